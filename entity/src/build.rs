@@ -1,0 +1,115 @@
+//! A build of a pipeline, as the session tag `pipeline_build_no` names it. The empty name gathers the sessions of a pipeline
+//! that have no build number; lists leave it out.
+
+use sea_orm::{
+    ConnectionTrait, DbErr,
+    entity::prelude::*,
+    sea_query::{Condition, ExprTrait as _, Query},
+};
+
+use crate::{
+    component_build,
+    engine::Engine,
+    filter::Text,
+    list::{self, Edge, Noun},
+    pipeline,
+};
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "build")]
+pub struct Model {
+    /// Counts up in the order of first sessions.
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub pipeline_id: i64,
+    /// The tag's value.
+    pub name: String,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// What builds can be narrowed by.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Filter {
+    /// The build's own name.
+    pub name: Option<Text>,
+    /// The name of its pipeline.
+    pub pipeline: Option<Text>,
+}
+
+/// What builds can be ordered by.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Sort {
+    /// The first session of each.
+    #[default]
+    FirstSeen,
+}
+
+/// Builds whose pipeline has such a name.
+pub(crate) fn of_pipeline_named(name: &Text, engine: Engine) -> Condition {
+    let named = list::column::<pipeline::Entity>(pipeline::Column::Name);
+    let pipelines =
+        Query::select().column(pipeline::Column::Id).from(pipeline::Entity).cond_where(name.on(named, engine)).take();
+    Condition::all().add(list::column::<Entity>(Column::PipelineId).in_subquery(pipelines))
+}
+
+impl Noun for Entity {
+    type Filter = Filter;
+    type Sort = Sort;
+
+    fn condition(filter: &Filter, engine: Engine) -> Condition {
+        let Filter { name, pipeline } = filter;
+        Condition::all()
+            .add_option(name.as_ref().map(|text| text.on(list::column::<Self>(Column::Name), engine)))
+            .add_option(pipeline.as_ref().map(|text| of_pipeline_named(text, engine)))
+    }
+
+    fn listed() -> Condition {
+        Condition::all().add(list::column::<Self>(Column::Name).ne(""))
+    }
+
+    fn sort_column(Sort::FirstSeen: Sort) -> Column {
+        Column::Id
+    }
+
+    fn sort_key(Sort::FirstSeen: Sort, row: &Model) -> i64 {
+        row.id
+    }
+
+    fn id(row: &Model) -> i64 {
+        row.id
+    }
+}
+
+/// The builds of a pipeline.
+pub const OF_PIPELINE: Edge<Entity> = Edge::new("pipeline.builds", |pipeline| {
+    Condition::all().add(list::column::<Entity>(Column::PipelineId).eq(pipeline))
+});
+
+/// The builds that measured a component.
+pub const OF_COMPONENT: Edge<Entity> = Edge::new("component.builds", |component| {
+    let measured = Query::select()
+        .column(component_build::Column::BuildId)
+        .from(component_build::Entity)
+        .and_where(list::column::<component_build::Entity>(component_build::Column::ComponentId).eq(component))
+        .take();
+    Condition::all().add(list::column::<Entity>(Column::Id).in_subquery(measured))
+});
+
+/// The names of the builds of a pipeline that measured a component, in order of its first metrics there.
+pub async fn names_of_component(
+    db: &impl ConnectionTrait,
+    component: &str,
+    pipeline: &str,
+) -> Result<Vec<String>, DbErr> {
+    let query = component_build::of_component_named(component)
+        .column((Entity, Column::Name))
+        .cond_where(Entity::listed())
+        .cond_where(of_pipeline_named(&Text::equals(pipeline), Engine::of(db)))
+        .order_by((component_build::Entity, component_build::Column::FirstMetricId), sea_orm::Order::Asc)
+        .take();
+    db.query_all(&query).await?.iter().map(|row| row.try_get("", "name")).collect()
+}

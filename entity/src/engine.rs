@@ -1,0 +1,60 @@
+//! The few things the two engines spell differently, behind one set of questions.
+
+use sea_orm::{
+    ConnectionTrait, DbBackend,
+    sea_query::{Expr, SelectStatement},
+};
+
+use crate::{postgres, sqlite};
+
+/// Which database answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// The embedded default.
+    Sqlite,
+    /// For a team that outgrows one machine.
+    Postgres,
+}
+
+impl Engine {
+    /// The engine behind a connection.
+    pub fn of(db: &impl ConnectionTrait) -> Self {
+        match db.get_database_backend() {
+            DbBackend::Postgres => Self::Postgres,
+            _ => Self::Sqlite,
+        }
+    }
+
+    /// `text LIKE pattern`: `%` and `_` keep their meaning, nothing escapes them, ASCII letters match in either case.
+    pub fn like(self, text: Expr, pattern: &str) -> Expr {
+        match self {
+            Self::Sqlite => sqlite::like(text, pattern),
+            Self::Postgres => postgres::like(text, pattern),
+        }
+    }
+
+    /// `column` is one of `ids`: one bound value, so one statement text, however many ids there are.
+    pub fn any_of(self, column: Expr, ids: &[i64]) -> Expr {
+        match self {
+            Self::Sqlite => sqlite::any_of(column, ids),
+            Self::Postgres => postgres::any_of(column, ids),
+        }
+    }
+
+    /// A query over `parents`, one row each, and the expression that names a row's parent.
+    pub fn parents(self, parents: &[i64]) -> (SelectStatement, Expr) {
+        match self {
+            Self::Sqlite => sqlite::parents(parents),
+            Self::Postgres => postgres::parents(parents),
+        }
+    }
+
+    /// Joins to each parent its own short list: `list` selects rows of `table` and speaks of its parent through the expression
+    /// that [`Self::parents`] gave. Answers the name under which the list's columns can be selected.
+    pub fn join_list(self, query: &mut SelectStatement, table: &'static str, list: SelectStatement) -> &'static str {
+        match self {
+            Self::Sqlite => sqlite::join_list(query, table, list),
+            Self::Postgres => postgres::join_list(query, list),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! A machine and its Python, as a worker found them. A metric may name a context before it is announced: then the row holds
+//! its hash and nothing else.
+
+use sea_orm::{
+    entity::prelude::*,
+    sea_query::{Condition, ExprTrait as _, Query},
+};
+
+use crate::{
+    engine::Engine,
+    filter::{Number, Text},
+    list::{self, Edge, Noun},
+    metric,
+};
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "execution_context")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    /// What workers call it.
+    pub hash: String,
+    /// Counts up from 1 in the order of announcement; null while only metrics have named it.
+    pub announced: Option<i64>,
+    pub cpu_count: Option<i64>,
+    /// MHz.
+    pub cpu_frequency: Option<f64>,
+    pub cpu_type: Option<String>,
+    pub cpu_vendor: Option<String>,
+    /// MB.
+    pub ram_total: Option<i64>,
+    pub machine_node: Option<String>,
+    pub machine_type: Option<String>,
+    pub machine_arch: Option<String>,
+    pub system_info: Option<String>,
+    pub python_info: Option<String>,
+    /// How many metrics it has, announced or not.
+    pub metric_count: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// What execution contexts can be narrowed by.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Filter {
+    /// The hash.
+    pub hash: Option<Text>,
+    /// The machine's name on the network.
+    pub machine_node: Option<Text>,
+    /// The machine's type.
+    pub machine_type: Option<Text>,
+    /// The machine's word size.
+    pub machine_arch: Option<Text>,
+    /// The processor's type.
+    pub cpu_type: Option<Text>,
+    /// The processor's maker and model.
+    pub cpu_vendor: Option<Text>,
+    /// The operating system.
+    pub system_info: Option<Text>,
+    /// The Python.
+    pub python_info: Option<Text>,
+    /// How many processors.
+    pub cpu_count: Option<Number<i64>>,
+    /// How much memory, in MB.
+    pub ram_total: Option<Number<i64>>,
+}
+
+/// What execution contexts can be ordered by.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Sort {
+    /// The order of announcement.
+    #[default]
+    Announced,
+}
+
+impl Noun for Entity {
+    type Filter = Filter;
+    type Sort = Sort;
+
+    fn condition(filter: &Filter, engine: Engine) -> Condition {
+        let Filter {
+            hash,
+            machine_node,
+            machine_type,
+            machine_arch,
+            cpu_type,
+            cpu_vendor,
+            system_info,
+            python_info,
+            cpu_count,
+            ram_total,
+        } = filter;
+        let texts = [
+            (hash, Column::Hash),
+            (machine_node, Column::MachineNode),
+            (machine_type, Column::MachineType),
+            (machine_arch, Column::MachineArch),
+            (cpu_type, Column::CpuType),
+            (cpu_vendor, Column::CpuVendor),
+            (system_info, Column::SystemInfo),
+            (python_info, Column::PythonInfo),
+        ];
+        let numbers = [(cpu_count, Column::CpuCount), (ram_total, Column::RamTotal)];
+        let mut all = Condition::all();
+        for (text, column) in texts {
+            all = all.add_option(text.as_ref().map(|text| text.on(list::column::<Self>(column), engine)));
+        }
+        for (number, column) in numbers {
+            all = all.add_option(number.as_ref().map(|number| number.on(list::column::<Self>(column))));
+        }
+        all
+    }
+
+    fn listed() -> Condition {
+        Condition::all().add(list::column::<Self>(Column::Announced).is_not_null())
+    }
+
+    fn sort_column(Sort::Announced: Sort) -> Column {
+        Column::Announced
+    }
+
+    fn sort_key(Sort::Announced: Sort, row: &Model) -> i64 {
+        row.announced.unwrap_or_default()
+    }
+
+    fn id(row: &Model) -> i64 {
+        row.id
+    }
+}
+
+/// The contexts in which a session measured something.
+pub const OF_SESSION: Edge<Entity> = Edge::new("session.contexts", |session| {
+    let contexts = Query::select()
+        .column(metric::Column::ContextId)
+        .from(metric::Entity)
+        .and_where(list::column::<metric::Entity>(metric::Column::SessionId).eq(session))
+        .take();
+    Condition::all().add(list::column::<Entity>(Column::Id).in_subquery(contexts))
+});

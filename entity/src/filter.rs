@@ -1,0 +1,126 @@
+//! Conditions on single columns. Every field that is set must hold.
+
+use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, Func, Value};
+
+use crate::engine::Engine;
+
+/// What a text must be.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Text {
+    /// Exactly this.
+    pub eq: Option<String>,
+    /// One of these; none of them matches nothing.
+    pub any_of: Option<Vec<String>>,
+    /// SQL LIKE patterns: `%` any run of characters, `_` any one, ASCII letters in either case, nothing escapes.
+    pub like: Vec<String>,
+    /// This, then anything.
+    pub starts_with: Option<String>,
+}
+
+impl Text {
+    /// Exactly `text`.
+    pub fn equals(text: impl Into<String>) -> Self {
+        Self { eq: Some(text.into()), ..Self::default() }
+    }
+
+    /// The condition on `column`.
+    pub fn on(&self, column: impl Into<Expr>, engine: Engine) -> Condition {
+        let column = column.into();
+        let Self { eq, any_of, like, starts_with } = self;
+        let mut all = Condition::all();
+        for pattern in like {
+            all = all.add(engine.like(column.clone(), pattern));
+        }
+        all.add_option(eq.as_ref().map(|text| column.clone().eq(text)))
+            .add_option(any_of.as_ref().map(|texts| column.clone().is_in(texts)))
+            .add_option(starts_with.as_ref().map(|prefix| {
+                let length = i32::try_from(prefix.chars().count()).unwrap_or(i32::MAX);
+                let head = Func::cust("substr").args([column.clone(), Expr::val(1), Expr::val(length)]);
+                Expr::from(head).eq(prefix)
+            }))
+    }
+}
+
+/// What a number, or a time in microseconds, must be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Number<T> {
+    /// Exactly this.
+    pub eq: Option<T>,
+    /// One of these; none of them matches nothing.
+    pub any_of: Option<Vec<T>>,
+    /// More than this.
+    pub gt: Option<T>,
+    /// This or more.
+    pub gte: Option<T>,
+    /// Less than this.
+    pub lt: Option<T>,
+    /// This or less.
+    pub lte: Option<T>,
+}
+
+impl<T> Default for Number<T> {
+    fn default() -> Self {
+        Self { eq: None, any_of: None, gt: None, gte: None, lt: None, lte: None }
+    }
+}
+
+impl<T: Into<Value> + Copy> Number<T> {
+    /// The condition on `column`.
+    pub fn on(&self, column: impl Into<Expr>) -> Condition {
+        let column = column.into();
+        let Self { eq, any_of, gt, gte, lt, lte } = self;
+        Condition::all()
+            .add_option(eq.map(|n| column.clone().eq(n)))
+            .add_option(any_of.as_ref().map(|all| column.clone().is_in(all.iter().copied())))
+            .add_option(gt.map(|n| column.clone().gt(n)))
+            .add_option(gte.map(|n| column.clone().gte(n)))
+            .add_option(lt.map(|n| column.clone().lt(n)))
+            .add_option(lte.map(|n| column.clone().lte(n)))
+    }
+}
+
+/// A filter with the three connectives around what a noun's own filter says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tree<F> {
+    /// The noun's own conditions: all of them must hold.
+    pub own: F,
+    /// All of these must hold.
+    pub and: Vec<Tree<F>>,
+    /// At least one of these must hold, where the list is given.
+    pub or: Option<Vec<Tree<F>>>,
+    /// This must not hold.
+    pub not: Option<Box<Tree<F>>>,
+}
+
+impl<F: Default> Default for Tree<F> {
+    fn default() -> Self {
+        F::default().into()
+    }
+}
+
+impl<F> From<F> for Tree<F> {
+    fn from(own: F) -> Self {
+        Self { own, and: Vec::new(), or: None, not: None }
+    }
+}
+
+impl<F> Tree<F> {
+    /// Nothing but the noun's own conditions.
+    pub fn is_plain(&self) -> bool {
+        self.and.is_empty() && self.or.is_none() && self.not.is_none()
+    }
+
+    /// The whole condition, `leaf` giving that of each noun's own filter.
+    pub fn on(&self, leaf: &impl Fn(&F) -> Condition) -> Condition {
+        let mut all = Condition::all().add(leaf(&self.own));
+        for tree in &self.and {
+            all = all.add(tree.on(leaf));
+        }
+        if let Some(or) = &self.or {
+            // An empty list of alternatives leaves none.
+            let any = or.iter().fold(Condition::any(), |any, tree| any.add(tree.on(leaf)));
+            all = if or.is_empty() { all.add(Expr::cust("1 = 0")) } else { all.add(any) };
+        }
+        all.add_option(self.not.as_ref().map(|tree| tree.on(leaf).not()))
+    }
+}

@@ -1,0 +1,91 @@
+//! A test function, or another pytest item, before its parameters.
+
+use sea_orm::{
+    entity::prelude::*,
+    sea_query::{Condition, ExprTrait as _},
+};
+
+use crate::{
+    component,
+    engine::Engine,
+    filter::Text,
+    list::{self, Edge, Noun},
+};
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "item")]
+pub struct Model {
+    /// Counts up in the order of first metrics.
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub component_id: i64,
+    /// The module's path as Python imports it.
+    pub path: String,
+    /// The function's name.
+    pub name: String,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// What items can be narrowed by.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Filter {
+    /// The function's name.
+    pub name: Option<Text>,
+    /// The module's path.
+    pub path: Option<Text>,
+    /// The name of the component.
+    pub component: Option<Text>,
+}
+
+/// What items can be ordered by.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Sort {
+    /// The first metric of each.
+    #[default]
+    FirstSeen,
+}
+
+/// Items whose component has such a name.
+pub(crate) fn of_component_named(name: &Text, engine: Engine) -> Condition {
+    let named = list::column::<component::Entity>(component::Column::Name);
+    let components = sea_orm::sea_query::Query::select()
+        .column(component::Column::Id)
+        .from(component::Entity)
+        .cond_where(name.on(named, engine))
+        .take();
+    Condition::all().add(list::column::<Entity>(Column::ComponentId).in_subquery(components))
+}
+
+impl Noun for Entity {
+    type Filter = Filter;
+    type Sort = Sort;
+
+    fn condition(filter: &Filter, engine: Engine) -> Condition {
+        let Filter { name, path, component } = filter;
+        Condition::all()
+            .add_option(name.as_ref().map(|text| text.on(list::column::<Self>(Column::Name), engine)))
+            .add_option(path.as_ref().map(|text| text.on(list::column::<Self>(Column::Path), engine)))
+            .add_option(component.as_ref().map(|text| of_component_named(text, engine)))
+    }
+
+    fn sort_column(Sort::FirstSeen: Sort) -> Column {
+        Column::Id
+    }
+
+    fn sort_key(Sort::FirstSeen: Sort, row: &Model) -> i64 {
+        row.id
+    }
+
+    fn id(row: &Model) -> i64 {
+        row.id
+    }
+}
+
+/// The items of a component.
+pub const OF_COMPONENT: Edge<Entity> = Edge::new("component.items", |component| {
+    Condition::all().add(list::column::<Entity>(Column::ComponentId).eq(component))
+});

@@ -1,0 +1,26 @@
+//! The rows that Metrograph stores, and the questions one may ask of them.
+//!
+//! One module per table. Each holds the row (`Model`), the filter that its lists understand, and the edges that lead to it
+//! from other rows. [`list`] turns filter, order and position into SQL, for one list or for the same list under each of many
+//! parents. What the engines spell differently lies in [`sqlite`] and [`postgres`], chosen by [`engine::Engine`].
+
+pub mod announced;
+pub mod build;
+pub mod component;
+pub mod component_build;
+pub mod digest;
+pub mod engine;
+pub mod execution_context;
+pub mod filter;
+pub mod item;
+pub mod list;
+pub mod metric;
+pub mod pipeline;
+mod postgres;
+pub mod session;
+pub mod session_tag;
+mod sqlite;
+pub mod tag;
+pub mod time;
+pub mod top;
+pub mod variant;

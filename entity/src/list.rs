@@ -1,0 +1,251 @@
+//! Ordered, filtered lists of any noun: one list, or the same list under each of many parents in one statement.
+
+use std::{collections::HashMap, fmt::Debug};
+
+use sea_orm::{
+    ConnectionTrait, DbErr, EntityTrait, FromQueryResult, IdenStatic as _, Iterable as _, Order as Direction,
+    sea_query::{Condition, Expr, ExprTrait as _, Func, Query, SelectStatement},
+};
+
+use crate::{engine::Engine, filter::Tree};
+
+/// An entity that can be listed.
+pub trait Noun: EntityTrait<Model: FromQueryResult + Clone + Send + Sync + 'static> {
+    /// What its lists can be narrowed by.
+    type Filter: Default + Clone + Debug + PartialEq + Send + Sync + 'static;
+    /// What its lists can be ordered by; the default is the order in which rows came to be known.
+    type Sort: Default + Copy + Debug + PartialEq + Send + Sync + 'static;
+
+    /// The condition that `filter` sets, over the table's own name.
+    fn condition(filter: &Self::Filter, engine: Engine) -> Condition;
+
+    /// The rows that lists speak of at all.
+    fn listed() -> Condition {
+        Condition::all()
+    }
+
+    /// The column behind `sort`: a 64-bit integer, never null in a listed row.
+    fn sort_column(sort: Self::Sort) -> Self::Column;
+
+    /// A row's value in that column.
+    fn sort_key(sort: Self::Sort, row: &Self::Model) -> i64;
+
+    /// A row's key.
+    fn id(row: &Self::Model) -> i64;
+}
+
+/// The order of a list; ties go by the row's key in the same direction.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Order<S> {
+    /// What to order by.
+    pub by: S,
+    /// Greatest first.
+    pub descending: bool,
+}
+
+/// A place between two rows of an ordered list: that of the row it was taken from, whether that row still exists or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The row's sort key.
+    pub key: i64,
+    /// The row's own key.
+    pub id: i64,
+}
+
+/// A stretch of a list.
+#[derive(Debug, Clone)]
+pub struct Slice<E: Noun> {
+    /// Which rows.
+    pub filter: Tree<E::Filter>,
+    /// In which order.
+    pub order: Order<E::Sort>,
+    /// Only rows behind this place.
+    pub after: Option<Position>,
+    /// Only rows before this place.
+    pub before: Option<Position>,
+    /// At most so many.
+    pub limit: u64,
+    /// Count the limit from the end; the rows still come in the list's order.
+    pub from_end: bool,
+}
+
+/// A way from a parent row to a list of children.
+#[derive(Debug)]
+pub struct Edge<E> {
+    /// `parent.children`, unique among all edges.
+    pub name: &'static str,
+    /// The condition that a child belongs to the parent that the expression names.
+    pub link: fn(Expr) -> Condition,
+    /// The child's entity.
+    pub child: std::marker::PhantomData<E>,
+}
+
+impl<E> Edge<E> {
+    /// An edge called `name`, drawn by `link`.
+    pub const fn new(name: &'static str, link: fn(Expr) -> Condition) -> Self {
+        Self { name, link, child: std::marker::PhantomData }
+    }
+}
+
+impl<E> Clone for Edge<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Edge<E> {}
+
+/// A column of `E`, by its table's full name.
+pub fn column<E: EntityTrait>(column: E::Column) -> Expr {
+    Expr::col((E::default(), column))
+}
+
+/// The condition of a whole filter, visible rows only.
+pub(crate) fn condition<E: Noun>(filter: &Tree<E::Filter>, engine: Engine) -> Condition {
+    Condition::all().add(E::listed()).add(filter.on(&|own| E::condition(own, engine)))
+}
+
+fn select<E: Noun>(slice: &Slice<E>, engine: Engine) -> SelectStatement {
+    let Slice { filter, order, after, before, limit, from_end } = slice;
+    let id = Expr::col((E::default(), "id"));
+    let key = column::<E>(E::sort_column(order.by));
+    let by_id = E::sort_column(order.by).as_str() == "id";
+    let beyond = |place: &Position, ascending: bool| {
+        let (place_key, place_id) = (Expr::val(place.key), Expr::val(place.id));
+        let (here, there) = if by_id {
+            (id.clone(), place_id)
+        } else {
+            (Expr::tuple([key.clone(), id.clone()]), Expr::tuple([place_key, place_id]))
+        };
+        if ascending { here.gt(there) } else { here.lt(there) }
+    };
+    let direction = if order.descending == *from_end { Direction::Asc } else { Direction::Desc };
+    let mut query = Query::select();
+    query
+        .columns(E::Column::iter().map(|column| (E::default(), column)))
+        .from(E::default())
+        .cond_where(condition::<E>(filter, engine))
+        .and_where_option(after.as_ref().map(|place| beyond(place, !order.descending)))
+        .and_where_option(before.as_ref().map(|place| beyond(place, order.descending)));
+    if !by_id {
+        query.order_by_expr(key, direction.clone());
+    }
+    query.order_by_expr(id, direction).limit(*limit).take()
+}
+
+/// Brings rows that a statement gave into the list's order.
+fn arrange<E: Noun>(order: Order<E::Sort>, rows: &mut [E::Model]) {
+    rows.sort_by_key(|row| (E::sort_key(order.by, row), E::id(row)));
+    if order.descending {
+        rows.reverse();
+    }
+}
+
+/// The rows of `slice`.
+pub async fn rows<E: Noun>(db: &impl ConnectionTrait, slice: &Slice<E>) -> Result<Vec<E::Model>, DbErr> {
+    let statement = select(slice, Engine::of(db));
+    let mut rows = models::<E>(db, &statement).await?;
+    if slice.from_end {
+        rows.reverse();
+    }
+    Ok(rows)
+}
+
+/// The rows of `slice` under each of `parents`, in one statement. A parent without rows is absent.
+pub async fn rows_under<E: Noun>(
+    db: &impl ConnectionTrait,
+    edge: Edge<E>,
+    parents: &[i64],
+    slice: &Slice<E>,
+) -> Result<HashMap<i64, Vec<E::Model>>, DbErr> {
+    let engine = Engine::of(db);
+    let (mut query, parent) = engine.parents(parents);
+    let mut list = select(slice, engine);
+    list.cond_where((edge.link)(parent.clone()));
+    let listed = engine.join_list(&mut query, E::default().table_name(), list);
+    query.expr_as(parent, "parent_id").columns(E::Column::iter().map(|column| (listed, column)));
+    let mut lists: HashMap<i64, Vec<E::Model>> = HashMap::with_capacity(parents.len());
+    for row in db.query_all(&query).await? {
+        lists.entry(row.try_get("", "parent_id")?).or_default().push(E::Model::from_query_result(&row, "")?);
+    }
+    for rows in lists.values_mut() {
+        arrange::<E>(slice.order, rows);
+    }
+    Ok(lists)
+}
+
+/// How many rows match `filter`.
+pub async fn count<E: Noun>(db: &impl ConnectionTrait, filter: &Tree<E::Filter>) -> Result<u64, DbErr> {
+    let query = Query::select()
+        .expr_as(Func::count(Expr::val(1)), "n")
+        .from(E::default())
+        .cond_where(condition::<E>(filter, Engine::of(db)))
+        .take();
+    number(db, &query).await
+}
+
+/// How many rows under each of `parents` match `filter`, in one statement.
+pub async fn counts_under<E: Noun>(
+    db: &impl ConnectionTrait,
+    edge: Edge<E>,
+    parents: &[i64],
+    filter: &Tree<E::Filter>,
+) -> Result<HashMap<i64, u64>, DbErr> {
+    let engine = Engine::of(db);
+    let (mut query, parent) = engine.parents(parents);
+    let count = Query::select()
+        .expr(Func::count(Expr::val(1)))
+        .from(E::default())
+        .cond_where(condition::<E>(filter, engine))
+        .cond_where((edge.link)(parent.clone()))
+        .take();
+    query.expr_as(parent, "parent_id").expr_as(Expr::from(count), "n");
+    let rows = db.query_all(&query).await?;
+    rows.iter().map(|row| Ok((row.try_get("", "parent_id")?, row.try_get::<i64>("", "n")?.unsigned_abs()))).collect()
+}
+
+/// The rows with these keys, in one statement; keys that lead nowhere are absent.
+pub async fn by_ids<E: Noun>(db: &impl ConnectionTrait, ids: &[i64]) -> Result<HashMap<i64, E::Model>, DbErr> {
+    let id = Expr::col((E::default(), "id"));
+    let query = Query::select()
+        .columns(E::Column::iter().map(|column| (E::default(), column)))
+        .from(E::default())
+        .and_where(Engine::of(db).any_of(id, ids))
+        .take();
+    Ok(models::<E>(db, &query).await?.into_iter().map(|row| (E::id(&row), row)).collect())
+}
+
+/// Page `number` (from 1) of the list, `size` rows each.
+pub async fn page<E: Noun>(
+    db: &impl ConnectionTrait,
+    filter: &Tree<E::Filter>,
+    number: u64,
+    size: u64,
+) -> Result<Vec<E::Model>, DbErr> {
+    let slice = Slice {
+        filter: filter.clone(),
+        order: Order::default(),
+        after: None,
+        before: None,
+        limit: size,
+        from_end: false,
+    };
+    let mut query = select::<E>(&slice, Engine::of(db));
+    query.offset((number - 1) * size);
+    models::<E>(db, &query).await
+}
+
+/// Every row that `statement` selects.
+pub(crate) async fn models<E: Noun>(
+    db: &impl ConnectionTrait,
+    statement: &SelectStatement,
+) -> Result<Vec<E::Model>, DbErr> {
+    db.query_all(statement).await?.iter().map(|row| E::Model::from_query_result(row, "")).collect()
+}
+
+/// The one number, called `n`, that `statement` selects; none is 0.
+pub(crate) async fn number(db: &impl ConnectionTrait, statement: &SelectStatement) -> Result<u64, DbErr> {
+    let row = db.query_one(statement).await?;
+    let number = row.map(|row| row.try_get::<Option<i64>>("", "n")).transpose()?.flatten();
+    Ok(number.unwrap_or(0).unsigned_abs())
+}

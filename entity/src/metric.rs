@@ -1,0 +1,306 @@
+//! One measurement of one test: the narrow fact that everything else hangs on.
+
+use sea_orm::{
+    ConnectionTrait, DbErr,
+    entity::prelude::*,
+    sea_query::{Condition, Expr, ExprTrait as _, Func, Query, SelectStatement},
+};
+
+use crate::{
+    engine::Engine,
+    execution_context,
+    filter::{Number, Text, Tree},
+    list::{self, Edge, Noun},
+    session,
+    time::LocalDateTime,
+    variant,
+};
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "metric")]
+pub struct Model {
+    /// Counts up from 1 without gaps, in the order of insertion.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: i64,
+    pub session_id: i64,
+    pub context_id: i64,
+    pub variant_id: i64,
+    /// Microseconds, see [`LocalDateTime`].
+    pub started_at: i64,
+    pub started_at_text: Option<String>,
+    /// Seconds.
+    pub total_time: f64,
+    /// Seconds.
+    pub user_time: f64,
+    /// Seconds.
+    pub kernel_time: f64,
+    /// A ratio: 1 is one processor kept busy.
+    pub cpu_usage: f64,
+    /// MB, negative where memory was given back.
+    pub memory_usage: f64,
+    /// Whether the test passed; null where that was not told.
+    pub passed: Option<bool>,
+}
+
+impl Model {
+    /// When the test began.
+    pub fn started_at(&self) -> LocalDateTime {
+        LocalDateTime::from_parts(self.started_at, self.started_at_text.clone())
+    }
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// What metrics can be narrowed by.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Filter {
+    /// The hash of the session, announced or not.
+    pub session: Option<Text>,
+    /// The hash of the execution context, announced or not.
+    pub context: Option<Text>,
+    /// What the variant must be.
+    pub variant: variant::Filter,
+    /// The revision of the session.
+    pub scm_ref: Option<Text>,
+    /// The pipeline of the session.
+    pub pipeline: Option<Text>,
+    /// The build of the session.
+    pub build: Option<Text>,
+    /// When the test began, in microseconds.
+    pub started_at: Option<Number<i64>>,
+    /// Seconds.
+    pub total_time: Option<Number<f64>>,
+    /// Seconds.
+    pub user_time: Option<Number<f64>>,
+    /// Seconds.
+    pub kernel_time: Option<Number<f64>>,
+    /// Ratio.
+    pub cpu_usage: Option<Number<f64>>,
+    /// MB.
+    pub memory_usage: Option<Number<f64>>,
+    /// Whether the test passed.
+    pub passed: Option<bool>,
+}
+
+/// What metrics can be ordered by.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Sort {
+    /// The order of insertion.
+    #[default]
+    Inserted,
+    /// When the test began.
+    StartedAt,
+}
+
+fn sessions(column: session::Column, condition: Condition) -> SelectStatement {
+    Query::select().column(column).from(session::Entity).cond_where(condition).take()
+}
+
+impl Filter {
+    /// What the session's own columns must be, as a filter of sessions.
+    fn of_session(&self) -> session::Filter {
+        session::Filter {
+            scm_ref: self.scm_ref.clone(),
+            pipeline: self.pipeline.clone(),
+            build: self.build.clone(),
+            ..session::Filter::default()
+        }
+    }
+}
+
+impl Noun for Entity {
+    type Filter = Filter;
+    type Sort = Sort;
+
+    fn condition(filter: &Filter, engine: Engine) -> Condition {
+        let own = |column| list::column::<Self>(column);
+        let Filter {
+            session: hash,
+            context,
+            variant,
+            scm_ref: _,
+            pipeline: _,
+            build: _,
+            started_at,
+            total_time,
+            user_time,
+            kernel_time,
+            cpu_usage,
+            memory_usage,
+            passed,
+        } = filter;
+        let of_hash = hash.as_ref().map(|text| {
+            let condition = text.on(list::column::<session::Entity>(session::Column::Hash), engine);
+            own(Column::SessionId).in_subquery(sessions(session::Column::Id, condition))
+        });
+        let of_session = filter.of_session();
+        let of_session = (of_session != session::Filter::default()).then(|| {
+            let condition = list::condition::<session::Entity>(&of_session.into(), engine);
+            own(Column::SessionId).in_subquery(sessions(session::Column::Id, condition))
+        });
+        let of_context = context.as_ref().map(|text| {
+            let contexts = Query::select()
+                .column(execution_context::Column::Id)
+                .from(execution_context::Entity)
+                .cond_where(text.on(list::column::<execution_context::Entity>(execution_context::Column::Hash), engine))
+                .take();
+            own(Column::ContextId).in_subquery(contexts)
+        });
+        let of_variant = (*variant != variant::Filter::default()).then(|| {
+            let variants = Query::select()
+                .column(variant::Column::Id)
+                .from(variant::Entity)
+                .cond_where(variant::Entity::condition(variant, engine))
+                .take();
+            own(Column::VariantId).in_subquery(variants)
+        });
+        let figures = [
+            (total_time, Column::TotalTime),
+            (user_time, Column::UserTime),
+            (kernel_time, Column::KernelTime),
+            (cpu_usage, Column::CpuUsage),
+            (memory_usage, Column::MemoryUsage),
+        ];
+        let mut all = Condition::all()
+            .add_option(of_hash)
+            .add_option(of_session)
+            .add_option(of_context)
+            .add_option(of_variant)
+            .add_option(started_at.as_ref().map(|number| number.on(own(Column::StartedAt))))
+            .add_option(passed.map(|passed| own(Column::Passed).eq(passed)));
+        for (figure, column) in figures {
+            all = all.add_option(figure.as_ref().map(|number| number.on(own(column))));
+        }
+        all
+    }
+
+    fn sort_column(sort: Sort) -> Column {
+        match sort {
+            Sort::Inserted => Column::Id,
+            Sort::StartedAt => Column::StartedAt,
+        }
+    }
+
+    fn sort_key(sort: Sort, row: &Model) -> i64 {
+        match sort {
+            Sort::Inserted => row.id,
+            Sort::StartedAt => row.started_at,
+        }
+    }
+
+    fn id(row: &Model) -> i64 {
+        row.id
+    }
+}
+
+/// The metrics of a session.
+pub const OF_SESSION: Edge<Entity> =
+    Edge::new("session.metrics", |session| Condition::all().add(list::column::<Entity>(Column::SessionId).eq(session)));
+
+/// The metrics of an execution context.
+pub const OF_CONTEXT: Edge<Entity> =
+    Edge::new("context.metrics", |context| Condition::all().add(list::column::<Entity>(Column::ContextId).eq(context)));
+
+/// The metrics of a variant: its history.
+pub const OF_VARIANT: Edge<Entity> =
+    Edge::new("variant.metrics", |variant| Condition::all().add(list::column::<Entity>(Column::VariantId).eq(variant)));
+
+/// The metrics of an item.
+pub const OF_ITEM: Edge<Entity> = Edge::new("item.metrics", |item| of_variants((variant::OF_ITEM.link)(item)));
+
+/// The metrics of a component.
+pub const OF_COMPONENT: Edge<Entity> =
+    Edge::new("component.metrics", |component| of_variants((variant::OF_COMPONENT.link)(component)));
+
+/// The metrics of a build.
+pub const OF_BUILD: Edge<Entity> = Edge::new("build.metrics", |build| of_sessions((session::OF_BUILD.link)(build)));
+
+/// The metrics of a pipeline.
+pub const OF_PIPELINE: Edge<Entity> =
+    Edge::new("pipeline.metrics", |pipeline| of_sessions((session::OF_PIPELINE.link)(pipeline)));
+
+fn of_variants(condition: Condition) -> Condition {
+    let variants = Query::select().column(variant::Column::Id).from(variant::Entity).cond_where(condition).take();
+    Condition::all().add(list::column::<Entity>(Column::VariantId).in_subquery(variants))
+}
+
+fn of_sessions(condition: Condition) -> Condition {
+    let sessions = sessions(session::Column::Id, condition);
+    Condition::all().add(list::column::<Entity>(Column::SessionId).in_subquery(sessions))
+}
+
+/// How many metrics match `filter`: from the counters beside sessions, contexts and variants wherever it speaks of one of
+/// these alone.
+pub async fn count(db: &impl ConnectionTrait, filter: &Tree<Filter>) -> Result<u64, DbErr> {
+    let engine = Engine::of(db);
+    let own = &filter.own;
+    let only = |part: Filter| filter.is_plain() && *own == part;
+    if *filter == Tree::default() {
+        // Keys are dense: the greatest is the count.
+        let query = Query::select().expr_as(Func::max(Expr::col(Column::Id)), "n").from(Entity).take();
+        return list::number(db, &query).await;
+    }
+    let counter = |column: Expr| Expr::from(Func::sum(column)).cast_as("BIGINT");
+    let query = if only(Filter { variant: own.variant.clone(), ..Filter::default() }) {
+        Query::select()
+            .expr_as(counter(list::column::<variant::Entity>(variant::Column::MetricCount)), "n")
+            .from(variant::Entity)
+            .cond_where(variant::Entity::condition(&own.variant, engine))
+            .take()
+    } else if only(Filter { session: own.session.clone(), ..Filter::default() }) {
+        let filter = session::Filter { hash: own.session.clone(), ..session::Filter::default() };
+        Query::select()
+            .expr_as(counter(list::column::<session::Entity>(session::Column::MetricCount)), "n")
+            .from(session::Entity)
+            .cond_where(session::Entity::condition(&filter, engine))
+            .take()
+    } else if only(Filter {
+        scm_ref: own.scm_ref.clone(),
+        pipeline: own.pipeline.clone(),
+        build: own.build.clone(),
+        ..Filter::default()
+    }) {
+        Query::select()
+            .expr_as(counter(list::column::<session::Entity>(session::Column::MetricCount)), "n")
+            .from(session::Entity)
+            .cond_where(list::condition::<session::Entity>(&own.of_session().into(), engine))
+            .take()
+    } else if only(Filter { context: own.context.clone(), ..Filter::default() }) {
+        let filter = execution_context::Filter { hash: own.context.clone(), ..Default::default() };
+        let column = execution_context::Column::MetricCount;
+        Query::select()
+            .expr_as(counter(list::column::<execution_context::Entity>(column)), "n")
+            .from(execution_context::Entity)
+            .cond_where(execution_context::Entity::condition(&filter, engine))
+            .take()
+    } else {
+        return list::count::<Entity>(db, filter).await;
+    };
+    list::number(db, &query).await
+}
+
+/// Page `number` (from 1) of the metrics that match `filter`, in order of insertion, `size` each.
+pub async fn page(
+    db: &impl ConnectionTrait,
+    filter: &Tree<Filter>,
+    number: u64,
+    size: u64,
+) -> Result<Vec<Model>, DbErr> {
+    if *filter != Tree::default() {
+        return list::page::<Entity>(db, filter, number, size).await;
+    }
+    // Keys are dense: a page number leads straight to its first key.
+    let before = i64::try_from((number - 1) * size).unwrap_or(i64::MAX);
+    let slice: list::Slice<Entity> = list::Slice {
+        filter: Tree::default(),
+        order: list::Order::default(),
+        after: Some(list::Position { key: before, id: before }),
+        before: None,
+        limit: size,
+        from_end: false,
+    };
+    list::rows(db, &slice).await
+}

@@ -1,0 +1,104 @@
+//! A CI pipeline, as the session tag `pipeline_branch` names it.
+
+use sea_orm::{
+    ConnectionTrait, DbErr,
+    entity::prelude::*,
+    sea_query::{Condition, ExprTrait as _, Func, Query},
+};
+
+use crate::{
+    build, component_build,
+    engine::Engine,
+    filter::Text,
+    list::{self, Edge, Noun},
+};
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "pipeline")]
+pub struct Model {
+    /// Counts up in the order of first sessions.
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    /// The tag's value.
+    pub name: String,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// What pipelines can be narrowed by.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Filter {
+    /// The name.
+    pub name: Option<Text>,
+}
+
+/// What pipelines can be ordered by.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Sort {
+    /// The first session of each.
+    #[default]
+    FirstSeen,
+}
+
+impl Noun for Entity {
+    type Filter = Filter;
+    type Sort = Sort;
+
+    fn condition(filter: &Filter, engine: Engine) -> Condition {
+        let Filter { name } = filter;
+        Condition::all().add_option(name.as_ref().map(|text| text.on(list::column::<Self>(Column::Name), engine)))
+    }
+
+    fn sort_column(Sort::FirstSeen: Sort) -> Column {
+        Column::Id
+    }
+
+    fn sort_key(Sort::FirstSeen: Sort, row: &Model) -> i64 {
+        row.id
+    }
+
+    fn id(row: &Model) -> i64 {
+        row.id
+    }
+}
+
+/// The pipelines that measured a component.
+pub const OF_COMPONENT: Edge<Entity> = Edge::new("component.pipelines", |component| {
+    let (of_build, measured) = (build::Column::Id, component_build::Column::BuildId);
+    let pipelines = Query::select()
+        .column((build::Entity, build::Column::PipelineId))
+        .from(component_build::Entity)
+        .inner_join(
+            build::Entity,
+            list::column::<build::Entity>(of_build).eq(list::column::<component_build::Entity>(measured)),
+        )
+        .and_where(list::column::<component_build::Entity>(component_build::Column::ComponentId).eq(component))
+        .take();
+    Condition::all().add(list::column::<Entity>(Column::Id).in_subquery(pipelines))
+});
+
+/// Every name, in order of first sessions.
+pub async fn names(db: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
+    let query = Query::select().column(Column::Name).from(Entity).order_by(Column::Id, sea_orm::Order::Asc).take();
+    db.query_all(&query).await?.iter().map(|row| row.try_get("", "name")).collect()
+}
+
+/// The names of the pipelines that measured the component called `component`, in order of its first metrics there.
+pub async fn names_of_component(db: &impl ConnectionTrait, component: &str) -> Result<Vec<String>, DbErr> {
+    let query = component_build::of_component_named(component)
+        .column((Entity, Column::Name))
+        .inner_join(
+            Entity,
+            list::column::<Entity>(Column::Id).eq(list::column::<build::Entity>(build::Column::PipelineId)),
+        )
+        .group_by_columns([(Entity, Column::Id), (Entity, Column::Name)])
+        .order_by_expr(
+            Func::min(list::column::<component_build::Entity>(component_build::Column::FirstMetricId)).into(),
+            sea_orm::Order::Asc,
+        )
+        .take();
+    db.query_all(&query).await?.iter().map(|row| row.try_get("", "name")).collect()
+}

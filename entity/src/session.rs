@@ -1,0 +1,228 @@
+//! One pytest run, or one worker of a parallel run. A metric may name a session before it is announced: then the row holds
+//! its hash and nothing else.
+
+use sea_orm::{
+    ConnectionTrait, DbErr, Order,
+    entity::prelude::*,
+    sea_query::{Condition, Expr, ExprTrait as _, Func, Query},
+};
+
+use crate::{
+    build, component,
+    engine::Engine,
+    filter::{Number, Text},
+    item,
+    list::{self, Edge, Noun},
+    metric, session_tag, tag,
+    time::LocalDateTime,
+    variant,
+};
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "session")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    /// What workers call it.
+    pub hash: String,
+    /// Counts up from 1 in the order of announcement; null while only metrics have named it.
+    pub announced: Option<i64>,
+    /// Microseconds, see [`LocalDateTime`].
+    pub run_date: Option<i64>,
+    pub run_date_text: Option<String>,
+    /// The revision under test.
+    pub scm_ref: Option<String>,
+    pub build_id: Option<i64>,
+    /// How many metrics it has, announced or not.
+    pub metric_count: i64,
+}
+
+impl Model {
+    /// When the run began; `None` until announced.
+    pub fn run_date(&self) -> Option<LocalDateTime> {
+        self.run_date.map(|micros| LocalDateTime::from_parts(micros, self.run_date_text.clone()))
+    }
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// One tag that a session must have.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tagged {
+    /// The tag's name.
+    pub name: String,
+    /// The tag's value; `None` is any value but the empty one.
+    pub value: Option<String>,
+}
+
+/// What sessions can be narrowed by.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Filter {
+    /// The hash.
+    pub hash: Option<Text>,
+    /// The revision.
+    pub scm_ref: Option<Text>,
+    /// The name of the pipeline.
+    pub pipeline: Option<Text>,
+    /// The name of the build.
+    pub build: Option<Text>,
+    /// When the run began, in microseconds.
+    pub run_date: Option<Number<i64>>,
+    /// All of these tags.
+    pub tagged_all: Vec<Tagged>,
+    /// At least one of these tags, where there are any.
+    pub tagged_any: Vec<Tagged>,
+}
+
+/// What sessions can be ordered by.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Sort {
+    /// The order of announcement.
+    #[default]
+    Announced,
+    /// When the run began.
+    RunDate,
+}
+
+fn tagged(Tagged { name, value }: &Tagged) -> Expr {
+    let of_tag = |column| list::column::<tag::Entity>(column);
+    let value = match value {
+        Some(value) => of_tag(tag::Column::Value).eq(value),
+        None => of_tag(tag::Column::Value).ne(""),
+    };
+    let sessions = Query::select()
+        .column((session_tag::Entity, session_tag::Column::SessionId))
+        .from(session_tag::Entity)
+        .inner_join(
+            tag::Entity,
+            of_tag(tag::Column::Id).eq(list::column::<session_tag::Entity>(session_tag::Column::TagId)),
+        )
+        .and_where(of_tag(tag::Column::Name).eq(name))
+        .and_where(value)
+        .take();
+    list::column::<Entity>(Column::Id).in_subquery(sessions)
+}
+
+impl Noun for Entity {
+    type Filter = Filter;
+    type Sort = Sort;
+
+    fn condition(filter: &Filter, engine: Engine) -> Condition {
+        let Filter { hash, scm_ref, pipeline, build, run_date, tagged_all, tagged_any } = filter;
+        let own = |column| list::column::<Self>(column);
+        let builds = (pipeline.is_some() || build.is_some()).then(|| {
+            let of_build = list::column::<build::Entity>(build::Column::Name);
+            let builds = Query::select()
+                .column(build::Column::Id)
+                .from(build::Entity)
+                .cond_where(
+                    Condition::all()
+                        .add_option(pipeline.as_ref().map(|text| build::of_pipeline_named(text, engine)))
+                        .add_option(build.as_ref().map(|text| text.on(of_build, engine))),
+                )
+                .take();
+            own(Column::BuildId).in_subquery(builds)
+        });
+        let any =
+            (!tagged_any.is_empty()).then(|| tagged_any.iter().map(tagged).fold(Condition::any(), Condition::add));
+        Condition::all()
+            .add_option(hash.as_ref().map(|text| text.on(own(Column::Hash), engine)))
+            .add_option(scm_ref.as_ref().map(|text| text.on(own(Column::ScmRef), engine)))
+            .add_option(builds)
+            .add_option(run_date.as_ref().map(|number| number.on(own(Column::RunDate))))
+            .add_option(any)
+            .add(tagged_all.iter().map(tagged).fold(Condition::all(), Condition::add))
+    }
+
+    fn listed() -> Condition {
+        Condition::all().add(list::column::<Self>(Column::Announced).is_not_null())
+    }
+
+    fn sort_column(sort: Sort) -> Column {
+        match sort {
+            Sort::Announced => Column::Announced,
+            Sort::RunDate => Column::RunDate,
+        }
+    }
+
+    fn sort_key(sort: Sort, row: &Model) -> i64 {
+        match sort {
+            Sort::Announced => row.announced,
+            Sort::RunDate => row.run_date,
+        }
+        .unwrap_or_default()
+    }
+
+    fn id(row: &Model) -> i64 {
+        row.id
+    }
+}
+
+/// The sessions of a build.
+pub const OF_BUILD: Edge<Entity> =
+    Edge::new("build.sessions", |build| Condition::all().add(list::column::<Entity>(Column::BuildId).eq(build)));
+
+/// The sessions of a pipeline, those without a build number included.
+pub const OF_PIPELINE: Edge<Entity> = Edge::new("pipeline.sessions", |pipeline| {
+    let builds = Query::select()
+        .column(build::Column::Id)
+        .from(build::Entity)
+        .and_where(list::column::<build::Entity>(build::Column::PipelineId).eq(pipeline))
+        .take();
+    Condition::all().add(list::column::<Entity>(Column::BuildId).in_subquery(builds))
+});
+
+/// The sessions that bear a tag.
+pub const OF_TAG: Edge<Entity> = Edge::new("tag.sessions", |tag| {
+    let sessions = Query::select()
+        .column(session_tag::Column::SessionId)
+        .from(session_tag::Entity)
+        .and_where(list::column::<session_tag::Entity>(session_tag::Column::TagId).eq(tag))
+        .take();
+    Condition::all().add(list::column::<Entity>(Column::Id).in_subquery(sessions))
+});
+
+/// The sessions that measured something in an execution context.
+pub const OF_CONTEXT: Edge<Entity> = Edge::new("context.sessions", |context| {
+    let of_metric = |column| list::column::<metric::Entity>(column);
+    let metrics = Query::select()
+        .expr(Expr::val(1))
+        .from(metric::Entity)
+        .and_where(of_metric(metric::Column::SessionId).eq(list::column::<Entity>(Column::Id)))
+        .and_where(of_metric(metric::Column::ContextId).eq(context))
+        .take();
+    Condition::all().add(Expr::exists(metrics))
+});
+
+/// The hashes of the sessions of a build that measured a component, in order of its first metrics there.
+pub async fn hashes_of_component(
+    db: &impl ConnectionTrait,
+    component: &str,
+    pipeline: &str,
+    build: &str,
+) -> Result<Vec<String>, DbErr> {
+    let engine = Engine::of(db);
+    let own = |column| list::column::<Entity>(column);
+    let of_metric = |column| list::column::<metric::Entity>(column);
+    let of_variant = |column| list::column::<variant::Entity>(column);
+    let of_item = |column| list::column::<item::Entity>(column);
+    let of_component = |column| list::column::<component::Entity>(column);
+    let filter =
+        Filter { pipeline: Some(Text::equals(pipeline)), build: Some(Text::equals(build)), ..Filter::default() };
+    let query = Query::select()
+        .column((Entity, Column::Hash))
+        .from(Entity)
+        .inner_join(metric::Entity, of_metric(metric::Column::SessionId).eq(own(Column::Id)))
+        .inner_join(variant::Entity, of_variant(variant::Column::Id).eq(of_metric(metric::Column::VariantId)))
+        .inner_join(item::Entity, of_item(item::Column::Id).eq(of_variant(variant::Column::ItemId)))
+        .inner_join(component::Entity, of_component(component::Column::Id).eq(of_item(item::Column::ComponentId)))
+        .cond_where(list::condition::<Entity>(&filter.into(), engine))
+        .and_where(of_component(component::Column::Name).eq(component))
+        .group_by_columns([(Entity, Column::Id), (Entity, Column::Hash)])
+        .order_by_expr(Func::min(of_metric(metric::Column::Id)).into(), Order::Asc)
+        .take();
+    db.query_all(&query).await?.iter().map(|row| row.try_get("", "hash")).collect()
+}

@@ -1,0 +1,65 @@
+//! A name and a value that sessions were tagged with.
+
+use sea_orm::{entity::prelude::*, sea_query::Condition};
+
+use crate::{
+    engine::Engine,
+    filter::Text,
+    list::{self, Noun},
+};
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "tag")]
+pub struct Model {
+    /// Counts up in the order of first sessions.
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub name: String,
+    pub value: String,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// What tags can be narrowed by.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Filter {
+    /// The name.
+    pub name: Option<Text>,
+    /// The value.
+    pub value: Option<Text>,
+}
+
+/// What tags can be ordered by.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Sort {
+    /// The first session of each.
+    #[default]
+    FirstSeen,
+}
+
+impl Noun for Entity {
+    type Filter = Filter;
+    type Sort = Sort;
+
+    fn condition(filter: &Filter, engine: Engine) -> Condition {
+        let Filter { name, value } = filter;
+        Condition::all()
+            .add_option(name.as_ref().map(|text| text.on(list::column::<Self>(Column::Name), engine)))
+            .add_option(value.as_ref().map(|text| text.on(list::column::<Self>(Column::Value), engine)))
+    }
+
+    fn sort_column(Sort::FirstSeen: Sort) -> Column {
+        Column::Id
+    }
+
+    fn sort_key(Sort::FirstSeen: Sort, row: &Model) -> i64 {
+        row.id
+    }
+
+    fn id(row: &Model) -> i64 {
+        row.id
+    }
+}

@@ -1,0 +1,75 @@
+//! Naive local times, as pytest workers write them.
+
+use jiff::{
+    civil::{DateTime, date},
+    fmt::temporal::DateTimeParser,
+};
+
+/// A point of a worker's own clock: no time zone is known, and none is assumed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LocalDateTime {
+    /// Microseconds since 1970-01-01T00:00:00 on that clock.
+    pub micros: i64,
+    /// The text as it was sent, kept only where [`canonical`] would not give it back.
+    pub text: Option<String>,
+}
+
+/// The text is no ISO 8601 date or date and time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotIso;
+
+impl LocalDateTime {
+    /// Reads an ISO 8601 date, or date and time, of the years 1 to 9999. An offset is kept in the text and otherwise ignored: the
+    /// clock's own reading counts.
+    pub fn parse(text: &str) -> Result<Self, NotIso> {
+        static PARSER: DateTimeParser = DateTimeParser::new();
+        if text.contains('[') || !text.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(NotIso);
+        }
+        let clock = text.strip_suffix(['Z', 'z']).unwrap_or(text);
+        let instant = PARSER.parse_datetime(clock).map_err(|_| NotIso)?;
+        if instant.year() < 1 {
+            return Err(NotIso);
+        }
+        let micros = micros_of(instant);
+        let text = (canonical(micros) != text).then(|| text.to_owned());
+        Ok(Self { micros, text })
+    }
+
+    /// A stored time.
+    pub fn from_parts(micros: i64, text: Option<String>) -> Self {
+        Self { micros, text }
+    }
+}
+
+impl std::fmt::Display for LocalDateTime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.text {
+            Some(text) => f.write_str(text),
+            None => f.write_str(&canonical(self.micros)),
+        }
+    }
+}
+
+const fn epoch() -> DateTime {
+    date(1970, 1, 1).at(0, 0, 0, 0)
+}
+
+fn micros_of(instant: DateTime) -> i64 {
+    let since = instant.duration_since(epoch());
+    since.as_secs() * 1_000_000 + i64::from(since.subsec_nanos()).div_euclid(1_000)
+}
+
+/// The text that Python's `datetime.isoformat()` gives for `micros`: six fractional digits, or none for whole seconds.
+pub fn canonical(micros: i64) -> String {
+    use std::fmt::Write as _;
+    let (seconds, fraction) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
+    let Ok(t) = epoch().checked_add(jiff::SignedDuration::from_secs(seconds)) else { return String::new() };
+    let mut text =
+        format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", t.year(), t.month(), t.day(), t.hour(), t.minute(), t.second());
+    if fraction != 0 {
+        // Writing to a String cannot fail.
+        let _ = write!(text, ".{fraction:06}");
+    }
+    text
+}

@@ -1,0 +1,194 @@
+//! One measured test: an item with its parameters, at a place in the source, of a kind.
+
+use std::collections::HashMap;
+
+use sea_orm::{
+    ConnectionTrait, DbErr, FromQueryResult,
+    entity::prelude::*,
+    sea_query::{Condition, Expr, ExprTrait as _, Func, Query},
+};
+
+use crate::{
+    component,
+    engine::Engine,
+    filter::Text,
+    item,
+    list::{self, Edge, Noun},
+};
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "variant")]
+pub struct Model {
+    /// Counts up in the order of first metrics.
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub item_id: i64,
+    /// The item's name with its parameters.
+    pub name: String,
+    /// The file, relative to where pytest was started.
+    pub location: String,
+    /// `function`, `module`, …
+    pub kind: String,
+    /// How many metrics it has.
+    pub metric_count: i64,
+    // The bounds of each figure over all of its metrics. They are null until the first.
+    pub min_total_time: Option<f64>,
+    pub max_total_time: Option<f64>,
+    pub min_user_time: Option<f64>,
+    pub max_user_time: Option<f64>,
+    pub min_kernel_time: Option<f64>,
+    pub max_kernel_time: Option<f64>,
+    pub min_cpu_usage: Option<f64>,
+    pub max_cpu_usage: Option<f64>,
+    pub min_memory_usage: Option<f64>,
+    pub max_memory_usage: Option<f64>,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// What variants can be narrowed by.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Filter {
+    /// The variant's own name.
+    pub name: Option<Text>,
+    /// The file.
+    pub location: Option<Text>,
+    /// The kind.
+    pub kind: Option<Text>,
+    /// The name of its item.
+    pub item: Option<Text>,
+    /// The path of its item.
+    pub path: Option<Text>,
+    /// The name of its component.
+    pub component: Option<Text>,
+}
+
+/// What variants can be ordered by.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Sort {
+    /// The first metric of each.
+    #[default]
+    FirstSeen,
+}
+
+impl Noun for Entity {
+    type Filter = Filter;
+    type Sort = Sort;
+
+    fn condition(filter: &Filter, engine: Engine) -> Condition {
+        let Filter { name, location, kind, item, path, component } = filter;
+        let own = |column| list::column::<Self>(column);
+        let of_item = item::Filter { name: item.clone(), path: path.clone(), component: component.clone() };
+        let items = (of_item != item::Filter::default()).then(|| {
+            let items = Query::select()
+                .column(item::Column::Id)
+                .from(item::Entity)
+                .cond_where(item::Entity::condition(&of_item, engine))
+                .take();
+            own(Column::ItemId).in_subquery(items)
+        });
+        Condition::all()
+            .add_option(name.as_ref().map(|text| text.on(own(Column::Name), engine)))
+            .add_option(location.as_ref().map(|text| text.on(own(Column::Location), engine)))
+            .add_option(kind.as_ref().map(|text| text.on(own(Column::Kind), engine)))
+            .add_option(items)
+    }
+
+    fn sort_column(Sort::FirstSeen: Sort) -> Column {
+        Column::Id
+    }
+
+    fn sort_key(Sort::FirstSeen: Sort, row: &Model) -> i64 {
+        row.id
+    }
+
+    fn id(row: &Model) -> i64 {
+        row.id
+    }
+}
+
+/// The variants of an item.
+pub const OF_ITEM: Edge<Entity> =
+    Edge::new("item.variants", |item| Condition::all().add(list::column::<Entity>(Column::ItemId).eq(item)));
+
+/// The variants of a component.
+pub const OF_COMPONENT: Edge<Entity> = Edge::new("component.variants", |component| {
+    Condition::all().add(
+        list::column::<Entity>(Column::ItemId).in_subquery(
+            Query::select()
+                .column(item::Column::Id)
+                .from(item::Entity)
+                .and_where(list::column::<item::Entity>(item::Column::ComponentId).eq(component))
+                .take(),
+        ),
+    )
+});
+
+/// How many metrics the variants under each of `parents` have, in one statement.
+pub async fn metric_counts_under(
+    db: &impl ConnectionTrait,
+    edge: Edge<Entity>,
+    parents: &[i64],
+) -> Result<HashMap<i64, u64>, DbErr> {
+    let (mut query, parent) = Engine::of(db).parents(parents);
+    let sum = Query::select()
+        .expr(
+            Func::coalesce([Func::sum(list::column::<Entity>(Column::MetricCount)).into(), Expr::val(0)])
+                .cast_as("BIGINT"),
+        )
+        .from(Entity)
+        .cond_where((edge.link)(parent.clone()))
+        .take();
+    query.expr_as(parent, "parent_id").expr_as(Expr::from(sum), "n");
+    let rows = db.query_all(&query).await?;
+    rows.iter().map(|row| Ok((row.try_get("", "parent_id")?, row.try_get::<i64>("", "n")?.unsigned_abs()))).collect()
+}
+
+/// All the words that a variant's metrics share. They never change once stored.
+#[derive(Debug, Clone, PartialEq, FromQueryResult)]
+pub struct Words {
+    /// The variant's key.
+    pub id: i64,
+    /// Its item's key.
+    pub item_id: i64,
+    /// Its component's key.
+    pub component_id: i64,
+    /// The name of its component.
+    pub component: String,
+    /// The path of its item.
+    pub path: String,
+    /// The name of its item.
+    pub item: String,
+    /// Its own name.
+    pub name: String,
+    /// Its file.
+    pub location: String,
+    /// Its kind.
+    pub kind: String,
+}
+
+/// The words of these variants, in one statement.
+pub async fn words(db: &impl ConnectionTrait, ids: &[i64]) -> Result<HashMap<i64, Words>, DbErr> {
+    let (own, of_item) = (|column| list::column::<Entity>(column), |column| list::column::<item::Entity>(column));
+    let of_component = |column| list::column::<component::Entity>(column);
+    let query = Query::select()
+        .expr_as(own(Column::Id), "id")
+        .expr_as(own(Column::ItemId), "item_id")
+        .expr_as(of_item(item::Column::ComponentId), "component_id")
+        .expr_as(of_component(component::Column::Name), "component")
+        .expr_as(of_item(item::Column::Path), "path")
+        .expr_as(of_item(item::Column::Name), "item")
+        .expr_as(own(Column::Name), "name")
+        .expr_as(own(Column::Location), "location")
+        .expr_as(own(Column::Kind), "kind")
+        .from(Entity)
+        .inner_join(item::Entity, of_item(item::Column::Id).eq(own(Column::ItemId)))
+        .inner_join(component::Entity, of_component(component::Column::Id).eq(of_item(item::Column::ComponentId)))
+        .and_where(Engine::of(db).any_of(own(Column::Id), ids))
+        .take();
+    let rows = db.query_all(&query).await?;
+    rows.iter().map(|row| Words::from_query_result(row, "").map(|words| (words.id, words))).collect()
+}

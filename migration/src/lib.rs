@@ -1,0 +1,17 @@
+//! How the tables came to be. Columns are named as text here, never through `entity`: a migration must keep its meaning
+//! when the entities move on. Each step runs in a transaction, forward at every start, and can be taken back.
+
+pub use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::prelude::*;
+
+mod m0001_base;
+
+/// Every migration, oldest first.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_base::Migration)]
+    }
+}

@@ -1,0 +1,241 @@
+//! Every setting: its flag, its environment variable, its default and its meaning. Nothing else reads the environment.
+
+use std::{
+    net::SocketAddr,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{NonEmptyStringValueParser, TypedValueParser as _},
+    error::ErrorKind,
+};
+
+/// The history of your pytest runs as a graph: what every test cost, in which session, on which machine, from which build.
+#[derive(Debug, Parser)]
+#[command(name = "metrograph", version, max_term_width = 100)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    settings: Flags,
+}
+
+/// What the program is asked to do.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum Command {
+    /// Store and serve (what happens without a command)
+    Serve,
+    /// Print the GraphQL schema
+    Schema,
+    /// Print the OpenAPI description of REST v1
+    Openapi,
+}
+
+#[derive(Debug, Args)]
+struct Flags {
+    /// Address and port to listen on; port 0 picks a free one
+    #[arg(long, global = true, env = "METROGRAPH_LISTEN", default_value = "127.0.0.1:8181", value_name = "HOST:PORT")]
+    listen: SocketAddr,
+
+    /// Database: sqlite://PATH?mode=rwc, or postgres://USER:PASSWORD@HOST/NAME [default: metrograph.db in the
+    /// current directory; MONITOR_SERVER_DATABASE_URI, in its own spellings, is honoured]
+    #[arg(long, global = true, env = "METROGRAPH_DATABASE_URL", value_name = "URL")]
+    database_url: Option<DatabaseUrl>,
+
+    /// Rows on a page of REST v1 [default: 500; MONITOR_SERVER_PAGINATION_COUNT is honoured]
+    #[arg(long, global = true, env = "METROGRAPH_PAGE_SIZE", value_name = "ROWS")]
+    page_size: Option<PageSize>,
+
+    /// Folder of operation documents to serve as REST entry points of your own: team.graphql under /api/team
+    #[arg(long, global = true, env = "METROGRAPH_REST_DIR", value_name = "FOLDER")]
+    rest_dir: Option<PathBuf>,
+
+    /// What to log: error, warn, info, debug or trace, or a list like info,metrograph=debug
+    #[arg(long, global = true, env = "METROGRAPH_LOG", default_value = "info", value_name = "FILTER",
+        value_parser = NonEmptyStringValueParser::new().try_map(|text| LogFilter::from_str(&text)))]
+    log: LogFilter,
+
+    #[arg(long = "monitor-server-database-uri", hide = true, env = "MONITOR_SERVER_DATABASE_URI", hide_env = true,
+        value_parser = NonEmptyStringValueParser::new().try_map(|text| DatabaseUrl::from_sqlalchemy(&text)))]
+    monitor_server_database_uri: Option<DatabaseUrl>,
+
+    #[arg(
+        long = "monitor-server-pagination-count",
+        hide = true,
+        env = "MONITOR_SERVER_PAGINATION_COUNT",
+        hide_env = true
+    )]
+    monitor_server_pagination_count: Option<PageSize>,
+}
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// What to store in.
+    pub database_url: DatabaseUrl,
+    /// Rows on a page of REST v1.
+    pub page_size: PageSize,
+    /// An operator's own REST entry points.
+    pub rest_dir: Option<PathBuf>,
+    /// What to log.
+    pub log: LogFilter,
+}
+
+/// Why the program ends before it starts.
+#[derive(Debug)]
+pub enum Stop {
+    /// Help or version was asked for: this is its text.
+    Answered(String),
+    /// A setting makes no sense: one line that names it.
+    Refused(String),
+}
+
+/// Reads the command line and the environment.
+pub fn read() -> Result<(Command, Settings), Stop> {
+    let CommandLine { command, settings } = CommandLine::try_parse().map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Answered(error.to_string()),
+        _ => Stop::Refused(one_line(&error.to_string())),
+    })?;
+    let Flags {
+        listen,
+        database_url,
+        page_size,
+        rest_dir,
+        log,
+        monitor_server_database_uri,
+        monitor_server_pagination_count,
+    } = settings;
+    let settings = Settings {
+        listen,
+        database_url: database_url.or(monitor_server_database_uri).unwrap_or_default(),
+        page_size: page_size.or(monitor_server_pagination_count).unwrap_or_default(),
+        rest_dir,
+        log,
+    };
+    Ok((command.unwrap_or(Command::Serve), settings))
+}
+
+/// The part of clap's message that says what is wrong.
+fn one_line(message: &str) -> String {
+    let said: Vec<_> = message.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let said = said.join(" ");
+    said.strip_prefix("error: ").unwrap_or(&said).to_owned()
+}
+
+/// A database that can be opened, in the spelling of this program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The address, secrets included: not for logs.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The SQLite file, or `None` for PostgreSQL.
+    pub fn sqlite_file(&self) -> Option<&Path> {
+        let rest = self.0.strip_prefix("sqlite:")?;
+        let path = rest.strip_prefix("//").unwrap_or(rest);
+        Some(Path::new(path.split('?').next().unwrap_or(path)))
+    }
+
+    /// Reads what a monitor-server was given, in SQLAlchemy's spelling: three slashes before a relative path, four before an
+    /// absolute one.
+    fn from_sqlalchemy(text: &str) -> Result<Self, String> {
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| format!("'{text}' has no scheme"))?;
+        let dialect = scheme.split('+').next().unwrap_or(scheme);
+        match dialect {
+            "sqlite" => {
+                let path = rest.strip_prefix('/').unwrap_or(rest);
+                Self::from_str(&format!("sqlite://{path}?mode=rwc"))
+            }
+            "postgresql" | "postgres" => Self::from_str(&format!("postgres://{rest}")),
+            _ => Err(format!("'{scheme}' is neither sqlite nor postgresql")),
+        }
+    }
+}
+
+impl Default for DatabaseUrl {
+    fn default() -> Self {
+        Self("sqlite://metrograph.db?mode=rwc".to_owned())
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self(text.to_owned()));
+        }
+        if !text.starts_with("sqlite:") {
+            return Err("give sqlite://PATH?mode=rwc or postgres://USER:PASSWORD@HOST/NAME".to_owned());
+        }
+        let url = Self(text.to_owned());
+        match url.sqlite_file() {
+            Some(path) if path.as_os_str().is_empty() => Err("the path of the SQLite file is missing".to_owned()),
+            Some(path) if path == Path::new(":memory:") || text.contains("mode=memory") => {
+                Err("a database in memory would be lost at the end: give the path of a file".to_owned())
+            }
+            _ => Ok(url),
+        }
+    }
+}
+
+/// Rows on a page of REST v1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageSize(NonZeroU32);
+
+impl PageSize {
+    /// A larger page would be a list without pages.
+    const MOST: u32 = 100_000;
+
+    /// The number of rows.
+    pub fn rows(self) -> u32 {
+        self.0.get()
+    }
+}
+
+impl Default for PageSize {
+    fn default() -> Self {
+        Self(const { NonZeroU32::new(500).unwrap() })
+    }
+}
+
+impl FromStr for PageSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse::<NonZeroU32>() {
+            Ok(rows) if rows.get() <= Self::MOST => Ok(Self(rows)),
+            _ => Err(format!("give a whole number from 1 to {}", Self::MOST)),
+        }
+    }
+}
+
+/// What to log.
+#[derive(Debug, Clone)]
+pub struct LogFilter(String);
+
+impl LogFilter {
+    /// The filter's directives.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for LogFilter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match tracing_subscriber::EnvFilter::try_new(text) {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Opens the database and brings its tables up to date. The only file that tells the engines apart by their names.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use migration::{Migrator, MigratorTrait as _};
+use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbErr, Statement};
+
+use crate::config::DatabaseUrl;
+
+/// Why a database can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It is somebody else's, and stays as it is.
+    #[error(
+        "the database holds the tables of a monitor-server (TEST_METRICS); it was left untouched: give --database-url \
+         another file or database"
+    )]
+    MonitorServer,
+    /// It can't be opened or brought up to date.
+    #[error("the database can't be opened: {0}")]
+    Unusable(#[from] DbErr),
+}
+
+/// An open database.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// Reads. On SQLite several connections that see the last commit while a write goes on.
+    pub reader: DatabaseConnection,
+    /// Writes, for the committer alone. On SQLite one connection: it has one writer, and waiting for it in our own queue is
+    /// cheaper than in SQLite's busy handler.
+    pub writer: DatabaseConnection,
+    statements: Arc<AtomicU64>,
+}
+
+impl Database {
+    /// Opens what `url` names, and runs the migrations that it lacks.
+    pub async fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
+        refuse_monitor_server(url).await?;
+        let statements = Arc::new(AtomicU64::new(0));
+        let cores = std::thread::available_parallelism().map_or(2, |n| u32::try_from(n.get()).unwrap_or(2));
+        let writer = connect(options(url, 1), &statements).await?;
+        Migrator::up(&writer, None).await?;
+        let reader = connect(options(url, cores * 2), &statements).await?;
+        Ok(Self { reader, writer, statements })
+    }
+
+    /// How many SQL statements have run since the start.
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    /// Closes every connection; on SQLite the last one folds the write-ahead log into the file.
+    pub async fn close(self) -> Result<(), DbErr> {
+        self.reader.close().await?;
+        self.writer.close().await
+    }
+}
+
+async fn connect(options: ConnectOptions, statements: &Arc<AtomicU64>) -> Result<DatabaseConnection, DbErr> {
+    let mut connection = sea_orm::Database::connect(options).await?;
+    let statements = Arc::clone(statements);
+    connection.set_metric_callback(move |_| {
+        statements.fetch_add(1, Ordering::Relaxed);
+    });
+    Ok(connection)
+}
+
+fn options(url: &DatabaseUrl, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url.as_str());
+    options
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(30))
+        .sqlx_logging(false)
+        .test_before_acquire(false)
+        .map_sqlx_sqlite_opts(|sqlite| {
+            sqlite
+                .pragma("journal_mode", "WAL")
+                // A commit that was answered survives a power cut.
+                .pragma("synchronous", "FULL")
+                .pragma("foreign_keys", "ON")
+                .pragma("busy_timeout", "10000")
+        });
+    options
+}
+
+/// Looks before anything is written: opening for writing would already change the file.
+async fn refuse_monitor_server(url: &DatabaseUrl) -> Result<(), OpenError> {
+    let (look, sql) = match url.sqlite_file() {
+        Some(file) if !file.exists() => return Ok(()),
+        Some(file) => (
+            format!("sqlite://{}?mode=ro", file.display()),
+            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'TEST_METRICS'",
+        ),
+        None => (
+            url.as_str().to_owned(),
+            "SELECT 1 FROM information_schema.tables WHERE table_schema = ANY (current_schemas(false)) \
+             AND table_name = 'TEST_METRICS'",
+        ),
+    };
+    let mut options = ConnectOptions::new(look);
+    options.max_connections(1).connect_timeout(Duration::from_secs(10)).sqlx_logging(false);
+    let connection = sea_orm::Database::connect(options).await?;
+    let found = connection.query_one_raw(Statement::from_string(connection.get_database_backend(), sql)).await?;
+    connection.close().await?;
+    if found.is_some() { Err(OpenError::MonitorServer) } else { Ok(()) }
+}

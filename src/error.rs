@@ -1,0 +1,113 @@
+//! Every way a request can fail: one enum, one table of code, HTTP status and text. GraphQL answers carry the code in
+//! `extensions.code`; REST answers carry the status. Both read it here.
+
+use std::fmt;
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+/// What went wrong, in words for the one who asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// The kind of failure.
+    pub code: Code,
+    /// Names the field or argument at fault and the remedy.
+    pub message: String,
+}
+
+impl Error {
+    /// A failure of this kind.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// Input that can't be used as it is.
+    pub fn bad_input(message: impl Into<String>) -> Self {
+        Self::new(Code::BadUserInput, message)
+    }
+}
+
+impl From<sea_orm::DbErr> for Error {
+    /// The reason goes to the log; the one who asked can only try again.
+    fn from(error: sea_orm::DbErr) -> Self {
+        tracing::error!(%error, "the database failed");
+        Self::new(Code::DatabaseUnavailable, "the database did not answer; try again, or see the server's log")
+    }
+}
+
+impl IntoResponse for Error {
+    /// The form of every failure outside `/graphql`: `{"message": …}`.
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(serde_json::json!({ "message": self.message }))).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+macro_rules! codes {
+    ($($(#[$meaning:meta])* $variant:ident $code:literal $status:literal,)*) => {
+        /// The kinds of failure.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Code { $($(#[$meaning])* $variant,)* }
+
+        impl Code {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The text in `extensions.code` of a GraphQL error.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The HTTP status of a REST answer.
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+
+            /// The kind behind a text of `extensions.code`.
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($code => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A value that its field or argument does not take.
+    BadUserInput "BAD_USER_INPUT" 400,
+    /// The text is no GraphQL document, or the body no JSON.
+    ParseFailed "GRAPHQL_PARSE_FAILED" 400,
+    /// The document does not fit the schema.
+    ValidationFailed "GRAPHQL_VALIDATION_FAILED" 400,
+    /// Nothing is there: no such path, page or object.
+    NotFound "NOT_FOUND" 404,
+    /// The path exists, the method does not.
+    MethodNotAllowed "METHOD_NOT_ALLOWED" 405,
+    /// None of the media types asked for can be given.
+    NotAcceptable "NOT_ACCEPTABLE" 406,
+    /// The same name is already stored with something else.
+    Conflict "CONFLICT" 409,
+    /// The body is over the limit.
+    TooLarge "PAYLOAD_TOO_LARGE" 413,
+    /// The body's media type is not understood.
+    UnsupportedMediaType "UNSUPPORTED_MEDIA_TYPE" 415,
+    /// A defect of the server.
+    Internal "INTERNAL" 500,
+    /// More waits to be written than the server takes in; the same request goes through later.
+    Busy "BUSY" 503,
+    /// The database did not answer.
+    DatabaseUnavailable "DATABASE_UNAVAILABLE" 503,
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

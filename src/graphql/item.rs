@@ -1,0 +1,140 @@
+//! Items: test functions, before their parameters.
+
+use async_graphql::{Context, Enum, ID, InputObject};
+use entity::{
+    component as component_row, filter::Tree, item as row, list, metric as metric_row, variant as variant_row,
+};
+
+use super::{
+    Answer,
+    component::Component,
+    filter::{Connectives, Direction, StringFilter, Where, check},
+    loaders::{MetricsIn, Row},
+    loaders_of,
+    metric::{Metric, stored},
+    node,
+    paging::{Listed, Of, graph_object},
+    served,
+    variant::Variant,
+};
+use crate::error::Error;
+
+/// A stored item.
+pub struct Item(pub row::Model);
+
+impl Listed for Item {
+    type Entity = row::Entity;
+    type Where = ItemWhere;
+    type OrderBy = ItemOrder;
+
+    async fn from_rows(_: &Context<'_>, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
+        Ok(rows.into_iter().map(Self).collect())
+    }
+
+    async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
+        Ok(list::count::<row::Entity>(&served(ctx).database.reader, filter).await?)
+    }
+}
+
+graph_object! {
+    /// A test function, or another thing that pytest runs, before its parameters.
+    impl Item {
+        /// The item's key among all objects.
+        pub(super) async fn id(&self) -> ID {
+            node::global_id::<Self>(self.0.id)
+        }
+
+        /// The function's name.
+        async fn name(&self) -> &str {
+            &self.0.name
+        }
+
+        /// The path of its module as Python imports it; empty when it has none.
+        async fn path(&self) -> &str {
+            &self.0.path
+        }
+
+        /// The component that it watches over; that without a name when it has none.
+        async fn component(&self, ctx: &Context<'_>) -> Answer<Component> {
+            stored(ctx, self.0.component_id, Row::<component_row::Entity>::key).await.map(Component)
+        }
+
+        /// How many metrics were recorded for it.
+        async fn metric_count(&self, ctx: &Context<'_>) -> Answer<u64> {
+            Ok(loaders_of(ctx).load(MetricsIn::Item(self.0.id)).await?.unwrap_or(0))
+        }
+    }
+    /// The function with each of its parameters.
+    list variants: Variant = |item| Of::Parent(variant_row::OF_ITEM, item.0.id);
+    /// What was measured for it, whatever the parameters.
+    list metrics: Metric = |item| Of::Parent(metric_row::OF_ITEM, item.0.id);
+}
+
+/// Which items. Every condition given must hold.
+#[derive(Debug, Clone, Default, InputObject)]
+pub struct ItemWhere {
+    /// All of these must hold.
+    and: Option<Vec<ItemWhere>>,
+    /// At least one of these must hold.
+    or: Option<Vec<ItemWhere>>,
+    /// This must not hold.
+    not: Option<Box<ItemWhere>>,
+    /// The function's name.
+    name: Option<StringFilter>,
+    /// The path of its module.
+    path: Option<StringFilter>,
+    /// The name of its component.
+    component: Option<StringFilter>,
+}
+
+impl Where for ItemWhere {
+    type Filter = row::Filter;
+
+    fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
+        let own = row::Filter {
+            name: check!(self.name, "name"),
+            path: check!(self.path, "path"),
+            component: check!(self.component, "component"),
+        };
+        Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
+    }
+}
+
+/// What items can be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub enum ItemOrderField {
+    /// When the server first heard of them.
+    FirstSeen,
+}
+
+/// The order of a list of items.
+#[derive(Debug, Clone, Copy, InputObject)]
+pub struct ItemOrder {
+    /// What to order by.
+    by: ItemOrderField,
+    /// Which way.
+    #[graphql(default)]
+    direction: Direction,
+}
+
+impl From<ItemOrder> for list::Order<row::Sort> {
+    fn from(ItemOrder { by, direction }: ItemOrder) -> Self {
+        direction.of(match by {
+            ItemOrderField::FirstSeen => row::Sort::FirstSeen,
+        })
+    }
+}
+
+#[derive(Default)]
+pub struct ItemQuery;
+
+graph_object! {
+    impl ItemQuery {
+        /// The item with this id, null when there is none.
+        async fn item(&self, ctx: &Context<'_>, #[graphql(desc = "The item's `id`.")] id: ID) -> Option<Answer<Item>> {
+            node::find_by_id(ctx, &id).await
+        }
+    }
+    /// All items.
+    list items: Item = |_| Of::Everyone;
+}

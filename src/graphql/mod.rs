@@ -1,0 +1,252 @@
+//! The product: the graph. One file per noun holds its type, its filters, its inputs, its queries and its mutations; the rest
+//! is what nouns share.
+
+mod build;
+mod component;
+mod context;
+mod filter;
+mod item;
+mod loaders;
+mod metric;
+mod node;
+mod paging;
+mod pipeline;
+mod scalar;
+mod session;
+mod tag;
+mod top;
+mod user_error;
+mod variant;
+
+use std::sync::Arc;
+
+use async_graphql::{
+    Context, EmptySubscription, InputType, MergedObject, Name, Request, Response, ScalarType, Schema, ServerError,
+    Value, Variables,
+    parser::{parse_query, types::ExecutableDocument},
+};
+use entity::variant::Words;
+use quick_cache::sync::Cache;
+
+use crate::{
+    db::Database,
+    error::{Code, Error},
+    ingest::Ingest,
+};
+use loaders::Loaders;
+
+/// What the history holds, as a graph.
+#[derive(Default, MergedObject)]
+pub struct Query(
+    node::NodeQuery,
+    session::SessionQuery,
+    context::ContextQuery,
+    metric::MetricQuery,
+    top::TopQuery,
+    component::ComponentQuery,
+    item::ItemQuery,
+    variant::VariantQuery,
+    pipeline::PipelineQuery,
+    build::BuildQuery,
+    tag::TagQuery,
+);
+
+/// What can be added to the history. An answer means that it is on disk.
+#[derive(Default, MergedObject)]
+pub struct Mutation(session::SessionMutation, context::ContextMutation, metric::MetricMutation);
+
+/// A failure inside a resolver. It has no text form of its own, so that its code is never left behind.
+#[derive(Debug, Clone)]
+pub struct Failure(Error);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl From<Failure> for async_graphql::Error {
+    fn from(Failure(error): Failure) -> Self {
+        let mut extensions = async_graphql::ErrorExtensionValues::default();
+        extensions.set("code", error.code.as_str());
+        Self { message: error.message, source: None, extensions: Some(extensions) }
+    }
+}
+
+/// What a resolver gives.
+pub type Answer<T> = Result<T, Failure>;
+
+/// What every request is served from.
+struct Served {
+    database: Database,
+    ingest: Ingest,
+    page_size: u64,
+    known: Known,
+}
+
+/// Words that never change once stored, by key.
+struct Known {
+    variants: Cache<i64, Arc<Words>>,
+    sessions: Cache<i64, Arc<str>>,
+    contexts: Cache<i64, Arc<str>>,
+}
+
+fn served<'a>(ctx: &Context<'a>) -> &'a Served {
+    ctx.data_unchecked::<Served>()
+}
+
+fn loaders_of<'a>(ctx: &Context<'a>) -> &'a Loaders {
+    ctx.data_unchecked::<Loaders>()
+}
+
+/// Fields that one request may cost, those of a list counted once for every row that it may have.
+const MOST_COMPLEX: usize = 500_000;
+/// Fields inside fields, at most; GraphiQL's own introspection needs 13.
+const DEEPEST: usize = 24;
+/// Aliases in one document, at most.
+const MOST_ALIASES: usize = 200;
+/// Parsed documents that are kept by their text.
+const KEPT_DOCUMENTS: usize = 500;
+/// Documents longer than this are parsed anew each time.
+const LONGEST_KEPT: usize = 20_000;
+
+type Inner = Schema<Query, Mutation, EmptySubscription>;
+
+fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, EmptySubscription> {
+    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+        .limit_complexity(MOST_COMPLEX)
+        .limit_depth(DEEPEST)
+        .limit_aliases(MOST_ALIASES)
+}
+
+/// The schema as text.
+pub fn sdl() -> String {
+    builder().finish().sdl()
+}
+
+/// The schema with a database behind it.
+#[derive(Clone)]
+pub struct Graph {
+    schema: Inner,
+    database: Database,
+    documents: Arc<Cache<String, Arc<ExecutableDocument>>>,
+}
+
+/// A request: a document, the operation to run, and the values of its variables.
+pub struct Operation {
+    /// The document, parsed.
+    pub document: ExecutableDocument,
+    /// Which operation, where the document has several.
+    pub name: Option<String>,
+    /// The variables.
+    pub variables: Variables,
+}
+
+impl Graph {
+    /// A graph over `database`, whose numbered pages have `page_size` rows.
+    pub fn new(database: Database, ingest: Ingest, page_size: u32) -> Self {
+        let known = Known { variants: Cache::new(50_000), sessions: Cache::new(100_000), contexts: Cache::new(50_000) };
+        let served = Served { database: database.clone(), ingest, page_size: page_size.into(), known };
+        Self { schema: builder().data(served).finish(), database, documents: Arc::new(Cache::new(KEPT_DOCUMENTS)) }
+    }
+
+    /// Parses a document, or finds it among those parsed before.
+    ///
+    /// # Errors
+    /// [`Code::ParseFailed`] with the place and the reason.
+    pub fn parse(&self, text: &str) -> Result<ExecutableDocument, ServerError> {
+        if let Some(document) = self.documents.get(text) {
+            return Ok(ExecutableDocument::clone(&document));
+        }
+        let document = parse_query(text).map_err(|error| with_code(error.into(), Code::ParseFailed))?;
+        if text.contains('\0') || text.contains("\\u0000") {
+            return Err(with_code(ServerError::new("U+0000 can't be stored or looked for", None), Code::BadUserInput));
+        }
+        if text.len() <= LONGEST_KEPT {
+            self.documents.insert(text.to_owned(), Arc::new(document.clone()));
+        }
+        Ok(document)
+    }
+
+    /// Runs an operation. Every error of the answer has a code.
+    pub async fn execute(&self, operation: Operation) -> Response {
+        let Operation { document, name, variables } = operation;
+        if let Some(path) = find_nul(&variables) {
+            let message = format!("{path}: U+0000 can't be stored or looked for: leave it out");
+            return Response::from_errors(vec![with_code(ServerError::new(message, None), Code::BadUserInput)]);
+        }
+        let loaders = Loaders::new(self.database.reader.clone());
+        let driver = loaders.driver();
+        let mut request = Request::new("").variables(variables).data(loaders);
+        request.operation_name = name;
+        request.set_parsed_query(document);
+        let mut response = driver.drive(self.schema.execute(request)).await;
+        for error in &mut response.errors {
+            // The engine's own errors: those without a path come from before the first resolver.
+            let code = if error.path.is_empty() { Code::ValidationFailed } else { Code::BadUserInput };
+            if error.extensions.as_ref().is_none_or(|extensions| extensions.get("code").is_none()) {
+                set_code(error, code);
+            }
+        }
+        response
+    }
+}
+
+fn set_code(error: &mut ServerError, code: Code) {
+    error.extensions.get_or_insert_default().set("code", code.as_str());
+}
+
+/// The error with a code in its extensions.
+pub fn with_code(mut error: ServerError, code: Code) -> ServerError {
+    set_code(&mut error, code);
+    error
+}
+
+/// The path of a text with U+0000 in it, which no engine keeps.
+fn find_nul(variables: &Variables) -> Option<String> {
+    fn within(path: &str, value: &Value) -> Option<String> {
+        match value {
+            Value::String(text) => text.contains('\0').then(|| path.to_owned()),
+            Value::List(list) => list.iter().enumerate().find_map(|(i, value)| within(&format!("{path}.{i}"), value)),
+            Value::Object(members) => members.iter().find_map(|(name, value)| {
+                if name.contains('\0') { Some(path.to_owned()) } else { within(&format!("{path}.{name}"), value) }
+            }),
+            _ => None,
+        }
+    }
+    // Paths are built for the rare answer, not for every value.
+    let (name, value): (&Name, &Value) = variables.iter().find(|(_, value)| contains_nul(value))?;
+    within(name, value)
+}
+
+fn contains_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::List(list) => list.iter().any(contains_nul),
+        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || contains_nul(value)),
+        _ => false,
+    }
+}
+
+/// Whether a scalar called `name` takes `value`, and if not, what it would take.
+///
+/// # Errors
+/// The remedy, in words.
+pub fn check_scalar(name: &str, value: &Value) -> Result<(), String> {
+    fn read<T: ScalarType + InputType>(value: &Value) -> Result<(), String> {
+        <T as ScalarType>::parse(value.clone())
+            .map(drop)
+            .map_err(|error| error.into_server_error(Default::default()).message)
+    }
+    let expected = |fits: bool, what: &str| if fits { Ok(()) } else { Err(format!("{what} is expected")) };
+    match name {
+        "String" => expected(matches!(value, Value::String(_)), "a text"),
+        "ID" => expected(matches!(value, Value::String(_) | Value::Number(_)), "an id"),
+        "Int" => expected(matches!(value, Value::Number(number) if number.is_i64()), "a whole number"),
+        "Float" => expected(matches!(value, Value::Number(_)), "a number"),
+        "Boolean" => expected(matches!(value, Value::Boolean(_)), "true or false"),
+        "LocalDateTime" => read::<scalar::LocalDateTime>(value),
+        "Tags" => read::<scalar::Tags>(value),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,384 @@
+//! Lists: Relay connections with keyset cursors, which stay right while rows arrive, and numbered pages for REST.
+
+use std::borrow::Cow;
+
+use async_graphql::{Context, InputType, Object, OutputType, SimpleObject, TypeName};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use entity::{
+    filter::Tree,
+    list::{self, Edge as Way, Noun, Order, Position, Slice},
+};
+use sea_orm::EntityTrait;
+
+use super::{
+    Answer,
+    filter::Where,
+    loaders::{Counts, Lists},
+    loaders_of, served,
+};
+use crate::error::{Code, Error};
+
+/// Rows of a connection when nothing is said.
+pub const FEW: i64 = 50;
+/// Rows of a connection, at most.
+pub const MOST: i64 = 500;
+
+/// The row behind a type of the graph.
+pub type RowOf<T> = <<T as Listed>::Entity as EntityTrait>::Model;
+
+/// A type of the graph that lists are made of.
+pub trait Listed: OutputType + Sized + Send + Sync + 'static {
+    /// Its table.
+    type Entity: Noun;
+    /// Its `where`.
+    type Where: InputType + Where<Filter = <Self::Entity as Noun>::Filter>;
+    /// Its `orderBy`.
+    type OrderBy: InputType + Into<Order<<Self::Entity as Noun>::Sort>>;
+
+    /// Makes graph objects of rows, in their order.
+    fn from_rows(ctx: &Context<'_>, rows: Vec<RowOf<Self>>) -> impl Future<Output = Result<Vec<Self>, Error>> + Send;
+
+    /// How many there are of them.
+    fn count(
+        ctx: &Context<'_>,
+        filter: &Tree<<Self::Entity as Noun>::Filter>,
+    ) -> impl Future<Output = Result<u64, Error>> + Send;
+}
+
+/// Whose list it is.
+#[derive(Debug)]
+pub enum Of<E> {
+    /// Nobody's: all there are.
+    Everyone,
+    /// That of the parent with this key.
+    Parent(Way<E>, i64),
+}
+
+/// The arguments of a connection.
+pub struct Arguments<T: Listed> {
+    pub first: Option<i64>,
+    pub after: Option<String>,
+    pub last: Option<i64>,
+    pub before: Option<String>,
+    pub filter: Option<T::Where>,
+    pub order_by: Option<T::OrderBy>,
+}
+
+impl<T: Listed> Arguments<T> {
+    /// The stretch asked for, one row longer, so as to see whether there are more.
+    fn slice(self) -> Result<Slice<T::Entity>, Error> {
+        let Self { first, after, last, before, filter, order_by } = self;
+        let (limit, from_end) = match (limit("first", first)?, limit("last", last)?) {
+            (Some(_), Some(_)) => return Err(Error::bad_input("first, last: give one of them, not both")),
+            (None, Some(last)) => (last, true),
+            (first, None) => (first.unwrap_or(FEW.unsigned_abs()), false),
+        };
+        let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
+        let order = order_by.map(Into::into).unwrap_or_default();
+        Ok(Slice {
+            after: after.map(|cursor| read_cursor("after", order, &cursor)).transpose()?,
+            before: before.map(|cursor| read_cursor("before", order, &cursor)).transpose()?,
+            filter,
+            order,
+            limit: limit + 1,
+            from_end,
+        })
+    }
+
+    /// Reads the connection.
+    pub async fn read(self, ctx: &Context<'_>, of_whom: Of<T::Entity>) -> Answer<Connection<T>> {
+        let slice = self.slice()?;
+        let asked = usize::try_from(slice.limit - 1).unwrap_or(usize::MAX);
+        let mut rows = match &of_whom {
+            Of::Everyone => list::rows(&served(ctx).database.reader, &slice).await.map_err(Error::from)?,
+            Of::Parent(way, parent) => {
+                loaders_of(ctx).load(Lists::key(*way, *parent, &slice)).await?.unwrap_or_default()
+            }
+        };
+        let more = rows.len() > asked;
+        if more {
+            if slice.from_end {
+                rows.remove(0);
+            } else {
+                rows.pop();
+            }
+        }
+        let place = |row| Position { key: T::Entity::sort_key(slice.order.by, row), id: T::Entity::id(row) };
+        let cursors = rows.iter().map(|row| write_cursor(slice.order, place(row))).collect();
+        Ok(Connection {
+            has_next_page: if slice.from_end { slice.before.is_some() } else { more },
+            has_previous_page: if slice.from_end { more } else { slice.after.is_some() },
+            nodes: T::from_rows(ctx, rows).await?,
+            cursors,
+            of_whom,
+            filter: slice.filter,
+        })
+    }
+}
+
+fn limit(argument: &str, given: Option<i64>) -> Result<Option<u64>, Error> {
+    match given {
+        None => Ok(None),
+        Some(rows @ 0..=MOST) => Ok(Some(rows.unsigned_abs())),
+        Some(rows) => Err(Error::bad_input(format!("{argument}: give a number from 0 to {MOST}, not {rows}"))),
+    }
+}
+
+/// The cost of a connection: that of its rows.
+pub fn cost(first: Option<i64>, last: Option<i64>, a_row: usize) -> usize {
+    let rows = first.or(last).unwrap_or(FEW).clamp(1, MOST);
+    usize::try_from(rows).unwrap_or(1).saturating_mul(a_row)
+}
+
+/// A cursor holds the order it was made for, so that it is not taken for a place in another.
+fn order_name<S: std::fmt::Debug>(order: Order<S>) -> String {
+    format!("{:?}", order.by)
+}
+
+fn write_cursor<S: std::fmt::Debug>(order: Order<S>, Position { key, id }: Position) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(format!("{}:{key}:{id}", order_name(order)))
+}
+
+fn read_cursor<S: std::fmt::Debug>(argument: &str, order: Order<S>, cursor: &str) -> Result<Position, Error> {
+    let read = || {
+        let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+        let mut parts = text.split(':');
+        let (name, key, id) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        (name == order_name(order) && parts.next().is_none()).then_some(Position { key, id })
+    };
+    read().ok_or_else(|| Error::bad_input(format!("{argument}: '{cursor}' is no cursor of a list in this order")))
+}
+
+/// A stretch of a list.
+pub struct Connection<T: Listed> {
+    nodes: Vec<T>,
+    cursors: Vec<String>,
+    has_next_page: bool,
+    has_previous_page: bool,
+    of_whom: Of<T::Entity>,
+    filter: Tree<<T::Entity as Noun>::Filter>,
+}
+
+impl<T: Listed> TypeName for Connection<T> {
+    fn type_name() -> Cow<'static, str> {
+        format!("{}Connection", T::type_name()).into()
+    }
+}
+
+/// A stretch of a list, in the list's order.
+#[Object(name_type)]
+impl<T: Listed> Connection<T> {
+    /// The objects alone.
+    async fn nodes(&self) -> &[T] {
+        &self.nodes
+    }
+
+    /// The objects with their places in the list.
+    async fn edges(&self) -> Vec<Edge<'_, T>> {
+        self.nodes.iter().zip(&self.cursors).map(|(node, cursor)| Edge { node, cursor }).collect()
+    }
+
+    /// Whether the list goes on, and from where.
+    async fn page_info(&self) -> PageInfo {
+        PageInfo {
+            has_next_page: self.has_next_page,
+            has_previous_page: self.has_previous_page,
+            start_cursor: self.cursors.first().cloned(),
+            end_cursor: self.cursors.last().cloned(),
+        }
+    }
+
+    /// How many objects the whole list has, all stretches together. Counted only when asked for.
+    async fn total_count(&self, ctx: &Context<'_>) -> Answer<u64> {
+        match &self.of_whom {
+            Of::Everyone => Ok(T::count(ctx, &self.filter).await?),
+            Of::Parent(way, parent) => {
+                Ok(loaders_of(ctx).load(Counts::key(*way, *parent, &self.filter)).await?.unwrap_or(0))
+            }
+        }
+    }
+}
+
+/// An object with its place in a list.
+pub struct Edge<'a, T> {
+    node: &'a T,
+    cursor: &'a str,
+}
+
+impl<T: Listed> TypeName for Edge<'_, T> {
+    fn type_name() -> Cow<'static, str> {
+        format!("{}Edge", T::type_name()).into()
+    }
+}
+
+/// An object with its place in a list.
+#[Object(name_type)]
+impl<T: Listed> Edge<'_, T> {
+    /// The object.
+    async fn node(&self) -> &T {
+        self.node
+    }
+
+    /// The object's place, for `after` and `before`.
+    async fn cursor(&self) -> &str {
+        self.cursor
+    }
+}
+
+/// Whether a list goes on, and from where.
+#[derive(SimpleObject)]
+pub struct PageInfo {
+    /// There is more behind this stretch. When reading backwards: whether `before` was given.
+    has_next_page: bool,
+    /// There is more ahead of this stretch. When reading forwards: whether `after` was given.
+    has_previous_page: bool,
+    /// The place of the first object, null when there is none.
+    start_cursor: Option<String>,
+    /// The place of the last object, null when there is none.
+    end_cursor: Option<String>,
+}
+
+/// A numbered page of a list.
+pub struct Page<T> {
+    items: Vec<T>,
+    total_pages: u64,
+    total_count: u64,
+}
+
+impl<T: Listed> TypeName for Page<T> {
+    fn type_name() -> Cow<'static, str> {
+        format!("{}Page", T::type_name()).into()
+    }
+}
+
+/// A numbered page of a list, as REST v1 serves them. Connections are the better choice for whoever can choose.
+#[Object(name_type)]
+impl<T: Listed> Page<T> {
+    /// The objects on this page.
+    async fn items(&self) -> &[T] {
+        &self.items
+    }
+
+    /// How many pages there are.
+    async fn total_pages(&self) -> u64 {
+        self.total_pages
+    }
+
+    /// How many objects there are on all pages.
+    async fn total_count(&self) -> u64 {
+        self.total_count
+    }
+}
+
+impl<T: Listed> Page<T> {
+    /// The page of `total_count` rows that `number` names.
+    pub fn new(items: Vec<T>, total_count: u64, size: u64) -> Self {
+        Self { items, total_pages: total_count.div_ceil(size), total_count }
+    }
+
+    /// Reads page `number` of what matches `filter`.
+    pub async fn read(ctx: &Context<'_>, filter: Option<T::Where>, number: i64) -> Answer<Self> {
+        let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
+        let size = served(ctx).page_size;
+        let total = T::count(ctx, &filter).await?;
+        let number = page_number(number, total, size)?;
+        let rows = if total == 0 {
+            Vec::new()
+        } else {
+            list::page::<T::Entity>(&served(ctx).database.reader, &filter, number, size).await.map_err(Error::from)?
+        };
+        Ok(Self::new(T::from_rows(ctx, rows).await?, total, size))
+    }
+}
+
+/// A numbered page of a list of names.
+#[derive(SimpleObject)]
+pub struct NamePage {
+    /// The names (of sessions: the hashes) on this page.
+    names: Vec<String>,
+    /// How many pages there are.
+    total_pages: u64,
+    /// How many names there are on all pages.
+    total_count: u64,
+}
+
+impl NamePage {
+    /// Page `number` of all these names.
+    pub fn of_all(all: Vec<String>, number: i64, size: u64) -> Result<Self, Error> {
+        let total_count = all.len() as u64;
+        let number = page_number(number, total_count, size)?;
+        let skip = usize::try_from((number - 1) * size).unwrap_or(usize::MAX);
+        let names = all.into_iter().skip(skip).take(usize::try_from(size).unwrap_or(usize::MAX)).collect();
+        Ok(Self { names, total_pages: total_count.div_ceil(size), total_count })
+    }
+
+    /// A page that was read as objects.
+    pub fn of_page<T>(page: Page<T>, name: impl Fn(T) -> String) -> Self {
+        let Page { items, total_pages, total_count } = page;
+        Self { names: items.into_iter().map(name).collect(), total_pages, total_count }
+    }
+}
+
+/// The page that `given` names, counted from 1: negative numbers count from the end, page 1 is always there.
+///
+/// # Errors
+/// [`Code::NotFound`] for 0 and for a page past either end.
+pub fn page_number(given: i64, total_count: u64, size: u64) -> Result<u64, Error> {
+    let pages = total_count.div_ceil(size).max(1);
+    let number = if given < 0 {
+        i64::try_from(pages).unwrap_or(i64::MAX).saturating_add(given).saturating_add(1)
+    } else {
+        given
+    };
+    match u64::try_from(number) {
+        Ok(number @ 1..) if number <= pages => Ok(number),
+        _ => {
+            let message =
+                format!("page: there is no page {given}; the pages are 1 to {pages}, or -1 to -{pages} from the end");
+            Err(Error::new(Code::NotFound, message))
+        }
+    }
+}
+
+/// Writes the fields of a type of the graph: its own as they stand, then a connection for each `list` line.
+macro_rules! graph_object {
+    (
+        $(#[$meta:meta])*
+        impl $Type:ident { $($own:tt)* }
+        $( $(#[doc = $doc:literal])+ list $name:ident: $Node:ty = $of_whom:expr; )*
+    ) => {
+        $(#[$meta])*
+        #[async_graphql::Object]
+        impl $Type {
+            $($own)*
+            $(
+                $(#[doc = $doc])+
+                #[graphql(complexity = "crate::graphql::paging::cost(first, last, child_complexity)")]
+                #[allow(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
+                async fn $name(
+                    &self,
+                    ctx: &async_graphql::Context<'_>,
+                    #[graphql(desc = "Give so many from the start: 0 to 500; 50 when neither this nor `last` is given.")]
+                    first: Option<i64>,
+                    #[graphql(desc = "Start behind this place, a cursor of a list in the same order.")]
+                    after: Option<String>,
+                    #[graphql(desc = "Give so many from the end: 0 to 500.")]
+                    last: Option<i64>,
+                    #[graphql(desc = "End ahead of this place, a cursor of a list in the same order.")]
+                    before: Option<String>,
+                    #[graphql(name = "where", desc = "Only those that match.")]
+                    filter: Option<<$Node as crate::graphql::paging::Listed>::Where>,
+                    #[graphql(desc = "The order of the list; that in which things came to be known when left out.")]
+                    order_by: Option<<$Node as crate::graphql::paging::Listed>::OrderBy>,
+                ) -> crate::graphql::Answer<crate::graphql::paging::Connection<$Node>> {
+                    let of_whom: fn(&$Type) -> crate::graphql::paging::Of<<$Node as crate::graphql::paging::Listed>::Entity> =
+                        $of_whom;
+                    crate::graphql::paging::Arguments::<$Node> { first, after, last, before, filter, order_by }
+                        .read(ctx, of_whom(self))
+                        .await
+                }
+            )*
+        }
+    };
+}
+pub(super) use graph_object;

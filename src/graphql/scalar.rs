@@ -1,0 +1,60 @@
+//! The schema's own scalars.
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use entity::time;
+
+/// A date and time of the worker's own clock, without a time zone, as ISO 8601 text such as `2026-01-05T03:00:00.125000`.
+/// It comes back as it was sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LocalDateTime(pub time::LocalDateTime);
+
+#[Scalar]
+impl ScalarType for LocalDateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::String(text) => time::LocalDateTime::parse(text).map(Self).map_err(|time::NotIso| {
+                InputValueError::custom("not an ISO 8601 date and time such as 2026-01-05T03:00:00")
+            }),
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
+/// The tags of a session: a flat JSON object of names and values, in an order that is kept. Numbers and booleans are stored as
+/// their JSON text, null as the empty text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tags(pub Vec<(String, String)>);
+
+#[Scalar]
+impl ScalarType for Tags {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::Object(members) = value else {
+            return Err(InputValueError::custom("not a JSON object of tags, such as {\"python\": \"3.12\"}"));
+        };
+        let tag = |(name, value): (async_graphql::Name, Value)| {
+            let text = match value {
+                Value::String(text) => text,
+                Value::Number(number) => number.to_string(),
+                Value::Boolean(truth) => truth.to_string(),
+                Value::Null => String::new(),
+                Value::Enum(name) => name.to_string(),
+                Value::Object(_) | Value::List(_) | Value::Binary(_) => {
+                    let message = format!("the tag \"{name}\" is neither text nor number: tags are flat");
+                    return Err(InputValueError::custom(message));
+                }
+            };
+            Ok((name.to_string(), text))
+        };
+        members.into_iter().map(tag).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Object(
+            self.0.iter().map(|(name, value)| (async_graphql::Name::new(name), value.as_str().into())).collect(),
+        )
+    }
+}

@@ -1,0 +1,116 @@
+//! Tags: names and values that sessions bear.
+
+use async_graphql::{Context, Enum, ID, InputObject};
+use entity::{filter::Tree, list, session as session_row, tag as row};
+
+use super::{
+    Answer,
+    filter::{Connectives, Direction, StringFilter, Where, check},
+    node,
+    paging::{Listed, Of, graph_object},
+    served,
+    session::Session,
+};
+use crate::error::Error;
+
+/// A stored tag.
+pub struct Tag(pub row::Model);
+
+impl Listed for Tag {
+    type Entity = row::Entity;
+    type Where = TagWhere;
+    type OrderBy = TagOrder;
+
+    async fn from_rows(_: &Context<'_>, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
+        Ok(rows.into_iter().map(Self).collect())
+    }
+
+    async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
+        Ok(list::count::<row::Entity>(&served(ctx).database.reader, filter).await?)
+    }
+}
+
+graph_object! {
+    /// A name and a value that sessions were tagged with.
+    impl Tag {
+        /// The tag's key among all objects.
+        pub(super) async fn id(&self) -> ID {
+            node::global_id::<Self>(self.0.id)
+        }
+
+        /// The name.
+        async fn name(&self) -> &str {
+            &self.0.name
+        }
+
+        /// The value; numbers and booleans as their JSON text.
+        async fn value(&self) -> &str {
+            &self.0.value
+        }
+    }
+    /// The sessions that bear it.
+    list sessions: Session = |tag| Of::Parent(session_row::OF_TAG, tag.0.id);
+}
+
+/// Which tags. Every condition given must hold.
+#[derive(Debug, Clone, Default, InputObject)]
+pub struct TagWhere {
+    /// All of these must hold.
+    and: Option<Vec<TagWhere>>,
+    /// At least one of these must hold.
+    or: Option<Vec<TagWhere>>,
+    /// This must not hold.
+    not: Option<Box<TagWhere>>,
+    /// The name.
+    name: Option<StringFilter>,
+    /// The value.
+    value: Option<StringFilter>,
+}
+
+impl Where for TagWhere {
+    type Filter = row::Filter;
+
+    fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
+        let own = row::Filter { name: check!(self.name, "name"), value: check!(self.value, "value") };
+        Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
+    }
+}
+
+/// What tags can be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub enum TagOrderField {
+    /// When the server first heard of them.
+    FirstSeen,
+}
+
+/// The order of a list of tags.
+#[derive(Debug, Clone, Copy, InputObject)]
+pub struct TagOrder {
+    /// What to order by.
+    by: TagOrderField,
+    /// Which way.
+    #[graphql(default)]
+    direction: Direction,
+}
+
+impl From<TagOrder> for list::Order<row::Sort> {
+    fn from(TagOrder { by, direction }: TagOrder) -> Self {
+        direction.of(match by {
+            TagOrderField::FirstSeen => row::Sort::FirstSeen,
+        })
+    }
+}
+
+#[derive(Default)]
+pub struct TagQuery;
+
+graph_object! {
+    impl TagQuery {
+        /// The tag with this id, null when there is none.
+        async fn tag(&self, ctx: &Context<'_>, #[graphql(desc = "The tag's `id`.")] id: ID) -> Option<Answer<Tag>> {
+            node::find_by_id(ctx, &id).await
+        }
+    }
+    /// All tags.
+    list tags: Tag = |_| Of::Everyone;
+}

@@ -1,0 +1,74 @@
+//! The highest and the lowest metrics by what they took.
+
+use async_graphql::{Context, Enum, Object};
+use entity::top::{self, Figure};
+
+use super::{
+    Answer,
+    filter::Where,
+    metric::{Metric, MetricWhere},
+    paging::{Listed, MOST},
+    served,
+};
+use crate::error::Error;
+
+/// What a test takes of its machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub enum Resource {
+    /// Memory, in MB.
+    Memory,
+    /// Processor time over time, a ratio.
+    Cpu,
+    /// Processor time in the kernel, in seconds.
+    KernelTime,
+    /// Processor time in user space, in seconds.
+    UserTime,
+    /// Time from start to end, in seconds.
+    TotalTime,
+}
+
+impl From<Resource> for Figure {
+    fn from(resource: Resource) -> Self {
+        match resource {
+            Resource::Memory => Self::MemoryUsage,
+            Resource::Cpu => Self::CpuUsage,
+            Resource::KernelTime => Self::KernelTime,
+            Resource::UserTime => Self::UserTime,
+            Resource::TotalTime => Self::TotalTime,
+        }
+    }
+}
+
+/// Which end of a ranking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
+pub enum TopDirection {
+    /// Those that took most.
+    #[default]
+    Highest,
+    /// Those that took least.
+    Lowest,
+}
+
+#[derive(Default)]
+pub struct TopQuery;
+
+#[Object]
+impl TopQuery {
+    /// The metrics that took most, or least, of a resource; the most extreme first, ties in the order recorded.
+    #[graphql(complexity = "super::paging::cost(Some(first), None, child_complexity)")]
+    async fn top_metrics(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to rank by.")] resource: Resource,
+        #[graphql(desc = "Which end of the ranking.", default)] direction: TopDirection,
+        #[graphql(name = "where", desc = "Only those that match.")] filter: Option<MetricWhere>,
+        #[graphql(desc = "How many: 0 to 500; more means 500.", default = 10)] first: i64,
+    ) -> Answer<Vec<Metric>> {
+        let limit = u64::try_from(first.min(MOST))
+            .map_err(|_| Error::bad_input(format!("first: give a number from 0 to {MOST}, not {first}")))?;
+        let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
+        let highest = direction == TopDirection::Highest;
+        let rows = top::top(&served(ctx).database.reader, resource.into(), highest, &filter, limit).await;
+        Ok(Metric::from_rows(ctx, rows.map_err(Error::from)?).await?)
+    }
+}

@@ -1,0 +1,197 @@
+//! Variants: test functions with their parameters, each with a history of its own.
+
+use async_graphql::{Context, Enum, ID, InputObject, SimpleObject};
+use entity::{component as component_row, filter::Tree, item as item_row, list, metric as metric_row, variant as row};
+
+use super::{
+    Answer,
+    component::Component,
+    filter::{Connectives, Direction, StringFilter, Where, check},
+    item::Item,
+    loaders::Row,
+    metric::{Metric, stored},
+    node,
+    paging::{Listed, Of, graph_object},
+    served,
+};
+use crate::error::Error;
+
+/// A stored variant.
+pub struct Variant(pub row::Model);
+
+impl Listed for Variant {
+    type Entity = row::Entity;
+    type Where = VariantWhere;
+    type OrderBy = VariantOrder;
+
+    async fn from_rows(_: &Context<'_>, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
+        Ok(rows.into_iter().map(Self).collect())
+    }
+
+    async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
+        Ok(list::count::<row::Entity>(&served(ctx).database.reader, filter).await?)
+    }
+}
+
+/// The least and the greatest of a figure over all metrics.
+#[derive(SimpleObject)]
+pub struct Bounds {
+    /// The least.
+    least: f64,
+    /// The greatest.
+    greatest: f64,
+}
+
+fn bounds(least: Option<f64>, greatest: Option<f64>) -> Option<Bounds> {
+    Some(Bounds { least: least?, greatest: greatest? })
+}
+
+graph_object! {
+    /// A test function with its parameters.
+    impl Variant {
+        /// The variant's key among all objects.
+        pub(super) async fn id(&self) -> ID {
+            node::global_id::<Self>(self.0.id)
+        }
+
+        /// The function's name with its parameters; empty for a whole module.
+        async fn name(&self) -> &str {
+            &self.0.name
+        }
+
+        /// The file, relative to where pytest was started.
+        async fn location(&self) -> &str {
+            &self.0.location
+        }
+
+        /// What is measured: `function`, `module`, `class`, …
+        async fn kind(&self) -> &str {
+            &self.0.kind
+        }
+
+        /// The function without its parameters.
+        async fn item(&self, ctx: &Context<'_>) -> Answer<Item> {
+            stored(ctx, self.0.item_id, Row::<item_row::Entity>::key).await.map(Item)
+        }
+
+        /// The component that it watches over; that without a name when it has none.
+        async fn component(&self, ctx: &Context<'_>) -> Answer<Component> {
+            let item = stored(ctx, self.0.item_id, Row::<item_row::Entity>::key).await?;
+            stored(ctx, item.component_id, Row::<component_row::Entity>::key).await.map(Component)
+        }
+
+        /// How many metrics were recorded for it.
+        async fn metric_count(&self) -> i64 {
+            self.0.metric_count
+        }
+
+        /// Bounds of the time from start to end, in seconds.
+        async fn total_time(&self) -> Option<Bounds> {
+            bounds(self.0.min_total_time, self.0.max_total_time)
+        }
+
+        /// Bounds of the processor time in user space, in seconds.
+        async fn user_time(&self) -> Option<Bounds> {
+            bounds(self.0.min_user_time, self.0.max_user_time)
+        }
+
+        /// Bounds of the processor time in the kernel, in seconds.
+        async fn kernel_time(&self) -> Option<Bounds> {
+            bounds(self.0.min_kernel_time, self.0.max_kernel_time)
+        }
+
+        /// Bounds of the processor time over time, a ratio.
+        async fn cpu_usage(&self) -> Option<Bounds> {
+            bounds(self.0.min_cpu_usage, self.0.max_cpu_usage)
+        }
+
+        /// Bounds of the memory taken, in MB.
+        async fn memory_usage(&self) -> Option<Bounds> {
+            bounds(self.0.min_memory_usage, self.0.max_memory_usage)
+        }
+    }
+    /// Its history: every measurement.
+    list metrics: Metric = |variant| Of::Parent(metric_row::OF_VARIANT, variant.0.id);
+}
+
+/// Which variants. Every condition given must hold.
+#[derive(Debug, Clone, Default, InputObject)]
+pub struct VariantWhere {
+    /// All of these must hold.
+    and: Option<Vec<VariantWhere>>,
+    /// At least one of these must hold.
+    or: Option<Vec<VariantWhere>>,
+    /// This must not hold.
+    not: Option<Box<VariantWhere>>,
+    /// The function's name with its parameters.
+    name: Option<StringFilter>,
+    /// The file.
+    location: Option<StringFilter>,
+    /// What is measured: `function`, `module`, …
+    kind: Option<StringFilter>,
+    /// The function's name.
+    item: Option<StringFilter>,
+    /// The path of its module.
+    path: Option<StringFilter>,
+    /// The name of its component.
+    component: Option<StringFilter>,
+}
+
+impl Where for VariantWhere {
+    type Filter = row::Filter;
+
+    fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
+        let own = row::Filter {
+            name: check!(self.name, "name"),
+            location: check!(self.location, "location"),
+            kind: check!(self.kind, "kind"),
+            item: check!(self.item, "item"),
+            path: check!(self.path, "path"),
+            component: check!(self.component, "component"),
+        };
+        Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
+    }
+}
+
+/// What variants can be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub enum VariantOrderField {
+    /// When the server first heard of them.
+    FirstSeen,
+}
+
+/// The order of a list of variants.
+#[derive(Debug, Clone, Copy, InputObject)]
+pub struct VariantOrder {
+    /// What to order by.
+    by: VariantOrderField,
+    /// Which way.
+    #[graphql(default)]
+    direction: Direction,
+}
+
+impl From<VariantOrder> for list::Order<row::Sort> {
+    fn from(VariantOrder { by, direction }: VariantOrder) -> Self {
+        direction.of(match by {
+            VariantOrderField::FirstSeen => row::Sort::FirstSeen,
+        })
+    }
+}
+
+#[derive(Default)]
+pub struct VariantQuery;
+
+graph_object! {
+    impl VariantQuery {
+        /// The variant with this id, null when there is none.
+        async fn variant(
+            &self,
+            ctx: &Context<'_>,
+            #[graphql(desc = "The variant's `id`.")] id: ID,
+        ) -> Option<Answer<Variant>> {
+            node::find_by_id(ctx, &id).await
+        }
+    }
+    /// All variants.
+    list variants: Variant = |_| Of::Everyone;
+}

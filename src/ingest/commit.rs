@@ -1,0 +1,329 @@
+//! The committer: takes what is waiting, stores it in one transaction, then answers all of it.
+
+use entity::{execution_context, list, metric, session, session_tag, tag};
+use sea_orm::{
+    ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait as _,
+    sea_query::{Expr, ExprTrait as _, Query, Value},
+};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::{
+    NewContext, NewMetric, NewSession, Waiting, Work, statements,
+    words::{Name, Words},
+};
+use crate::error::{Code, Error};
+
+/// Rows of one transaction, at most: later ones wait for the next.
+const MOST_IN_ONE: usize = 10_000;
+/// Metrics of one INSERT: 12 values each, below SQLite's 32,766.
+const METRICS_A_STATEMENT: usize = 2_000;
+
+/// Stores until every handle is gone and the queue is empty.
+pub(super) async fn run(writer: DatabaseConnection, mut queue: UnboundedReceiver<Waiting>) {
+    let mut committer =
+        Committer { writer, words: Words::new(), by_variant: statements::count_and_bounds_by_variant() };
+    while let Some(first) = queue.recv().await {
+        let mut rows = first.work.rows();
+        let mut batch = vec![first];
+        while rows < MOST_IN_ONE {
+            let Ok(next) = queue.try_recv() else { break };
+            rows += next.work.rows();
+            batch.push(next);
+        }
+        committer.store(batch).await;
+    }
+}
+
+struct Committer {
+    writer: DatabaseConnection,
+    words: Words,
+    by_variant: String,
+}
+
+/// What the transaction says of one piece of work; told once it is committed.
+enum Outcome {
+    Metrics(Vec<metric::Model>),
+    Session(Result<session::Model, Error>),
+    Context(execution_context::Model),
+}
+
+impl Committer {
+    async fn store(&mut self, batch: Vec<Waiting>) {
+        let mut outcomes = match self.transact(&batch).await {
+            Ok(outcomes) => Ok(outcomes.into_iter()),
+            Err(error) => {
+                // Keys handed out by a transaction that was rolled back lead nowhere.
+                self.words.forget();
+                Err(Error::from(error))
+            }
+        };
+        for Waiting { work, place } in batch {
+            let outcome = match &mut outcomes {
+                Ok(outcomes) => outcomes.next().ok_or_else(|| Error::new(Code::Internal, "an answer is missing")),
+                Err(error) => Err(error.clone()),
+            };
+            // Whoever asked may have gone away; the rows are stored all the same.
+            match (work, outcome) {
+                (Work::Metrics(_, answer), Ok(Outcome::Metrics(rows))) => _ = answer.send(Ok(rows)),
+                (Work::Session(_, answer), Ok(Outcome::Session(row))) => _ = answer.send(row),
+                (Work::Context(_, answer), Ok(Outcome::Context(row))) => _ = answer.send(Ok(row)),
+                (Work::Metrics(_, answer), outcome) => _ = answer.send(Err(mismatch(outcome))),
+                (Work::Session(_, answer), outcome) => _ = answer.send(Err(mismatch(outcome))),
+                (Work::Context(_, answer), outcome) => _ = answer.send(Err(mismatch(outcome))),
+            }
+            drop(place);
+        }
+    }
+
+    async fn transact(&mut self, batch: &[Waiting]) -> Result<Vec<Outcome>, DbErr> {
+        let immediate = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let tx = self.writer.begin_with_options(immediate).await?;
+        if tx.get_database_backend() == DbBackend::Postgres {
+            tx.execute_unprepared(statements::LOCK).await?;
+        }
+        let mut outcomes = Vec::with_capacity(batch.len());
+        // Metrics that follow each other go in together.
+        for works in batch.chunk_by(|a, b| a.work.brings_metrics() && b.work.brings_metrics()) {
+            match &works[0].work {
+                Work::Metrics(..) => self.insert_parts(&tx, works, &mut outcomes).await?,
+                Work::Session(session, _) => {
+                    outcomes.push(Outcome::Session(self.announce_session(&tx, session).await?))
+                }
+                Work::Context(context, _) => {
+                    outcomes.push(Outcome::Context(self.announce_context(&tx, context).await?))
+                }
+            }
+        }
+        tx.commit().await?;
+        Ok(outcomes)
+    }
+
+    async fn insert_parts(
+        &mut self,
+        tx: &DatabaseTransaction,
+        works: &[Waiting],
+        outcomes: &mut Vec<Outcome>,
+    ) -> Result<(), DbErr> {
+        let mut metrics = Vec::new();
+        for waiting in works {
+            metrics.extend(waiting.work.metrics());
+        }
+        let mut rows = self.insert_metrics(tx, &metrics).await?.into_iter();
+        for waiting in works {
+            outcomes.push(Outcome::Metrics(rows.by_ref().take(waiting.work.rows()).collect()));
+        }
+        Ok(())
+    }
+
+    async fn insert_metrics(
+        &mut self,
+        tx: &DatabaseTransaction,
+        metrics: &[&NewMetric],
+    ) -> Result<Vec<metric::Model>, DbErr> {
+        let words = &mut self.words;
+        let sessions = words.sessions.keys(tx, &names(metrics, |m| &m.session_hash)).await?;
+        let contexts = words.contexts.keys(tx, &names(metrics, |m| &m.context_hash)).await?;
+        let components = words.components.keys(tx, &names(metrics, |m| &m.component)).await?;
+        let items = names_within(metrics, &components, |m| vec![&m.item_path, &m.item]);
+        let items = words.items.keys(tx, &items).await?;
+        let variants = names_within(metrics, &items, |m| vec![&m.variant, &m.location, &m.kind]);
+        let variants = words.variants.keys(tx, &variants).await?;
+
+        let first = greatest(tx, "metric", "id").await? + 1;
+        let keys = (first..).zip(sessions).zip(contexts.into_iter().zip(variants));
+        let rows: Vec<metric::Model> = (metrics.iter().zip(keys))
+            .map(|(m, ((id, session_id), (context_id, variant_id)))| metric::Model {
+                id,
+                session_id,
+                context_id,
+                variant_id,
+                started_at: m.started_at.micros,
+                started_at_text: m.started_at.text.clone(),
+                total_time: m.total_time,
+                user_time: m.user_time,
+                kernel_time: m.kernel_time,
+                cpu_usage: m.cpu_usage,
+                memory_usage: m.memory_usage,
+                passed: m.passed,
+            })
+            .collect();
+        for part in rows.chunks(METRICS_A_STATEMENT) {
+            tx.execute(&insert(part)).await?;
+        }
+        let range = [Value::from(first), Value::from(first + rows.len() as i64 - 1)];
+        for counter in [
+            statements::COUNT_BY_SESSION,
+            statements::COUNT_BY_CONTEXT,
+            &self.by_variant,
+            statements::COUNT_BY_COMPONENT_AND_BUILD,
+        ] {
+            run_statement(tx, counter, range.clone()).await?;
+        }
+        Ok(rows)
+    }
+
+    async fn announce_session(
+        &mut self,
+        tx: &DatabaseTransaction,
+        new: &NewSession,
+    ) -> Result<Result<session::Model, Error>, DbErr> {
+        let id = self.words.sessions.keys(tx, &[Name::of_texts(&[&new.hash])]).await?[0];
+        let stored = read::<session::Entity>(tx, id).await?;
+        if stored.announced.is_some() {
+            let tags = session_tag::by_sessions(tx, &[id]).await?.remove(&id).unwrap_or_default();
+            return Ok(if is_same(new, &stored, tags) { Ok(stored) } else { Err(known_with_another_payload(new)) });
+        }
+        let build_id = self.build(tx, new).await?;
+        let announced = greatest(tx, "session", "announced").await? + 1;
+        let update = Query::update()
+            .table(session::Entity)
+            .values([
+                (session::Column::Announced, announced.into()),
+                (session::Column::RunDate, new.run_date.micros.into()),
+                (session::Column::RunDateText, new.run_date.text.clone().into()),
+                (session::Column::ScmRef, new.scm_ref.clone().into()),
+                (session::Column::BuildId, build_id.into()),
+            ])
+            .and_where(Expr::col(session::Column::Id).eq(id))
+            .take();
+        tx.execute(&update).await?;
+        let tags: Vec<_> = new.tags.iter().map(|(name, value)| Name::of_texts(&[name, value])).collect();
+        for (position, tag) in (0_i64..).zip(self.words.tags.keys(tx, &tags).await?) {
+            let values = [id, position, tag].map(Expr::val);
+            let columns = [session_tag::Column::SessionId, session_tag::Column::Position, session_tag::Column::TagId];
+            tx.execute(Query::insert().into_table(session_tag::Entity).columns(columns).values_panic(values)).await?;
+        }
+        if let (Some(build), true) = (build_id, stored.metric_count > 0) {
+            run_statement(tx, statements::JOIN_BUILD, [Value::from(id), Value::from(build)]).await?;
+        }
+        read::<session::Entity>(tx, id).await.map(Ok)
+    }
+
+    /// The build that the tags name: a pipeline without a build number has the build without a name.
+    async fn build(&mut self, tx: &DatabaseTransaction, session: &NewSession) -> Result<Option<i64>, DbErr> {
+        let tag = |name| session.tags.iter().find(|(tag, _)| tag == name).map_or("", |(_, value)| value.as_str());
+        let (pipeline, build) = (tag("pipeline_branch"), tag("pipeline_build_no"));
+        if pipeline.is_empty() {
+            return Ok(None);
+        }
+        let pipeline = self.words.pipelines.keys(tx, &[Name::of_texts(&[pipeline])]).await?[0];
+        Ok(Some(self.words.builds.keys(tx, &[Name::within(pipeline, &[build])]).await?[0]))
+    }
+
+    async fn announce_context(
+        &mut self,
+        tx: &DatabaseTransaction,
+        new: &NewContext,
+    ) -> Result<execution_context::Model, DbErr> {
+        use execution_context::Column;
+        let id = self.words.contexts.keys(tx, &[Name::of_texts(&[&new.hash])]).await?[0];
+        let stored = read::<execution_context::Entity>(tx, id).await?;
+        if stored.announced.is_some() {
+            return Ok(stored);
+        }
+        let announced = greatest(tx, "execution_context", "announced").await? + 1;
+        let update = Query::update()
+            .table(execution_context::Entity)
+            .values([
+                (Column::Announced, announced.into()),
+                (Column::CpuCount, new.cpu_count.into()),
+                (Column::CpuFrequency, new.cpu_frequency.into()),
+                (Column::CpuType, new.cpu_type.as_str().into()),
+                (Column::CpuVendor, new.cpu_vendor.clone().into()),
+                (Column::RamTotal, new.ram_total.into()),
+                (Column::MachineNode, new.machine_node.as_str().into()),
+                (Column::MachineType, new.machine_type.as_str().into()),
+                (Column::MachineArch, new.machine_arch.as_str().into()),
+                (Column::SystemInfo, new.system_info.as_str().into()),
+                (Column::PythonInfo, new.python_info.as_str().into()),
+            ])
+            .and_where(Expr::col(Column::Id).eq(id))
+            .take();
+        tx.execute(&update).await?;
+        read::<execution_context::Entity>(tx, id).await
+    }
+}
+
+fn names(metrics: &[&NewMetric], text: fn(&NewMetric) -> &str) -> Vec<Name> {
+    metrics.iter().map(|metric| Name::of_texts(&[text(metric)])).collect()
+}
+
+fn names_within(metrics: &[&NewMetric], parents: &[i64], texts: fn(&NewMetric) -> Vec<&str>) -> Vec<Name> {
+    metrics.iter().zip(parents).map(|(metric, parent)| Name::within(*parent, &texts(metric))).collect()
+}
+
+fn mismatch(outcome: Result<Outcome, Error>) -> Error {
+    outcome.err().unwrap_or_else(|| Error::new(Code::Internal, "an answer belongs to another request"))
+}
+
+fn insert(rows: &[metric::Model]) -> sea_orm::sea_query::InsertStatement {
+    use metric::Column::*;
+    let mut insert = Query::insert();
+    insert.into_table(metric::Entity).columns([
+        Id,
+        SessionId,
+        ContextId,
+        VariantId,
+        StartedAt,
+        StartedAtText,
+        TotalTime,
+        UserTime,
+        KernelTime,
+        CpuUsage,
+        MemoryUsage,
+        Passed,
+    ]);
+    for row in rows {
+        let metric::Model { id, session_id, context_id, variant_id, started_at, started_at_text, passed, .. } = row;
+        let values: [Value; 12] = [
+            (*id).into(),
+            (*session_id).into(),
+            (*context_id).into(),
+            (*variant_id).into(),
+            (*started_at).into(),
+            started_at_text.clone().into(),
+            row.total_time.into(),
+            row.user_time.into(),
+            row.kernel_time.into(),
+            row.cpu_usage.into(),
+            row.memory_usage.into(),
+            (*passed).into(),
+        ];
+        insert.values_panic(values.map(Expr::val));
+    }
+    insert
+}
+
+async fn run_statement<const N: usize>(tx: &DatabaseTransaction, sql: &str, values: [Value; N]) -> Result<(), DbErr> {
+    let statement = Statement::from_sql_and_values(tx.get_database_backend(), sql, values);
+    tx.execute_raw(statement).await.map(drop)
+}
+
+/// The greatest value of a counting column, 0 in an empty table.
+async fn greatest(tx: &DatabaseTransaction, table: &'static str, column: &'static str) -> Result<i64, DbErr> {
+    let query = Query::select().expr_as(Expr::col(column).max(), "n").from(table).take();
+    let row = tx.query_one(&query).await?;
+    Ok(row.map(|row| row.try_get::<Option<i64>>("", "n")).transpose()?.flatten().unwrap_or(0))
+}
+
+async fn read<E: list::Noun>(tx: &DatabaseTransaction, id: i64) -> Result<E::Model, DbErr> {
+    let row = list::by_ids::<E>(tx, &[id]).await?.remove(&id);
+    row.ok_or_else(|| DbErr::RecordNotFound(format!("row {id}")))
+}
+
+fn is_same(new: &NewSession, stored: &session::Model, tags: Vec<tag::Model>) -> bool {
+    let mut stored_tags: Vec<_> = tags.into_iter().map(|tag| (tag.name, tag.value)).collect();
+    let mut new_tags = new.tags.clone();
+    stored_tags.sort();
+    new_tags.sort();
+    stored.run_date().as_ref() == Some(&new.run_date) && stored.scm_ref == new.scm_ref && stored_tags == new_tags
+}
+
+fn known_with_another_payload(new: &NewSession) -> Error {
+    let message = format!("session '{}' is known with another run date, revision or tags: use a new hash", new.hash);
+    Error::new(Code::Conflict, message)
+}

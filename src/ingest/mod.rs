@@ -1,0 +1,192 @@
+//! The one way in for writes: a queue, and behind it one committer that stores what is waiting in one transaction and answers
+//! when it is on disk. REST, GraphQL and whatever comes later hand their rows over here.
+
+mod commit;
+mod statements;
+mod words;
+
+use std::sync::Arc;
+
+use entity::{execution_context, metric, session, time::LocalDateTime};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    task::JoinHandle,
+};
+
+use crate::{
+    db::Database,
+    error::{Code, Error},
+};
+
+/// A measurement on its way in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewMetric {
+    /// The hash of its session, announced or not.
+    pub session_hash: String,
+    /// The hash of its execution context, announced or not.
+    pub context_hash: String,
+    /// When the test began.
+    pub started_at: LocalDateTime,
+    /// The component, or the empty text.
+    pub component: String,
+    /// The module's path.
+    pub item_path: String,
+    /// The test function.
+    pub item: String,
+    /// The test function with its parameters.
+    pub variant: String,
+    /// The file.
+    pub location: String,
+    /// `function`, `module`, …
+    pub kind: String,
+    /// Seconds.
+    pub total_time: f64,
+    /// Seconds.
+    pub user_time: f64,
+    /// Seconds.
+    pub kernel_time: f64,
+    /// Ratio.
+    pub cpu_usage: f64,
+    /// MB.
+    pub memory_usage: f64,
+    /// Whether the test passed, where that is known.
+    pub passed: Option<bool>,
+}
+
+/// A session's announcement.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewSession {
+    /// What metrics call it.
+    pub hash: String,
+    /// When the run began.
+    pub run_date: LocalDateTime,
+    /// The revision under test.
+    pub scm_ref: Option<String>,
+    /// Names and values in the order given.
+    pub tags: Vec<(String, String)>,
+}
+
+/// An execution context's announcement.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewContext {
+    /// What metrics call it.
+    pub hash: String,
+    /// Processors.
+    pub cpu_count: i64,
+    /// MHz.
+    pub cpu_frequency: f64,
+    /// The processor's type.
+    pub cpu_type: String,
+    /// The processor's maker and model.
+    pub cpu_vendor: Option<String>,
+    /// MB.
+    pub ram_total: i64,
+    /// The machine's name on the network.
+    pub machine_node: String,
+    /// The machine's type.
+    pub machine_type: String,
+    /// The machine's word size.
+    pub machine_arch: String,
+    /// The operating system.
+    pub system_info: String,
+    /// The Python.
+    pub python_info: String,
+}
+
+type Answer<T> = oneshot::Sender<Result<T, Error>>;
+
+enum Work {
+    Metrics(Vec<NewMetric>, Answer<Vec<metric::Model>>),
+    Session(NewSession, Answer<session::Model>),
+    Context(NewContext, Answer<execution_context::Model>),
+}
+
+impl Work {
+    fn metrics(&self) -> &[NewMetric] {
+        match self {
+            Self::Metrics(metrics, _) => metrics,
+            Self::Session(..) | Self::Context(..) => &[],
+        }
+    }
+
+    fn brings_metrics(&self) -> bool {
+        matches!(self, Self::Metrics(..))
+    }
+
+    /// Rows that it adds or fills in.
+    fn rows(&self) -> usize {
+        self.metrics().len().max(1)
+    }
+}
+
+struct Waiting {
+    work: Work,
+    /// Holds the place in the queue until the rows are on disk.
+    place: OwnedSemaphorePermit,
+}
+
+/// The handle that requests hold.
+#[derive(Debug, Clone)]
+pub struct Ingest {
+    queue: mpsc::UnboundedSender<Waiting>,
+    places: Arc<Semaphore>,
+}
+
+impl Ingest {
+    /// Rows that may wait at any time; the next are turned away until some are stored.
+    pub const MOST_WAITING: usize = 50_000;
+    /// Rows that one request may bring.
+    pub const MOST_AT_ONCE: usize = 10_000;
+
+    /// Starts the committer. It ends when the last handle is gone and everything handed over is stored.
+    pub fn start(database: &Database) -> (Self, JoinHandle<()>) {
+        let (queue, waiting) = mpsc::unbounded_channel();
+        let committer = tokio::spawn(commit::run(database.writer.clone(), waiting));
+        (Self { queue, places: Arc::new(Semaphore::new(Self::MOST_WAITING)) }, committer)
+    }
+
+    /// Stores metrics, all or none, and answers them in the same order once they are on disk.
+    ///
+    /// # Errors
+    /// [`Code::TooLarge`] for more than [`Self::MOST_AT_ONCE`], [`Code::Busy`] while too many wait,
+    /// [`Code::DatabaseUnavailable`].
+    pub async fn record(&self, metrics: Vec<NewMetric>) -> Result<Vec<metric::Model>, Error> {
+        if metrics.is_empty() {
+            return Ok(Vec::new());
+        }
+        if metrics.len() > Self::MOST_AT_ONCE {
+            let (most, given) = (Self::MOST_AT_ONCE, metrics.len());
+            let message = format!("metrics: at most {most} at a time, not {given}: send them in parts");
+            return Err(Error::new(Code::TooLarge, message));
+        }
+        self.hand_over(|answer| Work::Metrics(metrics, answer)).await
+    }
+
+    /// Announces a session. Announcing it again with the same payload answers the stored one.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] when the hash is known with another payload; [`Code::Busy`], [`Code::DatabaseUnavailable`].
+    pub async fn announce_session(&self, session: NewSession) -> Result<session::Model, Error> {
+        self.hand_over(|answer| Work::Session(session, answer)).await
+    }
+
+    /// Announces an execution context. A known hash answers the stored one, whatever the payload: the hash that workers
+    /// compute does not cover every field.
+    ///
+    /// # Errors
+    /// [`Code::Busy`], [`Code::DatabaseUnavailable`].
+    pub async fn announce_context(&self, context: NewContext) -> Result<execution_context::Model, Error> {
+        self.hand_over(|answer| Work::Context(context, answer)).await
+    }
+
+    async fn hand_over<T>(&self, work: impl FnOnce(Answer<T>) -> Work) -> Result<T, Error> {
+        let (answer, answered) = oneshot::channel();
+        let work = work(answer);
+        let rows = u32::try_from(work.rows()).unwrap_or(u32::MAX);
+        let place = (Arc::clone(&self.places).try_acquire_many_owned(rows))
+            .map_err(|_| Error::new(Code::Busy, "too many rows wait to be stored; try again in a second"))?;
+        let gone = |_| Error::new(Code::DatabaseUnavailable, "the server is stopping; try again");
+        self.queue.send(Waiting { work, place }).map_err(|_| gone(()))?;
+        answered.await.map_err(|_| gone(()))?
+    }
+}

@@ -1,0 +1,54 @@
+//! The SQL of the counters. Both engines read it as it stands: `$1` is SQLite's spelling too.
+
+/// Taken first in every transaction on PostgreSQL: several instances may share it, and one at a time assigns keys.
+pub(super) const LOCK: &str = "SELECT pg_advisory_xact_lock(7309940281)";
+
+/// Metrics `$1` to `$2` are new: their sessions have as many more.
+pub(super) const COUNT_BY_SESSION: &str = "UPDATE session SET metric_count = metric_count + new.n \
+    FROM (SELECT session_id, COUNT(*) AS n FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY session_id) AS new \
+    WHERE session.id = new.session_id";
+
+/// Metrics `$1` to `$2` are new: their contexts have as many more.
+pub(super) const COUNT_BY_CONTEXT: &str = "UPDATE execution_context SET metric_count = metric_count + new.n \
+    FROM (SELECT context_id, COUNT(*) AS n FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY context_id) AS new \
+    WHERE execution_context.id = new.context_id";
+
+/// Metrics `$1` to `$2` are new: so many more of their components are in their builds.
+pub(super) const COUNT_BY_COMPONENT_AND_BUILD: &str = "INSERT INTO component_build \
+    (component_id, build_id, first_metric_id, metric_count) \
+    SELECT item.component_id, session.build_id, MIN(metric.id), COUNT(*) \
+    FROM metric JOIN session ON session.id = metric.session_id JOIN variant ON variant.id = metric.variant_id \
+    JOIN item ON item.id = variant.item_id \
+    WHERE metric.id BETWEEN $1 AND $2 AND session.build_id IS NOT NULL \
+    GROUP BY item.component_id, session.build_id \
+    ON CONFLICT (component_id, build_id) DO UPDATE SET \
+    metric_count = component_build.metric_count + excluded.metric_count";
+
+/// Session `$1` was announced as part of build `$2` after its metrics came.
+pub(super) const JOIN_BUILD: &str = "INSERT INTO component_build \
+    (component_id, build_id, first_metric_id, metric_count) \
+    SELECT item.component_id, $2, MIN(metric.id), COUNT(*) \
+    FROM metric JOIN variant ON variant.id = metric.variant_id JOIN item ON item.id = variant.item_id \
+    WHERE metric.session_id = $1 GROUP BY item.component_id \
+    ON CONFLICT (component_id, build_id) DO UPDATE SET \
+    metric_count = component_build.metric_count + excluded.metric_count, \
+    first_metric_id = CASE WHEN excluded.first_metric_id < component_build.first_metric_id \
+    THEN excluded.first_metric_id ELSE component_build.first_metric_id END";
+
+/// Metrics `$1` to `$2` are new: their variants have as many more, and bounds at least as wide.
+pub(super) fn count_and_bounds_by_variant() -> String {
+    let figures = ["total_time", "user_time", "kernel_time", "cpu_usage", "memory_usage"];
+    let bounds = figures.map(|f| {
+        format!(
+            ", min_{f} = CASE WHEN min_{f} <= new.min_{f}_ THEN min_{f} ELSE new.min_{f}_ END\
+             , max_{f} = CASE WHEN max_{f} >= new.max_{f}_ THEN max_{f} ELSE new.max_{f}_ END"
+        )
+    });
+    let new = figures.map(|f| format!(", MIN({f}) AS min_{f}_, MAX({f}) AS max_{f}_"));
+    format!(
+        "UPDATE variant SET metric_count = metric_count + new.n{} FROM (SELECT variant_id, COUNT(*) AS n{} \
+         FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY variant_id) AS new WHERE variant.id = new.variant_id",
+        bounds.concat(),
+        new.concat()
+    )
+}

@@ -1,0 +1,118 @@
+//! Metrograph: the history of pytest runs as a graph.
+//!
+//! The house, from the door inwards. `main` reads the command line ([`config`]) and calls [`serve`]. [`web`] speaks HTTP: GraphQL,
+//! the pages, and around it [`rest`], which turns documents of GraphQL operations into REST entry points. Both ask [`graphql`],
+//! the product: one file per noun. What is read comes from `entity` through [`db`]; what is written goes through [`ingest`], one
+//! queue and one committer. [`error`] is the one table of failures, [`telemetry`] the log.
+//!
+//! This file is the one place where the rooms are joined.
+
+pub mod config;
+pub mod db;
+pub mod error;
+pub mod graphql;
+pub mod ingest;
+pub mod rest;
+pub mod telemetry;
+pub mod web;
+
+use std::{io, time::Duration};
+
+use axum::Router;
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use config::Settings;
+use db::{Database, OpenError};
+use graphql::Graph;
+use ingest::Ingest;
+use rest::DocumentError;
+
+/// How long a stop waits for requests in flight.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
+
+/// Why the server can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    /// A document of REST operations.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+}
+
+/// The server with its database open.
+pub struct App {
+    router: Router,
+    database: Database,
+    committer: JoinHandle<()>,
+}
+
+impl App {
+    /// Checks the documents of REST operations, opens the database and starts the committer.
+    ///
+    /// # Errors
+    /// A document that does not fit the schema; a database that can't be used.
+    pub async fn open(settings: &Settings) -> Result<Self, StartError> {
+        let facades = rest::load(&graphql::sdl(), settings.rest_dir.as_deref())?;
+        let database = Database::open(&settings.database_url).await?;
+        let (ingest, committer) = Ingest::start(&database);
+        let graph = Graph::new(database.clone(), ingest, settings.page_size.rows());
+        Ok(Self { router: web::router(&graph, facades), database, committer })
+    }
+
+    /// What answers requests.
+    pub fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// The open database.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Serves `listener` until `end`, finishes what is in flight, then stores what was handed over and closes.
+    ///
+    /// # Errors
+    /// Those of the listener.
+    pub async fn serve(self, listener: TcpListener, end: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+        let Self { router, database, committer } = self;
+        let (ending, mut ended) = tokio::sync::watch::channel(false);
+        let end = async move {
+            end.await;
+            tracing::info!("stopping: requests in flight are finished");
+            ending.send_replace(true);
+        };
+        let serving = axum::serve(listener, router).with_graceful_shutdown(end).into_future();
+        let patience = async {
+            // The sender lives as long as the server: an error means that it is gone, and with it the reason to wait.
+            let _ = ended.wait_for(|ended| *ended).await;
+            tokio::time::sleep(LAST_REQUESTS).await;
+        };
+        let outcome = tokio::select! {
+            outcome = serving => outcome,
+            () = patience => {
+                tracing::warn!("some connections did not end in time and were cut");
+                Ok(())
+            }
+        };
+        Self::finish(database, committer).await;
+        outcome
+    }
+
+    /// Stores what was handed over and closes the database.
+    pub async fn close(self) {
+        let Self { router, database, committer } = self;
+        drop(router);
+        Self::finish(database, committer).await;
+    }
+
+    async fn finish(database: Database, committer: JoinHandle<()>) {
+        if tokio::time::timeout(LAST_REQUESTS, committer).await.is_err() {
+            tracing::warn!("a connection that was cut still holds the queue open");
+        }
+        if let Err(error) = database.close().await {
+            tracing::warn!(%error, "the database did not close cleanly");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The door: the command line, then one call.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use metrograph::{
+    App,
+    config::{self, Command, Settings, Stop},
+    graphql, rest, telemetry,
+};
+use tokio::{net::TcpListener, signal};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The exit code of a start that was refused.
+const REFUSED: u8 = 2;
+
+fn main() -> ExitCode {
+    let done = match config::read() {
+        Ok((Command::Serve, settings)) => serve(&settings),
+        Ok((Command::Schema, _)) => print(&graphql::sdl()),
+        Ok((Command::Openapi, _)) => rest::openapi(&graphql::sdl())
+            .map_err(|error| error.to_string())
+            .and_then(|description| print(&format!("{description:#}\n"))),
+        Err(Stop::Answered(text)) => print(&text),
+        Err(Stop::Refused(reason)) => Err(reason),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            // Nobody is left to tell when standard error is gone.
+            let _ = writeln!(io::stderr(), "metrograph: {reason}");
+            ExitCode::from(REFUSED)
+        }
+    }
+}
+
+/// A reader that leaves early, as `head` does, is no error.
+fn print(text: &str) -> Result<(), String> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.to_string()),
+        _ => Ok(()),
+    }
+}
+
+#[tokio::main]
+async fn serve(settings: &Settings) -> Result<(), String> {
+    telemetry::start(settings.log.as_str());
+    let listener = TcpListener::bind(settings.listen).await;
+    let listener = listener.map_err(|error| format!("--listen: {} can't be listened on: {error}", settings.listen))?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let end = end().map_err(|error| error.to_string())?;
+    let app = App::open(settings).await.map_err(|error| error.to_string())?;
+    print(&format!("Listening on http://{address}\n"))?;
+    app.serve(listener, end).await.map_err(|error| error.to_string())
+}
+
+/// Ctrl-C, or what a supervisor sends.
+#[cfg(unix)]
+fn end() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
+    let mut interrupt = signal::unix::signal(signal::unix::SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+fn end() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    Ok(async {
+        let _ = signal::ctrl_c().await;
+    })
+}

@@ -1,0 +1,48 @@
+//! The interactive page of a façade and the description it reads.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::Path,
+    http::header,
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use utoipa_swagger_ui::Config;
+
+use crate::error::{Code, Error};
+
+/// Serves the description at `swagger.json` and Swagger UI at `docs`.
+pub(super) fn add(router: Router, prefix: &str, description: serde_json::Value) -> Router {
+    let config = Arc::new(Config::new([format!("{prefix}/swagger.json")]).use_base_layout());
+    let description = Arc::new(description);
+    let base = format!("<head><base href=\"{prefix}/docs/\">");
+    let page = {
+        let config = Arc::clone(&config);
+        get(async move || -> Result<Response, Error> {
+            let Html(page) = Html(text(&config, "index.html")?);
+            Ok(Html(page.replacen("<head>", &base, 1)).into_response())
+        })
+    };
+    let asset = get(async move |Path(name): Path<String>| asset(config, &name));
+    router
+        .route(&format!("{prefix}/swagger.json"), get(async move || Json(description.as_ref().clone())))
+        .route(&format!("{prefix}/docs"), page.clone())
+        .route(&format!("{prefix}/docs/"), page)
+        .route(&format!("{prefix}/docs/{{*name}}"), asset)
+}
+
+fn missing() -> Error {
+    Error::new(Code::NotFound, "there is no such file")
+}
+
+fn text(config: &Arc<Config<'static>>, name: &str) -> Result<String, Error> {
+    let file = utoipa_swagger_ui::serve(name, Arc::clone(config)).ok().flatten().ok_or_else(missing)?;
+    Ok(String::from_utf8_lossy(&file.bytes).into_owned())
+}
+
+fn asset(config: Arc<Config<'static>>, name: &str) -> Result<Response, Error> {
+    let file = utoipa_swagger_ui::serve(name, config).ok().flatten().ok_or_else(missing)?;
+    Ok(([(header::CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response())
+}

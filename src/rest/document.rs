@@ -1,0 +1,315 @@
+//! Reads documents of operations, checks them against the schema, and gives the entry points they describe.
+
+use std::{collections::HashSet, fmt};
+
+use apollo_compiler::{
+    ExecutableDocument, Node, Schema,
+    ast::{self, DirectiveList, OperationType, Type, Value},
+    executable::{Operation, Selection, SelectionSet},
+    parser::SourceSpan,
+    validation::{DiagnosticList, Valid},
+};
+use async_graphql::parser::{self, types::ExecutableDocument as Runnable};
+
+use super::template::Template;
+
+/// Why a document can't be served: the file, the place in it, and the reason.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}:{column}: {reason}")]
+pub struct DocumentError {
+    /// The document.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1.
+    pub column: usize,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// The form of an answer; `rest.graphql` says what each is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reply {
+    Page,
+    Listing,
+    All,
+    Object,
+    Created,
+}
+
+/// An argument of an entry point.
+#[derive(Debug, Clone)]
+pub(super) struct Variable {
+    pub name: String,
+    pub ty: Type,
+    pub has_default: bool,
+}
+
+impl Variable {
+    /// A request must give it.
+    pub fn is_required(&self) -> bool {
+        self.ty.is_non_null() && !self.has_default
+    }
+}
+
+/// An operation and the paths it answers.
+pub(super) struct EntryPoint {
+    pub name: String,
+    pub summary: String,
+    pub is_post: bool,
+    pub paths: Vec<Template>,
+    pub reply: Reply,
+    pub echo: Vec<String>,
+    /// `(other name, argument)`.
+    pub aliases: Vec<(String, String)>,
+    pub at_root: bool,
+    pub variables: Vec<Variable>,
+    /// Paths of answer fields that are left out when null; lists are walked through.
+    pub omitted: Vec<Vec<String>>,
+    /// What the engine runs: the operation and its fragments, without the directives of this façade.
+    pub runnable: Runnable,
+}
+
+/// A checked document.
+pub(super) struct Document {
+    pub entry_points: Vec<EntryPoint>,
+    pub checked: Valid<ExecutableDocument>,
+}
+
+/// The graph's schema with the directives of the façade.
+///
+/// # Errors
+/// The schema's own defects.
+pub(super) fn schema(sdl: &str) -> Result<Valid<Schema>, DocumentError> {
+    let text = format!("{sdl}\n{}", include_str!("rest.graphql"));
+    Schema::parse_and_validate(text, "schema.graphql").map_err(|invalid| first("schema.graphql", &invalid.errors))
+}
+
+fn first(file: &str, errors: &DiagnosticList) -> DocumentError {
+    let error = errors.iter().next();
+    let place = error.as_ref().and_then(|error| error.line_column_range()).map(|range| range.start);
+    let reason = error.map_or_else(|| "it is not valid".to_owned(), |error| error.error.to_string());
+    let (line, column) = place.map_or((1, 1), |place| (place.line, place.column));
+    DocumentError { file: file.to_owned(), line, column, reason }
+}
+
+/// Reads a document called `file`.
+///
+/// # Errors
+/// The first thing that does not fit the schema, or makes no sense.
+pub(super) fn read(schema: &Valid<Schema>, file: &str, text: &str) -> Result<Document, DocumentError> {
+    let checked =
+        ExecutableDocument::parse_and_validate(schema, text, file).map_err(|invalid| first(file, &invalid.errors))?;
+    let parsed = ast::Document::parse(text, file).map_err(|invalid| first(file, &invalid.errors))?;
+    let reader = Reader { file, checked: &checked, parsed: &parsed };
+    if let Some(anonymous) = &checked.operations.anonymous {
+        return Err(reader.error(anonymous.location(), "every operation needs a name"));
+    }
+    let entry_points =
+        checked.operations.named.values().map(|operation| reader.entry_point(operation)).collect::<Result<_, _>>()?;
+    Ok(Document { entry_points, checked })
+}
+
+struct Reader<'a> {
+    file: &'a str,
+    checked: &'a Valid<ExecutableDocument>,
+    parsed: &'a ast::Document,
+}
+
+impl Reader<'_> {
+    fn error(&self, place: Option<SourceSpan>, reason: impl fmt::Display) -> DocumentError {
+        let start = place.and_then(|span| span.line_column_range(&self.checked.sources)).map(|range| range.start);
+        let (line, column) = start.map_or((1, 1), |start| (start.line, start.column));
+        DocumentError { file: self.file.to_owned(), line, column, reason: reason.to_string() }
+    }
+
+    fn entry_point(&self, operation: &Node<Operation>) -> Result<EntryPoint, DocumentError> {
+        let name = operation.name.as_ref().map(ToString::to_string).unwrap_or_default();
+        let Some(rest) = operation.directives.get("rest") else {
+            return Err(
+                self.error(operation.location(), format!("the operation {name} has no @rest: it would not be served"))
+            );
+        };
+        let at = rest.location();
+        let argument = |name| rest.specified_argument_by_name(name).map(|value| &**value);
+        let is_post = operation.operation_type == OperationType::Mutation;
+        let (ours, other) = if is_post { ("post", "get") } else { ("get", "post") };
+        if argument(other).is_some() {
+            return Err(self.error(at, format!("{other}: a {} is served by {ours}", operation.operation_type)));
+        }
+        let paths = argument(ours).map(texts).unwrap_or_default();
+        if paths.is_empty() {
+            return Err(self.error(at, format!("{ours}: give at least one path")));
+        }
+        let paths: Vec<Template> = paths
+            .iter()
+            .map(|path| Template::parse(path).map_err(|reason| self.error(at, reason)))
+            .collect::<Result<_, _>>()?;
+        let variables: Vec<Variable> = operation
+            .variables
+            .iter()
+            .map(|variable| Variable {
+                name: variable.name.to_string(),
+                ty: variable.ty.as_ref().clone(),
+                has_default: variable.default_value.is_some(),
+            })
+            .collect();
+        let point = EntryPoint {
+            summary: argument("summary").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            is_post,
+            reply: reply(argument("reply")),
+            echo: argument("echo").map(texts).unwrap_or_default(),
+            aliases: argument("aliases").map(aliases).unwrap_or_default(),
+            at_root: argument("root").is_some_and(|value| *value == Value::Boolean(true)),
+            omitted: self.omitted(operation),
+            runnable: self.runnable(operation).map_err(|reason| self.error(operation.location(), reason))?,
+            name,
+            paths,
+            variables,
+        };
+        self.check(&point, operation).map_err(|reason| self.error(at, reason))?;
+        Ok(point)
+    }
+
+    /// What validity against the schema does not cover.
+    fn check(&self, point: &EntryPoint, operation: &Operation) -> Result<(), String> {
+        let known = |name: &str| point.variables.iter().any(|variable| variable.name == name);
+        for template in &point.paths {
+            let given: HashSet<&str> = template.arguments().collect();
+            if let Some(name) = given.iter().find(|name| !known(name)) {
+                return Err(format!(
+                    "the path {} has an argument {name} that is no variable of the operation",
+                    template.documented()
+                ));
+            }
+            if let Some(name) = point.echo.iter().find(|name| !given.contains(name.as_str())) {
+                return Err(format!("echo: {name} is no argument of the path {}", template.documented()));
+            }
+        }
+        if let Some((_, of)) = point.aliases.iter().find(|(_, of)| !known(of)) {
+            return Err(format!("aliases: {of} is no variable of the operation"));
+        }
+        let roots: Vec<_> = operation.root_fields(self.checked).collect();
+        if point.reply != Reply::Object && roots.len() != 1 {
+            return Err(format!("reply: this form takes one root field, not {}", roots.len()));
+        }
+        Ok(())
+    }
+
+    /// Where the answer has fields marked `@omitNull`.
+    fn omitted(&self, operation: &Operation) -> Vec<Vec<String>> {
+        let mut found = Vec::new();
+        self.collect_omitted(&operation.selection_set, &mut Vec::new(), &mut found);
+        found
+    }
+
+    fn collect_omitted(&self, set: &SelectionSet, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
+        for selection in &set.selections {
+            match selection {
+                Selection::Field(field) => {
+                    path.push(field.response_key().to_string());
+                    if field.directives.has("omitNull") {
+                        found.push(path.clone());
+                    }
+                    self.collect_omitted(&field.selection_set, path, found);
+                    path.pop();
+                }
+                Selection::FragmentSpread(spread) => {
+                    if let Some(fragment) = self.checked.fragments.get(&spread.fragment_name) {
+                        self.collect_omitted(&fragment.selection_set, path, found);
+                    }
+                }
+                Selection::InlineFragment(inline) => self.collect_omitted(&inline.selection_set, path, found),
+            }
+        }
+    }
+
+    fn runnable(&self, operation: &Node<Operation>) -> Result<Runnable, String> {
+        let mut names = HashSet::new();
+        self.collect_fragments(&operation.selection_set, &mut names);
+        let mut text = String::new();
+        for definition in &self.parsed.definitions {
+            match definition.clone() {
+                ast::Definition::OperationDefinition(mut found) if found.name == operation.name => {
+                    let found = found.make_mut();
+                    found.directives = without(&found.directives, "rest");
+                    strip(&mut found.selection_set);
+                    text.push_str(&found.to_string());
+                }
+                ast::Definition::FragmentDefinition(mut found) if names.contains(found.name.as_str()) => {
+                    let found = found.make_mut();
+                    strip(&mut found.selection_set);
+                    text.push_str(&found.to_string());
+                }
+                _ => {}
+            }
+        }
+        parser::parse_query(text).map_err(|error| error.to_string())
+    }
+
+    fn collect_fragments(&self, set: &SelectionSet, names: &mut HashSet<String>) {
+        for selection in &set.selections {
+            match selection {
+                Selection::Field(field) => self.collect_fragments(&field.selection_set, names),
+                Selection::InlineFragment(inline) => self.collect_fragments(&inline.selection_set, names),
+                Selection::FragmentSpread(spread) => {
+                    if names.insert(spread.fragment_name.to_string())
+                        && let Some(fragment) = self.checked.fragments.get(&spread.fragment_name)
+                    {
+                        self.collect_fragments(&fragment.selection_set, names);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn without(directives: &DirectiveList, name: &str) -> DirectiveList {
+    directives.iter().filter(|directive| directive.name != name).cloned().collect()
+}
+
+fn strip(selections: &mut [ast::Selection]) {
+    for selection in selections {
+        match selection {
+            ast::Selection::Field(field) => {
+                let field = field.make_mut();
+                field.directives = without(&field.directives, "omitNull");
+                strip(&mut field.selection_set);
+            }
+            ast::Selection::InlineFragment(inline) => strip(&mut inline.make_mut().selection_set),
+            ast::Selection::FragmentSpread(_) => {}
+        }
+    }
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    // A single text stands for a list of one.
+    match value {
+        Value::List(values) => values.iter().filter_map(|value| value.as_str()).map(str::to_owned).collect(),
+        single => single.as_str().map(str::to_owned).into_iter().collect(),
+    }
+}
+
+fn aliases(value: &Value) -> Vec<(String, String)> {
+    let alias = |value: &Value| {
+        let member = |wanted: &str| {
+            let members = value.as_object()?;
+            members.iter().find(|(name, _)| name == wanted).and_then(|(_, value)| value.as_str()).map(str::to_owned)
+        };
+        Some((member("name")?, member("of")?))
+    };
+    match value {
+        Value::List(values) => values.iter().filter_map(|value| alias(value)).collect(),
+        single => alias(single).into_iter().collect(),
+    }
+}
+
+fn reply(value: Option<&Value>) -> Reply {
+    match value.and_then(Value::as_enum).map(|name| name.as_str()) {
+        Some("PAGE") => Reply::Page,
+        Some("LISTING") => Reply::Listing,
+        Some("ALL") => Reply::All,
+        Some("CREATED") => Reply::Created,
+        _ => Reply::Object,
+    }
+}

@@ -1,0 +1,174 @@
+//! Fills the variables of an operation from a request, by their declared types.
+
+use std::collections::HashMap;
+
+use apollo_compiler::{Schema, ast::Type, schema::ExtendedType};
+use async_graphql::{Name, Value, Variables};
+
+use super::document::{EntryPoint, Variable};
+use crate::{
+    error::{Code, Error},
+    graphql::check_scalar,
+};
+
+/// What a request gives.
+pub(super) struct Given<'a> {
+    /// The arguments in the path, decoded.
+    pub path: &'a HashMap<String, String>,
+    /// The query string, in order.
+    pub query: &'a [(String, String)],
+    /// The members of the JSON body, where there is one.
+    pub body: Option<&'a Value>,
+}
+
+/// The variables of `point`.
+///
+/// # Errors
+/// [`Code::NotFound`] for a path argument that does not fit its type, [`Code::BadUserInput`] for any other.
+pub(super) fn variables(schema: &Schema, point: &EntryPoint, given: &Given<'_>) -> Result<Variables, Error> {
+    let mut filled = Variables::default();
+    for variable in &point.variables {
+        if let Some(value) = variable_of(schema, point, variable, given)? {
+            filled.insert(Name::new(&variable.name), value);
+        }
+    }
+    Ok(filled)
+}
+
+fn variable_of(
+    schema: &Schema,
+    point: &EntryPoint,
+    variable: &Variable,
+    given: &Given<'_>,
+) -> Result<Option<Value>, Error> {
+    let Variable { name, ty, .. } = variable;
+    if let Some(text) = given.path.get(name) {
+        let value = from_path(schema, ty, text);
+        return value.map(Some).map_err(|reason| Error::new(Code::NotFound, format!("{name}: '{text}' is {reason}")));
+    }
+    let names = std::iter::once(name).chain(point.aliases.iter().filter(|(_, of)| of == name).map(|(other, _)| other));
+    let text = names.clone().find_map(|name| given.query.iter().find(|(asked, _)| asked == name)).map(|(_, text)| text);
+    let member = given.body.and_then(|body| match body {
+        Value::Object(members) => names.clone().find_map(|name| members.get(name.as_str())),
+        _ => None,
+    });
+    if name == "page" && !point.is_post {
+        return page(text, member).map(|page| page.map(Value::from));
+    }
+    let bad = |reason: String| Error::bad_input(format!("{name}: {reason}"));
+    let value = match (text, member) {
+        // `with_flags=` asks for no tags at all, not for one without a name.
+        (Some(text), _) if text.is_empty() && ty.is_list() => None,
+        (Some(text), _) if !point.is_post => {
+            Some(from_text(schema, ty, text).map_err(|reason| bad(format!("'{text}' is {reason}")))?)
+        }
+        (_, Some(value)) if point.is_post => Some(from_json(schema, ty, value).map_err(bad)?),
+        _ => None,
+    };
+    match value {
+        None if variable.is_required() => Err(bad("it is required".to_owned())),
+        value => Ok(value),
+    }
+}
+
+/// `page` is lenient: what is no number is page 1. What is a number, but none of a page, is nowhere to be found.
+fn page(text: Option<&String>, member: Option<&Value>) -> Result<Option<i64>, Error> {
+    let text = match (text, member) {
+        (Some(text), _) | (None, Some(Value::String(text))) => text.trim().to_owned(),
+        (None, Some(Value::Number(number))) => number.to_string(),
+        _ => return Ok(None),
+    };
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(&text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(None);
+    }
+    let number = text.parse().map_err(|_| Error::new(Code::NotFound, format!("page: there is no page {text}")))?;
+    Ok(Some(number))
+}
+
+/// An argument in the path. Whole numbers are counts there: digits alone, the greatest number for one that is greater.
+fn from_path(schema: &Schema, ty: &Type, text: &str) -> Result<Value, String> {
+    if ty.inner_named_type() == "Int" {
+        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err("no whole number".to_owned());
+        }
+        return Ok(text.parse().unwrap_or(i64::MAX).into());
+    }
+    from_text(schema, ty, text)
+}
+
+fn from_text(schema: &Schema, ty: &Type, text: &str) -> Result<Value, String> {
+    if ty.is_list() {
+        let item = ty.item_type();
+        return text.split(',').map(|part| from_text(schema, item, part)).collect::<Result<_, _>>().map(Value::List);
+    }
+    match ty.inner_named_type().as_str() {
+        "Int" => text.parse::<i64>().map(Value::from).map_err(|_| "no whole number".to_owned()),
+        "Float" => match text.parse::<f64>() {
+            Ok(number) if number.is_finite() => Ok(number.into()),
+            _ => Err("no number".to_owned()),
+        },
+        "Boolean" => match text.to_ascii_lowercase().as_str() {
+            "true" | "1" => Ok(true.into()),
+            "false" | "0" => Ok(false.into()),
+            _ => Err("neither true nor false".to_owned()),
+        },
+        name => named(schema, name, &Value::from(text)),
+    }
+}
+
+fn from_json(schema: &Schema, ty: &Type, value: &Value) -> Result<Value, String> {
+    match (value, ty.is_list()) {
+        (Value::Null, _) if ty.is_non_null() => Err("it is required, and null is none".to_owned()),
+        (Value::Null, _) => Ok(Value::Null),
+        (Value::List(values), true) => values
+            .iter()
+            .map(|value| from_json(schema, ty.item_type(), value))
+            .collect::<Result<_, _>>()
+            .map(Value::List),
+        (single, true) => from_json(schema, ty.item_type(), single),
+        (single, false) => named(schema, ty.inner_named_type().as_str(), single),
+    }
+}
+
+/// A value of a type that has a name.
+fn named(schema: &Schema, name: &str, value: &Value) -> Result<Value, String> {
+    let kind = match value {
+        Value::String(_) => "a text",
+        Value::Number(_) => "a number",
+        Value::Boolean(_) => "a boolean",
+        Value::List(_) => "a list",
+        Value::Object(_) => "an object",
+        _ => "no value",
+    };
+    match schema.types.get(name) {
+        Some(ExtendedType::Enum(definition)) => {
+            let known: Vec<&str> = definition.values.keys().map(|name| name.as_str()).collect();
+            let given = if let Value::String(text) = value { text.to_ascii_uppercase() } else { String::new() };
+            match known.contains(&given.as_str()) {
+                true => Ok(Value::Enum(Name::new(given))),
+                false => Err(format!("not one of {}", known.join(", ").to_ascii_lowercase())),
+            }
+        }
+        Some(ExtendedType::InputObject(definition)) => {
+            let Value::Object(members) = value else { return Err(format!("an object is expected, not {kind}")) };
+            let mut object = async_graphql::indexmap::IndexMap::new();
+            for (field, definition) in &definition.fields {
+                match members.get(field.as_str()) {
+                    Some(member) => {
+                        let member =
+                            from_json(schema, &definition.ty, member).map_err(|reason| format!("{field}: {reason}"))?;
+                        object.insert(Name::new(field.as_str()), member);
+                    }
+                    None if definition.is_required() => return Err(format!("{field}: it is required")),
+                    None => {}
+                }
+            }
+            Ok(Value::Object(object))
+        }
+        _ => match check_scalar(name, value) {
+            Ok(()) => Ok(value.clone()),
+            Err(reason) => Err(format!("{reason} ({kind} was given)")),
+        },
+    }
+}

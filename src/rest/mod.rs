@@ -1,0 +1,232 @@
+//! The REST façade: documents of operations, each an entry point, and the small machine that serves such a document.
+
+mod docs;
+mod document;
+mod input;
+mod openapi;
+mod reply;
+mod template;
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    sync::Arc,
+};
+
+use apollo_compiler::{Schema, validation::Valid};
+use async_graphql::Value;
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{
+        DefaultBodyLimit, RawPathParams, RawQuery, State,
+        rejection::{BytesRejection, RawPathParamsRejection},
+    },
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get, post},
+};
+
+pub use self::document::DocumentError;
+use self::{
+    document::{Document, EntryPoint},
+    input::Given,
+    reply::{Asked, Outcome},
+    template::Template,
+};
+use crate::{
+    error::{Code, Error},
+    graphql::{Graph, Operation},
+};
+
+/// A document of operations that can be served.
+pub struct Facade {
+    /// Where it is served, such as `/api/v1`.
+    prefix: String,
+    /// The title of its description.
+    title: String,
+    document: Document,
+    schema: Arc<Valid<Schema>>,
+}
+
+/// Checks REST v1 and, below `directory`, an operator's own documents: `team.graphql` is served under `/api/team`.
+///
+/// # Errors
+/// The first document that does not fit the schema, with file, line and reason.
+pub fn load(sdl: &str, directory: Option<&Path>) -> Result<Vec<Facade>, DocumentError> {
+    let schema = Arc::new(document::schema(sdl)?);
+    let mut facades = vec![facade(&schema, "v1", "v1.graphql", include_str!("v1.graphql"))?];
+    for (file, name) in directory.map(own_documents).transpose()?.unwrap_or_default() {
+        let unreadable = |error: std::io::Error| whole_file(&file, &error.to_string());
+        let text = std::fs::read_to_string(&file).map_err(unreadable)?;
+        facades.push(facade(&schema, &name, &file, &text)?);
+    }
+    Ok(facades)
+}
+
+fn whole_file(file: &str, reason: &str) -> DocumentError {
+    DocumentError { file: file.to_owned(), line: 1, column: 1, reason: reason.to_owned() }
+}
+
+/// The documents of a directory and the names they are served under, in order.
+fn own_documents(directory: &Path) -> Result<Vec<(String, String)>, DocumentError> {
+    let unreadable = |error: std::io::Error| whole_file(&directory.display().to_string(), &error.to_string());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_none_or(|extension| extension != "graphql") {
+            continue;
+        }
+        let file = path.display().to_string();
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let is_word = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        if !is_word || name == "v1" {
+            let reason = "the file's name becomes part of the path: letters, digits, - and _, and not v1";
+            return Err(whole_file(&file, reason));
+        }
+        found.push((file, name));
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn facade(schema: &Arc<Valid<Schema>>, name: &str, file: &str, text: &str) -> Result<Facade, DocumentError> {
+    let document = document::read(schema, file, text)?;
+    let mut taken = HashSet::new();
+    for point in &document.entry_points {
+        for template in &point.paths {
+            if !taken.insert((point.is_post, template.route())) {
+                let reason = format!("{}: the path {} is served already", point.name, template.documented());
+                return Err(whole_file(file, &reason));
+            }
+        }
+    }
+    let title = format!("Metrograph REST {name}");
+    Ok(Facade { prefix: format!("/api/{name}"), title, document, schema: Arc::clone(schema) })
+}
+
+/// The OpenAPI description of REST v1.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn openapi(sdl: &str) -> Result<serde_json::Value, DocumentError> {
+    let facades = load(sdl, None)?;
+    Ok(openapi::describe(&facades[0]))
+}
+
+/// Serves documents.
+pub fn router(facades: Vec<Facade>, graph: &Graph, most_bytes: usize) -> Router {
+    let mut router = Router::new();
+    for facade in facades {
+        router = docs::add(router, &facade.prefix, openapi::describe(&facade));
+        let Facade { prefix, document, schema, .. } = facade;
+        for point in document.entry_points {
+            let point = Arc::new(point);
+            for template in point.paths.clone() {
+                let served = Served {
+                    graph: graph.clone(),
+                    schema: Arc::clone(&schema),
+                    point: Arc::clone(&point),
+                    prefix: prefix.as_str().into(),
+                    template: Arc::new(template),
+                };
+                router = served.add_to(router, most_bytes);
+            }
+        }
+    }
+    router
+}
+
+/// An entry point at one of its paths.
+#[derive(Clone)]
+struct Served {
+    graph: Graph,
+    schema: Arc<Valid<Schema>>,
+    point: Arc<EntryPoint>,
+    prefix: Arc<str>,
+    template: Arc<Template>,
+}
+
+impl Served {
+    fn add_to(self, mut router: Router, most_bytes: usize) -> Router {
+        let route = self.template.route();
+        // Old clients append links, which begin with the prefix, to a base that ends in it.
+        let mut mounts = vec![self.prefix.to_string(), format!("{0}{0}", self.prefix)];
+        if self.point.at_root {
+            mounts.push(String::new());
+        }
+        let method: MethodRouter = if self.point.is_post { post(answer) } else { get(answer) }
+            .layer(DefaultBodyLimit::max(most_bytes))
+            .with_state(self);
+        for mount in mounts {
+            let path = format!("{mount}{route}");
+            router = router.route(&path, method.clone()).route(&format!("{path}/"), method.clone());
+        }
+        router
+    }
+
+    async fn run(
+        &self,
+        path: &HashMap<String, String>,
+        query: &[(String, String)],
+        body: Option<Value>,
+    ) -> Result<Outcome, Error> {
+        let point = &*self.point;
+        let variables = input::variables(&self.schema, point, &Given { path, query, body: body.as_ref() })?;
+        let page = match variables.get("page") {
+            Some(Value::Number(number)) => number.as_i64().unwrap_or(1),
+            _ => 1,
+        };
+        let asked = Asked {
+            path: format!("{}{}", self.prefix, self.template.link(path)),
+            query,
+            page,
+            echo: point.echo.iter().map(|name| (name.as_str(), path.get(name).map_or("", String::as_str))).collect(),
+        };
+        let operation = Operation { document: point.runnable.clone(), name: None, variables };
+        reply::outcome(point, &asked, self.graph.execute(operation).await)
+    }
+}
+
+async fn answer(
+    State(served): State<Served>,
+    arguments: Result<RawPathParams, RawPathParamsRejection>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Error> {
+    let arguments = arguments.map_err(|_| Error::bad_input("the path is not UTF-8"))?;
+    let values = arguments.iter().map(|(_, value)| value.to_owned());
+    let path: HashMap<String, String> = served.template.arguments().map(str::to_owned).zip(values).collect();
+    let query: Vec<(String, String)> =
+        form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
+    let body = read_body(&headers, body, served.point.is_post)?;
+    Ok(match served.run(&path, &query, body).await? {
+        Outcome::Found(body) => Json(body).into_response(),
+        Outcome::Created(body) => (StatusCode::CREATED, Json(body)).into_response(),
+        Outcome::Empty => StatusCode::NO_CONTENT.into_response(),
+    })
+}
+
+/// The JSON body. A GET may have one, which counts when it says that it is JSON.
+fn read_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>, is_post: bool) -> Result<Option<Value>, Error> {
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::new(Code::TooLarge, "the body is over the limit: send it in parts"),
+        _ => Error::bad_input("the body could not be read"),
+    })?;
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json = media_type == "application/json" || media_type.ends_with("+json");
+    match (is_json, is_post) {
+        (false, true) => Err(Error::new(Code::UnsupportedMediaType, "Content-Type: send the body as application/json")),
+        (false, false) => Ok(None),
+        (true, false) if body.is_empty() => Ok(None),
+        (true, _) => {
+            let value = serde_json::from_slice(&body).map_err(|error| Error::bad_input(format!("body: {error}")))?;
+            match value {
+                Value::Object(_) => Ok(Some(value)),
+                _ => Err(Error::bad_input("body: a JSON object is expected")),
+            }
+        }
+    }
+}

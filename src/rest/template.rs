@@ -1,0 +1,127 @@
+//! The paths of entry points, and the links to their pages.
+
+use std::collections::HashMap;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What stays as it is in a segment of a path (RFC 3986, pchar).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    Literal(String),
+    Argument(String),
+}
+
+/// A path such as `/components/{component}/metrics`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Template {
+    segments: Vec<Segment>,
+    trailing_slash: bool,
+}
+
+impl Template {
+    /// Reads a path.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let inner = text.strip_prefix('/').ok_or_else(|| format!("the path '{text}' does not start with a slash"))?;
+        let trailing_slash = inner.ends_with('/');
+        let inner = inner.strip_suffix('/').unwrap_or(inner);
+        let segment = |part: &str| {
+            let argument = part.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+            let name = argument.unwrap_or(part);
+            let fits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b));
+            match (fits, argument) {
+                (false, _) => Err(format!("the segment '{part}' of '{text}' is neither a plain word nor {{argument}}")),
+                (true, Some(name)) => Ok(Segment::Argument(name.to_owned())),
+                (true, None) => Ok(Segment::Literal(part.to_owned())),
+            }
+        };
+        Ok(Self { segments: inner.split('/').map(segment).collect::<Result<_, _>>()?, trailing_slash })
+    }
+
+    /// The names of its arguments, from left to right.
+    pub fn arguments(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Argument(name) => Some(name.as_str()),
+            Segment::Literal(_) => None,
+        })
+    }
+
+    /// The path as the router takes it, without a trailing slash. Arguments are numbered, so that paths which call the same place
+    /// differently do not collide.
+    pub fn route(&self) -> String {
+        let mut arguments = 0;
+        self.write(|_| {
+            arguments += 1;
+            format!("{{a{}}}", arguments - 1)
+        })
+    }
+
+    /// The path in canonical form with its arguments named, as OpenAPI writes it.
+    pub fn documented(&self) -> String {
+        self.write(|name| format!("{{{name}}}")) + self.slash()
+    }
+
+    /// The path in canonical form with its arguments filled in.
+    pub fn link(&self, arguments: &HashMap<String, String>) -> String {
+        self.write(|name| {
+            let value = arguments.get(name).map_or("", String::as_str);
+            utf8_percent_encode(value, SEGMENT).to_string()
+        }) + self.slash()
+    }
+
+    fn slash(&self) -> &'static str {
+        if self.trailing_slash { "/" } else { "" }
+    }
+
+    fn write(&self, mut argument: impl FnMut(&str) -> String) -> String {
+        let mut path = String::new();
+        for segment in &self.segments {
+            path.push('/');
+            match segment {
+                Segment::Literal(text) => path.push_str(text),
+                Segment::Argument(name) => path.push_str(&argument(name)),
+            }
+        }
+        path
+    }
+}
+
+/// The query string of a link to page `number`: everything that was asked, in the order asked, `page` where it was or at the end.
+pub(super) fn query_of_page(asked: &[(String, String)], number: i64) -> String {
+    let number = number.to_string();
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    let mut placed = false;
+    for (name, value) in asked {
+        if name != "page" {
+            query.append_pair(name, value);
+        } else if !placed {
+            query.append_pair("page", &number);
+            placed = true;
+        }
+    }
+    if !placed {
+        query.append_pair("page", &number);
+    }
+    query.finish()
+}

@@ -1,0 +1,190 @@
+//! GraphQL over HTTP, after the specification of that name (draft of 2025): POST with JSON, GET for queries, the status by the media
+//! type asked for.
+
+use async_graphql::{
+    Response as Answer, ServerError, Value, Variables,
+    parser::types::{DocumentOperations, ExecutableDocument, OperationType},
+};
+use axum::{
+    body::Bytes,
+    extract::{RawQuery, State, rejection::BytesRejection},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use serde::{Deserialize, Serialize};
+
+use super::assets;
+use crate::{
+    error::{Code, Error},
+    graphql::{Graph, Operation, with_code},
+};
+
+/// The media types of answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Media {
+    /// The specification's own: the status tells whether the request could be run.
+    GraphqlResponse,
+    /// The old one: 200 for every well-formed request.
+    Json,
+}
+
+impl Media {
+    fn name(self) -> &'static str {
+        match self {
+            Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
+            Self::Json => "application/json; charset=utf-8",
+        }
+    }
+
+    /// The best of what `Accept` lists; JSON where nothing is said.
+    fn negotiate(headers: &HeaderMap) -> Option<Self> {
+        let mut best: Option<(f32, Self)> = None;
+        let mut asked = false;
+        for value in headers.get_all(header::ACCEPT) {
+            for range in value.to_str().unwrap_or_default().split(',') {
+                let mut parts = range.split(';').map(str::trim);
+                let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+                asked |= !name.is_empty();
+                let media = match name.as_str() {
+                    "application/graphql-response+json" => Self::GraphqlResponse,
+                    "application/json" | "application/*" | "*/*" => Self::Json,
+                    _ => continue,
+                };
+                let quality =
+                    parts.find_map(|part| part.strip_prefix("q=")).and_then(|q| q.parse().ok()).unwrap_or(1.0);
+                if quality > 0.0 && best.is_none_or(|(so_far, _)| quality > so_far) {
+                    best = Some((quality, media));
+                }
+            }
+        }
+        if asked { best.map(|(_, media)| media) } else { Some(Self::Json) }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    query: Option<String>,
+    operation_name: Option<String>,
+    variables: Option<Variables>,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    /// Left out where nothing was run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a Value>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [ServerError],
+}
+
+fn write(media: Media, status: StatusCode, answer: &Answer) -> Response {
+    let was_run = answer.errors.is_empty()
+        || answer.data != Value::Null
+        || answer.errors.iter().any(|error| !error.path.is_empty());
+    let written = Written { data: was_run.then_some(&answer.data), errors: &answer.errors };
+    let status = match media {
+        Media::GraphqlResponse if !was_run && status == StatusCode::OK => StatusCode::BAD_REQUEST,
+        _ => status,
+    };
+    match serde_json::to_vec(&written) {
+        Ok(body) => (status, [(header::CONTENT_TYPE, media.name())], body).into_response(),
+        Err(_) => Error::new(Code::Internal, "the answer could not be written").into_response(),
+    }
+}
+
+/// A request that is not well-formed.
+fn refuse(media: Media, code: Code, message: &str) -> Response {
+    let answer = Answer::from_errors(vec![with_code(ServerError::new(message, None), code)]);
+    write(media, StatusCode::from_u16(code.status()).unwrap_or(StatusCode::BAD_REQUEST), &answer)
+}
+
+fn not_acceptable() -> Response {
+    let message = "Accept: answers come as application/graphql-response+json or application/json";
+    refuse(Media::Json, Code::NotAcceptable, message)
+}
+
+/// A query or a mutation.
+pub(super) async fn post(
+    State(graph): State<Graph>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let Some(media) = Media::negotiate(&headers) else { return not_acceptable() };
+    // A form on another site can send neither this type nor ask for permission to: this is what keeps mutations ours.
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+        return refuse(media, Code::UnsupportedMediaType, "Content-Type: send the request as application/json");
+    }
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            return refuse(media, Code::TooLarge, "the body is over the limit: send it in parts");
+        }
+        Err(_) => return refuse(media, Code::ParseFailed, "the body could not be read"),
+    };
+    match serde_json::from_slice(&body) {
+        Ok(body) => run(&graph, media, body, true).await,
+        Err(error) => refuse(media, Code::ParseFailed, &format!("the body is no GraphQL request: {error}")),
+    }
+}
+
+/// A query; or, for a browser that just looks, GraphiQL.
+pub(super) async fn get(State(graph): State<Graph>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+    let mut body = Body { query: None, operation_name: None, variables: None };
+    let mut variables = None;
+    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        match &*name {
+            "query" => body.query = Some(value.into_owned()),
+            "operationName" => body.operation_name = Some(value.into_owned()),
+            "variables" => variables = Some(value.into_owned()),
+            _ => {}
+        }
+    }
+    let wants_page = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"));
+    if body.query.is_none() && wants_page {
+        return assets::page("graphiql.html");
+    }
+    let Some(media) = Media::negotiate(&headers) else { return not_acceptable() };
+    if let Some(text) = variables.filter(|text| !text.is_empty()) {
+        match serde_json::from_str(&text) {
+            Ok(read) => body.variables = Some(read),
+            Err(error) => return refuse(media, Code::ParseFailed, &format!("variables: no JSON object: {error}")),
+        }
+    }
+    run(&graph, media, body, false).await
+}
+
+async fn run(graph: &Graph, media: Media, body: Body, may_mutate: bool) -> Response {
+    let Body { query, operation_name, variables } = body;
+    let Some(query) = query else {
+        return refuse(media, Code::ParseFailed, "query: it is required: the text of a GraphQL document");
+    };
+    let document = match graph.parse(&query) {
+        Ok(document) => document,
+        Err(error) => return write(media, StatusCode::OK, &Answer::from_errors(vec![error])),
+    };
+    let name = operation_name.filter(|name| !name.is_empty());
+    if !may_mutate && is_mutation(&document, name.as_deref()) {
+        let mut response = refuse(media, Code::MethodNotAllowed, "a mutation is sent with POST");
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+        return response;
+    }
+    let answer = graph.execute(Operation { document, name, variables: variables.unwrap_or_default() }).await;
+    let mut response = write(media, StatusCode::OK, &answer);
+    response.headers_mut().insert(HeaderName::from_static("vary"), HeaderValue::from_static("accept"));
+    response
+}
+
+fn is_mutation(document: &ExecutableDocument, name: Option<&str>) -> bool {
+    match &document.operations {
+        DocumentOperations::Single(operation) => operation.node.ty == OperationType::Mutation,
+        DocumentOperations::Multiple(operations) => match name {
+            Some(name) => operations.get(name).is_some_and(|operation| operation.node.ty == OperationType::Mutation),
+            None => operations.values().any(|operation| operation.node.ty == OperationType::Mutation),
+        },
+    }
+}

@@ -1,0 +1,55 @@
+//! HTTP: `/graphql`, the pages, and what holds for every answer.
+
+mod assets;
+mod graphql;
+
+use axum::{
+    Json, Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderName, HeaderValue},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use tower_http::{
+    catch_panic::CatchPanicLayer, compression::CompressionLayer, set_header::SetResponseHeaderLayer, trace::TraceLayer,
+};
+
+use crate::{
+    error::{Code, Error},
+    graphql::Graph,
+    rest::{self, Facade},
+};
+
+/// Bytes of a request's body, at most: ten thousand metrics fit with room to spare.
+pub const MOST_BYTES: usize = 16 * 1024 * 1024;
+
+/// What this server may be shown with: nothing from elsewhere.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; frame-ancestors 'none'";
+
+/// Everything that is served.
+pub fn router(graph: &Graph, facades: Vec<Facade>) -> Router {
+    let header = |name: &'static str, value: &'static str| {
+        SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
+    };
+    Router::new()
+        .route("/graphql", get(graphql::get).post(graphql::post).layer(DefaultBodyLimit::max(MOST_BYTES)))
+        .with_state(graph.clone())
+        .route("/", get(async || assets::page("index.html")))
+        .route("/index.html", get(async || assets::page("index.html")))
+        .route("/graphiql", get(async || assets::page("graphiql.html")))
+        .route("/favicon.svg", get(async |headers| assets::file("favicon.svg", &headers)))
+        .route("/assets/{*path}", get(assets::asset))
+        .route("/health", get(async || Json(serde_json::json!({ "status": "ok" }))))
+        .merge(rest::router(facades, graph, MOST_BYTES))
+        .fallback(async || Error::new(Code::NotFound, "nothing is served at this path"))
+        .method_not_allowed_fallback(async || {
+            Error::new(Code::MethodNotAllowed, "this path is served, but not with this method")
+        })
+        .layer(header("content-security-policy", CONTENT_SECURITY_POLICY))
+        .layer(header("x-content-type-options", "nosniff"))
+        .layer(CompressionLayer::new())
+        .layer(CatchPanicLayer::custom(|_| -> Response {
+            Error::new(Code::Internal, "a defect of the server; see its log").into_response()
+        }))
+        .layer(TraceLayer::new_for_http())
+}

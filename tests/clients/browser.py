@@ -1,0 +1,35 @@
+"""Opens the pages of a Metrograph that holds data: fills a fresh one, then hands over to browser.mjs.
+
+    python3 tests/clients/browser.py target/debug/metrograph [CACHE]
+"""
+import sys
+import tempfile
+from pathlib import Path
+
+import history
+from environments import python_with
+from plugin import Run
+from plugin_check import SCM_REF
+from processes import end_children_on_sigterm, run_group
+from server import Server
+
+HERE = Path(__file__).parent
+SECONDS = 300
+
+
+def main(binary, cache=HERE.parent.parent / "target" / "clients"):
+    end_children_on_sigterm()
+    plugin = python_with(Path(cache) / "plugin", [HERE / "requirements-plugin.txt"])
+    with tempfile.TemporaryDirectory(prefix="metrograph-browser-") as folder:
+        with Server(Path(binary).resolve(), folder) as server:
+            run = Run(plugin, folder, f"{server.url}/api/v1", "--tag", "quality=green", scm_ref=SCM_REF)
+            if not run.metrics():
+                raise RuntimeError(f"the plugin measured nothing:\n{run.output}")
+            history.fill(server.url, Path(folder) / "local.db")
+            code, output = run_group(["node", str(HERE / "browser.mjs"), server.url], SECONDS)
+            print(output, end="", flush=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,30 @@
+"""Virtual environments of the real clients, made once and kept.
+
+As a command: `environments.py FOLDER REQUIREMENTS…` prints the path of the Python in FOLDER.
+"""
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+
+def python_with(folder, requirements, without_dependencies=()):
+    """The Python of an environment in `folder` that holds what the given files ask for."""
+    folder = Path(folder).resolve()
+    python = folder / "bin" / "python"
+    wanted = "\n".join([sys.version, *(Path(file).read_text() for file in [*requirements, *without_dependencies])])
+    complete = folder / "complete.txt"
+    if complete.is_file() and complete.read_text() == wanted and python.exists():
+        return python
+    venv.create(folder, clear=True, with_pip=True)
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    for file in requirements:
+        subprocess.run([*install, "-r", file], check=True, stdout=sys.stderr)
+    for file in without_dependencies:
+        subprocess.run([*install, "--no-deps", "-r", file], check=True, stdout=sys.stderr)
+    complete.write_text(wanted)
+    return python
+
+
+if __name__ == "__main__":
+    print(python_with(sys.argv[1], sys.argv[2:]))
