@@ -1,0 +1,42 @@
+//! What makes a test two lines long: a server of its own on a database of its own, and short ways to ask it.
+
+mod app;
+mod postgres;
+
+pub use app::{Engine, Reply, TestApp};
+
+/// Writes each behaviour as a test on SQLite and one on PostgreSQL. `#[page_size(5)]`-like settings go through
+/// [`TestApp::with`]; the plain form serves pages of 500.
+macro_rules! on_both_engines {
+    ($($(#[doc = $doc:literal])* async fn $name:ident($app:ident: &TestApp $(, page_size: $rows:literal)?) $body:block)*) => {
+        $(mod $name {
+            #[allow(unused_imports, reason = "not every behaviour needs every name of its module")]
+            use super::*;
+            use crate::support::{Engine, TestApp};
+
+            $(#[doc = $doc])*
+            async fn behaviour($app: &TestApp) $body
+
+            async fn on(engine: Engine) {
+                #[allow(unused_mut, unused_assignments, reason = "a test may set it")]
+                let mut page_size = 500;
+                $(page_size = $rows;)?
+                if let Some(app) = TestApp::start(engine, page_size).await {
+                    behaviour(&app).await;
+                    app.finish().await;
+                }
+            }
+
+            #[tokio::test]
+            async fn sqlite() {
+                on(Engine::Sqlite).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                on(Engine::Postgres).await;
+            }
+        })*
+    };
+}
+pub(crate) use on_both_engines;
