@@ -40,12 +40,12 @@ struct Flags {
     #[arg(long, global = true, env = "METROGRAPH_LISTEN", default_value = "127.0.0.1:8181", value_name = "HOST:PORT")]
     listen: SocketAddr,
 
-    /// Database: sqlite://PATH?mode=rwc, or postgres://USER:PASSWORD@HOST/NAME [default: metrograph.db in the
-    /// current directory; MONITOR_SERVER_DATABASE_URI, in its own spellings, is honoured]
+    /// Database: <sqlite://PATH?mode=rwc>, or <postgres://USER:PASSWORD@HOST/NAME> [default: metrograph.db in the
+    /// current directory; `MONITOR_SERVER_DATABASE_URI`, in its own spellings, is honoured]
     #[arg(long, global = true, env = "METROGRAPH_DATABASE_URL", value_name = "URL")]
     database_url: Option<DatabaseUrl>,
 
-    /// Rows on a page of REST v1 [default: 500; MONITOR_SERVER_PAGINATION_COUNT is honoured]
+    /// Rows on a page of REST v1 [default: 500; `MONITOR_SERVER_PAGINATION_COUNT` is honoured]
     #[arg(long, global = true, env = "METROGRAPH_PAGE_SIZE", value_name = "ROWS")]
     page_size: Option<PageSize>,
 

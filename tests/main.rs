@@ -1,5 +1,7 @@
 //! Every test of behaviour, through the public surfaces: one module per surface, each behaviour on both engines.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 mod support;
 
 mod rest_recorded;

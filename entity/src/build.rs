@@ -15,17 +15,20 @@ use crate::{
     pipeline,
 };
 
+/// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "build")]
 pub struct Model {
     /// Counts up in the order of first sessions.
     #[sea_orm(primary_key)]
     pub id: i64,
+    /// The pipeline.
     pub pipeline_id: i64,
     /// The tag's value.
     pub name: String,
 }
 
+/// None: edges ([`crate::list::Edge`]) lead from row to row.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -12,6 +12,7 @@ use crate::{
     list::{self, Edge, Noun},
 };
 
+/// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "component")]
 pub struct Model {
@@ -22,6 +23,7 @@ pub struct Model {
     pub name: String,
 }
 
+/// None: edges ([`crate::list::Edge`]) lead from row to row.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

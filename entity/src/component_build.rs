@@ -7,11 +7,14 @@ use sea_orm::{
 
 use crate::{build, component, list};
 
+/// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "component_build")]
 pub struct Model {
+    /// The component.
     #[sea_orm(primary_key, auto_increment = false)]
     pub component_id: i64,
+    /// The build; null where the tags name no pipeline.
     #[sea_orm(primary_key, auto_increment = false)]
     pub build_id: i64,
     /// The first metric of this component in this build: listings under a component are in its order.
@@ -20,6 +23,7 @@ pub struct Model {
     pub metric_count: i64,
 }
 
+/// None: edges ([`crate::list::Edge`]) lead from row to row.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

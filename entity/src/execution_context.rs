@@ -13,31 +13,42 @@ use crate::{
     metric,
 };
 
+/// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "execution_context")]
 pub struct Model {
+    /// The key.
     #[sea_orm(primary_key)]
     pub id: i64,
     /// What workers call it.
     pub hash: String,
     /// Counts up from 1 in the order of announcement; null while only metrics have named it.
     pub announced: Option<i64>,
+    /// How many processors. This and what follows is null until announced.
     pub cpu_count: Option<i64>,
     /// MHz.
     pub cpu_frequency: Option<f64>,
+    /// Such as `x86_64`.
     pub cpu_type: Option<String>,
+    /// Maker and model; null where that was not told.
     pub cpu_vendor: Option<String>,
     /// MB.
     pub ram_total: Option<i64>,
+    /// The name on the network.
     pub machine_node: Option<String>,
+    /// Such as `x86_64`.
     pub machine_type: Option<String>,
+    /// Such as `64bit`.
     pub machine_arch: Option<String>,
+    /// The operating system and its release.
     pub system_info: Option<String>,
+    /// The Python.
     pub python_info: Option<String>,
     /// How many metrics it has, announced or not.
     pub metric_count: i64,
 }
 
+/// None: edges ([`crate::list::Edge`]) lead from row to row.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -12,12 +12,14 @@ use crate::{
     list::{self, Edge, Noun},
 };
 
+/// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "item")]
 pub struct Model {
     /// Counts up in the order of first metrics.
     #[sea_orm(primary_key)]
     pub id: i64,
+    /// The component.
     pub component_id: i64,
     /// The module's path as Python imports it.
     pub path: String,
@@ -25,6 +27,7 @@ pub struct Model {
     pub name: String,
 }
 
+/// None: edges ([`crate::list::Edge`]) lead from row to row.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -16,17 +16,22 @@ use crate::{
     variant,
 };
 
+/// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "metric")]
 pub struct Model {
     /// Counts up from 1 without gaps, in the order of insertion.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: i64,
+    /// The session.
     pub session_id: i64,
+    /// The execution context.
     pub context_id: i64,
+    /// The variant.
     pub variant_id: i64,
     /// Microseconds, see [`LocalDateTime`].
     pub started_at: i64,
+    /// The spelling, where it is not canonical.
     pub started_at_text: Option<String>,
     /// Seconds.
     pub total_time: f64,
@@ -49,6 +54,7 @@ impl Model {
     }
 }
 
+/// None: edges ([`crate::list::Edge`]) lead from row to row.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -13,6 +13,7 @@ use crate::{
     list::{self, Edge, Noun},
 };
 
+/// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "pipeline")]
 pub struct Model {
@@ -23,6 +24,7 @@ pub struct Model {
     pub name: String,
 }
 
+/// None: edges ([`crate::list::Edge`]) lead from row to row.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

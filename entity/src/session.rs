@@ -18,9 +18,11 @@ use crate::{
     variant,
 };
 
+/// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "session")]
 pub struct Model {
+    /// The key.
     #[sea_orm(primary_key)]
     pub id: i64,
     /// What workers call it.
@@ -29,9 +31,11 @@ pub struct Model {
     pub announced: Option<i64>,
     /// Microseconds, see [`LocalDateTime`].
     pub run_date: Option<i64>,
+    /// The spelling, where it is not canonical.
     pub run_date_text: Option<String>,
     /// The revision under test.
     pub scm_ref: Option<String>,
+    /// The build; null where the tags name no pipeline.
     pub build_id: Option<i64>,
     /// How many metrics it has, announced or not.
     pub metric_count: i64,
@@ -44,6 +48,7 @@ impl Model {
     }
 }
 
+/// None: edges ([`crate::list::Edge`]) lead from row to row.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -10,17 +10,21 @@ use sea_orm::{
 
 use crate::{engine::Engine, list, tag};
 
+/// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "session_tag")]
 pub struct Model {
+    /// The session.
     #[sea_orm(primary_key, auto_increment = false)]
     pub session_id: i64,
     /// From 0.
     #[sea_orm(primary_key, auto_increment = false)]
     pub position: i64,
+    /// The tag.
     pub tag_id: i64,
 }
 
+/// None: edges ([`crate::list::Edge`]) lead from row to row.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

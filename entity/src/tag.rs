@@ -8,16 +8,20 @@ use crate::{
     list::{self, Noun},
 };
 
+/// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "tag")]
 pub struct Model {
     /// Counts up in the order of first sessions.
     #[sea_orm(primary_key)]
     pub id: i64,
+    /// The name.
     pub name: String,
+    /// The value.
     pub value: String,
 }
 
+/// None: edges ([`crate::list::Edge`]) lead from row to row.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -16,12 +16,14 @@ use crate::{
     list::{self, Edge, Noun},
 };
 
+/// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "variant")]
 pub struct Model {
     /// Counts up in the order of first metrics.
     #[sea_orm(primary_key)]
     pub id: i64,
+    /// The item.
     pub item_id: i64,
     /// The item's name with its parameters.
     pub name: String,
@@ -31,19 +33,29 @@ pub struct Model {
     pub kind: String,
     /// How many metrics it has.
     pub metric_count: i64,
-    // The bounds of each figure over all of its metrics. They are null until the first.
+    /// The least time, in seconds; null until the first metric, like all bounds.
     pub min_total_time: Option<f64>,
+    /// The greatest time, in seconds.
     pub max_total_time: Option<f64>,
+    /// The least time in user space, in seconds; null until the first metric, like all bounds.
     pub min_user_time: Option<f64>,
+    /// The greatest time in user space, in seconds.
     pub max_user_time: Option<f64>,
+    /// The least time in the kernel, in seconds; null until the first metric, like all bounds.
     pub min_kernel_time: Option<f64>,
+    /// The greatest time in the kernel, in seconds.
     pub max_kernel_time: Option<f64>,
+    /// The least ratio of processor time; null until the first metric, like all bounds.
     pub min_cpu_usage: Option<f64>,
+    /// The greatest ratio of processor time.
     pub max_cpu_usage: Option<f64>,
+    /// The least memory, in MB; null until the first metric, like all bounds.
     pub min_memory_usage: Option<f64>,
+    /// The greatest memory, in MB.
     pub max_memory_usage: Option<f64>,
 }
 
+/// None: edges ([`crate::list::Edge`]) lead from row to row.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -40,8 +40,8 @@ impl Listed for ExecutionContext {
 }
 
 /// An announced context has every field but the vendor; the row knows that only by its `announced`.
-fn told(text: &Option<String>) -> &str {
-    text.as_deref().unwrap_or_default()
+fn told(text: Option<&String>) -> &str {
+    text.map_or("", String::as_str)
 }
 
 graph_object! {
@@ -75,7 +75,7 @@ graph_object! {
 
         /// The processors' type, such as `x86_64`.
         async fn cpu_type(&self) -> &str {
-            told(&self.0.cpu_type)
+            told(self.0.cpu_type.as_ref())
         }
 
         /// The processors' maker and model; null when that was not told.
@@ -90,27 +90,27 @@ graph_object! {
 
         /// The machine's name on the network.
         async fn machine_node(&self) -> &str {
-            told(&self.0.machine_node)
+            told(self.0.machine_node.as_ref())
         }
 
         /// The machine's type, such as `x86_64`.
         async fn machine_type(&self) -> &str {
-            told(&self.0.machine_type)
+            told(self.0.machine_type.as_ref())
         }
 
         /// The machine's word size, such as `64bit`.
         async fn machine_arch(&self) -> &str {
-            told(&self.0.machine_arch)
+            told(self.0.machine_arch.as_ref())
         }
 
         /// The operating system and its release.
         async fn system_info(&self) -> &str {
-            told(&self.0.system_info)
+            told(self.0.system_info.as_ref())
         }
 
         /// The Python, as `sys.version` tells it.
         async fn python_info(&self) -> &str {
-            told(&self.0.python_info)
+            told(self.0.python_info.as_ref())
         }
 
         /// How many metrics were recorded in it.

@@ -21,7 +21,7 @@ mod variant;
 use std::sync::Arc;
 
 use async_graphql::{
-    Context, EmptySubscription, InputType, MergedObject, Name, Request, Response, ScalarType, Schema, ServerError,
+    Context, EmptySubscription, InputType, MergedObject, Name, Pos, Request, Response, ScalarType, Schema, ServerError,
     Value, Variables,
     parser::{parse_query, types::ExecutableDocument},
 };
@@ -236,7 +236,7 @@ pub fn check_scalar(name: &str, value: &Value) -> Result<(), String> {
     fn read<T: ScalarType + InputType>(value: &Value) -> Result<(), String> {
         <T as ScalarType>::parse(value.clone())
             .map(drop)
-            .map_err(|error| error.into_server_error(Default::default()).message)
+            .map_err(|error| error.into_server_error(Pos::default()).message)
     }
     let expected = |fits: bool, what: &str| if fits { Ok(()) } else { Err(format!("{what} is expected")) };
     match name {

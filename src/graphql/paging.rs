@@ -76,8 +76,8 @@ impl<T: Listed> Arguments<T> {
         let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
         let order = order_by.map(Into::into).unwrap_or_default();
         Ok(Slice {
-            after: after.map(|cursor| read_cursor("after", order, &cursor)).transpose()?,
-            before: before.map(|cursor| read_cursor("before", order, &cursor)).transpose()?,
+            after: after.map(|cursor| read_cursor("after", &order, &cursor)).transpose()?,
+            before: before.map(|cursor| read_cursor("before", &order, &cursor)).transpose()?,
             filter,
             order,
             limit: limit + 1,
@@ -104,7 +104,7 @@ impl<T: Listed> Arguments<T> {
             }
         }
         let place = |row| Position { key: T::Entity::sort_key(slice.order.by, row), id: T::Entity::id(row) };
-        let cursors = rows.iter().map(|row| write_cursor(slice.order, place(row))).collect();
+        let cursors = rows.iter().map(|row| write_cursor(&slice.order, place(row))).collect();
         Ok(Connection {
             has_next_page: if slice.from_end { slice.before.is_some() } else { more },
             has_previous_page: if slice.from_end { more } else { slice.after.is_some() },
@@ -131,15 +131,15 @@ pub fn cost(first: Option<i64>, last: Option<i64>, a_row: usize) -> usize {
 }
 
 /// A cursor holds the order it was made for, so that it is not taken for a place in another.
-fn order_name<S: std::fmt::Debug>(order: Order<S>) -> String {
+fn order_name<S: std::fmt::Debug>(order: &Order<S>) -> String {
     format!("{:?}", order.by)
 }
 
-fn write_cursor<S: std::fmt::Debug>(order: Order<S>, Position { key, id }: Position) -> String {
+fn write_cursor<S: std::fmt::Debug>(order: &Order<S>, Position { key, id }: Position) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(format!("{}:{key}:{id}", order_name(order)))
 }
 
-fn read_cursor<S: std::fmt::Debug>(argument: &str, order: Order<S>, cursor: &str) -> Result<Position, Error> {
+fn read_cursor<S: std::fmt::Debug>(argument: &str, order: &Order<S>, cursor: &str) -> Result<Position, Error> {
     let read = || {
         let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
         let mut parts = text.split(':');

@@ -91,10 +91,10 @@ impl Committer {
             match &works[0].work {
                 Work::Metrics(..) => self.insert_parts(&tx, works, &mut outcomes).await?,
                 Work::Session(session, _) => {
-                    outcomes.push(Outcome::Session(self.announce_session(&tx, session).await?))
+                    outcomes.push(Outcome::Session(self.announce_session(&tx, session).await?));
                 }
                 Work::Context(context, _) => {
-                    outcomes.push(Outcome::Context(self.announce_context(&tx, context).await?))
+                    outcomes.push(Outcome::Context(self.announce_context(&tx, context).await?));
                 }
             }
         }
@@ -154,7 +154,8 @@ impl Committer {
         for part in rows.chunks(METRICS_A_STATEMENT) {
             tx.execute(&insert(part)).await?;
         }
-        let range = [Value::from(first), Value::from(first + rows.len() as i64 - 1)];
+        let last = rows.last().map_or(first, |row| row.id);
+        let range = [Value::from(first), Value::from(last)];
         for counter in [
             statements::COUNT_BY_SESSION,
             statements::COUNT_BY_CONTEXT,
@@ -261,7 +262,10 @@ fn mismatch(outcome: Result<Outcome, Error>) -> Error {
 }
 
 fn insert(rows: &[metric::Model]) -> sea_orm::sea_query::InsertStatement {
-    use metric::Column::*;
+    use metric::Column::{
+        ContextId, CpuUsage, Id, KernelTime, MemoryUsage, Passed, SessionId, StartedAt, StartedAtText, TotalTime,
+        UserTime, VariantId,
+    };
     let mut insert = Query::insert();
     insert.into_table(metric::Entity).columns([
         Id,

@@ -87,7 +87,8 @@ pub(super) fn schema(sdl: &str) -> Result<Valid<Schema>, DocumentError> {
 
 fn first(file: &str, errors: &DiagnosticList) -> DocumentError {
     let error = errors.iter().next();
-    let place = error.as_ref().and_then(|error| error.line_column_range()).map(|range| range.start);
+    let place =
+        error.as_ref().and_then(apollo_compiler::diagnostic::Diagnostic::line_column_range).map(|range| range.start);
     let reason = error.map_or_else(|| "it is not valid".to_owned(), |error| error.error.to_string());
     let (line, column) = place.map_or((1, 1), |place| (place.line, place.column));
     DocumentError { file: file.to_owned(), line, column, reason }
@@ -305,7 +306,7 @@ fn aliases(value: &Value) -> Vec<(String, String)> {
 }
 
 fn reply(value: Option<&Value>) -> Reply {
-    match value.and_then(Value::as_enum).map(|name| name.as_str()) {
+    match value.and_then(Value::as_enum).map(apollo_compiler::Name::as_str) {
         Some("PAGE") => Reply::Page,
         Some("LISTING") => Reply::Listing,
         Some("ALL") => Reply::All,

@@ -143,11 +143,12 @@ fn named(schema: &Schema, name: &str, value: &Value) -> Result<Value, String> {
     };
     match schema.types.get(name) {
         Some(ExtendedType::Enum(definition)) => {
-            let known: Vec<&str> = definition.values.keys().map(|name| name.as_str()).collect();
+            let known: Vec<&str> = definition.values.keys().map(apollo_compiler::Name::as_str).collect();
             let given = if let Value::String(text) = value { text.to_ascii_uppercase() } else { String::new() };
-            match known.contains(&given.as_str()) {
-                true => Ok(Value::Enum(Name::new(given))),
-                false => Err(format!("not one of {}", known.join(", ").to_ascii_lowercase())),
+            if known.contains(&given.as_str()) {
+                Ok(Value::Enum(Name::new(given)))
+            } else {
+                Err(format!("not one of {}", known.join(", ").to_ascii_lowercase()))
             }
         }
         Some(ExtendedType::InputObject(definition)) => {

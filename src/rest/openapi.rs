@@ -234,10 +234,7 @@ impl Writer<'_> {
             "Tags" => ("object", None),
             _ => ("string", None),
         };
-        let mut schema = match ty.is_non_null() {
-            true => json!({ "type": name }),
-            false => json!({ "type": [name, "null"] }),
-        };
+        let mut schema = if ty.is_non_null() { json!({ "type": name }) } else { json!({ "type": [name, "null"] }) };
         match self.schema.types.get(ty.inner_named_type().as_str()) {
             Some(ExtendedType::Enum(definition)) => {
                 let values = definition.values.keys().map(|value| value.to_ascii_lowercase());

@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 use crate::error::{Code, Error};
@@ -29,7 +30,7 @@ pub(super) fn page(name: &str) -> Response {
 pub(super) fn file(name: &str, asked: &HeaderMap) -> Result<Response, Error> {
     let EmbeddedFile { data, metadata } =
         Built::get(name).ok_or_else(|| Error::new(Code::NotFound, "there is no such file"))?;
-    let tag: String = metadata.sha256_hash()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let tag = BASE64_URL_SAFE_NO_PAD.encode(metadata.sha256_hash());
     let tag = HeaderValue::from_str(&format!("\"{tag}\"")).map_err(|_| Error::new(Code::Internal, "an odd tag"))?;
     if asked.get(header::IF_NONE_MATCH) == Some(&tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());

@@ -3,7 +3,7 @@
 mod app;
 mod postgres;
 
-pub use app::{Engine, Reply, TestApp};
+pub use app::{Engine, TestApp};
 
 /// Writes each behaviour as a test on SQLite and one on PostgreSQL. `#[page_size(5)]`-like settings go through
 /// [`TestApp::with`]; the plain form serves pages of 500.

@@ -103,11 +103,11 @@ fn start() -> Option<Server> {
     );
     let log = folder.join("log");
     succeed(as_owner("pg_ctl").arg("-D").arg(&data).arg("-l").arg(&log).args(["-w", "-o", &options, "start"]));
-    watch(as_owner("pg_ctl"), &data, &folder);
+    watch(&as_owner("pg_ctl"), &data, &folder);
     Some(Server { before: "postgres://postgres@localhost".to_owned(), after: format!("?host={socket}") })
 }
 
-fn watch(pg_ctl: Command, data: &Path, folder: &Path) {
+fn watch(pg_ctl: &Command, data: &Path, folder: &Path) {
     let stop: Vec<_> = std::iter::once(pg_ctl.get_program()).chain(pg_ctl.get_args()).collect();
     let mut watcher = Command::new("sh");
     watcher.args(["-c", r#"cat; "$@"; rm -rf "$0""#]).arg(folder).args(stop);
@@ -117,7 +117,7 @@ fn watch(pg_ctl: Command, data: &Path, folder: &Path) {
     std::mem::forget(watcher);
 }
 
-/// Where initdb and pg_ctl are: on the path, or where Debian puts them.
+/// Where initdb and `pg_ctl` are: on the path, or where Debian puts them.
 fn programs() -> Option<PathBuf> {
     let on_path = env::var_os("PATH").into_iter().flat_map(|path| env::split_paths(&path).collect::<Vec<_>>());
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
