@@ -1,6 +1,6 @@
 //! Metrograph: the history of pytest runs as a graph.
 //!
-//! The house, from the door inwards. `main` reads the command line ([`config`]) and calls [`serve`]. [`web`] speaks HTTP: GraphQL,
+//! The house, from the door inwards. `main` reads the command line ([`config`]) and calls [`App::serve`]. [`web`] speaks HTTP: GraphQL,
 //! the pages, and around it [`rest`], which turns documents of GraphQL operations into REST entry points. Both ask [`graphql`],
 //! the product: one file per noun. What is read comes from `entity` through [`db`]; what is written goes through [`ingest`], one
 //! queue and one committer. [`error`] is the one table of failures, [`telemetry`] the log.
@@ -19,7 +19,7 @@ pub mod web;
 use std::{io, time::Duration};
 
 use axum::Router;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use config::Settings;
 use db::{Database, OpenError};
@@ -44,6 +44,8 @@ pub enum StartError {
 /// The server with its database open.
 pub struct App {
     router: Router,
+    /// Tells subscriptions to end.
+    ending: watch::Sender<bool>,
     database: Database,
     committer: JoinHandle<()>,
 }
@@ -56,9 +58,10 @@ impl App {
     pub async fn open(settings: &Settings) -> Result<Self, StartError> {
         let facades = rest::load(&graphql::sdl(), settings.rest_dir.as_deref())?;
         let database = Database::open(&settings.database_url).await?;
-        let (ingest, committer) = Ingest::start(&database);
+        let (ingest, committer) = Ingest::start(&database).await.map_err(OpenError::from)?;
         let graph = Graph::new(database.clone(), ingest, settings.page_size.rows());
-        Ok(Self { router: web::router(&graph, facades), database, committer })
+        let (ending, ended) = watch::channel(false);
+        Ok(Self { router: web::router(&graph, facades, &ended), ending, database, committer })
     }
 
     /// What answers requests.
@@ -76,8 +79,8 @@ impl App {
     /// # Errors
     /// Those of the listener.
     pub async fn serve(self, listener: TcpListener, end: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let Self { router, database, committer } = self;
-        let (ending, mut ended) = tokio::sync::watch::channel(false);
+        let Self { router, ending, database, committer } = self;
+        let mut ended = ending.subscribe();
         let end = async move {
             end.await;
             tracing::info!("stopping: requests in flight are finished");
@@ -102,7 +105,8 @@ impl App {
 
     /// Stores what was handed over and closes the database.
     pub async fn close(self) {
-        let Self { router, database, committer } = self;
+        let Self { router, ending, database, committer } = self;
+        ending.send_replace(true);
         drop(router);
         Self::finish(database, committer).await;
     }

@@ -2,7 +2,7 @@
 //!
 //! One module per table. Each holds the row (`Model`), the filter that its lists understand, and the edges that lead to it
 //! from other rows. [`list`] turns filter, order and position into SQL, for one list or for the same list under each of many
-//! parents. What the engines spell differently lies in [`sqlite`] and [`postgres`], chosen by [`engine::Engine`].
+//! parents. What the engines spell differently lies in `sqlite` and `postgres`, chosen by [`engine::Engine`].
 
 pub mod announced;
 pub mod build;

@@ -113,7 +113,7 @@ fn select<E: Noun>(slice: &Slice<E>, engine: Engine) -> SelectStatement {
     let beyond = |place: &Position, ascending: bool| {
         let (place_key, place_id) = (Expr::val(place.key), Expr::val(place.id));
         let (here, there) = if by_id {
-            (id.clone(), place_id)
+            (id.clone(), place_key)
         } else {
             (Expr::tuple([key.clone(), id.clone()]), Expr::tuple([place_key, place_id]))
         };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject, Subscription};
 use entity::{
     announced::Announced,
     component as component_row, execution_context,
@@ -10,16 +10,17 @@ use entity::{
     item as item_row, list, metric as row, session as session_row,
     variant::{self as variant_row, Words},
 };
+use futures_util::Stream;
 use quick_cache::sync::Cache;
 
 use super::{
-    Answer,
+    Answer, Failure,
     component::Component,
     context::ExecutionContext,
     filter::{Connectives, DateTimeFilter, Direction, FloatFilter, StringFilter, Where, check},
     item::Item,
     loaders::{HashOf, Row, WordsOf},
-    loaders_of, node,
+    live, loaders_of, node,
     paging::{Listed, Of, Page, graph_object},
     scalar::LocalDateTime,
     served,
@@ -473,5 +474,20 @@ impl MetricMutation {
             Vec::new()
         };
         Ok(RecordMetricsPayload { metrics, user_errors })
+    }
+}
+
+#[derive(Default)]
+pub struct MetricSubscription;
+
+#[Subscription]
+impl MetricSubscription {
+    /// Each metric that is recorded from now on, once it is on disk.
+    async fn metric_recorded(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "where", desc = "Only those that match.")] filter: Option<MetricWhere>,
+    ) -> Result<impl Stream<Item = Answer<Metric>>, Failure> {
+        Ok(live::follow(ctx, filter, |latest| latest.metric)?)
     }
 }

@@ -6,6 +6,7 @@ mod component;
 mod context;
 mod filter;
 mod item;
+mod live;
 mod loaders;
 mod metric;
 mod node;
@@ -21,11 +22,12 @@ mod variant;
 use std::sync::Arc;
 
 use async_graphql::{
-    Context, EmptySubscription, InputType, MergedObject, Name, Pos, Request, Response, ScalarType, Schema, ServerError,
+    Context, InputType, MergedObject, MergedSubscription, Name, Pos, Request, Response, ScalarType, Schema, ServerError,
     Value, Variables,
     parser::{parse_query, types::ExecutableDocument},
 };
 use entity::variant::Words;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
 use quick_cache::sync::Cache;
 
 use crate::{
@@ -33,7 +35,7 @@ use crate::{
     error::{Code, Error},
     ingest::Ingest,
 };
-use loaders::Loaders;
+use loaders::{Driver, Loaders};
 
 /// What the history holds, as a graph.
 #[derive(Default, MergedObject)]
@@ -54,6 +56,10 @@ pub struct Query(
 /// What can be added to the history. An answer means that it is on disk.
 #[derive(Default, MergedObject)]
 pub struct Mutation(session::SessionMutation, context::ContextMutation, metric::MetricMutation);
+
+/// What happens to the history, as it happens.
+#[derive(Default, MergedSubscription)]
+pub struct Subscription(metric::MetricSubscription, session::SessionSubscription);
 
 /// A failure inside a resolver. It has no text form of its own, so that its code is never left behind.
 #[derive(Debug, Clone)]
@@ -110,10 +116,10 @@ const KEPT_DOCUMENTS: usize = 500;
 /// Documents longer than this are parsed anew each time.
 const LONGEST_KEPT: usize = 20_000;
 
-type Inner = Schema<Query, Mutation, EmptySubscription>;
+type Inner = Schema<Query, Mutation, Subscription>;
 
-fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query::default(), Mutation::default(), Subscription::default())
         .limit_complexity(MOST_COMPLEX)
         .limit_depth(DEEPEST)
         .limit_aliases(MOST_ALIASES)
@@ -170,26 +176,52 @@ impl Graph {
 
     /// Runs an operation. Every error of the answer has a code.
     pub async fn execute(&self, operation: Operation) -> Response {
+        match self.request(operation) {
+            Ok((request, driver)) => coded(driver.drive(self.schema.execute(request)).await),
+            Err(refused) => *refused,
+        }
+    }
+
+    /// Runs an operation whose answers keep coming: a subscription. A query or a mutation gives one answer.
+    pub fn subscribe(&self, operation: Operation) -> BoxStream<'static, Response> {
+        match self.request(operation) {
+            Ok((request, driver)) => {
+                let answers = self.schema.execute_stream(request);
+                let next = async |(driver, mut answers): (Driver, BoxStream<'static, Response>)| {
+                    let answer = driver.drive(answers.next()).await?;
+                    Some((coded(answer), (driver, answers)))
+                };
+                stream::unfold((driver, answers), next).boxed()
+            }
+            Err(refused) => stream::iter([*refused]).boxed(),
+        }
+    }
+
+    fn request(&self, operation: Operation) -> Result<(Request, Driver), Box<Response>> {
         let Operation { document, name, variables } = operation;
         if let Some(path) = find_nul(&variables) {
             let message = format!("{path}: U+0000 can't be stored or looked for: leave it out");
-            return Response::from_errors(vec![with_code(ServerError::new(message, None), Code::BadUserInput)]);
+            let error = with_code(ServerError::new(message, None), Code::BadUserInput);
+            return Err(Box::new(Response::from_errors(vec![error])));
         }
         let loaders = Loaders::new(self.database.reader.clone());
         let driver = loaders.driver();
         let mut request = Request::new("").variables(variables).data(loaders);
         request.operation_name = name;
         request.set_parsed_query(document);
-        let mut response = driver.drive(self.schema.execute(request)).await;
-        for error in &mut response.errors {
-            // The engine's own errors: those without a path come from before the first resolver.
-            let code = if error.path.is_empty() { Code::ValidationFailed } else { Code::BadUserInput };
-            if error.extensions.as_ref().is_none_or(|extensions| extensions.get("code").is_none()) {
-                set_code(error, code);
-            }
-        }
-        response
+        Ok((request, driver))
     }
+}
+
+/// The engine's own errors have no code: those without a path come from before the first resolver.
+fn coded(mut response: Response) -> Response {
+    for error in &mut response.errors {
+        let code = if error.path.is_empty() { Code::ValidationFailed } else { Code::BadUserInput };
+        if error.extensions.as_ref().is_none_or(|extensions| extensions.get("code").is_none()) {
+            set_code(error, code);
+        }
+    }
+    response
 }
 
 fn set_code(error: &mut ServerError, code: Code) {

@@ -1,18 +1,19 @@
 //! Sessions: one pytest run, or one worker of a parallel run.
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject, Subscription};
 use entity::{
     announced, build as build_row, execution_context, filter::Tree, list, metric as metric_row,
     pipeline as pipeline_row, session as row,
 };
+use futures_util::Stream;
 
 use super::{
-    Answer,
+    Answer, Failure,
     build::Build,
     context::ExecutionContext,
     filter::{Connectives, DateTimeFilter, Direction, StringFilter, Where, check},
     loaders::{Row, TagsOf},
-    loaders_of,
+    live, loaders_of,
     metric::Metric,
     node,
     paging::{Listed, NamePage, Of, Page, graph_object},
@@ -309,5 +310,20 @@ impl SessionMutation {
         let outcome = served(ctx).ingest.announce_session(NewSession { hash, run_date, scm_ref, tags }).await;
         let (session, user_errors) = user_error::part(outcome, "hash")?;
         Ok(AnnounceSessionPayload { session: session.and_then(Session::announced), user_errors })
+    }
+}
+
+#[derive(Default)]
+pub struct SessionSubscription;
+
+#[Subscription]
+impl SessionSubscription {
+    /// Each session that is announced from now on, once it is on disk.
+    async fn session_announced(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "where", desc = "Only those that match.")] filter: Option<SessionWhere>,
+    ) -> Result<impl Stream<Item = Answer<Session>>, Failure> {
+        Ok(live::follow(ctx, filter, |latest| latest.session)?)
     }
 }

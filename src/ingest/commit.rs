@@ -2,14 +2,14 @@
 
 use entity::{execution_context, list, metric, session, session_tag, tag};
 use sea_orm::{
-    ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode, Statement,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode, Statement,
     TransactionOptions, TransactionTrait as _,
     sea_query::{Expr, ExprTrait as _, Query, Value},
 };
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{mpsc::UnboundedReceiver, watch};
 
 use super::{
-    NewContext, NewMetric, NewSession, Waiting, Work, statements,
+    Latest, NewContext, NewMetric, NewSession, Waiting, Work, statements,
     words::{Name, Words},
 };
 use crate::error::{Code, Error};
@@ -19,8 +19,17 @@ const MOST_IN_ONE: usize = 10_000;
 /// Metrics of one INSERT: 12 values each, below SQLite's 32,766.
 const METRICS_A_STATEMENT: usize = 2_000;
 
+/// The greatest numbers on disk.
+pub(super) async fn latest(db: &impl ConnectionTrait) -> Result<Latest, DbErr> {
+    Ok(Latest { metric: greatest(db, "metric", "id").await?, session: greatest(db, "session", "announced").await? })
+}
+
 /// Stores until every handle is gone and the queue is empty.
-pub(super) async fn run(writer: DatabaseConnection, mut queue: UnboundedReceiver<Waiting>) {
+pub(super) async fn run(
+    writer: DatabaseConnection,
+    mut queue: UnboundedReceiver<Waiting>,
+    tell: watch::Sender<Latest>,
+) {
     let mut committer =
         Committer { writer, words: Words::new(), by_variant: statements::count_and_bounds_by_variant() };
     while let Some(first) = queue.recv().await {
@@ -31,7 +40,7 @@ pub(super) async fn run(writer: DatabaseConnection, mut queue: UnboundedReceiver
             rows += next.work.rows();
             batch.push(next);
         }
-        committer.store(batch).await;
+        committer.store(batch, &tell).await;
     }
 }
 
@@ -48,10 +57,26 @@ enum Outcome {
     Context(execution_context::Model),
 }
 
+impl Outcome {
+    /// Moves `latest` on, and says whether it did.
+    fn tell(&self, latest: &mut Latest) -> bool {
+        let before = *latest;
+        match self {
+            Self::Metrics(rows) => latest.metric = rows.last().map_or(latest.metric, |row| row.id),
+            Self::Session(Ok(row)) => latest.session = row.announced.filter(|number| *number > latest.session).unwrap_or(latest.session),
+            Self::Session(Err(_)) | Self::Context(_) => {}
+        }
+        *latest != before
+    }
+}
+
 impl Committer {
-    async fn store(&mut self, batch: Vec<Waiting>) {
+    async fn store(&mut self, batch: Vec<Waiting>, tell: &watch::Sender<Latest>) {
         let mut outcomes = match self.transact(&batch).await {
-            Ok(outcomes) => Ok(outcomes.into_iter()),
+            Ok(outcomes) => {
+                tell.send_if_modified(|latest| outcomes.iter().fold(false, |told, outcome| outcome.tell(latest) || told));
+                Ok(outcomes.into_iter())
+            }
             Err(error) => {
                 // Keys handed out by a transaction that was rolled back lead nowhere.
                 self.words.forget();
@@ -308,9 +333,9 @@ async fn run_statement<const N: usize>(tx: &DatabaseTransaction, sql: &str, valu
 }
 
 /// The greatest value of a counting column, 0 in an empty table.
-async fn greatest(tx: &DatabaseTransaction, table: &'static str, column: &'static str) -> Result<i64, DbErr> {
+async fn greatest(db: &impl ConnectionTrait, table: &'static str, column: &'static str) -> Result<i64, DbErr> {
     let query = Query::select().expr_as(Expr::col(column).max(), "n").from(table).take();
-    let row = tx.query_one(&query).await?;
+    let row = db.query_one(&query).await?;
     Ok(row.map(|row| row.try_get::<Option<i64>>("", "n")).transpose()?.flatten().unwrap_or(0))
 }
 

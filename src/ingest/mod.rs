@@ -8,8 +8,9 @@ mod words;
 use std::sync::Arc;
 
 use entity::{execution_context, metric, session, time::LocalDateTime};
+use sea_orm::DbErr;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     task::JoinHandle,
 };
 
@@ -125,11 +126,21 @@ struct Waiting {
     place: OwnedSemaphorePermit,
 }
 
+/// The greatest numbers on disk, told after each commit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Latest {
+    /// The key of the last metric.
+    pub metric: i64,
+    /// The number of the last announcement of a session.
+    pub session: i64,
+}
+
 /// The handle that requests hold.
 #[derive(Debug, Clone)]
 pub struct Ingest {
     queue: mpsc::UnboundedSender<Waiting>,
     places: Arc<Semaphore>,
+    latest: watch::Receiver<Latest>,
 }
 
 impl Ingest {
@@ -139,10 +150,19 @@ impl Ingest {
     pub const MOST_AT_ONCE: usize = 10_000;
 
     /// Starts the committer. It ends when the last handle is gone and everything handed over is stored.
-    pub fn start(database: &Database) -> (Self, JoinHandle<()>) {
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn start(database: &Database) -> Result<(Self, JoinHandle<()>), DbErr> {
         let (queue, waiting) = mpsc::unbounded_channel();
-        let committer = tokio::spawn(commit::run(database.writer.clone(), waiting));
-        (Self { queue, places: Arc::new(Semaphore::new(Self::MOST_WAITING)) }, committer)
+        let (tell, latest) = watch::channel(commit::latest(&database.writer).await?);
+        let committer = tokio::spawn(commit::run(database.writer.clone(), waiting, tell));
+        Ok((Self { queue, places: Arc::new(Semaphore::new(Self::MOST_WAITING)), latest }, committer))
+    }
+
+    /// What is on disk by now. The channel closes when the committer ends.
+    pub fn latest(&self) -> watch::Receiver<Latest> {
+        self.latest.clone()
     }
 
     /// Stores metrics, all or none, and answers them in the same order once they are on disk.

@@ -13,10 +13,10 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::assets;
+use super::{Ways, assets, live};
 use crate::{
     error::{Code, Error},
-    graphql::{Graph, Operation, with_code},
+    graphql::{Operation, with_code},
 };
 
 /// The media types of answers.
@@ -26,13 +26,15 @@ enum Media {
     GraphqlResponse,
     /// The old one: 200 for every well-formed request.
     Json,
+    /// Server-sent events, for subscriptions.
+    EventStream,
 }
 
 impl Media {
     fn name(self) -> &'static str {
         match self {
             Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
-            Self::Json => "application/json; charset=utf-8",
+            Self::Json | Self::EventStream => "application/json; charset=utf-8",
         }
     }
 
@@ -47,6 +49,7 @@ impl Media {
                 asked |= !name.is_empty();
                 let media = match name.as_str() {
                     "application/graphql-response+json" => Self::GraphqlResponse,
+                    "text/event-stream" => Self::EventStream,
                     "application/json" | "application/*" | "*/*" => Self::Json,
                     _ => continue,
                 };
@@ -69,8 +72,9 @@ struct Body {
     variables: Option<Variables>,
 }
 
+/// An answer as it is written.
 #[derive(Serialize)]
-struct Written<'a> {
+pub(super) struct Written<'a> {
     /// Left out where nothing was run.
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<&'a Value>,
@@ -78,13 +82,19 @@ struct Written<'a> {
     errors: &'a [ServerError],
 }
 
+impl<'a> From<&'a Answer> for Written<'a> {
+    fn from(answer: &'a Answer) -> Self {
+        let was_run = answer.errors.is_empty()
+            || answer.data != Value::Null
+            || answer.errors.iter().any(|error| !error.path.is_empty());
+        Self { data: was_run.then_some(&answer.data), errors: &answer.errors }
+    }
+}
+
 fn write(media: Media, status: StatusCode, answer: &Answer) -> Response {
-    let was_run = answer.errors.is_empty()
-        || answer.data != Value::Null
-        || answer.errors.iter().any(|error| !error.path.is_empty());
-    let written = Written { data: was_run.then_some(&answer.data), errors: &answer.errors };
+    let written = Written::from(answer);
     let status = match media {
-        Media::GraphqlResponse if !was_run && status == StatusCode::OK => StatusCode::BAD_REQUEST,
+        Media::GraphqlResponse if written.data.is_none() && status == StatusCode::OK => StatusCode::BAD_REQUEST,
         _ => status,
     };
     match serde_json::to_vec(&written) {
@@ -100,13 +110,13 @@ fn refuse(media: Media, code: Code, message: &str) -> Response {
 }
 
 fn not_acceptable() -> Response {
-    let message = "Accept: answers come as application/graphql-response+json or application/json";
+    let message = "Accept: answers come as application/graphql-response+json, application/json or text/event-stream";
     refuse(Media::Json, Code::NotAcceptable, message)
 }
 
 /// A query or a mutation.
 pub(super) async fn post(
-    State(graph): State<Graph>,
+    State(ways): State<Ways>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
@@ -124,13 +134,13 @@ pub(super) async fn post(
         Err(_) => return refuse(media, Code::ParseFailed, "the body could not be read"),
     };
     match serde_json::from_slice(&body) {
-        Ok(body) => run(&graph, media, body, true).await,
+        Ok(body) => run(&ways, media, body, true).await,
         Err(error) => refuse(media, Code::ParseFailed, &format!("the body is no GraphQL request: {error}")),
     }
 }
 
 /// A query; or, for a browser that just looks, GraphiQL.
-pub(super) async fn get(State(graph): State<Graph>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn get(State(ways): State<Ways>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     let mut body = Body { query: None, operation_name: None, variables: None };
     let mut variables = None;
     for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
@@ -155,15 +165,15 @@ pub(super) async fn get(State(graph): State<Graph>, headers: HeaderMap, RawQuery
             Err(error) => return refuse(media, Code::ParseFailed, &format!("variables: no JSON object: {error}")),
         }
     }
-    run(&graph, media, body, false).await
+    run(&ways, media, body, false).await
 }
 
-async fn run(graph: &Graph, media: Media, body: Body, may_mutate: bool) -> Response {
+async fn run(ways: &Ways, media: Media, body: Body, may_mutate: bool) -> Response {
     let Body { query, operation_name, variables } = body;
     let Some(query) = query else {
         return refuse(media, Code::ParseFailed, "query: it is required: the text of a GraphQL document");
     };
-    let document = match graph.parse(&query) {
+    let document = match ways.graph.parse(&query) {
         Ok(document) => document,
         Err(error) => return write(media, StatusCode::OK, &Answer::from_errors(vec![error])),
     };
@@ -173,7 +183,11 @@ async fn run(graph: &Graph, media: Media, body: Body, may_mutate: bool) -> Respo
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
-    let answer = graph.execute(Operation { document, name, variables: variables.unwrap_or_default() }).await;
+    let operation = Operation { document, name, variables: variables.unwrap_or_default() };
+    if media == Media::EventStream {
+        return live::events(ways, operation);
+    }
+    let answer = ways.graph.execute(operation).await;
     let mut response = write(media, StatusCode::OK, &answer);
     response.headers_mut().insert(HeaderName::from_static("vary"), HeaderValue::from_static("accept"));
     response

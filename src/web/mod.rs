@@ -2,6 +2,7 @@
 
 mod assets;
 mod graphql;
+mod live;
 
 use axum::{
     Json, Router,
@@ -10,6 +11,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
+use tokio::sync::watch;
 use tower_http::{
     catch_panic::CatchPanicLayer, compression::CompressionLayer, set_header::SetResponseHeaderLayer, trace::TraceLayer,
 };
@@ -26,14 +28,22 @@ pub const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// What this server may be shown with: nothing from elsewhere.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; frame-ancestors 'none'";
 
+/// What GraphQL over HTTP needs: the graph, and the word that the server stops.
+#[derive(Clone)]
+struct Ways {
+    graph: Graph,
+    ended: watch::Receiver<bool>,
+}
+
 /// Everything that is served.
-pub fn router(graph: &Graph, facades: Vec<Facade>) -> Router {
+pub fn router(graph: &Graph, facades: Vec<Facade>, ended: &watch::Receiver<bool>) -> Router {
     let header = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
     Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post).layer(DefaultBodyLimit::max(MOST_BYTES)))
-        .with_state(graph.clone())
+        .route("/graphql/ws", get(live::socket))
+        .with_state(Ways { graph: graph.clone(), ended: ended.clone() })
         .route("/", get(async || assets::page("index.html")))
         .route("/index.html", get(async || assets::page("index.html")))
         .route("/graphiql", get(async || assets::page("graphiql.html")))
