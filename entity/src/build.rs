@@ -43,14 +43,6 @@ pub struct Filter {
     pub pipeline: Option<Text>,
 }
 
-/// What builds can be ordered by.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub enum Sort {
-    /// The first session of each.
-    #[default]
-    FirstSeen,
-}
-
 /// Builds whose pipeline has such a name.
 pub(crate) fn of_pipeline_named(name: &Text, engine: Engine) -> Condition {
     let named = list::column::<pipeline::Entity>(pipeline::Column::Name);
@@ -61,7 +53,8 @@ pub(crate) fn of_pipeline_named(name: &Text, engine: Engine) -> Condition {
 
 impl Noun for Entity {
     type Filter = Filter;
-    type Sort = Sort;
+
+    list::in_order_first_seen!();
 
     fn condition(filter: &Filter, engine: Engine) -> Condition {
         let Filter { name, pipeline } = filter;
@@ -72,18 +65,6 @@ impl Noun for Entity {
 
     fn listed() -> Condition {
         Condition::all().add(list::column::<Self>(Column::Name).ne(""))
-    }
-
-    fn sort_column(Sort::FirstSeen: Sort) -> Column {
-        Column::Id
-    }
-
-    fn sort_key(Sort::FirstSeen: Sort, row: &Model) -> i64 {
-        row.id
-    }
-
-    fn id(row: &Model) -> i64 {
-        row.id
     }
 }
 

@@ -38,17 +38,10 @@ pub struct Filter {
     pub named: Option<bool>,
 }
 
-/// What components can be ordered by.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub enum Sort {
-    /// The first metric of each.
-    #[default]
-    FirstSeen,
-}
-
 impl Noun for Entity {
     type Filter = Filter;
-    type Sort = Sort;
+
+    list::in_order_first_seen!();
 
     fn condition(filter: &Filter, engine: Engine) -> Condition {
         let Filter { name, named } = filter;
@@ -58,18 +51,6 @@ impl Noun for Entity {
                 let column = list::column::<Self>(Column::Name);
                 if named { column.ne("") } else { column.eq("") }
             }))
-    }
-
-    fn sort_column(Sort::FirstSeen: Sort) -> Column {
-        Column::Id
-    }
-
-    fn sort_key(Sort::FirstSeen: Sort, row: &Model) -> i64 {
-        row.id
-    }
-
-    fn id(row: &Model) -> i64 {
-        row.id
     }
 }
 

@@ -44,14 +44,6 @@ pub struct Filter {
     pub component: Option<Text>,
 }
 
-/// What items can be ordered by.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub enum Sort {
-    /// The first metric of each.
-    #[default]
-    FirstSeen,
-}
-
 /// Items whose component has such a name.
 pub(crate) fn of_component_named(name: &Text, engine: Engine) -> Condition {
     let named = list::column::<component::Entity>(component::Column::Name);
@@ -65,7 +57,8 @@ pub(crate) fn of_component_named(name: &Text, engine: Engine) -> Condition {
 
 impl Noun for Entity {
     type Filter = Filter;
-    type Sort = Sort;
+
+    list::in_order_first_seen!();
 
     fn condition(filter: &Filter, engine: Engine) -> Condition {
         let Filter { name, path, component } = filter;
@@ -73,18 +66,6 @@ impl Noun for Entity {
             .add_option(name.as_ref().map(|text| text.on(list::column::<Self>(Column::Name), engine)))
             .add_option(path.as_ref().map(|text| text.on(list::column::<Self>(Column::Path), engine)))
             .add_option(component.as_ref().map(|text| of_component_named(text, engine)))
-    }
-
-    fn sort_column(Sort::FirstSeen: Sort) -> Column {
-        Column::Id
-    }
-
-    fn sort_key(Sort::FirstSeen: Sort, row: &Model) -> i64 {
-        row.id
-    }
-
-    fn id(row: &Model) -> i64 {
-        row.id
     }
 }
 

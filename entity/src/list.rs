@@ -34,6 +34,34 @@ pub trait Noun: EntityTrait<Model: FromQueryResult + Clone + Send + Sync + 'stat
     fn id(row: &Self::Model) -> i64;
 }
 
+/// The one order of nouns that are not announced: their keys count up as they come to be known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FirstSeen {
+    /// The first metric, or the first session, of each.
+    #[default]
+    FirstSeen,
+}
+
+/// What [`Noun`] says of an entity whose only order is [`FirstSeen`].
+macro_rules! in_order_first_seen {
+    () => {
+        type Sort = crate::list::FirstSeen;
+
+        fn sort_column(_: Self::Sort) -> Column {
+            Column::Id
+        }
+
+        fn sort_key(_: Self::Sort, row: &Model) -> i64 {
+            row.id
+        }
+
+        fn id(row: &Model) -> i64 {
+            row.id
+        }
+    };
+}
+pub(crate) use in_order_first_seen;
+
 /// The order of a list; ties go by the row's key in the same direction.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Order<S> {

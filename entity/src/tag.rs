@@ -36,34 +36,15 @@ pub struct Filter {
     pub value: Option<Text>,
 }
 
-/// What tags can be ordered by.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub enum Sort {
-    /// The first session of each.
-    #[default]
-    FirstSeen,
-}
-
 impl Noun for Entity {
     type Filter = Filter;
-    type Sort = Sort;
+
+    list::in_order_first_seen!();
 
     fn condition(filter: &Filter, engine: Engine) -> Condition {
         let Filter { name, value } = filter;
         Condition::all()
             .add_option(name.as_ref().map(|text| text.on(list::column::<Self>(Column::Name), engine)))
             .add_option(value.as_ref().map(|text| text.on(list::column::<Self>(Column::Value), engine)))
-    }
-
-    fn sort_column(Sort::FirstSeen: Sort) -> Column {
-        Column::Id
-    }
-
-    fn sort_key(Sort::FirstSeen: Sort, row: &Model) -> i64 {
-        row.id
-    }
-
-    fn id(row: &Model) -> i64 {
-        row.id
     }
 }

@@ -78,17 +78,10 @@ pub struct Filter {
     pub component: Option<Text>,
 }
 
-/// What variants can be ordered by.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub enum Sort {
-    /// The first metric of each.
-    #[default]
-    FirstSeen,
-}
-
 impl Noun for Entity {
     type Filter = Filter;
-    type Sort = Sort;
+
+    list::in_order_first_seen!();
 
     fn condition(filter: &Filter, engine: Engine) -> Condition {
         let Filter { name, location, kind, item, path, component } = filter;
@@ -107,18 +100,6 @@ impl Noun for Entity {
             .add_option(location.as_ref().map(|text| text.on(own(Column::Location), engine)))
             .add_option(kind.as_ref().map(|text| text.on(own(Column::Kind), engine)))
             .add_option(items)
-    }
-
-    fn sort_column(Sort::FirstSeen: Sort) -> Column {
-        Column::Id
-    }
-
-    fn sort_key(Sort::FirstSeen: Sort, row: &Model) -> i64 {
-        row.id
-    }
-
-    fn id(row: &Model) -> i64 {
-        row.id
     }
 }
 

@@ -1,21 +1,19 @@
 //! Builds: as the session tag `pipeline_build_no` names them within a pipeline.
 
-use async_graphql::{Context, Enum, ID, InputObject};
+use async_graphql::{Context, ID, InputObject};
 use entity::{
-    build as row, component as component_row, filter::Tree, list, metric as metric_row, pipeline as pipeline_row,
-    session as session_row,
+    build as row, component as component_row, metric as metric_row, pipeline as pipeline_row, session as session_row,
 };
 
 use super::{
     Answer,
     component::Component,
-    filter::{Connectives, Direction, StringFilter, Where, check},
+    filter::{Connectives, StringFilter, Where, check},
     loaders::Row,
     metric::{Metric, stored},
     node,
-    paging::{Listed, NamePage, Of, Page, graph_object},
+    paging::{NamePage, Of, Page, graph_object, listed_as_row},
     pipeline::Pipeline,
-    served,
     session::Session,
 };
 use crate::error::Error;
@@ -23,19 +21,7 @@ use crate::error::Error;
 /// A stored build.
 pub struct Build(pub row::Model);
 
-impl Listed for Build {
-    type Entity = row::Entity;
-    type Where = BuildWhere;
-    type OrderBy = BuildOrder;
-
-    async fn from_rows(_: &Context<'_>, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
-        Ok(rows.into_iter().map(Self).collect())
-    }
-
-    async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        Ok(list::count::<row::Entity>(&served(ctx).database.reader, filter).await?)
-    }
-}
+listed_as_row!(Build, BuildWhere);
 
 graph_object! {
     /// A build of a pipeline, as the session tag `pipeline_build_no` names it.
@@ -84,31 +70,6 @@ impl Where for BuildWhere {
     fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
         let own = row::Filter { name: check!(self.name, "name"), pipeline: check!(self.pipeline, "pipeline") };
         Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
-    }
-}
-
-/// What builds can be ordered by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-pub enum BuildOrderField {
-    /// When the server first heard of them.
-    FirstSeen,
-}
-
-/// The order of a list of builds.
-#[derive(Debug, Clone, Copy, InputObject)]
-pub struct BuildOrder {
-    /// What to order by.
-    by: BuildOrderField,
-    /// Which way.
-    #[graphql(default)]
-    direction: Direction,
-}
-
-impl From<BuildOrder> for list::Order<row::Sort> {
-    fn from(BuildOrder { by, direction }: BuildOrder) -> Self {
-        direction.of(match by {
-            BuildOrderField::FirstSeen => row::Sort::FirstSeen,
-        })
     }
 }
 

@@ -1,23 +1,21 @@
 //! Components: the parts of the product that tests watch over.
 
-use async_graphql::{Context, Enum, ID, InputObject};
+use async_graphql::{Context, ID, InputObject};
 use entity::{
-    build as build_row, component as row,
-    filter::{Text, Tree},
-    item as item_row, list, metric as metric_row, pipeline as pipeline_row, session as session_row,
-    variant as variant_row,
+    build as build_row, component as row, filter::Text, item as item_row, metric as metric_row,
+    pipeline as pipeline_row, session as session_row, variant as variant_row,
 };
 
 use super::{
     Answer,
     build::Build,
-    filter::{Connectives, Direction, StringFilter, Where, check},
+    filter::{Connectives, StringFilter, Where, check},
     item::Item,
     loaders::MetricsIn,
     loaders_of,
     metric::Metric,
     node,
-    paging::{Listed, NamePage, Of, Page, graph_object},
+    paging::{Listed, NamePage, Of, Page, graph_object, listed_as_row},
     pipeline::Pipeline,
     served,
     variant::Variant,
@@ -27,19 +25,7 @@ use crate::error::Error;
 /// A stored component.
 pub struct Component(pub row::Model);
 
-impl Listed for Component {
-    type Entity = row::Entity;
-    type Where = ComponentWhere;
-    type OrderBy = ComponentOrder;
-
-    async fn from_rows(_: &Context<'_>, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
-        Ok(rows.into_iter().map(Self).collect())
-    }
-
-    async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        Ok(list::count::<row::Entity>(&served(ctx).database.reader, filter).await?)
-    }
-}
+listed_as_row!(Component, ComponentWhere);
 
 graph_object! {
     /// A component of the product that tests watch over. The one without a name stands for tests without a component.
@@ -92,31 +78,6 @@ impl Where for ComponentWhere {
     fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
         let own = row::Filter { name: check!(self.name, "name"), named: self.named };
         Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
-    }
-}
-
-/// What components can be ordered by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-pub enum ComponentOrderField {
-    /// When the server first heard of them.
-    FirstSeen,
-}
-
-/// The order of a list of components.
-#[derive(Debug, Clone, Copy, InputObject)]
-pub struct ComponentOrder {
-    /// What to order by.
-    by: ComponentOrderField,
-    /// Which way.
-    #[graphql(default)]
-    direction: Direction,
-}
-
-impl From<ComponentOrder> for list::Order<row::Sort> {
-    fn from(ComponentOrder { by, direction }: ComponentOrder) -> Self {
-        direction.of(match by {
-            ComponentOrderField::FirstSeen => row::Sort::FirstSeen,
-        })
     }
 }
 

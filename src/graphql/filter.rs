@@ -3,7 +3,7 @@
 use async_graphql::{Enum, InputObject};
 use entity::{
     filter::{Number, Text, Tree},
-    list,
+    list::{self, FirstSeen},
 };
 
 use super::scalar::LocalDateTime;
@@ -166,5 +166,30 @@ impl Direction {
     /// The order of a list by `by`, this way.
     pub fn of<S>(self, by: S) -> list::Order<S> {
         list::Order { by, descending: self == Self::Desc }
+    }
+}
+
+/// What things can be ordered by that are not announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub enum FirstSeenOrderField {
+    /// When the server first heard of them.
+    FirstSeen,
+}
+
+/// The order of a list of things that are not announced.
+#[derive(Debug, Clone, Copy, InputObject)]
+pub struct FirstSeenOrder {
+    /// What to order by.
+    by: FirstSeenOrderField,
+    /// Which way.
+    #[graphql(default)]
+    direction: Direction,
+}
+
+impl From<FirstSeenOrder> for list::Order<FirstSeen> {
+    fn from(FirstSeenOrder { by, direction }: FirstSeenOrder) -> Self {
+        direction.of(match by {
+            FirstSeenOrderField::FirstSeen => FirstSeen::FirstSeen,
+        })
     }
 }

@@ -1,20 +1,17 @@
 //! Items: test functions, before their parameters.
 
-use async_graphql::{Context, Enum, ID, InputObject};
-use entity::{
-    component as component_row, filter::Tree, item as row, list, metric as metric_row, variant as variant_row,
-};
+use async_graphql::{Context, ID, InputObject};
+use entity::{component as component_row, item as row, metric as metric_row, variant as variant_row};
 
 use super::{
     Answer,
     component::Component,
-    filter::{Connectives, Direction, StringFilter, Where, check},
+    filter::{Connectives, StringFilter, Where, check},
     loaders::{MetricsIn, Row},
     loaders_of,
     metric::{Metric, stored},
     node,
-    paging::{Listed, Of, graph_object},
-    served,
+    paging::{Of, graph_object, listed_as_row},
     variant::Variant,
 };
 use crate::error::Error;
@@ -22,19 +19,7 @@ use crate::error::Error;
 /// A stored item.
 pub struct Item(pub row::Model);
 
-impl Listed for Item {
-    type Entity = row::Entity;
-    type Where = ItemWhere;
-    type OrderBy = ItemOrder;
-
-    async fn from_rows(_: &Context<'_>, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
-        Ok(rows.into_iter().map(Self).collect())
-    }
-
-    async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        Ok(list::count::<row::Entity>(&served(ctx).database.reader, filter).await?)
-    }
-}
+listed_as_row!(Item, ItemWhere);
 
 graph_object! {
     /// A test function, or another thing that pytest runs, before its parameters.
@@ -97,31 +82,6 @@ impl Where for ItemWhere {
             component: check!(self.component, "component"),
         };
         Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
-    }
-}
-
-/// What items can be ordered by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-pub enum ItemOrderField {
-    /// When the server first heard of them.
-    FirstSeen,
-}
-
-/// The order of a list of items.
-#[derive(Debug, Clone, Copy, InputObject)]
-pub struct ItemOrder {
-    /// What to order by.
-    by: ItemOrderField,
-    /// Which way.
-    #[graphql(default)]
-    direction: Direction,
-}
-
-impl From<ItemOrder> for list::Order<row::Sort> {
-    fn from(ItemOrder { by, direction }: ItemOrder) -> Self {
-        direction.of(match by {
-            ItemOrderField::FirstSeen => row::Sort::FirstSeen,
-        })
     }
 }
 

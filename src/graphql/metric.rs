@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject, Subscription};
+use async_graphql::{Context, Enum, ID, InputObject};
 use entity::{
     announced::Announced,
     component as component_row, execution_context,
@@ -10,28 +10,23 @@ use entity::{
     item as item_row, list, metric as row, session as session_row,
     variant::{self as variant_row, Words},
 };
-use futures_util::Stream;
 use quick_cache::sync::Cache;
 
 use super::{
-    Answer, Failure,
+    Answer,
     component::Component,
     context::ExecutionContext,
     filter::{Connectives, DateTimeFilter, Direction, FloatFilter, StringFilter, Where, check},
     item::Item,
     loaders::{HashOf, Row, WordsOf},
-    live, loaders_of, node,
+    loaders_of, node,
     paging::{Listed, Of, Page, graph_object},
     scalar::LocalDateTime,
     served,
     session::Session,
-    user_error::{self, UserError},
     variant::Variant,
 };
-use crate::{
-    error::{Code, Error},
-    ingest::NewMetric,
-};
+use crate::error::{Code, Error};
 
 /// A metric with its words at hand.
 pub struct Metric {
@@ -340,154 +335,4 @@ graph_object! {
     }
     /// All metrics.
     list metrics: Metric = |_| Of::Everyone;
-}
-
-/// A measurement to record.
-#[derive(Debug, InputObject)]
-pub struct MetricInput {
-    /// The hash of its session, which may be announced later.
-    session_hash: String,
-    /// The hash of its execution context, which may be announced later.
-    context_hash: String,
-    /// When the test began.
-    started_at: LocalDateTime,
-    /// The component that the test watches over, or the empty text.
-    component_name: String,
-    /// The path of the test's module as Python imports it.
-    item_path: String,
-    /// The test function's name.
-    item_name: String,
-    /// The test function's name with its parameters.
-    variant_name: String,
-    /// The test's file.
-    location: String,
-    /// What was measured: `function`, `module`, …
-    kind: String,
-    /// Time from start to end, in seconds.
-    total_time: f64,
-    /// Processor time in user space, in seconds.
-    user_time: f64,
-    /// Processor time in the kernel, in seconds.
-    kernel_time: f64,
-    /// Processor time over time, a ratio.
-    cpu_usage: f64,
-    /// Memory taken, in MB.
-    memory_usage: f64,
-    /// Whether the test passed.
-    passed: Option<bool>,
-}
-
-impl From<MetricInput> for NewMetric {
-    fn from(input: MetricInput) -> Self {
-        let MetricInput {
-            session_hash,
-            context_hash,
-            started_at: LocalDateTime(started_at),
-            component_name,
-            item_path,
-            item_name,
-            variant_name,
-            location,
-            kind,
-            total_time,
-            user_time,
-            kernel_time,
-            cpu_usage,
-            memory_usage,
-            passed,
-        } = input;
-        // SQLite keeps no negative zero; so that both engines answer the same, neither does PostgreSQL.
-        let positive_zero = |figure: f64| figure + 0.0;
-        Self {
-            session_hash,
-            context_hash,
-            started_at,
-            component: component_name,
-            item_path,
-            item: item_name,
-            variant: variant_name,
-            location,
-            kind,
-            total_time: positive_zero(total_time),
-            user_time: positive_zero(user_time),
-            kernel_time: positive_zero(kernel_time),
-            cpu_usage: positive_zero(cpu_usage),
-            memory_usage: positive_zero(memory_usage),
-            passed,
-        }
-    }
-}
-
-/// Measurements to record together.
-#[derive(Debug, InputObject)]
-pub struct RecordMetricsInput {
-    /// At most 10,000; all are stored, or none.
-    metrics: Vec<MetricInput>,
-}
-
-/// What became of a measurement.
-#[derive(SimpleObject)]
-pub struct RecordMetricPayload {
-    /// The metric as stored, null when there are errors.
-    metric: Option<Metric>,
-    /// Why it was not stored.
-    user_errors: Vec<UserError>,
-}
-
-/// What became of measurements.
-#[derive(SimpleObject)]
-pub struct RecordMetricsPayload {
-    /// The metrics as stored, in the order given; empty when there are errors.
-    metrics: Vec<Metric>,
-    /// Why they were not stored.
-    user_errors: Vec<UserError>,
-}
-
-#[derive(Default)]
-pub struct MetricMutation;
-
-#[Object]
-impl MetricMutation {
-    /// Records one measurement.
-    async fn record_metric(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The measurement.")] input: MetricInput,
-    ) -> Answer<RecordMetricPayload> {
-        let outcome = served(ctx).ingest.record(vec![input.into()]).await;
-        let (rows, user_errors) = user_error::part(outcome, "")?;
-        let metric = Metric::from_rows(ctx, rows.unwrap_or_default()).await?.pop();
-        Ok(RecordMetricPayload { metric, user_errors })
-    }
-
-    /// Records many measurements at once.
-    async fn record_metrics(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The measurements.")] input: RecordMetricsInput,
-    ) -> Answer<RecordMetricsPayload> {
-        let metrics = input.metrics.into_iter().map(Into::into).collect();
-        let (rows, user_errors) = user_error::part(served(ctx).ingest.record(metrics).await, "metrics")?;
-        let metrics = if ctx.look_ahead().field("metrics").exists() {
-            Metric::from_rows(ctx, rows.unwrap_or_default()).await?
-        } else {
-            Vec::new()
-        };
-        Ok(RecordMetricsPayload { metrics, user_errors })
-    }
-}
-
-#[derive(Default)]
-pub struct MetricSubscription;
-
-#[Subscription]
-impl MetricSubscription {
-    /// Each metric that is recorded from now on, once it is on disk.
-    async fn metric_recorded(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(name = "where", desc = "Only those that match.")] filter: Option<MetricWhere>,
-    ) -> Result<impl Stream<Item = Answer<Metric>>, Failure> {
-        Ok(live::follow(ctx, filter, |latest| latest.metric)?)
-    }
 }

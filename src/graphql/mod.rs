@@ -12,6 +12,7 @@ mod metric;
 mod node;
 mod paging;
 mod pipeline;
+mod record;
 mod scalar;
 mod session;
 mod tag;
@@ -22,8 +23,8 @@ mod variant;
 use std::sync::Arc;
 
 use async_graphql::{
-    Context, InputType, MergedObject, MergedSubscription, Name, Pos, Request, Response, ScalarType, Schema, ServerError,
-    Value, Variables,
+    Context, InputType, MergedObject, MergedSubscription, Name, Pos, Request, Response, ScalarType, Schema,
+    ServerError, Value, Variables,
     parser::{parse_query, types::ExecutableDocument},
 };
 use entity::variant::Words;
@@ -55,11 +56,11 @@ pub struct Query(
 
 /// What can be added to the history. An answer means that it is on disk.
 #[derive(Default, MergedObject)]
-pub struct Mutation(session::SessionMutation, context::ContextMutation, metric::MetricMutation);
+pub struct Mutation(session::SessionMutation, context::ContextMutation, record::RecordMutation);
 
 /// What happens to the history, as it happens.
 #[derive(Default, MergedSubscription)]
-pub struct Subscription(metric::MetricSubscription, session::SessionSubscription);
+pub struct Subscription(record::RecordSubscription, session::SessionSubscription);
 
 /// A failure inside a resolver. It has no text form of its own, so that its code is never left behind.
 #[derive(Debug, Clone)]

@@ -45,6 +45,33 @@ pub trait Listed: OutputType + Sized + Send + Sync + 'static {
     ) -> impl Future<Output = Result<u64, Error>> + Send;
 }
 
+/// What [`Listed`] says of a type that is its row and nothing else.
+macro_rules! listed_as_row {
+    ($Type:ident, $Where:ident) => {
+        impl crate::graphql::paging::Listed for $Type {
+            type Entity = row::Entity;
+            type Where = $Where;
+            type OrderBy = crate::graphql::filter::FirstSeenOrder;
+
+            async fn from_rows(
+                _: &async_graphql::Context<'_>,
+                rows: Vec<row::Model>,
+            ) -> Result<Vec<Self>, crate::error::Error> {
+                Ok(rows.into_iter().map(Self).collect())
+            }
+
+            async fn count(
+                ctx: &async_graphql::Context<'_>,
+                filter: &entity::filter::Tree<row::Filter>,
+            ) -> Result<u64, crate::error::Error> {
+                let reader = &crate::graphql::served(ctx).database.reader;
+                Ok(entity::list::count::<row::Entity>(reader, filter).await?)
+            }
+        }
+    };
+}
+pub(super) use listed_as_row;
+
 /// Whose list it is.
 #[derive(Debug)]
 pub enum Of<E> {

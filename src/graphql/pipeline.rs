@@ -1,19 +1,15 @@
 //! Pipelines: as the session tag `pipeline_branch` names them.
 
-use async_graphql::{Context, Enum, ID, InputObject};
-use entity::{
-    build as build_row,
-    filter::{Text, Tree},
-    list, metric as metric_row, pipeline as row, session as session_row,
-};
+use async_graphql::{Context, ID, InputObject};
+use entity::{build as build_row, filter::Text, metric as metric_row, pipeline as row, session as session_row};
 
 use super::{
     Answer,
     build::Build,
-    filter::{Connectives, Direction, StringFilter, Where, check},
+    filter::{Connectives, StringFilter, Where, check},
     metric::Metric,
     node,
-    paging::{Listed, Of, graph_object},
+    paging::{Of, graph_object, listed_as_row},
     served,
     session::Session,
 };
@@ -22,19 +18,7 @@ use crate::error::Error;
 /// A stored pipeline.
 pub struct Pipeline(pub row::Model);
 
-impl Listed for Pipeline {
-    type Entity = row::Entity;
-    type Where = PipelineWhere;
-    type OrderBy = PipelineOrder;
-
-    async fn from_rows(_: &Context<'_>, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
-        Ok(rows.into_iter().map(Self).collect())
-    }
-
-    async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        Ok(list::count::<row::Entity>(&served(ctx).database.reader, filter).await?)
-    }
-}
+listed_as_row!(Pipeline, PipelineWhere);
 
 graph_object! {
     /// A CI pipeline, as the session tag `pipeline_branch` names it.
@@ -76,31 +60,6 @@ impl Where for PipelineWhere {
     fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
         let own = row::Filter { name: check!(self.name, "name") };
         Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
-    }
-}
-
-/// What pipelines can be ordered by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-pub enum PipelineOrderField {
-    /// When the server first heard of them.
-    FirstSeen,
-}
-
-/// The order of a list of pipelines.
-#[derive(Debug, Clone, Copy, InputObject)]
-pub struct PipelineOrder {
-    /// What to order by.
-    by: PipelineOrderField,
-    /// Which way.
-    #[graphql(default)]
-    direction: Direction,
-}
-
-impl From<PipelineOrder> for list::Order<row::Sort> {
-    fn from(PipelineOrder { by, direction }: PipelineOrder) -> Self {
-        direction.of(match by {
-            PipelineOrderField::FirstSeen => row::Sort::FirstSeen,
-        })
     }
 }
 

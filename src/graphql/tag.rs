@@ -1,14 +1,13 @@
 //! Tags: names and values that sessions bear.
 
-use async_graphql::{Context, Enum, ID, InputObject};
-use entity::{filter::Tree, list, session as session_row, tag as row};
+use async_graphql::{Context, ID, InputObject};
+use entity::{session as session_row, tag as row};
 
 use super::{
     Answer,
-    filter::{Connectives, Direction, StringFilter, Where, check},
+    filter::{Connectives, StringFilter, Where, check},
     node,
-    paging::{Listed, Of, graph_object},
-    served,
+    paging::{Of, graph_object, listed_as_row},
     session::Session,
 };
 use crate::error::Error;
@@ -16,19 +15,7 @@ use crate::error::Error;
 /// A stored tag.
 pub struct Tag(pub row::Model);
 
-impl Listed for Tag {
-    type Entity = row::Entity;
-    type Where = TagWhere;
-    type OrderBy = TagOrder;
-
-    async fn from_rows(_: &Context<'_>, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
-        Ok(rows.into_iter().map(Self).collect())
-    }
-
-    async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        Ok(list::count::<row::Entity>(&served(ctx).database.reader, filter).await?)
-    }
-}
+listed_as_row!(Tag, TagWhere);
 
 graph_object! {
     /// A name and a value that sessions were tagged with.
@@ -73,31 +60,6 @@ impl Where for TagWhere {
     fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
         let own = row::Filter { name: check!(self.name, "name"), value: check!(self.value, "value") };
         Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
-    }
-}
-
-/// What tags can be ordered by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-pub enum TagOrderField {
-    /// When the server first heard of them.
-    FirstSeen,
-}
-
-/// The order of a list of tags.
-#[derive(Debug, Clone, Copy, InputObject)]
-pub struct TagOrder {
-    /// What to order by.
-    by: TagOrderField,
-    /// Which way.
-    #[graphql(default)]
-    direction: Direction,
-}
-
-impl From<TagOrder> for list::Order<row::Sort> {
-    fn from(TagOrder { by, direction }: TagOrder) -> Self {
-        direction.of(match by {
-            TagOrderField::FirstSeen => row::Sort::FirstSeen,
-        })
     }
 }
 

@@ -1,37 +1,24 @@
 //! Variants: test functions with their parameters, each with a history of its own.
 
-use async_graphql::{Context, Enum, ID, InputObject, SimpleObject};
-use entity::{component as component_row, filter::Tree, item as item_row, list, metric as metric_row, variant as row};
+use async_graphql::{Context, ID, InputObject, SimpleObject};
+use entity::{component as component_row, item as item_row, metric as metric_row, variant as row};
 
 use super::{
     Answer,
     component::Component,
-    filter::{Connectives, Direction, StringFilter, Where, check},
+    filter::{Connectives, StringFilter, Where, check},
     item::Item,
     loaders::Row,
     metric::{Metric, stored},
     node,
-    paging::{Listed, Of, graph_object},
-    served,
+    paging::{Of, graph_object, listed_as_row},
 };
 use crate::error::Error;
 
 /// A stored variant.
 pub struct Variant(pub row::Model);
 
-impl Listed for Variant {
-    type Entity = row::Entity;
-    type Where = VariantWhere;
-    type OrderBy = VariantOrder;
-
-    async fn from_rows(_: &Context<'_>, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
-        Ok(rows.into_iter().map(Self).collect())
-    }
-
-    async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        Ok(list::count::<row::Entity>(&served(ctx).database.reader, filter).await?)
-    }
-}
+listed_as_row!(Variant, VariantWhere);
 
 /// The least and the greatest of a figure over all metrics.
 #[derive(SimpleObject)]
@@ -150,31 +137,6 @@ impl Where for VariantWhere {
             component: check!(self.component, "component"),
         };
         Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
-    }
-}
-
-/// What variants can be ordered by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-pub enum VariantOrderField {
-    /// When the server first heard of them.
-    FirstSeen,
-}
-
-/// The order of a list of variants.
-#[derive(Debug, Clone, Copy, InputObject)]
-pub struct VariantOrder {
-    /// What to order by.
-    by: VariantOrderField,
-    /// Which way.
-    #[graphql(default)]
-    direction: Direction,
-}
-
-impl From<VariantOrder> for list::Order<row::Sort> {
-    fn from(VariantOrder { by, direction }: VariantOrder) -> Self {
-        direction.of(match by {
-            VariantOrderField::FirstSeen => row::Sort::FirstSeen,
-        })
     }
 }
 

@@ -63,7 +63,9 @@ impl Outcome {
         let before = *latest;
         match self {
             Self::Metrics(rows) => latest.metric = rows.last().map_or(latest.metric, |row| row.id),
-            Self::Session(Ok(row)) => latest.session = row.announced.filter(|number| *number > latest.session).unwrap_or(latest.session),
+            Self::Session(Ok(row)) => {
+                latest.session = row.announced.filter(|number| *number > latest.session).unwrap_or(latest.session);
+            }
             Self::Session(Err(_)) | Self::Context(_) => {}
         }
         *latest != before
@@ -74,7 +76,9 @@ impl Committer {
     async fn store(&mut self, batch: Vec<Waiting>, tell: &watch::Sender<Latest>) {
         let mut outcomes = match self.transact(&batch).await {
             Ok(outcomes) => {
-                tell.send_if_modified(|latest| outcomes.iter().fold(false, |told, outcome| outcome.tell(latest) || told));
+                tell.send_if_modified(|latest| {
+                    outcomes.iter().fold(false, |told, outcome| outcome.tell(latest) || told)
+                });
                 Ok(outcomes.into_iter())
             }
             Err(error) => {

@@ -55,7 +55,9 @@ async fn speak(mut socket: WebSocket, ways: Ways) {
     }
     let (mut sink, messages) = socket.split();
     let texts = messages
-        .take_while(|message| std::future::ready(matches!(message, Ok(message) if !matches!(message, Message::Close(_)))))
+        .take_while(|message| {
+            std::future::ready(matches!(message, Ok(message) if !matches!(message, Message::Close(_))))
+        })
         .filter_map(async |message| match message {
             Ok(Message::Text(text)) => Some(text.as_bytes().to_vec()),
             Ok(Message::Binary(bytes)) => Some(bytes.to_vec()),
