@@ -2,10 +2,15 @@
 
 use sea_orm::{
     ConnectionTrait, DbErr, Iterable as _, Order,
-    sea_query::{Expr, Query},
+    sea_query::{Condition, Expr, ExprTrait as _, Query},
 };
 
-use crate::{engine::Engine, filter::Tree, list, metric};
+use crate::{
+    engine::Engine,
+    filter::Tree,
+    list::{self, Noun as _},
+    metric, variant,
+};
 
 /// A figure to rank by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,23 +37,144 @@ impl Figure {
             Self::MemoryUsage => metric::Column::MemoryUsage,
         }
     }
+
+    /// The bound that variants keep of it.
+    fn bound(self, end: End) -> variant::Column {
+        use variant::Column::{
+            MaxCpuUsage, MaxKernelTime, MaxMemoryUsage, MaxTotalTime, MaxUserTime, MinCpuUsage, MinKernelTime,
+            MinMemoryUsage, MinTotalTime, MinUserTime,
+        };
+        let (least, greatest) = match self {
+            Self::TotalTime => (MinTotalTime, MaxTotalTime),
+            Self::UserTime => (MinUserTime, MaxUserTime),
+            Self::KernelTime => (MinKernelTime, MaxKernelTime),
+            Self::CpuUsage => (MinCpuUsage, MaxCpuUsage),
+            Self::MemoryUsage => (MinMemoryUsage, MaxMemoryUsage),
+        };
+        match end {
+            End::Lowest => least,
+            End::Highest => greatest,
+        }
+    }
+
+    fn of(self, row: &metric::Model) -> f64 {
+        match self {
+            Self::TotalTime => row.total_time,
+            Self::UserTime => row.user_time,
+            Self::KernelTime => row.kernel_time,
+            Self::CpuUsage => row.cpu_usage,
+            Self::MemoryUsage => row.memory_usage,
+        }
+    }
 }
 
-/// The `limit` metrics with the highest (or lowest) `figure` among those that match `filter`, most extreme first; ties in order
-/// of insertion.
+/// An end of a ranking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The greatest figures, greatest first.
+    Highest,
+    /// The least figures, least first.
+    Lowest,
+}
+
+impl End {
+    fn order(self) -> Order {
+        match self {
+            Self::Highest => Order::Desc,
+            Self::Lowest => Order::Asc,
+        }
+    }
+
+    /// `a` comes before `b`.
+    fn is_ahead(self, a: f64, b: f64) -> bool {
+        match self {
+            Self::Highest => a > b,
+            Self::Lowest => a < b,
+        }
+    }
+}
+
+/// Variants visited by the first statement; each further one visits twice as many.
+const FIRST_VISIT: usize = 8;
+
+/// The `limit` metrics at one `end` of the ranking by `figure` among those that match `filter`, most extreme first; ties in
+/// order of insertion.
 pub async fn top(
     db: &impl ConnectionTrait,
     figure: Figure,
-    highest: bool,
+    end: End,
     filter: &Tree<metric::Filter>,
     limit: u64,
 ) -> Result<Vec<metric::Model>, DbErr> {
-    let direction = if highest { Order::Desc } else { Order::Asc };
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    if is_narrow(filter) {
+        return ranked(db, figure, end, filter, Condition::all(), limit).await;
+    }
+    // No index per figure: the variants are visited in order of their bounds, until no further bound can matter.
+    let bounds = bounds(db, figure, end, &filter.own.variant).await?;
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let (mut rows, mut visited, mut visit) = (Vec::new(), 0, FIRST_VISIT);
+    while visited < bounds.len() {
+        let group = &bounds[visited..(visited + visit).min(bounds.len())];
+        if rows.len() == most && rows.last().is_some_and(|last| end.is_ahead(figure.of(last), group[0].1)) {
+            break;
+        }
+        let ids: Vec<i64> = group.iter().map(|(id, _)| *id).collect();
+        let of_group = Engine::of(db).any_of(list::column::<metric::Entity>(metric::Column::VariantId), &ids);
+        rows.extend(ranked(db, figure, end, filter, Condition::all().add(of_group), limit).await?);
+        rows.sort_by(|a, b| {
+            let (a, b, by_figure) = (a.id, b.id, figure.of(a).total_cmp(&figure.of(b)));
+            let by_figure = if end == End::Highest { by_figure.reverse() } else { by_figure };
+            by_figure.then(a.cmp(&b))
+        });
+        rows.truncate(most);
+        visited += group.len();
+        visit *= 2;
+    }
+    Ok(rows)
+}
+
+/// So few metrics match that they are best ranked at once.
+fn is_narrow(filter: &Tree<metric::Filter>) -> bool {
+    let metric::Filter { session, context, build, started_at, .. } = &filter.own;
+    !filter.is_plain() || session.is_some() || context.is_some() || build.is_some() || started_at.is_some()
+}
+
+/// The variants that match, with their bounds, the most extreme first.
+async fn bounds(
+    db: &impl ConnectionTrait,
+    figure: Figure,
+    end: End,
+    filter: &variant::Filter,
+) -> Result<Vec<(i64, f64)>, DbErr> {
+    let bound = list::column::<variant::Entity>(figure.bound(end));
+    let query = Query::select()
+        .column((variant::Entity, variant::Column::Id))
+        .expr_as(bound.clone(), "bound")
+        .from(variant::Entity)
+        .cond_where(variant::Entity::condition(filter, Engine::of(db)))
+        .and_where(bound.clone().is_not_null())
+        .order_by_expr(bound, end.order())
+        .take();
+    db.query_all(&query).await?.iter().map(|row| Ok((row.try_get("", "id")?, row.try_get("", "bound")?))).collect()
+}
+
+async fn ranked(
+    db: &impl ConnectionTrait,
+    figure: Figure,
+    end: End,
+    filter: &Tree<metric::Filter>,
+    among: Condition,
+    limit: u64,
+) -> Result<Vec<metric::Model>, DbErr> {
     let query = Query::select()
         .columns(metric::Column::iter().map(|column| (metric::Entity, column)))
         .from(metric::Entity)
         .cond_where(list::condition::<metric::Entity>(filter, Engine::of(db)))
-        .order_by_expr(list::column::<metric::Entity>(figure.column()), direction)
+        .cond_where(among)
+        .order_by_expr(list::column::<metric::Entity>(figure.column()), end.order())
         .order_by_expr(Expr::col((metric::Entity, metric::Column::Id)), Order::Asc)
         .limit(limit)
         .take();

@@ -1,7 +1,7 @@
 //! The highest and the lowest metrics by what they took.
 
 use async_graphql::{Context, Enum, Object};
-use entity::top::{self, Figure};
+use entity::top::{self, End, Figure};
 
 use super::{
     Answer,
@@ -49,6 +49,15 @@ pub enum TopDirection {
     Lowest,
 }
 
+impl From<TopDirection> for End {
+    fn from(direction: TopDirection) -> Self {
+        match direction {
+            TopDirection::Highest => Self::Highest,
+            TopDirection::Lowest => Self::Lowest,
+        }
+    }
+}
+
 #[derive(Default)]
 pub struct TopQuery;
 
@@ -67,8 +76,7 @@ impl TopQuery {
         let limit = u64::try_from(first.min(MOST))
             .map_err(|_| Error::bad_input(format!("first: give a number from 0 to {MOST}, not {first}")))?;
         let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
-        let highest = direction == TopDirection::Highest;
-        let rows = top::top(&served(ctx).database.reader, resource.into(), highest, &filter, limit).await;
+        let rows = top::top(&served(ctx).database.reader, resource.into(), direction.into(), &filter, limit).await;
         Ok(Metric::from_rows(ctx, rows.map_err(Error::from)?).await?)
     }
 }

@@ -24,6 +24,9 @@ pub(super) async fn latest(db: &impl ConnectionTrait) -> Result<Latest, DbErr> {
     Ok(Latest { metric: greatest(db, "metric", "id").await?, session: greatest(db, "session", "announced").await? })
 }
 
+/// Tags of one INSERT: 3 values each.
+const TAGS_A_STATEMENT: usize = 5_000;
+
 /// Stores until every handle is gone and the queue is empty.
 pub(super) async fn run(
     writer: DatabaseConnection,
@@ -58,17 +61,17 @@ enum Outcome {
 }
 
 impl Outcome {
-    /// Moves `latest` on, and says whether it did.
-    fn tell(&self, latest: &mut Latest) -> bool {
-        let before = *latest;
+    /// Moves `latest` on.
+    fn tell(&self, latest: &mut Latest) {
         match self {
             Self::Metrics(rows) => latest.metric = rows.last().map_or(latest.metric, |row| row.id),
             Self::Session(Ok(row)) => {
-                latest.session = row.announced.filter(|number| *number > latest.session).unwrap_or(latest.session);
+                // An announcement may be the answer to one made again.
+                let number = row.announced.unwrap_or_default();
+                latest.session = if number > latest.session { number } else { latest.session };
             }
             Self::Session(Err(_)) | Self::Context(_) => {}
         }
-        *latest != before
     }
 }
 
@@ -77,7 +80,11 @@ impl Committer {
         let mut outcomes = match self.transact(&batch).await {
             Ok(outcomes) => {
                 tell.send_if_modified(|latest| {
-                    outcomes.iter().fold(false, |told, outcome| outcome.tell(latest) || told)
+                    let before = *latest;
+                    for outcome in &outcomes {
+                        outcome.tell(latest);
+                    }
+                    *latest != before
                 });
                 Ok(outcomes.into_iter())
             }
@@ -222,10 +229,15 @@ impl Committer {
             .take();
         tx.execute(&update).await?;
         let tags: Vec<_> = new.tags.iter().map(|(name, value)| Name::of_texts(&[name, value])).collect();
-        for (position, tag) in (0_i64..).zip(self.words.tags.keys(tx, &tags).await?) {
-            let values = [id, position, tag].map(Expr::val);
+        let tags = self.words.tags.keys(tx, &tags).await?;
+        let placed: Vec<_> = (0_i64..).zip(tags).map(|(position, tag)| [id, position, tag].map(Expr::val)).collect();
+        for part in placed.chunks(TAGS_A_STATEMENT) {
             let columns = [session_tag::Column::SessionId, session_tag::Column::Position, session_tag::Column::TagId];
-            tx.execute(Query::insert().into_table(session_tag::Entity).columns(columns).values_panic(values)).await?;
+            let mut insert = Query::insert().into_table(session_tag::Entity).columns(columns).take();
+            for values in part {
+                insert.values_panic(values.clone());
+            }
+            tx.execute(&insert).await?;
         }
         if let (Some(build), true) = (build_id, stored.metric_count > 0) {
             run_statement(tx, statements::JOIN_BUILD, [Value::from(id), Value::from(build)]).await?;

@@ -95,8 +95,8 @@ fn close_code(given: u16) -> u16 {
 struct Runner(Graph);
 
 impl Runner {
-    fn operation(&self, request: Request) -> Result<Operation, Answer> {
-        let document = self.0.parse(&request.query).map_err(|error| Answer::from_errors(vec![error]))?;
+    fn operation(&self, request: Request) -> Result<Operation, Box<Answer>> {
+        let document = self.0.parse(&request.query).map_err(|error| Box::new(Answer::from_errors(vec![error])))?;
         Ok(Operation { document, name: request.operation_name, variables: request.variables })
     }
 }
@@ -105,14 +105,14 @@ impl Executor for Runner {
     async fn execute(&self, request: Request) -> Answer {
         match self.operation(request) {
             Ok(operation) => self.0.execute(operation).await,
-            Err(refused) => refused,
+            Err(refused) => *refused,
         }
     }
 
     fn execute_stream(&self, request: Request, _: Option<Arc<Data>>) -> BoxStream<'static, Answer> {
         match self.operation(request) {
             Ok(operation) => self.0.subscribe(operation),
-            Err(refused) => stream::iter([refused]).boxed(),
+            Err(refused) => stream::iter([*refused]).boxed(),
         }
     }
 }
