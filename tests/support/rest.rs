@@ -27,7 +27,10 @@ pub fn metric(changes: Value) -> Value {
 
 /// A session likewise.
 pub fn session(changes: Value) -> Value {
-    changed(json!({ "session_h": "s", "run_date": "2026-01-05T03:00:00", "scm_ref": "abc", "description": {} }), changes)
+    changed(
+        json!({ "session_h": "s", "run_date": "2026-01-05T03:00:00", "scm_ref": "abc", "description": {} }),
+        changes,
+    )
 }
 
 /// An execution context likewise.
