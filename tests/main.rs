@@ -4,4 +4,12 @@
 
 mod support;
 
+mod rest_dir;
+mod rest_entry_points;
 mod rest_recorded;
+mod rest_v1_errors;
+mod rest_v1_lists;
+mod rest_v1_order;
+mod rest_v1_pages;
+mod rest_v1_paths;
+mod rest_v1_posts;

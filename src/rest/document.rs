@@ -1,12 +1,16 @@
 //! Reads documents of operations, checks them against the schema, and gives the entry points they describe.
 
-use std::{collections::HashSet, fmt};
+use std::{
+    collections::HashSet,
+    fmt::{self, Write as _},
+    ops::Range,
+};
 
 use apollo_compiler::{
     ExecutableDocument, Node, Schema,
     ast::{self, DirectiveList, OperationType, Type, Value},
-    executable::{Operation, Selection, SelectionSet},
-    parser::SourceSpan,
+    executable::{Field, Operation, Selection, SelectionSet},
+    parser::{LineColumn, SourceSpan},
     validation::{DiagnosticList, Valid},
 };
 use async_graphql::parser::{self, types::ExecutableDocument as Runnable};
@@ -55,6 +59,8 @@ impl Variable {
 /// An operation and the paths it answers.
 pub(super) struct EntryPoint {
     pub name: String,
+    /// The line and the column of its `@rest`.
+    pub place: (usize, usize),
     pub summary: String,
     pub is_post: bool,
     pub paths: Vec<Template>,
@@ -85,12 +91,15 @@ pub(super) fn schema(sdl: &str) -> Result<Valid<Schema>, DocumentError> {
     Schema::parse_and_validate(text, "schema.graphql").map_err(|invalid| first("schema.graphql", &invalid.errors))
 }
 
+/// The first of `errors`, the others behind it: one may be the cause of another.
 fn first(file: &str, errors: &DiagnosticList) -> DocumentError {
-    let error = errors.iter().next();
-    let place =
-        error.as_ref().and_then(apollo_compiler::diagnostic::Diagnostic::line_column_range).map(|range| range.start);
-    let reason = error.map_or_else(|| "it is not valid".to_owned(), |error| error.error.to_string());
-    let (line, column) = place.map_or((1, 1), |place| (place.line, place.column));
+    let place = |span: Option<Range<LineColumn>>| span.map_or((1, 1), |range| (range.start.line, range.start.column));
+    let mut errors = errors.iter().map(|error| (place(error.line_column_range()), error.error.to_string()));
+    let ((line, column), mut reason) = errors.next().unwrap_or_else(|| ((1, 1), "it is not valid".to_owned()));
+    for ((line, column), other) in errors {
+        // Writing to a String cannot fail.
+        let _ = write!(reason, "; {line}:{column}: {other}");
+    }
     DocumentError { file: file.to_owned(), line, column, reason }
 }
 
@@ -118,9 +127,13 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn place(&self, span: Option<SourceSpan>) -> (usize, usize) {
+        let start = span.and_then(|span| span.line_column_range(&self.checked.sources)).map(|range| range.start);
+        start.map_or((1, 1), |start| (start.line, start.column))
+    }
+
     fn error(&self, place: Option<SourceSpan>, reason: impl fmt::Display) -> DocumentError {
-        let start = place.and_then(|span| span.line_column_range(&self.checked.sources)).map(|range| range.start);
-        let (line, column) = start.map_or((1, 1), |start| (start.line, start.column));
+        let (line, column) = self.place(place);
         DocumentError { file: self.file.to_owned(), line, column, reason: reason.to_string() }
     }
 
@@ -156,6 +169,7 @@ impl Reader<'_> {
             })
             .collect();
         let point = EntryPoint {
+            place: self.place(at),
             summary: argument("summary").and_then(Value::as_str).unwrap_or_default().to_owned(),
             is_post,
             reply: reply(argument("reply")),
@@ -176,7 +190,10 @@ impl Reader<'_> {
     fn check(&self, point: &EntryPoint, operation: &Operation) -> Result<(), String> {
         let known = |name: &str| point.variables.iter().any(|variable| variable.name == name);
         for template in &point.paths {
-            let given: HashSet<&str> = template.arguments().collect();
+            let mut given = HashSet::new();
+            if let Some(name) = template.arguments().find(|name| !given.insert(*name)) {
+                return Err(format!("the path {} has the argument {name} twice", template.documented()));
+            }
             if let Some(name) = given.iter().find(|name| !known(name)) {
                 return Err(format!(
                     "the path {} has an argument {name} that is no variable of the operation",
@@ -190,11 +207,29 @@ impl Reader<'_> {
         if let Some((_, of)) = point.aliases.iter().find(|(_, of)| !known(of)) {
             return Err(format!("aliases: {of} is no variable of the operation"));
         }
+        self.check_form(point, operation)
+    }
+
+    /// Every answer must have what its form is made of, or requests would find that out.
+    fn check_form(&self, point: &EntryPoint, operation: &Operation) -> Result<(), String> {
         let roots: Vec<_> = operation.root_fields(self.checked).collect();
-        if point.reply != Reply::Object && roots.len() != 1 {
-            return Err(format!("reply: this form takes one root field, not {}", roots.len()));
-        }
-        Ok(())
+        let root = match (point.reply, roots.as_slice()) {
+            (Reply::Object, _) => return Ok(()),
+            (_, [root]) => root,
+            _ => return Err(format!("reply: this form takes one root field, not {}", roots.len())),
+        };
+        let members: Vec<_> = root.selection_set.root_fields(self.checked).collect();
+        let has_list = !root.ty().is_list() && members.iter().any(|field| field.ty().is_list());
+        let has = |name: &str| members.iter().any(|field| field.response_key() == name);
+        let makes_object = members.iter().any(|field| field.response_key() != "userErrors" && is_object(field));
+        let (fits, wanted) = match point.reply {
+            Reply::Page => (has_list && has("total_page"), "an object with a list and total_page"),
+            Reply::Listing => (has_list || root.ty().is_list(), "a list, or an object with one"),
+            Reply::All => (root.ty().is_list(), "a list"),
+            Reply::Created => (point.is_post && makes_object, "a mutation's payload with the object that was made"),
+            Reply::Object => (true, ""),
+        };
+        if fits { Ok(()) } else { Err(format!("reply: the root field {} is not {wanted}", root.response_key())) }
     }
 
     /// Where the answer has fields marked `@omitNull`.
@@ -263,6 +298,10 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+fn is_object(field: &Field) -> bool {
+    !field.ty().is_list() && !field.selection_set.selections.is_empty()
 }
 
 fn without(directives: &DirectiveList, name: &str) -> DirectiveList {

@@ -75,7 +75,8 @@ fn variable_of(
 fn page(text: Option<&String>, member: Option<&Value>) -> Result<Option<i64>, Error> {
     let text = match (text, member) {
         (Some(text), _) | (None, Some(Value::String(text))) => text.trim().to_owned(),
-        (None, Some(Value::Number(number))) => number.to_string(),
+        // A whole number that 64 bits can't hold is read as a float; written out, it is a page that is too large.
+        (None, Some(Value::Number(number))) => number.as_f64().unwrap_or_default().to_string(),
         _ => return Ok(None),
     };
     let digits = text.strip_prefix(['-', '+']).unwrap_or(&text);

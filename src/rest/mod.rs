@@ -39,6 +39,9 @@ use crate::{
     graphql::{Graph, Operation},
 };
 
+/// Where the documentation is, and where the doubled prefix goes on.
+const RESERVED: &[&str] = &["docs", "swagger.json", "api"];
+
 /// A document of operations that can be served.
 pub struct Facade {
     /// Where it is served, such as `/api/v1`.
@@ -94,10 +97,24 @@ fn facade(schema: &Arc<Valid<Schema>>, name: &str, file: &str, text: &str) -> Re
     let document = document::read(schema, file, text)?;
     let mut taken = HashSet::new();
     for point in &document.entry_points {
+        let refused = |reason: String| {
+            let (line, column) = point.place;
+            DocumentError { file: file.to_owned(), line, column, reason: format!("{}: {reason}", point.name) }
+        };
+        // A root is shared with GraphQL, the pages and other documents; only old clients of REST v1 need theirs.
+        if point.at_root && name != "v1" {
+            return Err(refused("root: only REST v1 is served at the root".to_owned()));
+        }
         for template in &point.paths {
+            if template.first_word().is_some_and(|word| RESERVED.contains(&word)) {
+                let own = RESERVED.join(", ");
+                return Err(refused(format!(
+                    "the path {}: paths that begin with one of {own} are taken",
+                    template.documented()
+                )));
+            }
             if !taken.insert((point.is_post, template.route())) {
-                let reason = format!("{}: the path {} is served already", point.name, template.documented());
-                return Err(whole_file(file, &reason));
+                return Err(refused(format!("the path {} is served already", template.documented())));
             }
         }
     }

@@ -67,6 +67,14 @@ impl Template {
         })
     }
 
+    /// The first segment, unless it is an argument.
+    pub fn first_word(&self) -> Option<&str> {
+        match self.segments.first()? {
+            Segment::Literal(text) => Some(text),
+            Segment::Argument(_) => None,
+        }
+    }
+
     /// The path as the router takes it, without a trailing slash. Arguments are numbered, so that paths which call the same place
     /// differently do not collide.
     pub fn route(&self) -> String {

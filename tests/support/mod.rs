@@ -2,8 +2,10 @@
 
 mod app;
 mod postgres;
+mod rest;
 
-pub use app::{Engine, TestApp};
+pub use app::{Engine, Reply, TestApp};
+pub use rest::{context, metric, of_build, session};
 
 /// Writes each behaviour as a test on SQLite and one on PostgreSQL. `#[page_size(5)]`-like settings go through
 /// [`TestApp::with`]; the plain form serves pages of 500.

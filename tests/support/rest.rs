@@ -1,0 +1,128 @@
+//! REST v1 in two lines: payloads to vary, and short ways to send them and to read what comes of them.
+
+use axum::{
+    body::Body,
+    http::{Method, Request, header},
+};
+use serde_json::{Value, json};
+
+use super::{Reply, TestApp};
+
+fn changed(mut usual: Value, changes: Value) -> Value {
+    let Value::Object(changes) = changes else { panic!("changes are members of an object") };
+    usual.as_object_mut().unwrap().extend(changes);
+    usual
+}
+
+/// A metric as the plugin sends it, with other values for the members that `changes` names.
+pub fn metric(changes: Value) -> Value {
+    let usual = json!({
+        "session_h": "s", "context_h": "c", "item_start_time": "2026-01-05T03:00:00.125000", "item_path": "tests.test_a",
+        "item": "test_a", "item_variant": "test_a[1]", "item_fs_loc": "tests/test_a.py", "kind": "function",
+        "component": "core", "total_time": 0.25, "user_time": 0.125, "kernel_time": 0.0625, "cpu_usage": 0.75,
+        "mem_usage": 12.5,
+    });
+    changed(usual, changes)
+}
+
+/// A session likewise.
+pub fn session(changes: Value) -> Value {
+    changed(
+        json!({ "session_h": "s", "run_date": "2026-01-05T03:00:00", "scm_ref": "abc", "description": {} }),
+        changes,
+    )
+}
+
+/// An execution context likewise.
+pub fn context(changes: Value) -> Value {
+    let usual = json!({
+        "h": "c", "cpu_count": 4, "cpu_frequency": 2400, "cpu_type": "x86_64", "cpu_vendor": "AMD EPYC",
+        "ram_total": 16384, "machine_node": "ci-1", "machine_type": "x86_64", "machine_arch": "64bit",
+        "system_info": "Linux 6.1", "python_info": "3.12.1",
+    });
+    changed(usual, changes)
+}
+
+/// The tags that name a pipeline and a build.
+pub fn of_build(pipeline: &str, build: &str) -> Value {
+    json!({ "pipeline_branch": pipeline, "pipeline_build_no": build })
+}
+
+impl TestApp {
+    /// Records a metric.
+    pub async fn record(&self, changes: Value) -> Value {
+        self.post("/api/v1/metrics/", &metric(changes)).await.expect(201)
+    }
+
+    /// Records a metric of each of these items, in order.
+    pub async fn record_items(&self, items: &[&str]) {
+        for item in items {
+            self.record(json!({ "item": item })).await;
+        }
+    }
+
+    /// Announces a session.
+    pub async fn announce(&self, hash: &str, tags: Value) -> Value {
+        self.announce_as(json!({ "session_h": hash, "description": tags })).await
+    }
+
+    /// Announces a session with other values for the members that `changes` names.
+    pub async fn announce_as(&self, changes: Value) -> Value {
+        self.post("/api/v1/sessions/", &session(changes)).await.expect(201)
+    }
+
+    /// Announces an execution context.
+    pub async fn announce_context(&self, changes: Value) -> Value {
+        self.post("/api/v1/contexts/", &context(changes)).await.expect(201)
+    }
+
+    /// What an entry point of REST v1 answers: null for 204, which has no body.
+    pub async fn v1(&self, path: &str) -> Value {
+        let reply = self.get(&format!("/api/v1{path}")).await;
+        let status = if reply.body.is_empty() { 204 } else { 200 };
+        reply.expect(status)
+    }
+
+    /// The list in an answer; an empty one for 204.
+    pub async fn list(&self, path: &str) -> Value {
+        let answer = self.v1(path).await;
+        let found = answer.as_object().and_then(|members| members.values().find(|value| value.is_array()));
+        found.cloned().unwrap_or_else(|| json!([]))
+    }
+
+    /// One member of everything in the list of an answer.
+    pub async fn column(&self, path: &str, member: &str) -> Value {
+        self.list(path).await.as_array().unwrap().iter().map(|row| row[member].clone()).collect()
+    }
+
+    /// The items in a list of metrics.
+    pub async fn items(&self, path: &str) -> Value {
+        self.column(path, "item").await
+    }
+
+    /// The hashes in a list of sessions.
+    pub async fn sessions(&self, path: &str) -> Value {
+        self.column(path, "session_h").await
+    }
+
+    /// The number that a count answers.
+    pub async fn count(&self, path: &str) -> u64 {
+        self.v1(path).await["count"].as_u64().unwrap()
+    }
+
+    /// Any request with a body of this type.
+    pub async fn send_body(&self, method: Method, path: &str, media_type: &str, body: impl Into<Body>) -> Reply {
+        let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, media_type);
+        self.send(request.body(body.into()).unwrap()).await
+    }
+}
+
+impl Reply {
+    /// An error in the one form that errors have, which names what is at fault.
+    pub fn refuses(&self, status: u16, named: &str) {
+        let answer = self.expect(status);
+        assert_eq!(self.headers[header::CONTENT_TYPE], "application/json");
+        assert_eq!(answer.as_object().unwrap().keys().collect::<Vec<_>>(), ["message"]);
+        assert!(answer["message"].as_str().unwrap().contains(named), "'{named}' is not named: {answer}");
+    }
+}
