@@ -4,4 +4,7 @@
 
 mod support;
 
+mod binary;
+mod house;
 mod rest_recorded;
+mod settings;

@@ -2,8 +2,11 @@
 
 mod app;
 mod postgres;
+pub mod program;
+pub mod sources;
 
 pub use app::{Engine, TestApp};
+pub use postgres::PostgresDatabase;
 
 /// Writes each behaviour as a test on SQLite and one on PostgreSQL. `#[page_size(5)]`-like settings go through
 /// [`TestApp::with`]; the plain form serves pages of 500.
