@@ -107,6 +107,14 @@ fn the_old_variable_takes_an_absolute_path_behind_four_slashes() {
     assert!(files(folder.path()).is_empty());
 }
 
+#[test]
+fn the_old_variable_takes_every_character_of_a_path_and_leaves_what_is_meant_for_python() {
+    let folder = tempfile::tempdir().unwrap();
+    let uri = "sqlite:///50% of it.db?check_same_thread=false";
+    Server::start(folder.path(), &[], &[ANYWHERE, ("MONITOR_SERVER_DATABASE_URI", uri)]).stop();
+    assert_eq!(files(folder.path()), ["50% of it.db"]);
+}
+
 #[tokio::test]
 async fn the_old_variable_takes_postgresql_with_and_without_a_driver() {
     let Some(database) = PostgresDatabase::create().await else { return };
@@ -145,6 +153,16 @@ async fn the_file_of_a_monitor_server_is_refused_and_left_as_it_is() {
             assert!(fs::read(&file).unwrap() == before, "{mode}: the file was changed");
         }
     }
+}
+
+#[tokio::test]
+async fn the_file_of_a_monitor_server_is_refused_under_an_encoded_name_too() {
+    let folder = tempfile::tempdir().unwrap();
+    run_sql(&format!("sqlite://{}/their%20own.db?mode=rwc", folder.path().display()), SERVER).await;
+    let before = fs::read(folder.path().join("their own.db")).unwrap();
+    let ended = run(folder.path(), &["--database-url", "sqlite://their%20own.db?mode=rwc"], &[ANYWHERE]);
+    ended.assert_refused(&["monitor-server", "untouched"]);
+    assert!(fs::read(folder.path().join("their own.db")).unwrap() == before);
 }
 
 #[tokio::test]
