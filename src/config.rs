@@ -9,9 +9,10 @@ use std::{
 
 use clap::{
     Args, Parser, Subcommand,
-    builder::{NonEmptyStringValueParser, TypedValueParser as _},
+    builder::{NonEmptyStringValueParser, PathBufValueParser, TypedValueParser as _},
     error::ErrorKind,
 };
+use percent_encoding::percent_decode_str;
 
 /// The history of your pytest runs as a graph: what every test cost, in which session, on which machine, from which build.
 #[derive(Debug, Parser)]
@@ -50,7 +51,8 @@ struct Flags {
     page_size: Option<PageSize>,
 
     /// Folder of operation documents to serve as REST entry points of your own: team.graphql under /api/team
-    #[arg(long, global = true, env = "METROGRAPH_REST_DIR", value_name = "FOLDER")]
+    #[arg(long, global = true, env = "METROGRAPH_REST_DIR", value_name = "FOLDER",
+        value_parser = PathBufValueParser::new().try_map(folder))]
     rest_dir: Option<PathBuf>,
 
     /// What to log: error, warn, info, debug or trace, or a list like info,metrograph=debug
@@ -120,6 +122,10 @@ pub fn read() -> Result<(Command, Settings), Stop> {
     Ok((command.unwrap_or(Command::Serve), settings))
 }
 
+fn folder(path: PathBuf) -> Result<PathBuf, &'static str> {
+    if path.is_dir() { Ok(path) } else { Err("there is no such folder") }
+}
+
 /// The part of clap's message that says what is wrong.
 fn one_line(message: &str) -> String {
     let said: Vec<_> = message.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
@@ -138,10 +144,15 @@ impl DatabaseUrl {
     }
 
     /// The SQLite file, or `None` for PostgreSQL.
-    pub fn sqlite_file(&self) -> Option<&Path> {
-        let rest = self.0.strip_prefix("sqlite:")?;
+    pub fn sqlite_file(&self) -> Option<PathBuf> {
+        let rest = self.without_parameters().strip_prefix("sqlite:")?;
         let path = rest.strip_prefix("//").unwrap_or(rest);
-        Some(Path::new(path.split('?').next().unwrap_or(path)))
+        Some(PathBuf::from(&*percent_decode_str(path).decode_utf8_lossy()))
+    }
+
+    /// The address as far as the `?`.
+    pub fn without_parameters(&self) -> &str {
+        self.0.split('?').next().unwrap_or(&self.0)
     }
 
     /// Reads what a monitor-server was given, in SQLAlchemy's spelling: three slashes before a relative path, four before an
@@ -151,7 +162,9 @@ impl DatabaseUrl {
         let dialect = scheme.split('+').next().unwrap_or(scheme);
         match dialect {
             "sqlite" => {
-                let path = rest.strip_prefix('/').unwrap_or(rest);
+                // What follows the path is meant for Python's driver; in the path, SQLAlchemy writes every character as it is.
+                let path = rest.split('?').next().unwrap_or(rest);
+                let path = path.strip_prefix('/').unwrap_or(path).replace('%', "%25");
                 Self::from_str(&format!("sqlite://{path}?mode=rwc"))
             }
             "postgresql" | "postgres" => Self::from_str(&format!("postgres://{rest}")),

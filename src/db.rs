@@ -1,6 +1,7 @@
 //! Opens the database and brings its tables up to date. The only file that tells the engines apart by their names.
 
 use std::{
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -23,7 +24,7 @@ pub enum OpenError {
     )]
     MonitorServer,
     /// It can't be opened or brought up to date.
-    #[error("the database can't be opened: {0}")]
+    #[error("--database-url: the database can't be opened: {0}")]
     Unusable(#[from] DbErr),
 }
 
@@ -98,10 +99,14 @@ fn options(url: &DatabaseUrl, connections: u32) -> ConnectOptions {
 async fn refuse_monitor_server(url: &DatabaseUrl) -> Result<(), OpenError> {
     let (look, sql) = match url.sqlite_file() {
         Some(file) if !file.exists() => return Ok(()),
-        Some(file) => (
-            format!("sqlite://{}?mode=ro", file.display()),
-            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'TEST_METRICS'",
-        ),
+        Some(file) => {
+            // With a write-ahead log, even a reader leaves files behind, unless the file is said not to change.
+            let at_rest = if log_of(&file).exists() { "" } else { "&immutable=true" };
+            (
+                format!("{}?mode=ro{at_rest}", url.without_parameters()),
+                "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'TEST_METRICS'",
+            )
+        }
         None => (
             url.as_str().to_owned(),
             "SELECT 1 FROM information_schema.tables WHERE table_schema = ANY (current_schemas(false)) \
@@ -114,4 +119,11 @@ async fn refuse_monitor_server(url: &DatabaseUrl) -> Result<(), OpenError> {
     let found = connection.query_one_raw(Statement::from_string(connection.get_database_backend(), sql)).await?;
     connection.close().await?;
     if found.is_some() { Err(OpenError::MonitorServer) } else { Ok(()) }
+}
+
+/// SQLite's write-ahead log, which is there while somebody has the database open, or when nobody closed it.
+fn log_of(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
 }

@@ -19,12 +19,12 @@ pub mod web;
 use std::{io, time::Duration};
 
 use axum::Router;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch};
 
 use config::Settings;
 use db::{Database, OpenError};
 use graphql::Graph;
-use ingest::Ingest;
+use ingest::{Committer, Ingest};
 use rest::DocumentError;
 
 /// How long a stop waits for requests in flight.
@@ -47,7 +47,7 @@ pub struct App {
     /// Tells subscriptions to end.
     ending: watch::Sender<bool>,
     database: Database,
-    committer: JoinHandle<()>,
+    committer: Committer,
 }
 
 impl App {
@@ -111,9 +111,9 @@ impl App {
         Self::finish(database, committer).await;
     }
 
-    async fn finish(database: Database, committer: JoinHandle<()>) {
-        if tokio::time::timeout(LAST_REQUESTS, committer).await.is_err() {
-            tracing::warn!("a connection that was cut still holds the queue open");
+    async fn finish(database: Database, committer: Committer) {
+        if tokio::time::timeout(LAST_REQUESTS, committer.finish()).await.is_err() {
+            tracing::warn!("the database did not take in time what was handed over");
         }
         if let Err(error) = database.close().await {
             tracing::warn!(%error, "the database did not close cleanly");

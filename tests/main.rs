@@ -4,6 +4,8 @@
 
 mod support;
 
+mod binary;
+mod house;
 mod rest_dir;
 mod rest_entry_points;
 mod rest_recorded;
@@ -13,3 +15,4 @@ mod rest_v1_order;
 mod rest_v1_pages;
 mod rest_v1_paths;
 mod rest_v1_posts;
+mod settings;

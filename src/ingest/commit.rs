@@ -6,7 +6,7 @@ use sea_orm::{
     TransactionOptions, TransactionTrait as _,
     sea_query::{Expr, ExprTrait as _, Query, Value},
 };
-use tokio::sync::{mpsc::UnboundedReceiver, watch};
+use tokio::sync::{mpsc::UnboundedReceiver, oneshot, watch};
 
 use super::{
     Latest, NewContext, NewMetric, NewSession, Waiting, Work, statements,
@@ -27,15 +27,24 @@ pub(super) async fn latest(db: &impl ConnectionTrait) -> Result<Latest, DbErr> {
 /// Tags of one INSERT: 3 values each.
 const TAGS_A_STATEMENT: usize = 5_000;
 
-/// Stores until every handle is gone and the queue is empty.
+/// Stores until every handle is gone, or `end` comes, and the queue is empty.
 pub(super) async fn run(
     writer: DatabaseConnection,
     mut queue: UnboundedReceiver<Waiting>,
     tell: watch::Sender<Latest>,
+    mut end: oneshot::Receiver<()>,
 ) {
     let mut committer =
         Committer { writer, words: Words::new(), by_variant: statements::count_and_bounds_by_variant() };
-    while let Some(first) = queue.recv().await {
+    loop {
+        let first = tokio::select! {
+            first = queue.recv() => first,
+            _ = &mut end, if !queue.is_closed() => {
+                queue.close();
+                continue;
+            }
+        };
+        let Some(first) = first else { break };
         let mut rows = first.work.rows();
         let mut batch = vec![first];
         while rows < MOST_IN_ONE {

@@ -135,6 +135,26 @@ pub struct Latest {
     pub session: i64,
 }
 
+/// The committer at work. It ends with the last [`Ingest`], or when it is told to: a connection that was cut may hold one for
+/// as long as it likes.
+#[derive(Debug)]
+pub struct Committer {
+    end: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Committer {
+    /// Takes nothing more, and waits until everything handed over is stored.
+    pub async fn finish(self) {
+        let Self { end, task } = self;
+        // It has ended by itself when nobody listens.
+        let _ = end.send(());
+        if let Err(error) = task.await {
+            tracing::error!(%error, "the committer did not end well");
+        }
+    }
+}
+
 /// The handle that requests hold.
 #[derive(Debug, Clone)]
 pub struct Ingest {
@@ -149,15 +169,17 @@ impl Ingest {
     /// Rows that one request may bring.
     pub const MOST_AT_ONCE: usize = 10_000;
 
-    /// Starts the committer. It ends when the last handle is gone and everything handed over is stored.
+    /// Starts the committer.
     ///
     /// # Errors
     /// The database's.
-    pub async fn start(database: &Database) -> Result<(Self, JoinHandle<()>), DbErr> {
+    pub async fn start(database: &Database) -> Result<(Self, Committer), DbErr> {
         let (queue, waiting) = mpsc::unbounded_channel();
         let (tell, latest) = watch::channel(commit::latest(&database.writer).await?);
-        let committer = tokio::spawn(commit::run(database.writer.clone(), waiting, tell));
-        Ok((Self { queue, places: Arc::new(Semaphore::new(Self::MOST_WAITING)), latest }, committer))
+        let (end, ended) = oneshot::channel();
+        let task = tokio::spawn(commit::run(database.writer.clone(), waiting, tell, ended));
+        let places = Arc::new(Semaphore::new(Self::MOST_WAITING));
+        Ok((Self { queue, places, latest }, Committer { end, task }))
     }
 
     /// What is on disk by now. The channel closes when the committer ends.

@@ -2,9 +2,12 @@
 
 mod app;
 mod postgres;
+pub mod program;
 mod rest;
+pub mod sources;
 
 pub use app::{Engine, Reply, TestApp};
+pub use postgres::PostgresDatabase;
 pub use rest::{context, metric, of_build, session};
 
 /// Writes each behaviour as a test on SQLite and one on PostgreSQL. `#[page_size(5)]`-like settings go through

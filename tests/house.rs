@@ -1,0 +1,214 @@
+//! The rules of the house, read from its sources: who may name whom, and what no file may hold.
+
+use std::collections::BTreeSet;
+
+use crate::support::sources::{Source, Token, sources, tokens};
+
+const RUST: &[&str] = &["rs"];
+
+/// Who names whom, from the door inwards: an arrow leads to a later line, so there is no circle and none leads up. The table
+/// is exact: a new arrow is written down here, one that is no longer needed is taken out.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("main", &["lib", "rest", "graphql", "telemetry", "config"]),
+    ("lib", &["web", "rest", "graphql", "ingest", "db", "config"]),
+    ("web", &["rest", "graphql", "error"]),
+    ("rest", &["graphql", "error"]),
+    ("graphql", &["ingest", "db", "entity", "error"]),
+    ("ingest", &["db", "entity", "error"]),
+    // Every setting is read and checked in one place: what database to open is one of them.
+    ("db", &["migration", "config"]),
+    ("migration", &[]),
+    ("entity", &[]),
+    ("error", &[]),
+    ("telemetry", &[]),
+    ("config", &[]),
+];
+
+/// The files that know what the engines are called, and why.
+const ENGINES: &[(&str, &str)] = &[
+    ("entity/src/engine.rs", "the few questions that the engines spell differently"),
+    ("entity/src/lib.rs", "the map names the modules of both"),
+    ("entity/src/postgres.rs", "what only PostgreSQL understands"),
+    ("entity/src/sqlite.rs", "what only SQLite understands"),
+    ("migration/src/m0001_base.rs", "types of columns, and indexes"),
+    ("src/config.rs", "the spellings of a database's address"),
+    ("src/db.rs", "how each is opened"),
+    ("src/ingest/commit.rs", "how a transaction begins"),
+    ("src/ingest/statements.rs", "the lock between instances that share a database"),
+];
+
+/// The room that a file lies in.
+fn room(path: &str) -> &str {
+    let (place, inside) = path.split_once("src/").unwrap();
+    match place {
+        "" => inside.split('/').next().unwrap().trim_end_matches(".rs"),
+        other => other.trim_end_matches('/'),
+    }
+}
+
+fn is_room(name: &str) -> bool {
+    ARROWS.iter().any(|(room, _)| *room == name)
+}
+
+/// The room that a path of a file leads to; what lies in no room lies at the root, in `lib`.
+fn target<'a>(from: &str, path: &'a [String]) -> Option<&'a str> {
+    let first = path[0].as_str();
+    let inner = path.get(1).map_or("lib", String::as_str);
+    match (from, first) {
+        ("entity" | "migration", "crate") => Some(from).map(|_| "itself"),
+        (_, "crate") | ("main", "metrograph") => Some(if is_room(inner) { inner } else { "lib" }),
+        (_, "metrograph") => Some("lib"),
+        (_, "entity" | "migration") => Some(first),
+        ("lib", name) if path.len() > 1 && is_room(name) => Some(first),
+        _ => None,
+    }
+}
+
+fn house() -> Vec<Source> {
+    sources(&["src", "entity/src", "migration/src"], RUST)
+}
+
+fn inside(rooms: &[&str]) -> Vec<Source> {
+    house().into_iter().filter(|source| rooms.contains(&room(&source.path))).collect()
+}
+
+fn assert_never_named(rooms: &[&str], words: &[&str]) {
+    for source in inside(rooms) {
+        let named: Vec<_> = source.words().filter(|word| words.contains(word)).collect();
+        assert!(named.is_empty(), "{} names {named:?}", source.path);
+    }
+}
+
+#[test]
+fn arrows_lead_inwards_and_are_all_written_down() {
+    let mut found = BTreeSet::new();
+    for source in house() {
+        let from = room(&source.path);
+        assert!(is_room(from), "{}: a room that the table does not have", source.path);
+        for path in source.paths() {
+            if let Some(to) = target(from, &path).filter(|to| *to != from && *to != "itself") {
+                found.insert(format!("{from} -> {to}"));
+            }
+        }
+    }
+    let written = ARROWS.iter().flat_map(|(from, to)| to.iter().map(move |to| format!("{from} -> {to}"))).collect();
+    let unwritten: Vec<_> = found.difference(&written).collect();
+    let unused: Vec<_> = written.difference(&found).collect();
+    assert!(unwritten.is_empty() && unused.is_empty(), "not allowed: {unwritten:?}; no longer there: {unused:?}");
+}
+
+#[test]
+fn the_arrows_make_no_circle() {
+    for (line, (from, arrows)) in ARROWS.iter().enumerate() {
+        for to in *arrows {
+            let later = ARROWS[line + 1..].iter().any(|(room, _)| room == to);
+            assert!(later, "{from} -> {to} leads up");
+        }
+    }
+}
+
+/// So that every arrow between rooms begins with `crate` or the name of a crate, where the table's test sees it.
+#[test]
+fn rooms_do_not_reach_each_other_through_super() {
+    for source in inside(&["main", "lib", "web", "rest", "graphql", "ingest", "db", "error", "telemetry", "config"]) {
+        let is_inside = source.path.matches('/').count() == 2 && !source.path.ends_with("/mod.rs");
+        let deepest = usize::from(is_inside);
+        for path in source.paths() {
+            let up = path.iter().take_while(|part| *part == "super").count();
+            assert!(up <= deepest, "{}: {}: begin with crate", source.path, path.join("::"));
+        }
+    }
+}
+
+#[test]
+fn the_graph_and_the_way_in_know_nothing_of_http() {
+    let words =
+        ["axum", "axum_core", "http", "hyper", "tower", "tower_http", "async_graphql_axum", "StatusCode", "status"];
+    assert_never_named(&["graphql", "ingest"], &words);
+}
+
+#[test]
+fn http_knows_nothing_of_rows() {
+    assert_never_named(&["rest", "web"], &["entity", "sea_orm", "sea_query", "sqlx"]);
+}
+
+#[test]
+fn migrations_know_nothing_of_entities() {
+    assert_never_named(&["migration"], &["entity"]);
+}
+
+#[test]
+fn entities_know_nothing_of_graphql() {
+    assert_never_named(&["entity"], &["async_graphql", "graphql"]);
+}
+
+#[test]
+fn settings_alone_read_the_environment() {
+    for source in house().into_iter().filter(|source| room(&source.path) != "config") {
+        let reads = source.paths().iter().any(|path| path.starts_with(&["std".to_owned(), "env".to_owned()]));
+        assert!(!reads, "{} reads the environment", source.path);
+        let through_clap = [Token::Word("env".to_owned()), Token::Sign('=')];
+        assert!(!source.tokens.windows(2).any(|two| two == through_clap), "{} has a setting", source.path);
+    }
+}
+
+#[test]
+fn engines_are_named_where_they_differ_and_nowhere_else() {
+    let names_engine = |source: &Source| {
+        let is_engine = |word: &str| {
+            let word = word.to_ascii_lowercase();
+            word.contains("sqlite")
+                || word.contains("postgres")
+                || word.contains("dbbackend")
+                || word == "databasebackend"
+        };
+        let is_sql_of_one = |text: &str| {
+            let signs = ["pg_", "PRAGMA", "json_each", "unnest", "LATERAL", "INSERT OR "];
+            is_engine(text) || signs.iter().any(|sign| text.contains(sign))
+        };
+        source.words().any(is_engine) || source.texts().any(is_sql_of_one)
+    };
+    let found: Vec<_> = house().into_iter().filter(names_engine).map(|source| source.path).collect();
+    let written: Vec<_> = ENGINES.iter().map(|(path, _)| *path).collect();
+    assert_eq!(found, written);
+}
+
+#[test]
+fn every_file_can_be_read_in_one_go() {
+    let places = ["build.rs", "src", "entity", "migration", "tests", "web/src", "web/vite.config.ts"];
+    let endings = ["rs", "ts", "tsx"];
+    for source in sources(&places, &endings) {
+        let lines = source.text.lines().count();
+        assert!(lines <= 400, "{} has {lines} lines", source.path);
+    }
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
+    let word = |text: &str| Token::Word(text.to_owned());
+    let unfinished = [
+        [word("todo"), Token::Sign('!')],
+        [word("unimplemented"), Token::Sign('!')],
+        [Token::Sign('['), word("ignore")],
+    ];
+    let places = ["build.rs", "src", "entity", "migration", "tests", "web/src"];
+    for source in sources(&places, &["rs", "ts", "tsx", "graphql", "mjs", "py", "toml"]) {
+        for mark in marks {
+            assert!(!source.text.contains(mark), "{}: {mark}", source.path);
+        }
+        let found = source.tokens.windows(2).find(|two| unfinished.iter().any(|tokens| tokens == two));
+        assert_eq!(found, None, "{}", source.path);
+    }
+}
+
+/// The rules above stand on this reading.
+#[test]
+fn sources_are_read_as_rust_is() {
+    let text = "use crate::{self, a::{b, c as d}, e}; /* crate::f /* */ crate::g */ // crate::h\n\
+        fn x<'a>() { r#\"crate::i\"#; \"\\\"crate::j\"; '\"'; '\\''; crate::k::<crate::l::M>() }";
+    let source = Source { path: String::new(), text: text.to_owned(), tokens: tokens(text) };
+    let paths: Vec<_> = source.paths().iter().map(|path| path.join("::")).filter(|path| path.contains("::")).collect();
+    assert_eq!(paths, ["crate::self", "crate::a::b", "crate::a::c", "crate::e", "crate::k", "crate::l::M"]);
+    assert_eq!(source.texts().collect::<Vec<_>>(), ["crate::i", "\"crate::j"]);
+}

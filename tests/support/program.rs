@@ -1,0 +1,194 @@
+//! The real program: a folder and an environment of its own, a real socket, real signals.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+/// Nothing that the program does may take longer.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The program with nothing in its environment but `variables`.
+pub fn command(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_metrograph"));
+    command.args(arguments).env_clear().envs(variables.iter().copied()).current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+/// What a program that ended has said.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    /// A start that was refused for a reason in which all of `words` occur.
+    pub fn assert_refused(&self, words: &[&str]) {
+        assert_eq!(self.code, Some(2), "{self:?}");
+        assert_eq!(self.stdout, "", "{self:?}");
+        assert!(self.stderr.starts_with("metrograph: ") && self.stderr.ends_with('\n'), "{self:?}");
+        assert_eq!(self.stderr.lines().count(), 1, "{self:?}");
+        for word in words {
+            assert!(self.stderr.contains(word), "{word}: {self:?}");
+        }
+    }
+}
+
+/// Runs the program to its end.
+pub fn run(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+    let (mut stdout, mut stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+    let mut command = command(folder, arguments, variables);
+    let mut child = command.stdout(stdout.try_clone().unwrap()).stderr(stderr.try_clone().unwrap()).spawn().unwrap();
+    let code = wait(&mut child);
+    Ended { code, stdout: text(&mut stdout), stderr: text(&mut stderr) }
+}
+
+fn wait(child: &mut Child) -> Option<i32> {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    panic!("the program did not end");
+}
+
+fn text(file: &mut File) -> String {
+    let mut text = String::new();
+    file.rewind().unwrap();
+    file.read_to_string(&mut text).unwrap();
+    text
+}
+
+/// The names of the files in a folder, in order.
+pub fn files(folder: &Path) -> Vec<String> {
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
+    let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| name(entry.unwrap())).collect();
+    names.sort();
+    names
+}
+
+/// The program while it serves. It is killed when the test lets go of it.
+pub struct Server {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    stderr: File,
+    pub address: SocketAddr,
+}
+
+impl Server {
+    /// Starts the program and waits for the line that says where it listens.
+    pub fn start(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut stderr = tempfile::tempfile().unwrap();
+        let mut command = command(folder, arguments, variables);
+        let mut child = command.stdout(Stdio::piped()).stderr(stderr.try_clone().unwrap()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let address = line.strip_prefix("Listening on http://").and_then(|rest| rest.trim_end().parse().ok());
+        let address = address.unwrap_or_else(|| panic!("{line:?}: {}", text(&mut stderr)));
+        Self { child, stdout, stderr, address }
+    }
+
+    /// A connection.
+    pub fn connect(&self) -> TcpStream {
+        connect(self.address)
+    }
+
+    /// Status and JSON of an answer.
+    pub fn request(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        request(self.address, method, path, body).unwrap()
+    }
+
+    /// The JSON of an answer that must be 200.
+    pub fn get(&self, path: &str) -> Value {
+        let (status, answer) = self.request("GET", path, &Value::Null);
+        assert_eq!(status, 200, "{path}: {answer}");
+        answer
+    }
+
+    /// Records a metric of this item.
+    pub fn record(&self, item: &str) {
+        let (status, answer) = self.request("POST", "/api/v1/metrics/", &metric(item));
+        assert_eq!(status, 201, "{answer}");
+    }
+
+    /// How many metrics are stored.
+    pub fn count(&self) -> u64 {
+        self.get("/api/v1/metrics/count")["count"].as_u64().unwrap()
+    }
+
+    /// Sends a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the end.
+    pub fn ended(mut self) -> Ended {
+        let code = wait(&mut self.child);
+        let mut stdout = String::new();
+        self.stdout.read_to_string(&mut stdout).unwrap();
+        Ended { code, stdout, stderr: text(&mut self.stderr) }
+    }
+
+    /// Ends the program as a supervisor does.
+    pub fn stop(self) {
+        self.signal("TERM");
+        let ended = self.ended();
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{ended:?}");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// Status and JSON of an answer; `None` when the connection was refused or cut.
+pub fn request(address: SocketAddr, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all((head + &body).as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, serde_json::from_str(body).unwrap_or_default()))
+}
+
+/// A metric of this item, as a worker sends it.
+pub fn metric(item: &str) -> Value {
+    json!({
+        "session_h": "s", "context_h": "c", "item_start_time": "2025-01-06T02:00:00.123456", "item_path": "tests.a",
+        "item": item, "item_variant": item, "item_fs_loc": "tests/a.py", "kind": "function", "component": "core",
+        "total_time": 0.5, "user_time": 0.25, "kernel_time": 0.125, "cpu_usage": 0.75, "mem_usage": 1.5
+    })
+}

@@ -1,0 +1,191 @@
+//! The project's own sources, cut into tokens: comments are gone, texts are kept apart from words.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A piece of Rust.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Token {
+    /// A keyword or a name.
+    Word(String),
+    /// What stands between quotes.
+    Text(String),
+    /// `::`
+    Separator,
+    /// Any other sign.
+    Sign(char),
+}
+
+/// A source file.
+pub struct Source {
+    /// From the root of the repository, with `/`.
+    pub path: String,
+    pub text: String,
+    pub tokens: Vec<Token>,
+}
+
+impl Source {
+    /// The words.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.tokens.iter().filter_map(|token| if let Token::Word(word) = token { Some(word.as_str()) } else { None })
+    }
+
+    /// The texts between quotes.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.tokens.iter().filter_map(|token| if let Token::Text(text) = token { Some(text.as_str()) } else { None })
+    }
+
+    /// Every path, those inside the braces of a `use` written out.
+    pub fn paths(&self) -> Vec<Vec<String>> {
+        let mut paths = Vec::new();
+        let mut at = 0;
+        while at < self.tokens.len() {
+            let begins =
+                matches!(self.tokens[at], Token::Word(_)) && (at == 0 || self.tokens[at - 1] != Token::Separator);
+            at = if begins { tree(&self.tokens, at, &[], &mut paths) } else { at + 1 };
+        }
+        paths
+    }
+}
+
+fn tree(tokens: &[Token], mut at: usize, prefix: &[String], paths: &mut Vec<Vec<String>>) -> usize {
+    let mut path = prefix.to_vec();
+    loop {
+        match &tokens[at] {
+            Token::Word(word) => path.push(word.clone()),
+            _ => return group(tokens, at + 1, &path, paths),
+        }
+        let goes_on = matches!(tokens.get(at + 2), Some(Token::Word(_) | Token::Sign('{')));
+        if tokens.get(at + 1) != Some(&Token::Separator) || !goes_on {
+            paths.push(path);
+            return at + 1;
+        }
+        at += 2;
+    }
+}
+
+fn group(tokens: &[Token], mut at: usize, prefix: &[String], paths: &mut Vec<Vec<String>>) -> usize {
+    loop {
+        at = match tokens.get(at) {
+            None | Some(Token::Sign('}')) => return at + 1,
+            Some(Token::Word(word)) if word == "as" => at + 2,
+            Some(Token::Word(_)) => tree(tokens, at, prefix, paths),
+            Some(_) => at + 1,
+        };
+    }
+}
+
+/// The files below these places of the repository whose names end so, in order.
+pub fn sources(places: &[&str], endings: &[&str]) -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for place in places {
+        collect(&root.join(place), endings, &mut files);
+    }
+    files.sort();
+    assert!(!files.is_empty(), "{places:?}");
+    let read = |file: PathBuf| {
+        let path = file.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
+        let text = fs::read_to_string(&file).unwrap();
+        let tokens = if path.ends_with(".rs") { tokens(&text) } else { Vec::new() };
+        Source { path, text, tokens }
+    };
+    files.into_iter().map(read).collect()
+}
+
+fn collect(place: &Path, endings: &[&str], files: &mut Vec<PathBuf>) {
+    if place.is_file() {
+        files.push(place.to_owned());
+        return;
+    }
+    for entry in fs::read_dir(place).unwrap() {
+        let path = entry.unwrap().path();
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        if path.is_dir() || endings.contains(&ending) {
+            collect(&path, endings, files);
+        }
+    }
+}
+
+/// Cuts Rust into tokens.
+pub fn tokens(source: &str) -> Vec<Token> {
+    let chars: Vec<char> = source.chars().collect();
+    let starts_with = |at: usize, text: &str| text.chars().enumerate().all(|(i, c)| chars.get(at + i) == Some(&c));
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    while at < chars.len() {
+        let char = chars[at];
+        if starts_with(at, "//") {
+            at += chars[at..].iter().take_while(|c| **c != '\n').count();
+        } else if starts_with(at, "/*") {
+            at = behind_comment(&chars, at);
+        } else if char == '"' {
+            at = text(&chars, at, &mut tokens);
+        } else if char == '\'' {
+            at = behind_quote(&chars, at);
+        } else if char.is_alphanumeric() || char == '_' {
+            let end = at + chars[at..].iter().take_while(|c| c.is_alphanumeric() || **c == '_').count();
+            let word: String = chars[at..end].iter().collect();
+            let hashes = chars[end..].iter().take_while(|c| **c == '#').count();
+            let is_raw = ["r", "br", "cr"].contains(&word.as_str()) && chars.get(end + hashes) == Some(&'"');
+            at = if is_raw { raw_text(&chars, end + hashes, hashes, &mut tokens) } else { end };
+            if !is_raw && !char.is_ascii_digit() {
+                tokens.push(Token::Word(word));
+            }
+        } else if starts_with(at, "::") {
+            tokens.push(Token::Separator);
+            at += 2;
+        } else {
+            if !char.is_whitespace() {
+                tokens.push(Token::Sign(char));
+            }
+            at += 1;
+        }
+    }
+    tokens
+}
+
+fn behind_comment(chars: &[char], mut at: usize) -> usize {
+    let mut depth = 0;
+    while at < chars.len() {
+        match (chars[at], chars.get(at + 1)) {
+            ('/', Some('*')) => (depth, at) = (depth + 1, at + 2),
+            ('*', Some('/')) => (depth, at) = (depth - 1, at + 2),
+            _ => at += 1,
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    at
+}
+
+fn text(chars: &[char], mut at: usize, tokens: &mut Vec<Token>) -> usize {
+    let mut text = String::new();
+    at += 1;
+    while at < chars.len() && chars[at] != '"' {
+        at += usize::from(chars[at] == '\\');
+        text.extend(chars.get(at));
+        at += 1;
+    }
+    tokens.push(Token::Text(text));
+    at + 1
+}
+
+fn raw_text(chars: &[char], quote: usize, hashes: usize, tokens: &mut Vec<Token>) -> usize {
+    let closes = |at: usize| chars[at] == '"' && chars[at + 1..].iter().take_while(|c| **c == '#').count() >= hashes;
+    let end = (quote + 1..chars.len()).find(|at| closes(*at)).unwrap_or(chars.len());
+    tokens.push(Token::Text(chars[quote + 1..end].iter().collect()));
+    end + 1 + hashes
+}
+
+/// Behind a character between quotes, or behind a lifetime.
+fn behind_quote(chars: &[char], at: usize) -> usize {
+    match (chars.get(at + 1), chars.get(at + 2)) {
+        (Some('\\'), _) => at + 3 + chars[at + 3..].iter().take_while(|c| **c != '\'').count() + 1,
+        (_, Some('\'')) => at + 3,
+        _ => at + 1 + chars[at + 1..].iter().take_while(|c| c.is_alphanumeric() || **c == '_').count(),
+    }
+}
