@@ -165,7 +165,7 @@ fn what_the_schema_does_not_have_stops_the_start() {
         4,
         &["colour", "ExecutionContext"],
     );
-    is_refused(&one("get: \"/{name}\", reply: OBJECT", "machine(hash: $name) { id }"), 4, &["machine"]);
+    is_refused(&one("get: \"/{name}\", reply: OBJECT", "machine(hash: $name) { id }"), 2, &["4:3", "machine"]);
     is_refused(&one("get: \"/{name}\", reply: PILE", "context(hash: $name) { id }"), 3, &["PILE"]);
     is_refused(&one("get: \"/{name}\", colour: 1, reply: OBJECT", "context(hash: $name) { id }"), 3, &["colour"]);
     is_refused("query one @rest(get: \"/one\", reply: OBJECT) { metricCount }", 1, &["summary"]);

@@ -162,7 +162,8 @@ on_both_engines! {
             assert!(ids.insert(operation["operationId"].as_str().unwrap()), "{path}");
             assert!(operation["summary"].as_str().unwrap().ends_with('.'), "{path}");
             let parameters = operation["parameters"].as_array().unwrap();
-            let in_path = parameters.iter().filter(|parameter| parameter["in"] == "path").map(|p| p["name"].as_str().unwrap());
+            let in_path =
+                parameters.iter().filter(|parameter| parameter["in"] == "path").map(|p| p["name"].as_str().unwrap());
             let expected = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
             assert_eq!(in_path.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{path}");
             assert!(parameters.iter().filter(|p| p["in"] == "path").all(|p| p["required"] == true), "{path}");
@@ -191,7 +192,8 @@ on_both_engines! {
             for (name, member) in members.as_object().unwrap() {
                 assert_eq!(schema["properties"][name]["type"], member["type"], "{name}");
             }
-            let required: BTreeSet<_> = schema["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+            let required: BTreeSet<_> =
+                schema["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
             assert_eq!(required, keys(&members).into_iter().filter(|name| *name != "test_passed").collect());
         }
     }

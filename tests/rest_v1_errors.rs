@@ -23,14 +23,24 @@ fn with(mut payload: Value, member: &str, value: Value) -> Value {
 on_both_engines! {
     async fn a_missing_member_is_named(app: &TestApp) {
         for noun in POSTS {
-            for member in payload(noun).as_object().unwrap().keys().filter(|name| !["scm_ref", "cpu_vendor"].contains(&name.as_str())) {
+            for member in payload(noun)
+                .as_object()
+                .unwrap()
+                .keys()
+                .filter(|name| !["scm_ref", "cpu_vendor"].contains(&name.as_str()))
+            {
                 let mut body = payload(noun);
                 body.as_object_mut().unwrap().remove(member);
                 app.post(&format!("/api/v1/{noun}/"), &body).await.refuses(400, &format!("{member}:"));
-                app.post(&format!("/api/v1/{noun}/"), &with(body, member, Value::Null)).await.refuses(400, &format!("{member}:"));
+                app.post(&format!("/api/v1/{noun}/"), &with(body, member, Value::Null))
+                    .await
+                    .refuses(400, &format!("{member}:"));
             }
         }
-        assert_eq!(app.count("/metrics/count").await + app.count("/sessions/count").await + app.count("/contexts/count").await, 0);
+        assert_eq!(
+            app.count("/metrics/count").await + app.count("/sessions/count").await + app.count("/contexts/count").await,
+            0
+        );
     }
 
     async fn a_member_of_the_wrong_type_is_named(app: &TestApp) {
@@ -43,19 +53,41 @@ on_both_engines! {
                 }
             }
         }
-        app.post("/api/v1/metrics/", &with(payload("metrics"), "test_passed", json!("yes"))).await.refuses(400, "test_passed:");
-        app.post("/api/v1/metrics/", &with(payload("metrics"), "test_passed", json!(1))).await.refuses(400, "test_passed:");
-        app.post("/api/v1/contexts/", &with(payload("contexts"), "cpu_count", json!(4.5))).await.refuses(400, "cpu_count:");
-        app.post("/api/v1/contexts/", &with(payload("contexts"), "ram_total", json!(1e30))).await.refuses(400, "ram_total:");
+        app.post("/api/v1/metrics/", &with(payload("metrics"), "test_passed", json!("yes")))
+            .await
+            .refuses(400, "test_passed:");
+        app.post("/api/v1/metrics/", &with(payload("metrics"), "test_passed", json!(1)))
+            .await
+            .refuses(400, "test_passed:");
+        app.post("/api/v1/contexts/", &with(payload("contexts"), "cpu_count", json!(4.5)))
+            .await
+            .refuses(400, "cpu_count:");
+        app.post("/api/v1/contexts/", &with(payload("contexts"), "ram_total", json!(1e30)))
+            .await
+            .refuses(400, "ram_total:");
     }
 
     async fn what_is_no_json_object_is_refused(app: &TestApp) {
         for noun in POSTS {
-            for body in ["", "{", "{\"a\": }", "[]", "null", "7", "\"text\"", "{} {}", "{\"a\": NaN}", "{\"a\": 1e999}", "\u{feff}{}"] {
+            for body in [
+                "",
+                "{",
+                "{\"a\": }",
+                "[]",
+                "null",
+                "7",
+                "\"text\"",
+                "{} {}",
+                "{\"a\": NaN}",
+                "{\"a\": 1e999}",
+                "\u{feff}{}",
+            ] {
                 let reply = app.send_body(Method::POST, &format!("/api/v1/{noun}/"), "application/json", body).await;
                 reply.refuses(400, "body");
             }
-            let reply = app.send_body(Method::POST, &format!("/api/v1/{noun}/"), "application/json", &b"{\"a\": \"\xff\"}"[..]).await;
+            let reply = app
+                .send_body(Method::POST, &format!("/api/v1/{noun}/"), "application/json", &b"{\"a\": \"\xff\"}"[..])
+                .await;
             reply.refuses(400, "body");
         }
     }
@@ -84,7 +116,9 @@ on_both_engines! {
             }
         }
         for tags in [json!({ "a": "\u{0}" }), json!({ "\u{0}": "a" })] {
-            app.post("/api/v1/sessions/", &with(payload("sessions"), "description", tags)).await.refuses(400, "description");
+            app.post("/api/v1/sessions/", &with(payload("sessions"), "description", tags))
+                .await
+                .refuses(400, "description");
         }
     }
 
@@ -141,7 +175,14 @@ on_both_engines! {
     }
 
     async fn an_unknown_path_and_an_unknown_method_are_refused_in_json(app: &TestApp) {
-        for path in ["/api/v1", "/api/v1/", "/api/v1/nothing", "/api/v2/metrics/", "/api/v1/metrics/count/more", "/api/v1/docs/none.js"] {
+        for path in [
+            "/api/v1",
+            "/api/v1/",
+            "/api/v1/nothing",
+            "/api/v2/metrics/",
+            "/api/v1/metrics/count/more",
+            "/api/v1/docs/none.js",
+        ] {
             app.get(path).await.refuses(404, "");
         }
         for method in [Method::DELETE, Method::PUT, Method::PATCH] {

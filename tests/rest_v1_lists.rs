@@ -27,7 +27,10 @@ on_both_engines! {
 
     async fn restrictions_pair_with_flags_by_position(app: &TestApp) {
         tagged(app).await;
-        assert_eq!(found(app, "with_flags=numpy,python&restrict_flags=1.21,3.9").await, json!(["both", "numpy", "python"]));
+        assert_eq!(
+            found(app, "with_flags=numpy,python&restrict_flags=1.21,3.9").await,
+            json!(["both", "numpy", "python"])
+        );
         assert_eq!(found(app, "with_flags=python,numpy&restrict_flags=1.21,3.9").await, json!([]));
         assert_eq!(found(app, "with_flags=numpy&restrict_flags=1.2").await, json!([]));
     }
@@ -47,7 +50,11 @@ on_both_engines! {
         assert_eq!(found(app, "with_flags=numpy,python").await, json!(["both", "numpy", "python"]));
         assert_eq!(found(app, "with_flags=numpy,python&method=match_any").await, json!(["both", "numpy", "python"]));
         for method in ["match_all", "MATCH_ALL", "Match_All"] {
-            assert_eq!(found(app, &format!("with_flags=numpy,python&method={method}")).await, json!(["both"]), "{method}");
+            assert_eq!(
+                found(app, &format!("with_flags=numpy,python&method={method}")).await,
+                json!(["both"]),
+                "{method}"
+            );
         }
     }
 
@@ -129,7 +136,9 @@ on_both_engines! {
             app.announce_context(json!({ "h": name })).await;
             app.record(json!({ "session_h": name, "component": name, "item": name })).await;
         }
-        for (prefix, name) in [("a%25", "a%b"), ("a_", "a_b"), ("ax", "axb"), ("A", "Axb"), ("a%5C", r"a\b"), ("%C3%A9", "été")] {
+        for (prefix, name) in
+            [("a%25", "a%b"), ("a_", "a_b"), ("ax", "axb"), ("A", "Axb"), ("a%5C", r"a\b"), ("%C3%A9", "été")]
+        {
             assert_eq!(app.sessions(&format!("/sessions/{prefix}")).await, json!([name]), "{prefix}");
             assert_eq!(app.column(&format!("/contexts/{prefix}"), "h").await, json!([name]), "{prefix}");
             assert_eq!(app.list(&format!("/components/{prefix}")).await, json!([name]), "{prefix}");
@@ -160,18 +169,42 @@ on_both_engines! {
         app.announce("s", of_build("main", "7")).await;
         app.announce_context(json!({})).await;
         app.record(json!({ "item": "test_a", "item_variant": "test_a[1]" })).await;
-        for path in ["/components/core/metrics", "/items/test_a/metrics", "/variants/test_a[1]/metrics", "/sessions/s/metrics",
-            "/contexts/c/metrics", "/filters/scope/function/metrics", "/components/core/items/test_a/metrics",
-            "/components/core/variants/test_a[1]/metrics", "/pipelines/main/builds", "/pipelines/main/builds/7/sessions",
-            "/components/core/pipelines/main/builds", "/resources/cpu/pipelines/main/builds/7/head/metrics"] {
+        for path in [
+            "/components/core/metrics",
+            "/items/test_a/metrics",
+            "/variants/test_a[1]/metrics",
+            "/sessions/s/metrics",
+            "/contexts/c/metrics",
+            "/filters/scope/function/metrics",
+            "/components/core/items/test_a/metrics",
+            "/components/core/variants/test_a[1]/metrics",
+            "/pipelines/main/builds",
+            "/pipelines/main/builds/7/sessions",
+            "/components/core/pipelines/main/builds",
+            "/resources/cpu/pipelines/main/builds/7/head/metrics",
+        ] {
             assert_eq!(app.list(path).await.as_array().unwrap().len(), 1, "{path}");
         }
-        for path in ["/components/Core/metrics", "/components/cor/metrics", "/components/cor_/metrics", "/items/TEST_A/metrics",
-            "/items/test%25/metrics", "/variants/test_a/metrics", "/sessions/S/metrics", "/contexts/%25/metrics",
-            "/filters/scope/func/metrics", "/components/core/items/test_/metrics", "/components/cor/items/test_a/metrics",
-            "/components/core/variants/test_a/metrics", "/pipelines/mai_/builds", "/pipelines/Main/builds",
-            "/pipelines/main/builds/7%20/sessions", "/components/core/pipelines/%25/builds",
-            "/resources/cpu/components/Core/head/metrics", "/resources/cpu/pipelines/mai/head/metrics"] {
+        for path in [
+            "/components/Core/metrics",
+            "/components/cor/metrics",
+            "/components/cor_/metrics",
+            "/items/TEST_A/metrics",
+            "/items/test%25/metrics",
+            "/variants/test_a/metrics",
+            "/sessions/S/metrics",
+            "/contexts/%25/metrics",
+            "/filters/scope/func/metrics",
+            "/components/core/items/test_/metrics",
+            "/components/cor/items/test_a/metrics",
+            "/components/core/variants/test_a/metrics",
+            "/pipelines/mai_/builds",
+            "/pipelines/Main/builds",
+            "/pipelines/main/builds/7%20/sessions",
+            "/components/core/pipelines/%25/builds",
+            "/resources/cpu/components/Core/head/metrics",
+            "/resources/cpu/pipelines/mai/head/metrics",
+        ] {
             assert_eq!(app.list(path).await, json!([]), "{path}");
         }
     }
@@ -189,8 +222,14 @@ on_both_engines! {
     async fn counts_match_their_lists(app: &TestApp) {
         app.record_items(&["a", "a", "b"]).await;
         app.record(json!({ "item": "c", "kind": "module", "item_variant": "other" })).await;
-        for (path, count) in [("/metrics", 4), ("/items/a/metrics", 2), ("/variants/test_a[1]/metrics", 3),
-            ("/filters/scope/module/metrics", 1), ("/filters/scope/none/metrics", 0), ("/sessions/s/metrics", 4)] {
+        for (path, count) in [
+            ("/metrics", 4),
+            ("/items/a/metrics", 2),
+            ("/variants/test_a[1]/metrics", 3),
+            ("/filters/scope/module/metrics", 1),
+            ("/filters/scope/none/metrics", 0),
+            ("/sessions/s/metrics", 4),
+        ] {
             assert_eq!(app.count(&format!("{path}/count")).await, count, "{path}");
             assert_eq!(app.items(path).await.as_array().unwrap().len() as u64, count, "{path}");
         }

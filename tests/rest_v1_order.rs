@@ -58,11 +58,15 @@ on_both_engines! {
     }
 
     async fn listings_under_a_component_are_right_when_the_sessions_come_last(app: &TestApp) {
-        for (session, component) in [("s3", "io"), ("s4", "core"), ("s2", "io"), ("s1", "io"), ("s3", "core"), ("s1", "core")] {
+        for (session, component) in
+            [("s3", "io"), ("s4", "core"), ("s2", "io"), ("s1", "io"), ("s3", "core"), ("s1", "core")]
+        {
             app.record(json!({ "session_h": session, "component": component })).await;
         }
         assert_eq!(app.list("/components/io/pipelines").await, json!([]));
-        for (hash, pipeline, build) in [("s1", "main", "1"), ("s2", "main", "2"), ("s3", "next", "1"), ("s4", "main", "1")] {
+        for (hash, pipeline, build) in
+            [("s1", "main", "1"), ("s2", "main", "2"), ("s3", "next", "1"), ("s4", "main", "1")]
+        {
             app.announce(hash, of_build(pipeline, build)).await;
         }
         assert_eq!(app.list("/components/io/pipelines").await, json!(["next", "main"]));
@@ -117,7 +121,11 @@ on_both_engines! {
         futures_util::future::join_all(posts).await;
         for n in ["500", "501", "18446744073709551616"] {
             let metrics = app.column(&format!("/resources/memory/head/{n}/metrics"), "mem_usage").await;
-            assert_eq!((metrics.as_array().unwrap().len(), &metrics[0], &metrics[499]), (500, &json!(501.0), &json!(2.0)), "{n}");
+            assert_eq!(
+                (metrics.as_array().unwrap().len(), &metrics[0], &metrics[499]),
+                (500, &json!(501.0), &json!(2.0)),
+                "{n}"
+            );
         }
     }
 
@@ -132,14 +140,18 @@ on_both_engines! {
     async fn an_unknown_resource_is_not_found(app: &TestApp) {
         for resource in ["disk", "total", "mem_usage", "memory%20"] {
             app.get(&format!("/api/v1/resources/{resource}/head/metrics")).await.refuses(404, "resource");
-            app.get(&format!("/api/v1/resources/{resource}/components/core/tail/3/metrics")).await.refuses(404, "resource");
+            app.get(&format!("/api/v1/resources/{resource}/components/core/tail/3/metrics"))
+                .await
+                .refuses(404, "resource");
         }
         app.get("/api/v1/resources/memory/middle/metrics").await.refuses(404, "");
     }
 
     async fn resources_of_a_component_a_pipeline_and_a_build(app: &TestApp) {
         builds(app).await;
-        for (item, session, component) in [("a", "s1", "core"), ("b", "s2", "core"), ("c", "s3", "io"), ("d", "s4", "io")] {
+        for (item, session, component) in
+            [("a", "s1", "core"), ("b", "s2", "core"), ("c", "s3", "io"), ("d", "s4", "io")]
+        {
             app.record(json!({ "item": item, "session_h": session, "component": component, "mem_usage": 1000 })).await;
         }
         assert_eq!(app.items("/resources/memory/components/core/head/2/metrics").await, json!(["a", "b"]));

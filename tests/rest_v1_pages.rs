@@ -19,7 +19,9 @@ async fn items_with_body(app: &TestApp, path: &str, media_type: &str, body: &'st
 on_both_engines! {
     async fn pages_count_from_either_end(app: &TestApp, page_size: 2) {
         app.record_items(&FIVE).await;
-        for (page, items) in [("1", json!(["a", "b"])), ("3", json!(["e"])), ("-1", json!(["e"])), ("-3", json!(["a", "b"]))] {
+        for (page, items) in
+            [("1", json!(["a", "b"])), ("3", json!(["e"])), ("-1", json!(["e"])), ("-3", json!(["a", "b"]))]
+        {
             assert_eq!(app.items(&format!("/metrics/?page={page}")).await, items, "{page}");
         }
     }
@@ -53,7 +55,10 @@ on_both_engines! {
         assert_eq!(items_with_body(app, "/metrics/", json, r#"{"page": -1}"#).await, json!(["e"]));
         assert_eq!(items_with_body(app, "/metrics/", json, r#"{"page": null}"#).await, json!(["a", "b"]));
         assert_eq!(items_with_body(app, "/metrics/", json, r#"{"other": 2}"#).await, json!(["a", "b"]));
-        assert_eq!(items_with_body(app, "/metrics/", "Application/JSON; charset=utf-8", r#"{"page": 2}"#).await, json!(["c", "d"]));
+        assert_eq!(
+            items_with_body(app, "/metrics/", "Application/JSON; charset=utf-8", r#"{"page": 2}"#).await,
+            json!(["c", "d"])
+        );
         for page in [r#"{"page": 4}"#, r#"{"page": 0}"#, r#"{"page": 99999999999999999999}"#, r#"{"page": 1e300}"#] {
             with_body(app, "/metrics/", json, page).await.refuses(404, "page");
         }
@@ -119,7 +124,10 @@ on_both_engines! {
             let answer = app.v1(&format!("/items/{encoded}/metrics")).await;
             assert_eq!(answer["next_url"], format!("/api/v1/items/{encoded}/metrics?page=2"));
             let second = app.get(answer["next_url"].as_str().unwrap()).await.expect(200);
-            assert_eq!((&second["metrics"][0]["item"], &second["metrics"][0]["kind"]), (&json!(name), &json!("second")));
+            assert_eq!(
+                (&second["metrics"][0]["item"], &second["metrics"][0]["kind"]),
+                (&json!(name), &json!("second"))
+            );
         }
     }
 
@@ -136,7 +144,10 @@ on_both_engines! {
         ] {
             let answer = app.v1(&format!("/sessions/?{asked}")).await;
             assert_eq!(answer["next_url"], format!("/api/v1/sessions/?{next}"), "{asked}");
-            assert_eq!(app.get(answer["next_url"].as_str().unwrap()).await.expect(200)["sessions"][0]["session_h"], "s2");
+            assert_eq!(
+                app.get(answer["next_url"].as_str().unwrap()).await.expect(200)["sessions"][0]["session_h"],
+                "s2"
+            );
         }
     }
 
@@ -159,24 +170,39 @@ on_both_engines! {
             app.announce(&format!("s{build}"), of_build("main", build)).await;
             app.record(json!({ "session_h": format!("s{build}") })).await;
         }
-        assert_eq!(app.v1("/pipelines/main/builds").await, json!({
-            "pipeline": "main", "builds": ["1"], "total_page": 2,
-            "prev_url": null, "next_url": "/api/v1/pipelines/main/builds?page=2",
-        }));
-        assert_eq!(app.v1("/components/core/pipelines/main/builds?page=-1").await, json!({
-            "component": "core", "pipeline": "main", "builds": ["2"], "total_page": 2,
-            "prev_url": "/api/v1/components/core/pipelines/main/builds?page=1", "next_url": null,
-        }));
-        assert_eq!(app.v1("/pipelines/main/builds/1/sessions").await, json!({
-            "pipeline": "main", "build": "1", "sessions": ["s1"], "total_page": 1, "prev_url": null, "next_url": null,
-        }));
-        assert_eq!(app.v1("/components/core/pipelines/main/builds/2/sessions").await, json!({
-            "component": "core", "pipeline": "main", "build": "2", "sessions": ["s2"], "total_page": 1,
-            "prev_url": null, "next_url": null,
-        }));
-        assert_eq!(app.v1("/components/core/pipelines").await, json!({
-            "component": "core", "pipelines": ["main"], "total_page": 1, "prev_url": null, "next_url": null,
-        }));
+        assert_eq!(
+            app.v1("/pipelines/main/builds").await,
+            json!({
+                "pipeline": "main", "builds": ["1"], "total_page": 2,
+                "prev_url": null, "next_url": "/api/v1/pipelines/main/builds?page=2",
+            })
+        );
+        assert_eq!(
+            app.v1("/components/core/pipelines/main/builds?page=-1").await,
+            json!({
+                "component": "core", "pipeline": "main", "builds": ["2"], "total_page": 2,
+                "prev_url": "/api/v1/components/core/pipelines/main/builds?page=1", "next_url": null,
+            })
+        );
+        assert_eq!(
+            app.v1("/pipelines/main/builds/1/sessions").await,
+            json!({
+                "pipeline": "main", "build": "1", "sessions": ["s1"], "total_page": 1, "prev_url": null, "next_url": null,
+            })
+        );
+        assert_eq!(
+            app.v1("/components/core/pipelines/main/builds/2/sessions").await,
+            json!({
+                "component": "core", "pipeline": "main", "build": "2", "sessions": ["s2"], "total_page": 1,
+                "prev_url": null, "next_url": null,
+            })
+        );
+        assert_eq!(
+            app.v1("/components/core/pipelines").await,
+            json!({
+                "component": "core", "pipelines": ["main"], "total_page": 1, "prev_url": null, "next_url": null,
+            })
+        );
     }
 
     async fn the_five_listings_answer_an_empty_list(app: &TestApp) {
@@ -200,7 +226,10 @@ on_both_engines! {
         app.record_items(&["a", "b"]).await;
         let answer = app.v1("/resources/memory/head/metrics?page=2").await;
         assert_eq!(answer["metrics"].as_array().unwrap().len(), 2);
-        assert_eq!((&answer["total_page"], &answer["prev_url"], &answer["next_url"]), (&json!(1), &Value::Null, &Value::Null));
+        assert_eq!(
+            (&answer["total_page"], &answer["prev_url"], &answer["next_url"]),
+            (&json!(1), &Value::Null, &Value::Null)
+        );
     }
 
     async fn an_empty_list_is_204_without_a_body(app: &TestApp) {

@@ -10,8 +10,20 @@ on_both_engines! {
         app.announce("s", of_build("main", "7")).await;
         app.announce_context(json!({})).await;
         app.record(json!({})).await;
-        for path in ["/metrics", "/metrics/count", "/sessions", "/sessions/s", "/contexts", "/contexts/c", "/components",
-            "/components/core", "/components/count", "/pipelines", "/pipelines/main/builds", "/resources/cpu/head/3/metrics"] {
+        for path in [
+            "/metrics",
+            "/metrics/count",
+            "/sessions",
+            "/sessions/s",
+            "/contexts",
+            "/contexts/c",
+            "/components",
+            "/components/core",
+            "/components/count",
+            "/pipelines",
+            "/pipelines/main/builds",
+            "/resources/cpu/head/3/metrics",
+        ] {
             let without = app.get(&format!("/api/v1{path}")).await.expect(200);
             assert_eq!(app.get(&format!("/api/v1{path}/")).await.expect(200), without, "{path}");
         }
@@ -51,8 +63,18 @@ on_both_engines! {
         for path in ["/metrics", "/metrics/", "/sessions/", "/contexts"] {
             app.get(path).await.refuses(405, "method");
         }
-        for path in ["/metrics/count", "/components/", "/components/core", "/pipelines/", "/sessions/s/metrics",
-            "/contexts/c/metrics", "/items/a/metrics", "/resources/cpu/head/metrics", "/swagger.json", "/docs"] {
+        for path in [
+            "/metrics/count",
+            "/components/",
+            "/components/core",
+            "/pipelines/",
+            "/sessions/s/metrics",
+            "/contexts/c/metrics",
+            "/items/a/metrics",
+            "/resources/cpu/head/metrics",
+            "/swagger.json",
+            "/docs",
+        ] {
             app.get(path).await.refuses(404, "path");
         }
     }
@@ -65,11 +87,14 @@ on_both_engines! {
 
     async fn an_encoded_slash_is_part_of_the_name(app: &TestApp) {
         app.announce("s/1", of_build("feature/arrow", "1/2")).await;
-        app.record(json!({ "session_h": "s/1", "component": "core/api", "item": "a/b", "item_variant": "a/b[/]" })).await;
+        app.record(json!({ "session_h": "s/1", "component": "core/api", "item": "a/b", "item_variant": "a/b[/]" }))
+            .await;
         assert_eq!(app.list("/pipelines/feature%2Farrow/builds").await, json!(["1/2"]));
         assert_eq!(app.list("/pipelines/feature%2farrow/builds/1%2F2/sessions").await, json!(["s/1"]));
         assert_eq!(app.list("/components/core%2Fapi/pipelines").await, json!(["feature/arrow"]));
-        for path in ["/components/core%2Fapi/items/a%2Fb/metrics", "/variants/a%2Fb[%2F]/metrics", "/sessions/s%2F1/metrics"] {
+        for path in
+            ["/components/core%2Fapi/items/a%2Fb/metrics", "/variants/a%2Fb[%2F]/metrics", "/sessions/s%2F1/metrics"]
+        {
             assert_eq!(app.items(path).await, json!(["a/b"]), "{path}");
         }
         app.get("/api/v1/pipelines/feature/arrow/builds").await.refuses(404, "path");
@@ -81,7 +106,10 @@ on_both_engines! {
         let answer = app.v1("/pipelines/feature%2farrow/builds").await;
         assert_eq!(answer["pipeline"], "feature/arrow");
         assert_eq!(answer["next_url"], "/api/v1/pipelines/feature%2Farrow/builds?page=2");
-        assert_eq!(app.get("/api/v1/pipelines/feature%2Farrow/builds?page=2").await.expect(200)["builds"], json!(["2"]));
+        assert_eq!(
+            app.get("/api/v1/pipelines/feature%2Farrow/builds?page=2").await.expect(200)["builds"],
+            json!(["2"])
+        );
     }
 
     async fn an_argument_is_decoded_once(app: &TestApp) {
@@ -96,10 +124,16 @@ on_both_engines! {
         app.announce("s", of_build("main", "7")).await;
         app.record(json!({ "item": "with" })).await;
         app.record(json!({ "item": "without", "component": "" })).await;
-        for path in ["/components//metrics", "/components/metrics", "/components//items/without/metrics",
-            "/components/items/without/metrics", "/components//variants/test_a[1]/metrics",
-            "/components/variants/test_a[1]/metrics", "/resources/cpu/components//head/metrics",
-            "/resources/cpu/components//tail/5/metrics"] {
+        for path in [
+            "/components//metrics",
+            "/components/metrics",
+            "/components//items/without/metrics",
+            "/components/items/without/metrics",
+            "/components//variants/test_a[1]/metrics",
+            "/components/variants/test_a[1]/metrics",
+            "/resources/cpu/components//head/metrics",
+            "/resources/cpu/components//tail/5/metrics",
+        ] {
             assert_eq!(app.items(path).await, json!(["without"]), "{path}");
         }
         assert_eq!(app.v1("/components//pipelines").await["pipelines"], json!(["main"]));

@@ -34,13 +34,15 @@ on_both_engines! {
     }
 
     async fn texts_may_be_empty(app: &TestApp) {
-        let empty = json!({ "item_path": "", "item": "", "item_variant": "", "item_fs_loc": "", "kind": "", "component": "" });
+        let empty =
+            json!({ "item_path": "", "item": "", "item_variant": "", "item_fs_loc": "", "kind": "", "component": "" });
         assert_eq!(app.record(empty.clone()).await, metric(empty.clone()));
         assert_eq!(app.list("/metrics/").await, json!([metric(empty)]));
     }
 
     async fn texts_come_back_character_by_character(app: &TestApp) {
-        for text in ["tab\tand\nline", " spaces ", "é ß 漢字 🦀", "'\"\\%_", "\u{1}\u{7f}\u{feff}", &"x".repeat(20_000)] {
+        for text in ["tab\tand\nline", " spaces ", "é ß 漢字 🦀", "'\"\\%_", "\u{1}\u{7f}\u{feff}", &"x".repeat(20_000)]
+        {
             let changes = json!({ "item": text, "item_variant": text, "component": text, "item_fs_loc": text, "session_h": text });
             assert_eq!(app.record(changes.clone()).await, metric(changes), "{text:.20}");
             assert_eq!(app.list("/metrics/").await.as_array().unwrap().last().unwrap()["item_variant"], text);
@@ -73,9 +75,22 @@ on_both_engines! {
     }
 
     async fn what_is_no_iso_date_is_refused(app: &TestApp) {
-        for time in ["", "now", "03:00:00", "2026-02-30", "2026-13-01T00:00:00", "2026-01-05T25:00:00", "05/01/2026",
-            "2026-01-05T03:00:00 ", "0000-01-01T00:00:00", "1767582000", "2026-01-05T03:00:00[Europe/Rome]"] {
-            app.post("/api/v1/metrics/", &metric(json!({ "item_start_time": time }))).await.refuses(400, "item_start_time");
+        for time in [
+            "",
+            "now",
+            "03:00:00",
+            "2026-02-30",
+            "2026-13-01T00:00:00",
+            "2026-01-05T25:00:00",
+            "05/01/2026",
+            "2026-01-05T03:00:00 ",
+            "0000-01-01T00:00:00",
+            "1767582000",
+            "2026-01-05T03:00:00[Europe/Rome]",
+        ] {
+            app.post("/api/v1/metrics/", &metric(json!({ "item_start_time": time })))
+                .await
+                .refuses(400, "item_start_time");
             app.post("/api/v1/sessions/", &session(json!({ "run_date": time }))).await.refuses(400, "run_date");
         }
         assert_eq!(app.count("/metrics/count").await + app.count("/sessions/count").await, 0);
@@ -134,7 +149,8 @@ on_both_engines! {
     }
 
     async fn tags_keep_their_order_and_become_text(app: &TestApp) {
-        let tags = json!({ "z": "last", "a": 3.5, "int": 42, "yes": true, "no": false, "none": null, "empty": "", "é": "ü" });
+        let tags =
+            json!({ "z": "last", "a": 3.5, "int": 42, "yes": true, "no": false, "none": null, "empty": "", "é": "ü" });
         let expected = json!([
             { "name": "z", "value": "last" }, { "name": "a", "value": "3.5" }, { "name": "int", "value": "42" },
             { "name": "yes", "value": "true" }, { "name": "no", "value": "false" }, { "name": "none", "value": "" },
@@ -145,7 +161,8 @@ on_both_engines! {
     }
 
     async fn tags_are_flat(app: &TestApp) {
-        for tags in [json!({ "a": { "b": 1 } }), json!({ "a": ["b"] }), json!(["a"]), json!("a"), json!(1), json!(null)] {
+        for tags in [json!({ "a": { "b": 1 } }), json!({ "a": ["b"] }), json!(["a"]), json!("a"), json!(1), json!(null)]
+        {
             app.post("/api/v1/sessions/", &session(json!({ "description": tags }))).await.refuses(400, "description");
         }
         assert_eq!(app.count("/sessions/count").await, 0);
@@ -190,7 +207,8 @@ on_both_engines! {
     }
 
     async fn a_race_to_announce_has_no_loser(app: &TestApp) {
-        let race = (0..20).map(|_| async { (app.announce("s", json!({ "a": "x" })).await, app.announce_context(json!({})).await) });
+        let race = (0..20)
+            .map(|_| async { (app.announce("s", json!({ "a": "x" })).await, app.announce_context(json!({})).await) });
         let answers = futures_util::future::join_all(race).await;
         assert!(answers.iter().all(|answer| *answer == answers[0]));
         assert_eq!(app.count("/sessions/count").await + app.count("/contexts/count").await, 2);
@@ -208,7 +226,9 @@ on_both_engines! {
         for other in [json!({ "a": "2" }), json!({}), json!({ "a": "1", "b": "1" })] {
             app.post("/api/v1/sessions/", &session(json!({ "description": other }))).await.refuses(409, "session 's'");
         }
-        for other in [json!({ "scm_ref": "def" }), json!({ "scm_ref": null }), json!({ "run_date": "2026-01-05T03:00:01" })] {
+        for other in
+            [json!({ "scm_ref": "def" }), json!({ "scm_ref": null }), json!({ "run_date": "2026-01-05T03:00:01" })]
+        {
             let payload = session(json!({ "description": { "a": "1" } }));
             let mut payload = payload.as_object().unwrap().clone();
             payload.extend(other.as_object().unwrap().clone());
