@@ -1,0 +1,111 @@
+//! Numbered pages of lists, as REST v1 serves them.
+
+use std::borrow::Cow;
+
+use async_graphql::{Context, Object, SimpleObject, TypeName};
+use entity::list;
+
+use super::{Answer, filter::Where, paging::Listed, served};
+use crate::error::{Code, Error};
+
+/// A numbered page of a list.
+pub struct Page<T> {
+    items: Vec<T>,
+    total_pages: u64,
+    total_count: u64,
+}
+
+impl<T: Listed> TypeName for Page<T> {
+    fn type_name() -> Cow<'static, str> {
+        format!("{}Page", T::type_name()).into()
+    }
+}
+
+/// A numbered page of a list, as REST v1 serves them. Connections are the better choice for whoever can choose.
+#[Object(name_type)]
+impl<T: Listed> Page<T> {
+    /// The objects on this page.
+    async fn items(&self) -> &[T] {
+        &self.items
+    }
+
+    /// How many pages there are.
+    async fn total_pages(&self) -> u64 {
+        self.total_pages
+    }
+
+    /// How many objects there are on all pages.
+    async fn total_count(&self) -> u64 {
+        self.total_count
+    }
+}
+
+impl<T: Listed> Page<T> {
+    /// The page of `total_count` rows that `number` names.
+    pub fn new(items: Vec<T>, total_count: u64, size: u64) -> Self {
+        Self { items, total_pages: total_count.div_ceil(size), total_count }
+    }
+
+    /// Reads page `number` of what matches `filter`.
+    pub async fn read(ctx: &Context<'_>, filter: Option<T::Where>, number: i64) -> Answer<Self> {
+        let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
+        let size = served(ctx).page_size;
+        let total = T::count(ctx, &filter).await?;
+        let number = page_number(number, total, size)?;
+        let rows = if total == 0 {
+            Vec::new()
+        } else {
+            list::page::<T::Entity>(&served(ctx).database.reader, &filter, number, size).await.map_err(Error::from)?
+        };
+        Ok(Self::new(T::from_rows(ctx, rows).await?, total, size))
+    }
+}
+
+/// A numbered page of a list of names.
+#[derive(SimpleObject)]
+pub struct NamePage {
+    /// The names (of sessions: the hashes) on this page.
+    names: Vec<String>,
+    /// How many pages there are.
+    total_pages: u64,
+    /// How many names there are on all pages.
+    total_count: u64,
+}
+
+impl NamePage {
+    /// Page `number` of all these names.
+    pub fn of_all(all: Vec<String>, number: i64, size: u64) -> Result<Self, Error> {
+        let total_count = all.len() as u64;
+        let number = page_number(number, total_count, size)?;
+        let skip = usize::try_from((number - 1) * size).unwrap_or(usize::MAX);
+        let names = all.into_iter().skip(skip).take(usize::try_from(size).unwrap_or(usize::MAX)).collect();
+        Ok(Self { names, total_pages: total_count.div_ceil(size), total_count })
+    }
+
+    /// A page that was read as objects.
+    pub fn of_page<T>(page: Page<T>, name: impl Fn(T) -> String) -> Self {
+        let Page { items, total_pages, total_count } = page;
+        Self { names: items.into_iter().map(name).collect(), total_pages, total_count }
+    }
+}
+
+/// The page that `given` names, counted from 1: negative numbers count from the end, page 1 is always there.
+///
+/// # Errors
+/// [`Code::NotFound`] for 0 and for a page past either end.
+pub fn page_number(given: i64, total_count: u64, size: u64) -> Result<u64, Error> {
+    let pages = total_count.div_ceil(size).max(1);
+    let number = if given < 0 {
+        i64::try_from(pages).unwrap_or(i64::MAX).saturating_add(given).saturating_add(1)
+    } else {
+        given
+    };
+    match u64::try_from(number) {
+        Ok(number @ 1..) if number <= pages => Ok(number),
+        _ => {
+            let message =
+                format!("page: there is no page {given}; the pages are 1 to {pages}, or -1 to -{pages} from the end");
+            Err(Error::new(Code::NotFound, message))
+        }
+    }
+}
