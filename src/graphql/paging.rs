@@ -16,7 +16,7 @@ use super::{
     loaders::{Counts, Lists},
     loaders_of, served,
 };
-use crate::error::{Code, Error};
+use crate::error::Error;
 
 /// Rows of a connection when nothing is said.
 pub const FEW: i64 = 50;
