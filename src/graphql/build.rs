@@ -12,7 +12,8 @@ use super::{
     loaders::Row,
     metric::{Metric, stored},
     node,
-    paging::{NamePage, Of, Page, graph_object, listed_as_row},
+    object::graph_object,
+    paging::{NamePage, Of, Page, listed_as_row},
     pipeline::Pipeline,
     session::Session,
 };

@@ -10,6 +10,7 @@ mod live;
 mod loaders;
 mod metric;
 mod node;
+mod object;
 mod paging;
 mod pipeline;
 mod record;
