@@ -13,7 +13,8 @@ use super::{
     metric::{Metric, stored},
     node,
     numbered::{NamePage, Page},
-    paging::{Of, graph_object, listed_as_row},
+    object::graph_object,
+    paging::{Of, listed_as_row},
     pipeline::Pipeline,
     session::Session,
 };

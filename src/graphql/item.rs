@@ -11,7 +11,8 @@ use super::{
     loaders_of,
     metric::{Metric, stored},
     node,
-    paging::{Of, graph_object, listed_as_row},
+    object::graph_object,
+    paging::{Of, listed_as_row},
     variant::Variant,
 };
 use crate::error::Error;

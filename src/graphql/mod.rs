@@ -11,6 +11,7 @@ mod loaders;
 mod metric;
 mod node;
 mod numbered;
+mod object;
 mod paging;
 mod pipeline;
 mod record;

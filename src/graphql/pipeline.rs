@@ -9,7 +9,8 @@ use super::{
     filter::{Connectives, StringFilter, Where, check},
     metric::Metric,
     node,
-    paging::{Of, graph_object, listed_as_row},
+    object::graph_object,
+    paging::{Of, listed_as_row},
     served,
     session::Session,
 };

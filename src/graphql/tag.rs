@@ -7,7 +7,8 @@ use super::{
     Answer,
     filter::{Connectives, StringFilter, Where, check},
     node,
-    paging::{Of, graph_object, listed_as_row},
+    object::graph_object,
+    paging::{Of, listed_as_row},
     session::Session,
 };
 use crate::error::Error;

@@ -11,7 +11,8 @@ use super::{
     loaders::Row,
     metric::{Metric, stored},
     node,
-    paging::{Of, graph_object, listed_as_row},
+    object::graph_object,
+    paging::{Of, listed_as_row},
 };
 use crate::error::Error;
 
