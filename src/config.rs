@@ -12,7 +12,7 @@ use clap::{
     builder::{NonEmptyStringValueParser, PathBufValueParser, TypedValueParser as _},
     error::ErrorKind,
 };
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// The history of your pytest runs as a graph: what every test cost, in which session, on which machine, from which build.
 #[derive(Debug, Parser)]
@@ -133,6 +133,9 @@ fn one_line(message: &str) -> String {
     said.strip_prefix("error: ").unwrap_or(&said).to_owned()
 }
 
+/// What a path in an address does not write as it is.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~').remove(b':');
+
 /// A database that can be opened, in the spelling of this program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(String);
@@ -164,7 +167,7 @@ impl DatabaseUrl {
             "sqlite" => {
                 // What follows the path is meant for Python's driver; in the path, SQLAlchemy writes every character as it is.
                 let path = rest.split('?').next().unwrap_or(rest);
-                let path = path.strip_prefix('/').unwrap_or(path).replace('%', "%25");
+                let path = utf8_percent_encode(path.strip_prefix('/').unwrap_or(path), PATH);
                 Self::from_str(&format!("sqlite://{path}?mode=rwc"))
             }
             "postgresql" | "postgres" => Self::from_str(&format!("postgres://{rest}")),
