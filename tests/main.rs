@@ -5,6 +5,7 @@
 mod support;
 
 mod binary;
+mod database;
 mod house;
 mod rest_dir;
 mod rest_entry_points;
@@ -16,3 +17,4 @@ mod rest_v1_pages;
 mod rest_v1_paths;
 mod rest_v1_posts;
 mod settings;
+mod way_in;

@@ -22,6 +22,7 @@ pub enum Engine {
 /// A server on a database of its own.
 pub struct TestApp {
     app: App,
+    settings: Settings,
     /// Removed with the test.
     folder: TempDir,
     database: Option<PostgresDatabase>,
@@ -53,7 +54,19 @@ impl TestApp {
         };
         change(&mut settings);
         let app = App::open(&settings).await.unwrap();
-        Some(Self { app, folder, database })
+        Some(Self { app, settings, folder, database })
+    }
+
+    /// Starts another server on the same database.
+    pub async fn beside(&self) -> Self {
+        let Self { settings, .. } = self;
+        let app = App::open(settings).await.unwrap();
+        Self { app, settings: settings.clone(), folder: tempfile::tempdir().unwrap(), database: None }
+    }
+
+    /// What it was started with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// A folder of the test's own.

@@ -89,7 +89,8 @@ pub fn sources(places: &[&str], endings: &[&str]) -> Vec<Source> {
     let read = |file: PathBuf| {
         let path = file.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
         let text = fs::read_to_string(&file).unwrap();
-        let tokens = if path.ends_with(".rs") { tokens(&text) } else { Vec::new() };
+        let is_rust = file.extension().is_some_and(|ending| ending == "rs");
+        let tokens = if is_rust { tokens(&text) } else { Vec::new() };
         Source { path, text, tokens }
     };
     files.into_iter().map(read).collect()

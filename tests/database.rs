@@ -1,0 +1,209 @@
+//! The database: its tables come and go, and what they hold comes back character for character.
+
+use migration::{Migrator, MigratorTrait as _};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement};
+use serde_json::{Value, json};
+
+use crate::support::{Engine, PostgresDatabase, TestApp, on_both_engines, program::metric};
+
+/// Every table, index and column but those of the list of migrations.
+const SQLITE: &str = "SELECT type || ' ' || name || ' ' || COALESCE(sql, '') AS line FROM sqlite_master \
+    WHERE tbl_name <> 'seaql_migrations' ORDER BY 1";
+const POSTGRES: &str = "SELECT indexdef AS line FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'seaql_migrations' \
+    UNION ALL SELECT table_name || ' ' || column_name || ' ' || data_type || ' ' || is_nullable \
+    FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'seaql_migrations' ORDER BY 1";
+
+/// An empty database.
+struct Empty {
+    connection: DatabaseConnection,
+    engine: Engine,
+    database: Option<PostgresDatabase>,
+    _folder: tempfile::TempDir,
+}
+
+impl Empty {
+    async fn open(engine: Engine) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let database = match engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => Some(PostgresDatabase::create().await?),
+        };
+        let file = format!("sqlite://{}?mode=rwc", folder.path().join("empty.db").display());
+        let url = database.as_ref().map_or(file, PostgresDatabase::url);
+        Some(Self { connection: Database::connect(url).await.unwrap(), engine, database, _folder: folder })
+    }
+
+    async fn tables(&self) -> Vec<String> {
+        let sql = if self.engine == Engine::Sqlite { SQLITE } else { POSTGRES };
+        let statement = Statement::from_string(self.connection.get_database_backend(), sql);
+        let rows = self.connection.query_all_raw(statement).await.unwrap();
+        rows.iter().map(|row| row.try_get("", "line").unwrap()).collect()
+    }
+
+    async fn run(&self, sql: &str) {
+        self.connection.execute_unprepared(sql).await.unwrap();
+    }
+
+    async fn remove(self) {
+        self.connection.close().await.unwrap();
+        if let Some(database) = self.database {
+            database.remove().await;
+        }
+    }
+}
+
+async fn migrations_run_forward_and_back_and_forward(engine: Engine) {
+    let Some(empty) = Empty::open(engine).await else { return };
+    Migrator::up(&empty.connection, None).await.unwrap();
+    let made = empty.tables().await;
+    assert!(made.len() > 20, "{made:?}");
+    Migrator::up(&empty.connection, None).await.unwrap();
+    assert_eq!(empty.tables().await, made);
+    Migrator::down(&empty.connection, None).await.unwrap();
+    assert_eq!(empty.tables().await, Vec::<String>::new());
+    Migrator::up(&empty.connection, None).await.unwrap();
+    assert_eq!(empty.tables().await, made);
+    empty.remove().await;
+}
+
+#[tokio::test]
+async fn migrations_run_forward_and_back_and_forward_on_sqlite() {
+    migrations_run_forward_and_back_and_forward(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn migrations_run_forward_and_back_and_forward_on_postgres() {
+    migrations_run_forward_and_back_and_forward(Engine::Postgres).await;
+}
+
+/// `metric` is the last table to be made, `component` the last to go.
+async fn a_migration_that_fails_leaves_nothing_behind(engine: Engine) {
+    let Some(empty) = Empty::open(engine).await else { return };
+    empty.run("CREATE TABLE metric (theirs INTEGER)").await;
+    let before = empty.tables().await;
+    Migrator::up(&empty.connection, None).await.unwrap_err();
+    assert_eq!(empty.tables().await, before);
+    empty.run("DROP TABLE metric").await;
+    Migrator::up(&empty.connection, None).await.unwrap();
+    empty.run("CREATE TABLE theirs (component_id BIGINT REFERENCES component(id))").await;
+    empty.run("INSERT INTO component (name, digest) VALUES ('a', '0')").await;
+    empty.run("INSERT INTO theirs (component_id) VALUES (1)").await;
+    let before = empty.tables().await;
+    Migrator::down(&empty.connection, None).await.unwrap_err();
+    assert_eq!(empty.tables().await, before);
+    empty.remove().await;
+}
+
+#[tokio::test]
+async fn a_migration_that_fails_leaves_nothing_behind_on_sqlite() {
+    a_migration_that_fails_leaves_nothing_behind(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_migration_that_fails_leaves_nothing_behind_on_postgres() {
+    a_migration_that_fails_leaves_nothing_behind(Engine::Postgres).await;
+}
+
+async fn a_database_can_be_opened_again_and_beside_itself(engine: Engine) {
+    let Some(app) = TestApp::start(engine, 500).await else { return };
+    app.post("/api/v1/metrics/", &metric("test_kept")).await.expect(201);
+    for _ in 0..2 {
+        let other = app.beside().await;
+        assert_eq!(other.get("/api/v1/metrics/count").await.json()["count"], 1);
+        other.finish().await;
+    }
+    let (one, two) = (app.beside().await, app.beside().await);
+    one.finish().await;
+    two.finish().await;
+    assert_eq!(app.get("/api/v1/metrics/count").await.json()["count"], 1);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_database_can_be_opened_again_and_beside_itself_on_sqlite() {
+    a_database_can_be_opened_again_and_beside_itself(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_database_can_be_opened_again_and_beside_itself_on_postgres() {
+    a_database_can_be_opened_again_and_beside_itself(Engine::Postgres).await;
+}
+
+/// 10 kB that can't be packed, so that they are as long in an index as they are here.
+fn long(head: &str) -> String {
+    let mut seed = head.bytes().fold(7_u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    let mut letter = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'a' + u8::try_from((seed >> 33) % 26).unwrap())
+    };
+    head.chars().chain((0..10_000).map(|_| letter())).collect()
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+/// Stores a session, a metric and a tag whose names are all `name` with a word before it, and asks for each.
+async fn assert_names_come_back(app: &TestApp, name: impl Fn(&str) -> String) {
+    let of = |what: &str| json!(name(what));
+    let session = json!({
+        "session_h": of("session"), "run_date": "2025-01-06T02:00:00", "scm_ref": of("scm"),
+        "description": { "pipeline_branch": of("pipeline"), "pipeline_build_no": of("build"), "flag": of("value") }
+    });
+    let tags = app.post("/api/v1/sessions/", &session).await.expect(201)["tags"].take();
+    assert_eq!(tags[2]["value"], of("value"));
+    let mut sent = metric("");
+    for (member, what) in [
+        ("session_h", "session"),
+        ("context_h", "context"),
+        ("component", "component"),
+        ("item_path", "path"),
+        ("item", "item"),
+        ("item_variant", "variant"),
+        ("item_fs_loc", "location"),
+    ] {
+        sent[member] = of(what);
+    }
+    assert_eq!(app.post("/api/v1/metrics/", &sent).await.expect(201), sent);
+    for path in ["components/component", "items/item", "variants/variant", "sessions/session", "contexts/context"] {
+        let (noun, what) = path.split_once('/').unwrap();
+        let found = app.get(&format!("/api/v1/{noun}/{}/metrics", encoded(&name(what)))).await.expect(200);
+        assert_eq!(found["metrics"], json!([sent]), "{path}");
+    }
+    let found = app.get(&format!("/api/v1/filters/scm/{}/metrics", encoded(&name("scm")))).await.expect(200);
+    assert_eq!(found["metrics"], json!([sent]));
+    let query =
+        "query ($path: String, $location: String, $scm: String, $pipeline: String, $build: String, $value: [String!]) {
+        path: metricCount(where: {path: {eq: $path}}) location: metricCount(where: {location: {eq: $location}})
+        scm: metricCount(where: {scmRef: {eq: $scm}}) pipeline: metricCount(where: {pipeline: {eq: $pipeline}})
+        build: metricCount(where: {build: {eq: $build}})
+        value: sessionCount(where: {tagged: {names: [\"flag\"], values: $value}})
+    }";
+    let asked = ["path", "location", "scm", "pipeline", "build", "value"];
+    let variables: Value =
+        asked.iter().map(|what| ((*what).to_owned(), of(what))).collect::<serde_json::Map<_, _>>().into();
+    let answer = app.graphql_with(query, variables).await;
+    for what in asked {
+        assert_eq!(answer["data"][what], 1, "{what}: {answer}");
+    }
+}
+
+on_both_engines! {
+    async fn names_of_ten_thousand_letters_are_stored_and_found(app: &TestApp) {
+        assert_names_come_back(app, long).await;
+        // The same but for the last letter is another name.
+        assert_names_come_back(app, |what| long(what) + "!").await;
+    }
+
+    async fn names_of_any_characters_are_stored_and_found(app: &TestApp) {
+        let odd = [
+            "é", "e\u{301}", "日本語", "👩‍👩‍👧‍👦🦀", "שלום", "a/b", "100%", "_", "a b", "'; DROP TABLE metric; --", "\\", "\"", "a\nb\tc",
+            "\u{10ffff}", "{x}", "?a=b&c#d", "$1", "İ", "ß",
+        ];
+        for name in odd {
+            assert_names_come_back(app, |what| format!("{what} {name}")).await;
+        }
+        assert_eq!(app.get("/api/v1/metrics/count").await.json()["count"], odd.len());
+    }
+}
