@@ -37,7 +37,8 @@ impl StringFilter {
         let Self { eq, any_of, like, contains, starts_with } = self;
         for (pattern, name) in [(&like, "like"), (&contains, "contains")] {
             if pattern.as_ref().is_some_and(|pattern| pattern.len() > LONGEST_PATTERN) {
-                return Err(Error::bad_input(format!("{field}.{name}: a pattern has at most {LONGEST_PATTERN} bytes")));
+                let message = format!("{field}.{name}: a pattern has at most {LONGEST_PATTERN} bytes: shorten it");
+                return Err(Error::bad_input(message));
             }
         }
         let like = like.into_iter().chain(contains.map(|pattern| format!("%{pattern}%"))).collect();

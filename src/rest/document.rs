@@ -72,6 +72,8 @@ pub(super) struct EntryPoint {
     pub variables: Vec<Variable>,
     /// Paths of answer fields that are left out when null; lists are walked through.
     pub omitted: Vec<Vec<String>>,
+    /// `(path, variable)` of every argument of the graph that a variable fills, as errors name it.
+    pub filled: Vec<(String, String)>,
     /// What the engine runs: the operation and its fragments, without the directives of this façade.
     pub runnable: Runnable,
 }
@@ -177,6 +179,7 @@ impl Reader<'_> {
             aliases: argument("aliases").map(aliases).unwrap_or_default(),
             at_root: argument("root").is_some_and(|value| *value == Value::Boolean(true)),
             omitted: self.omitted(operation),
+            filled: filled(operation),
             runnable: self.runnable(operation).map_err(|reason| self.error(operation.location(), reason))?,
             name,
             paths,
@@ -302,6 +305,28 @@ impl Reader<'_> {
 
 fn is_object(field: &Field) -> bool {
     !field.ty().is_list() && !field.selection_set.selections.is_empty()
+}
+
+/// Which variable fills which argument of the root fields.
+fn filled(operation: &Operation) -> Vec<(String, String)> {
+    fn within(path: &str, value: &Value, found: &mut Vec<(String, String)>) {
+        match value {
+            Value::Variable(name) => found.push((path.to_owned(), name.to_string())),
+            Value::Object(members) => {
+                for (name, value) in members {
+                    within(&format!("{path}.{name}"), value, found);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    for selection in &operation.selection_set.selections {
+        for argument in selection.as_field().map(|field| field.arguments.as_slice()).unwrap_or_default() {
+            within(&argument.name, &argument.value, &mut found);
+        }
+    }
+    found
 }
 
 fn without(directives: &DirectiveList, name: &str) -> DirectiveList {

@@ -39,7 +39,7 @@ type Members = IndexMap<Name, Value>;
 /// What the graph reports, by its code.
 pub(super) fn outcome(point: &EntryPoint, asked: &Asked<'_>, mut answer: Answer) -> Result<Outcome, Error> {
     if let Some(error) = answer.errors.first() {
-        return Err(reported(error));
+        return Err(reported(point, error));
     }
     for path in &point.omitted {
         omit_null(&mut answer.data, path);
@@ -80,13 +80,17 @@ fn unexpected() -> Error {
     Error::new(Code::Internal, "the answer does not have the form that the entry point declares")
 }
 
-/// The graph's error with its code.
-fn reported(error: &async_graphql::ServerError) -> Error {
+/// The graph's error with its code. Where it names an argument of the graph, it is made to name that of the request.
+fn reported(point: &EntryPoint, error: &async_graphql::ServerError) -> Error {
     let code = error.extensions.as_ref().and_then(|extensions| match extensions.get("code") {
         Some(Value::String(code)) => Code::parse(code),
         _ => None,
     });
-    Error::new(code.unwrap_or(Code::Internal), error.message.clone())
+    let renamed = point.filled.iter().find_map(|(path, variable)| {
+        let rest = error.message.strip_prefix(path.as_str())?;
+        rest.starts_with([':', '.']).then(|| format!("{variable}{rest}"))
+    });
+    Error::new(code.unwrap_or(Code::Internal), renamed.unwrap_or_else(|| error.message.clone()))
 }
 
 fn one_object(data: &mut Members) -> Result<Members, Error> {
