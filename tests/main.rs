@@ -6,6 +6,7 @@ mod support;
 
 mod binary;
 mod database;
+mod graphql_live;
 mod house;
 mod rest_dir;
 mod rest_entry_points;

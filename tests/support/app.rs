@@ -69,6 +69,11 @@ impl TestApp {
         &self.settings
     }
 
+    /// What answers requests.
+    pub fn router(&self) -> axum::Router {
+        self.app.router().clone()
+    }
+
     /// A folder of the test's own.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
@@ -89,7 +94,7 @@ impl TestApp {
 
     /// Sends any request.
     pub async fn send(&self, request: Request<Body>) -> Reply {
-        let response = self.app.router().clone().oneshot(request).await.unwrap();
+        let response = self.router().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Reply { status: head.status, headers: head.headers, body }
