@@ -1,6 +1,6 @@
 //! Subscriptions: as server-sent events, and over a WebSocket that speaks graphql-transport-ws.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use async_graphql::{
     Data, Executor, Request, Response as Answer,
@@ -18,15 +18,21 @@ use axum::{
 };
 use futures_util::{
     SinkExt as _, StreamExt as _,
-    stream::{self, BoxStream},
+    stream::{self, BoxStream, SplitSink, SplitStream},
 };
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::{Ways, graphql::Written};
 use crate::graphql::{Graph, Operation};
 
 /// The one sub-protocol that is spoken.
 const PROTOCOL: &str = "graphql-transport-ws";
+/// Messages that may wait to be understood.
+const HEARD: usize = 64;
+/// Bytes of the reason in a closing frame, at most.
+const LONGEST_REASON: usize = 123;
+/// How long a client may take to close after the server did.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 async fn end(mut ended: watch::Receiver<bool>) {
     // A sender that is gone has nothing more to say either.
@@ -47,37 +53,54 @@ pub(super) async fn socket(State(ways): State<Ways>, upgrade: WebSocketUpgrade) 
     upgrade.protocols([PROTOCOL]).on_upgrade(|socket| speak(socket, ways))
 }
 
-async fn speak(mut socket: WebSocket, ways: Ways) {
-    if socket.protocol().is_none_or(|protocol| protocol != PROTOCOL) {
-        let reason = format!("the sub-protocol is {PROTOCOL}");
-        let _ = socket.send(Message::Close(Some(CloseFrame { code: 4406, reason: reason.into() }))).await;
-        return;
+async fn speak(socket: WebSocket, ways: Ways) {
+    let speaks = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
+    let (mut sink, mut messages) = socket.split();
+    let last = if speaks {
+        converse(&mut sink, &mut messages, ways).await
+    } else {
+        Some(CloseFrame { code: 4406, reason: format!("the sub-protocol is {PROTOCOL}").into() })
+    };
+    if sink.send(Message::Close(last)).await.is_ok() {
+        // Whoever closes first hears the other out: otherwise the last words may be lost on the way.
+        let heard_out = async { while let Some(Ok(_)) = messages.next().await {} };
+        let _ = tokio::time::timeout(LAST_WORDS, heard_out).await;
     }
-    let (mut sink, messages) = socket.split();
-    let texts = messages
-        .take_while(|message| {
-            std::future::ready(matches!(message, Ok(message) if !matches!(message, Message::Close(_))))
-        })
-        .filter_map(async |message| match message {
-            Ok(Message::Text(text)) => Some(text.as_bytes().to_vec()),
-            Ok(Message::Binary(bytes)) => Some(bytes.to_vec()),
-            _ => None,
-        })
-        .boxed();
-    let ended = Box::pin(end(ways.ended.clone()));
+}
+
+/// Answers until one side has enough; gives what the server closes with.
+async fn converse(
+    sink: &mut SplitSink<WebSocket, Message>,
+    messages: &mut SplitStream<WebSocket>,
+    ways: Ways,
+) -> Option<CloseFrame> {
+    let (heard, mut hears) = mpsc::channel(HEARD);
+    let texts = stream::poll_fn(move |cx| hears.poll_recv(cx));
+    let ended = Box::pin(end(ways.ended));
     let mut answers = Protocol::new(Runner(ways.graph), texts, WebSocketProtocols::GraphQLWS).take_until(ended);
-    while let Some(answer) = answers.next().await {
-        let message = match answer {
-            WsMessage::Text(text) => Message::Text(text.into()),
-            WsMessage::Close(code, reason) => {
-                Message::Close(Some(CloseFrame { code: close_code(code), reason: reason.into() }))
+    loop {
+        let answer = tokio::select! {
+            message = messages.next(), if heard.capacity() > 0 => {
+                let text = match message {
+                    Some(Ok(Message::Text(text))) => text.as_bytes().to_vec(),
+                    Some(Ok(Message::Binary(bytes))) => bytes.to_vec(),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                };
+                // There is room, and the protocol listens as long as it answers.
+                let _ = heard.try_send(text);
+                continue;
             }
+            answer = answers.next() => answer?,
         };
-        if sink.send(message).await.is_err() {
-            return;
+        match answer {
+            WsMessage::Text(text) => sink.send(Message::Text(text.into())).await.ok()?,
+            WsMessage::Close(code, mut reason) => {
+                reason.truncate(reason.floor_char_boundary(LONGEST_REASON));
+                return Some(CloseFrame { code: close_code(code), reason: reason.into() });
+            }
         }
     }
-    let _ = sink.close().await;
 }
 
 /// The codes that graphql-transport-ws demands, for those that the engine gives.
