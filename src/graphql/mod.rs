@@ -4,6 +4,7 @@
 mod build;
 mod component;
 mod context;
+mod document;
 mod filter;
 mod item;
 mod loaders;
@@ -159,6 +160,7 @@ impl Graph {
             return Ok(ExecutableDocument::clone(&document));
         }
         let document = parse_query(text).map_err(|error| with_code(error.into(), Code::ParseFailed))?;
+        document::check_size(&document).map_err(|error| with_code(error, Code::ValidationFailed))?;
         if text.contains('\0') || text.contains("\\u0000") {
             return Err(with_code(ServerError::new("U+0000 can't be stored or looked for", None), Code::BadUserInput));
         }
@@ -170,10 +172,13 @@ impl Graph {
 
     /// Runs an operation. Every error of the answer has a code.
     pub async fn execute(&self, operation: Operation) -> Response {
-        let Operation { document, name, variables } = operation;
+        let Operation { document, name, mut variables } = operation;
         if let Some(path) = find_nul(&variables) {
             let message = format!("{path}: U+0000 can't be stored or looked for: leave it out");
             return Response::from_errors(vec![with_code(ServerError::new(message, None), Code::BadUserInput)]);
+        }
+        if let Err(error) = document::complete(&document, name.as_deref(), &mut variables) {
+            return Response::from_errors(vec![with_code(error, Code::ValidationFailed)]);
         }
         let loaders = Loaders::new(self.database.reader.clone());
         let driver = loaders.driver();
