@@ -2,4 +2,11 @@
 
 mod support;
 
+mod graphql_hostile;
+mod graphql_http;
+mod graphql_lists;
+mod graphql_mutations;
+mod graphql_nouns;
+mod graphql_rules;
+mod graphql_statements;
 mod rest_recorded;

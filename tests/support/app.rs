@@ -22,6 +22,7 @@ pub enum Engine {
 /// A server on a database of its own.
 pub struct TestApp {
     app: App,
+    engine: Engine,
     /// Removed with the test.
     folder: TempDir,
     database: Option<PostgresDatabase>,
@@ -53,7 +54,12 @@ impl TestApp {
         };
         change(&mut settings);
         let app = App::open(&settings).await.unwrap();
-        Some(Self { app, folder, database })
+        Some(Self { app, engine, folder, database })
+    }
+
+    /// Where it stores.
+    pub fn engine(&self) -> Engine {
+        self.engine
     }
 
     /// A folder of the test's own.
