@@ -73,7 +73,7 @@ on_both_engines! {
         ] {
             let reply = post(app, Some(JSON), accept, COUNT).await;
             assert_eq!((reply.status.as_u16(), media_type(&reply)), (200, expected), "{accept:?}");
-            assert_eq!(reply.headers[header::VARY].to_str().unwrap().to_ascii_lowercase().contains("accept"), true);
+            assert!(reply.headers[header::VARY].to_str().unwrap().to_ascii_lowercase().contains("accept"));
         }
         for accept in ["text/html", "image/png, text/plain", "application/json;q=0", "application/xml"] {
             let reply = post(app, Some(JSON), Some(accept), COUNT).await;
