@@ -6,7 +6,14 @@ mod support;
 
 mod binary;
 mod database;
+mod graphql_hostile;
+mod graphql_http;
+mod graphql_lists;
 mod graphql_live;
+mod graphql_mutations;
+mod graphql_nouns;
+mod graphql_rules;
+mod graphql_statements;
 mod house;
 mod rest_dir;
 mod rest_entry_points;

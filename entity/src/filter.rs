@@ -121,6 +121,7 @@ impl<F> Tree<F> {
             let any = or.iter().fold(Condition::any(), |any, tree| any.add(tree.on(leaf)));
             all = if or.is_empty() { all.add(Expr::cust("1 = 0")) } else { all.add(any) };
         }
-        all.add_option(self.not.as_ref().map(|tree| tree.on(leaf).not()))
+        // A condition on a column without a value is neither true nor false, and does not hold either.
+        all.add_option(self.not.as_ref().map(|tree| Func::coalesce([tree.on(leaf).into(), Expr::cust("FALSE")]).not()))
     }
 }

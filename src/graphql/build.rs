@@ -90,7 +90,7 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(name = "where", desc = "Only those that match.")] filter: Option<BuildWhere>,
-            #[graphql(desc = "From 1; negative numbers count from the end.", default = 1)] page: i64,
+            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<NamePage> {
             let page = Page::<Build>::read(ctx, filter, page).await?;
             Ok(NamePage::of_page(page, |build| build.0.name))

@@ -113,7 +113,7 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(name = "where", desc = "Only those that match.")] filter: Option<ComponentWhere>,
-            #[graphql(desc = "From 1; negative numbers count from the end.", default = 1)] page: i64,
+            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<NamePage> {
             let page = Page::<Component>::read(ctx, filter, page).await?;
             Ok(NamePage::of_page(page, |component| component.0.name))
@@ -124,7 +124,7 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(desc = "The exact name of the component.")] component: String,
-            #[graphql(desc = "From 1; negative numbers count from the end.", default = 1)] page: i64,
+            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<NamePage> {
             let names = pipeline_row::names_of_component(&served(ctx).database.reader, &component).await;
             Ok(NamePage::of_all(names.map_err(Error::from)?, page, served(ctx).page_size)?)
@@ -136,7 +136,7 @@ graph_object! {
             ctx: &Context<'_>,
             #[graphql(desc = "The exact name of the component.")] component: String,
             #[graphql(desc = "The exact name of the pipeline.")] pipeline: String,
-            #[graphql(desc = "From 1; negative numbers count from the end.", default = 1)] page: i64,
+            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<NamePage> {
             let names = build_row::names_of_component(&served(ctx).database.reader, &component, &pipeline).await;
             Ok(NamePage::of_all(names.map_err(Error::from)?, page, served(ctx).page_size)?)
@@ -149,7 +149,7 @@ graph_object! {
             #[graphql(desc = "The exact name of the component.")] component: String,
             #[graphql(desc = "The exact name of the pipeline.")] pipeline: String,
             #[graphql(desc = "The exact name of the build.")] build: String,
-            #[graphql(desc = "From 1; negative numbers count from the end.", default = 1)] page: i64,
+            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<NamePage> {
             let db = &served(ctx).database.reader;
             let hashes = session_row::hashes_of_component(db, &component, &pipeline, &build).await;

@@ -1,6 +1,6 @@
 //! The conditions that every noun's `where` is made of.
 
-use async_graphql::{Enum, InputObject};
+use async_graphql::{Enum, InputObject, InputType, Value};
 use entity::{
     filter::{Number, Text, Tree},
     list::{self, FirstSeen},
@@ -13,6 +13,10 @@ use crate::error::Error;
 const LONGEST_PATTERN: usize = 4096;
 /// Values of an `in`, at most: each is bound to the statement.
 const MOST_VALUES: usize = 1000;
+/// Values of every `in` of a filter together, at most: SQLite binds 32,766 values, and some are bound several times.
+const MOST_VALUES_IN_ALL: usize = 4000;
+/// Objects and conditions of a filter, at most: SQLite takes expressions of depth 1000, and writing them takes stack.
+const MOST_CONDITIONS: usize = 1000;
 
 /// What a text must be. Every condition given must hold.
 #[derive(Debug, Clone, InputObject)]
@@ -125,8 +129,40 @@ macro_rules! check {
 }
 pub(super) use check;
 
+/// What a filter costs to write as SQL.
+#[derive(Default)]
+struct Size {
+    conditions: usize,
+    values: usize,
+}
+
+impl Size {
+    fn add(&mut self, value: &Value) -> Result<(), Error> {
+        match value {
+            Value::Null => return Ok(()),
+            Value::Object(members) => {
+                self.conditions += 1;
+                members.values().try_for_each(|member| self.add(member))?;
+            }
+            Value::List(items) if items.iter().all(|item| matches!(item, Value::Object(_))) => {
+                items.iter().try_for_each(|item| self.add(item))?;
+            }
+            Value::List(values) => self.values += values.len(),
+            _ => self.conditions += 1,
+        }
+        let (most, message) = if self.conditions > MOST_CONDITIONS {
+            (MOST_CONDITIONS, "conditions, the objects around them counted too")
+        } else if self.values > MOST_VALUES_IN_ALL {
+            (MOST_VALUES_IN_ALL, "values of every `in` together")
+        } else {
+            return Ok(());
+        };
+        Err(Error::bad_input(format!("where: at most {most} {message}")))
+    }
+}
+
 /// A noun's `where`.
-pub trait Where: Sized {
+pub trait Where: InputType {
     /// What the noun's own conditions become.
     type Filter;
 
@@ -135,13 +171,19 @@ pub trait Where: Sized {
 
     /// The whole condition, its limits checked.
     fn check(self) -> Result<Tree<Self::Filter>, Error> {
+        Size::default().add(&self.to_value())?;
+        self.tree()
+    }
+
+    /// The whole condition.
+    fn tree(self) -> Result<Tree<Self::Filter>, Error> {
         let (own, Connectives { and, or, not }) = self.parts()?;
-        let all = |list: Vec<Self>| list.into_iter().map(Self::check).collect::<Result<Vec<_>, _>>();
+        let all = |list: Vec<Self>| list.into_iter().map(Self::tree).collect::<Result<Vec<_>, _>>();
         Ok(Tree {
             own,
             and: all(and.unwrap_or_default())?,
             or: or.map(all).transpose()?,
-            not: not.map(|not| not.check()).transpose()?.map(Box::new),
+            not: not.map(|not| not.tree()).transpose()?.map(Box::new),
         })
     }
 }

@@ -330,7 +330,7 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(name = "where", desc = "Only those that match.")] filter: Option<MetricWhere>,
-            #[graphql(desc = "From 1; negative numbers count from the end.", default = 1)] page: i64,
+            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<Page<Metric>> {
             Page::read(ctx, filter, page).await
         }

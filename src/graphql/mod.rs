@@ -4,6 +4,7 @@
 mod build;
 mod component;
 mod context;
+mod document;
 mod filter;
 mod item;
 mod live;
@@ -168,6 +169,7 @@ impl Graph {
             return Ok(ExecutableDocument::clone(&document));
         }
         let document = parse_query(text).map_err(|error| with_code(error.into(), Code::ParseFailed))?;
+        document::check_size(&document).map_err(|error| with_code(error, Code::ValidationFailed))?;
         if text.contains('\0') || text.contains("\\u0000") {
             return Err(with_code(ServerError::new("U+0000 can't be stored or looked for", None), Code::BadUserInput));
         }
@@ -201,11 +203,14 @@ impl Graph {
     }
 
     fn request(&self, operation: Operation) -> Result<(Request, Driver), Box<Response>> {
-        let Operation { document, name, variables } = operation;
+        let Operation { document, name, mut variables } = operation;
         if let Some(path) = find_nul(&variables) {
             let message = format!("{path}: U+0000 can't be stored or looked for: leave it out");
             let error = with_code(ServerError::new(message, None), Code::BadUserInput);
             return Err(Box::new(Response::from_errors(vec![error])));
+        }
+        if let Err(error) = document::complete(&document, name.as_deref(), &mut variables) {
+            return Err(Box::new(Response::from_errors(vec![with_code(error, Code::ValidationFailed)])));
         }
         let loaders = Loaders::new(self.database.reader.clone());
         let driver = loaders.driver();

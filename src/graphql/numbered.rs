@@ -47,7 +47,7 @@ impl<T: Listed> Page<T> {
     }
 
     /// Reads page `number` of what matches `filter`.
-    pub async fn read(ctx: &Context<'_>, filter: Option<T::Where>, number: i64) -> Answer<Self> {
+    pub async fn read(ctx: &Context<'_>, filter: Option<T::Where>, number: Option<i64>) -> Answer<Self> {
         let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
         let size = served(ctx).page_size;
         let total = T::count(ctx, &filter).await?;
@@ -74,7 +74,7 @@ pub struct NamePage {
 
 impl NamePage {
     /// Page `number` of all these names.
-    pub fn of_all(all: Vec<String>, number: i64, size: u64) -> Result<Self, Error> {
+    pub fn of_all(all: Vec<String>, number: Option<i64>, size: u64) -> Result<Self, Error> {
         let total_count = all.len() as u64;
         let number = page_number(number, total_count, size)?;
         let skip = usize::try_from((number - 1) * size).unwrap_or(usize::MAX);
@@ -89,11 +89,12 @@ impl NamePage {
     }
 }
 
-/// The page that `given` names, counted from 1: negative numbers count from the end, page 1 is always there.
+/// The page that `given` names, counted from 1, the first when nothing is given: negative numbers count from the end, page 1 is always there.
 ///
 /// # Errors
 /// [`Code::NotFound`] for 0 and for a page past either end.
-pub fn page_number(given: i64, total_count: u64, size: u64) -> Result<u64, Error> {
+pub fn page_number(given: Option<i64>, total_count: u64, size: u64) -> Result<u64, Error> {
+    let given = given.unwrap_or(1);
     let pages = total_count.div_ceil(size).max(1);
     let number = if given < 0 {
         i64::try_from(pages).unwrap_or(i64::MAX).saturating_add(given).saturating_add(1)

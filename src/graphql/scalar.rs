@@ -3,11 +3,12 @@
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use entity::time;
 
-/// A date and time of the worker's own clock, without a time zone, as ISO 8601 text such as `2026-01-05T03:00:00.125000`.
-/// It comes back as it was sent.
+/// A date and time as the graph takes and gives it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LocalDateTime(pub time::LocalDateTime);
 
+/// A date and time of the worker's own clock, without a time zone, as ISO 8601 text such as `2026-01-05T03:00:00.125000`.
+/// It comes back as it was sent.
 #[Scalar]
 impl ScalarType for LocalDateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -24,11 +25,12 @@ impl ScalarType for LocalDateTime {
     }
 }
 
-/// The tags of a session: a flat JSON object of names and values, in an order that is kept. Numbers and booleans are stored as
-/// their JSON text, null as the empty text.
+/// Names and values in the order given.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tags(pub Vec<(String, String)>);
 
+/// The tags of a session: a flat JSON object of names and values, in an order that is kept. Numbers and booleans are stored as
+/// their JSON text, null as the empty text.
 #[Scalar]
 impl ScalarType for Tags {
     fn parse(value: Value) -> InputValueResult<Self> {

@@ -256,7 +256,7 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(name = "where", desc = "Only those that match.")] filter: Option<SessionWhere>,
-            #[graphql(desc = "From 1; negative numbers count from the end.", default = 1)] page: i64,
+            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<Page<Session>> {
             Page::read(ctx, filter, page).await
         }
@@ -266,7 +266,7 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(name = "where", desc = "Only those that match.")] filter: Option<SessionWhere>,
-            #[graphql(desc = "From 1; negative numbers count from the end.", default = 1)] page: i64,
+            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<NamePage> {
             let page = Page::<Session>::read(ctx, filter, page).await?;
             Ok(NamePage::of_page(page, |session| session.0.hash))

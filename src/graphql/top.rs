@@ -58,25 +58,32 @@ impl From<TopDirection> for End {
     }
 }
 
+/// Metrics of a ranking when nothing is said.
+const FEW: i64 = 10;
+
 #[derive(Default)]
 pub struct TopQuery;
 
 #[Object]
 impl TopQuery {
     /// The metrics that took most, or least, of a resource; the most extreme first, ties in the order recorded.
-    #[graphql(complexity = "super::paging::cost(Some(first), None, child_complexity)")]
+    #[graphql(complexity = "super::paging::cost(Some(first.unwrap_or(FEW)), None, child_complexity)")]
     async fn top_metrics(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "What to rank by.")] resource: Resource,
-        #[graphql(desc = "Which end of the ranking.", default)] direction: TopDirection,
+        #[graphql(desc = "Which end of the ranking.", default_with = "Some(TopDirection::Highest)")] direction: Option<
+            TopDirection,
+        >,
         #[graphql(name = "where", desc = "Only those that match.")] filter: Option<MetricWhere>,
-        #[graphql(desc = "How many: 0 to 500; more means 500.", default = 10)] first: i64,
+        #[graphql(desc = "How many: 0 to 500; more means 500.", default_with = "Some(FEW)")] first: Option<i64>,
     ) -> Answer<Vec<Metric>> {
+        let end = direction.unwrap_or_default().into();
+        let first = first.unwrap_or(FEW);
         let limit = u64::try_from(first.min(MOST))
             .map_err(|_| Error::bad_input(format!("first: give a number from 0 to {MOST}, not {first}")))?;
         let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
-        let rows = top::top(&served(ctx).database.reader, resource.into(), direction.into(), &filter, limit).await;
+        let rows = top::top(&served(ctx).database.reader, resource.into(), end, &filter, limit).await;
         Ok(Metric::from_rows(ctx, rows.map_err(Error::from)?).await?)
     }
 }

@@ -74,8 +74,8 @@ async fn converse(
     messages: &mut SplitStream<WebSocket>,
     ways: Ways,
 ) -> Option<CloseFrame> {
-    let (heard, mut hears) = mpsc::channel(HEARD);
-    let texts = stream::poll_fn(move |cx| hears.poll_recv(cx));
+    let (heard, mut unread) = mpsc::channel(HEARD);
+    let texts = stream::poll_fn(move |cx| unread.poll_recv(cx));
     let ended = Box::pin(end(ways.ended));
     let mut answers = Protocol::new(Runner(ways.graph), texts, WebSocketProtocols::GraphQLWS).take_until(ended);
     loop {

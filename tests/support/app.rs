@@ -22,6 +22,7 @@ pub enum Engine {
 /// A server on a database of its own.
 pub struct TestApp {
     app: App,
+    engine: Engine,
     settings: Settings,
     /// Removed with the test.
     folder: TempDir,
@@ -54,14 +55,15 @@ impl TestApp {
         };
         change(&mut settings);
         let app = App::open(&settings).await.unwrap();
-        Some(Self { app, settings, folder, database })
+        Some(Self { app, engine, settings, folder, database })
     }
 
     /// Starts another server on the same database.
     pub async fn beside(&self) -> Self {
-        let Self { settings, .. } = self;
+        let Self { engine, settings, .. } = self;
         let app = App::open(settings).await.unwrap();
-        Self { app, settings: settings.clone(), folder: tempfile::tempdir().unwrap(), database: None }
+        let folder = tempfile::tempdir().unwrap();
+        Self { app, engine: *engine, settings: settings.clone(), folder, database: None }
     }
 
     /// What it was started with.
@@ -72,6 +74,11 @@ impl TestApp {
     /// What answers requests.
     pub fn router(&self) -> axum::Router {
         self.app.router().clone()
+    }
+
+    /// Where it stores.
+    pub fn engine(&self) -> Engine {
+        self.engine
     }
 
     /// A folder of the test's own.

@@ -1,6 +1,7 @@
 //! What makes a test two lines long: a server of its own on a database of its own, and short ways to ask it.
 
 mod app;
+pub mod history;
 mod postgres;
 pub mod program;
 mod rest;

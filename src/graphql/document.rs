@@ -1,0 +1,144 @@
+//! What the engine leaves unchecked in a document and its variables, or finds out too late.
+
+use std::collections::HashMap;
+
+use async_graphql::{
+    Name, Positioned, ServerError, Value, Variables,
+    parser::types::{ExecutableDocument, Field, Selection, SelectionSet, VariableDefinition},
+};
+
+/// Selections in one document, at most, those of a fragment counted wherever it is spread: checking it takes time with them.
+const MOST_SELECTIONS: usize = 20_000;
+/// Fragments in one document, at most: one may lead to the next, which takes stack.
+const MOST_FRAGMENTS: usize = 500;
+/// Objects and lists within each other in one value, at most: reading them takes stack.
+const DEEPEST_VALUE: usize = 20;
+
+/// Refuses documents that would keep the engine busy for long, or overflow its stack.
+pub fn check_size(document: &ExecutableDocument) -> Result<(), ServerError> {
+    let refuse = |message: String| Err(ServerError::new(message, None));
+    if document.fragments.len() > MOST_FRAGMENTS {
+        return refuse(format!("a document has at most {MOST_FRAGMENTS} fragments"));
+    }
+    let mut known = HashMap::new();
+    let mut selections = 0_usize;
+    for (_, operation) in document.operations.iter() {
+        let more = count_selections(document, &operation.node.selection_set.node, &mut known);
+        selections = selections.saturating_add(more);
+    }
+    if selections > MOST_SELECTIONS {
+        return refuse(format!("a document has at most {MOST_SELECTIONS} selections, its fragments spread"));
+    }
+    // What stands for a variable is checked with the variables.
+    let literals = fields(document)
+        .flat_map(|field| &field.arguments)
+        .filter_map(|(_, value)| value.node.clone().into_const_with(|_| Ok::<_, ServerError>(Value::Null)).ok());
+    let variables = document.operations.iter().flat_map(|(_, operation)| &operation.node.variable_definitions);
+    let defaults =
+        variables.filter_map(|variable| variable.node.default_value.as_ref()).map(|value| value.node.clone());
+    if literals.chain(defaults).any(|value| is_deep(&value, DEEPEST_VALUE)) { Err(too_deep()) } else { Ok(()) }
+}
+
+/// How many selections `set` has, fragments spread.
+fn count_selections<'a>(
+    document: &'a ExecutableDocument,
+    set: &'a SelectionSet,
+    known: &mut HashMap<&'a Name, usize>,
+) -> usize {
+    let count = |selection: &'a Positioned<Selection>| match &selection.node {
+        Selection::Field(field) => count_selections(document, &field.node.selection_set.node, known).saturating_add(1),
+        Selection::InlineFragment(part) => count_selections(document, &part.node.selection_set.node, known),
+        Selection::FragmentSpread(spread) => {
+            let name = &spread.node.fragment_name.node;
+            if let Some(count) = known.get(name) {
+                return *count;
+            }
+            // A fragment that spreads itself is refused by the engine.
+            known.insert(name, 0);
+            let part = document.fragments.get(name);
+            let count = part.map_or(0, |part| count_selections(document, &part.node.selection_set.node, known));
+            known.insert(name, count.saturating_add(1));
+            count.saturating_add(1)
+        }
+    };
+    set.items.iter().map(count).fold(0, usize::saturating_add)
+}
+
+/// Every field of a document, each as often as it is written.
+fn fields(document: &ExecutableDocument) -> impl Iterator<Item = &Field> {
+    fn collect<'a>(set: &'a SelectionSet, found: &mut Vec<&'a Field>) {
+        for selection in &set.items {
+            match &selection.node {
+                Selection::Field(field) => {
+                    found.push(&field.node);
+                    collect(&field.node.selection_set.node, found);
+                }
+                Selection::InlineFragment(part) => collect(&part.node.selection_set.node, found),
+                Selection::FragmentSpread(_) => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    let operations = document.operations.iter().map(|(_, operation)| &operation.node.selection_set);
+    for set in operations.chain(document.fragments.values().map(|part| &part.node.selection_set)) {
+        collect(&set.node, &mut found);
+    }
+    found.into_iter()
+}
+
+fn too_deep() -> ServerError {
+    ServerError::new(format!("a value has at most {DEEPEST_VALUE} objects and lists within each other"), None)
+}
+
+/// Whether `value` has more than so many objects and lists within each other.
+fn is_deep(value: &Value, levels: usize) -> bool {
+    let within = |value: &Value| levels == 0 || is_deep(value, levels - 1);
+    match value {
+        Value::List(items) => items.iter().any(within),
+        Value::Object(members) => members.values().any(within),
+        _ => false,
+    }
+}
+
+/// Refuses variables that are too deep, or not given where they must be; stands in for some that may be left out.
+pub fn complete(
+    document: &ExecutableDocument,
+    operation: Option<&str>,
+    variables: &mut Variables,
+) -> Result<(), ServerError> {
+    if variables.values().any(|value| is_deep(value, DEEPEST_VALUE)) {
+        return Err(too_deep());
+    }
+    let chosen = |known: Option<&Name>| operation.is_none_or(|name| known.is_none_or(|known| known == name));
+    let Some((_, operation)) = document.operations.iter().find(|(known, _)| chosen(*known)) else { return Ok(()) };
+    let mut left_out = Vec::new();
+    for Positioned { pos, node: VariableDefinition { name, var_type, default_value, .. } } in
+        &operation.node.variable_definitions
+    {
+        match (variables.get(&name.node), var_type.node.nullable) {
+            (None, true) if default_value.is_none() => left_out.push(&name.node),
+            (None, false) if default_value.is_none() => return Err(not_given(&name.node, *pos)),
+            (Some(Value::Null), false) => return Err(not_given(&name.node, *pos)),
+            _ => {}
+        }
+    }
+    if !left_out.is_empty() {
+        stand_in(document, &left_out, variables);
+    }
+    Ok(())
+}
+
+fn not_given(name: &Name, pos: async_graphql::Pos) -> ServerError {
+    ServerError::new(format!("${name}: a value must be given"), Some(pos))
+}
+
+/// The engine, when it sums up the cost of a list, refuses a `first` or `last` that is a variable left out. Null means the same.
+fn stand_in(document: &ExecutableDocument, left_out: &[&Name], variables: &mut Variables) {
+    for (argument, value) in fields(document).flat_map(|field| &field.arguments) {
+        let text = value.node.to_string();
+        let name = left_out.iter().find(|name| text.strip_prefix('$') == Some(name.as_str()));
+        if let (Some(name), "first" | "last") = (name, argument.node.as_str()) {
+            variables.insert((*name).clone(), Value::Null);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! How many SQL statements a request takes: a number that does not grow with the rows.
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::support::{
+    TestApp,
+    history::{context, metric, session},
+    on_both_engines,
+};
+
+/// Queries and the statements that each may take at most, with nothing known from before.
+const QUERIES: [(&str, u64); 8] = [
+    (
+        "{ sessions(first: 50) { nodes { metrics(first: 50) { nodes { context { hash } variant { name } } } } } }",
+        7,
+    ),
+    (
+        "{ sessions(first: 50) { totalCount nodes { tags { name value } pipeline { name } build { name }
+            metrics(first: 10) { totalCount nodes {
+                sessionHash session { runDate } item { name } component { name metricCount } variant { item { name } } } } } } }",
+        16,
+    ),
+    ("{ metrics(first: 500) { nodes { sessionHash contextHash variantName session { hash } context { hash } } } }", 6),
+    (
+        "{ contexts(first: 50) { nodes { sessions { totalCount nodes { contexts { nodes { metrics(last: 1) {
+            nodes { id } } } } } } } } }",
+        8,
+    ),
+    (
+        "{ components(first: 50) { nodes { metricCount
+            items(first: 5) { nodes { metricCount variants(first: 5) { nodes { metrics(first: 2) { nodes { id } } } } } }
+            variants { nodes { component { name } } }
+            pipelines(first: 5) { nodes { name sessions { nodes { hash } } } }
+            builds(first: 5) { nodes { pipeline { name } components { nodes { name } } } } } } }",
+        20,
+    ),
+    ("{ pipelines(first: 9) { nodes { builds(first: 9) { nodes { sessions(first: 9) { edges { cursor node { tags { value } } } } } } } } }", 5),
+    ("{ tags(first: 500) { nodes { sessions(first: 9) { nodes { metrics(first: 1) { nodes { passed } } } } } } }", 6),
+    (
+        "{ sessions { nodes {
+            a: metrics(first: 1) { nodes { id } }
+            b: metrics(last: 1) { nodes { id } }
+            c: metrics(first: 1, where: {component: {like: \"%1\"}}) { nodes { id } totalCount } } } }",
+        9,
+    ),
+];
+
+/// Sessions of two metrics, each with a context, a component, a build and words of its own.
+async fn add(app: &TestApp, sessions: std::ops::Range<u32>) {
+    let announcements = sessions.map(async |n| {
+        let tags =
+            json!({ "pipeline_branch": format!("p{}", n % 7), "pipeline_build_no": n.to_string(), "odd": n % 2 });
+        app.announce_session(session(&format!("s{n}"), json!({ "tags": tags }))).await;
+        app.announce_context(context(&format!("c{n}"), json!({}))).await;
+        ["one", "two"].map(|variant| {
+            metric(json!({
+                "sessionHash": format!("s{n}"), "contextHash": format!("c{n}"), "componentName": format!("part{n}"),
+                "itemName": format!("item{n}"), "variantName": variant,
+            }))
+        })
+    });
+    app.record(join_all(announcements).await.concat()).await;
+}
+
+async fn statements_of(app: &TestApp, query: &str) -> u64 {
+    let before = app.statements();
+    app.graphql(query).await;
+    app.statements() - before
+}
+
+/// The statements of a query, the first time and again.
+async fn cold_and_warm(app: &TestApp, query: &str) -> (u64, u64) {
+    (statements_of(app, query).await, statements_of(app, query).await)
+}
+
+on_both_engines! {
+    async fn fifty_sessions_take_as_many_as_two(app: &TestApp) {
+        for (query, most) in QUERIES {
+            // Servers of their own: nothing that one query brings into memory helps another.
+            let small = TestApp::start(app.engine(), 500).await.unwrap();
+            let large = TestApp::start(app.engine(), 500).await.unwrap();
+            add(&small, 0..2).await;
+            add(&large, 0..50).await;
+            let (few, many) = (cold_and_warm(&small, query).await, cold_and_warm(&large, query).await);
+            assert_eq!(few, many, "{query}");
+            assert!(many.0 <= most && (1..=many.0).contains(&many.1), "{many:?}: {query}");
+            // Objects whose words are at hand may go a step ahead of the others, no more than that.
+            add(&small, 2..50).await;
+            let mixed = cold_and_warm(&small, query).await;
+            assert!(mixed.0 <= many.0 * 2 && mixed.1 == many.1, "{mixed:?}, {many:?}: {query}");
+            small.finish().await;
+            large.finish().await;
+        }
+    }
+
+    async fn as_many_nodes_take_as_many_as_one(app: &TestApp) {
+        add(app, 0..40).await;
+        let ids = app.bare("{ sessions { nodes { id } } contexts { nodes { id } } metrics { nodes { id } } }").await;
+        let ids: Vec<_> = ids.as_object().unwrap().values().flat_map(|ids| ids.as_array().unwrap()).collect();
+        let few = [ids[0], ids[40], ids[80]];
+        let query = "query($ids: [ID!]!) { nodes(ids: $ids) { id ... on Metric { context { hash } } } }";
+        let mut taken = Vec::new();
+        for ids in [&few[..], &ids, &few, &ids] {
+            let before = app.statements();
+            app.run(query, json!({ "ids": ids })).await;
+            taken.push(app.statements() - before);
+        }
+        assert_eq!(taken[2], taken[3]);
+        assert!(taken.iter().all(|taken| *taken <= 7), "{taken:?}");
+    }
+
+    async fn a_total_costs_a_statement_only_where_it_is_asked_for(app: &TestApp) {
+        add(app, 0..10).await;
+        for (without, with) in [
+            ("{ metrics { nodes { id } } }", "{ metrics { nodes { id } totalCount } }"),
+            ("{ sessions { nodes { hash } } }", "{ sessions { nodes { hash } totalCount } }"),
+            (
+                "{ sessions { nodes { metrics { nodes { id } } } } }",
+                "{ sessions { nodes { metrics { nodes { id } totalCount } } } }",
+            ),
+            (
+                "{ components { nodes { variants(where: {name: {eq: \"one\"}}) { nodes { id } } } } }",
+                "{ components { nodes { variants(where: {name: {eq: \"one\"}}) { nodes { id } totalCount } } } }",
+            ),
+        ] {
+            statements_of(app, without).await;
+            let difference = statements_of(app, with).await - statements_of(app, without).await;
+            assert_eq!(difference, 1, "{with}");
+        }
+    }
+
+    async fn a_thousand_metrics_take_as_many_to_store_as_ten(app: &TestApp) {
+        let mut taken = Vec::new();
+        for rows in [10, 10, 1000] {
+            let before = app.statements();
+            app.record((0..rows).map(|_| metric(json!({}))).collect()).await;
+            taken.push(app.statements() - before);
+        }
+        assert_eq!(taken[1], taken[2], "{taken:?}");
+        assert!(taken[0] <= 30, "{taken:?}");
+    }
+}

@@ -1,0 +1,140 @@
+//! A small history that tests ask about, and short ways to add to one.
+
+use serde_json::{Value, json};
+
+use super::TestApp;
+
+fn with(mut value: Value, changes: Value) -> Value {
+    let Value::Object(changes) = changes else { panic!("no object: {changes}") };
+    value.as_object_mut().unwrap().extend(changes);
+    value
+}
+
+/// A measurement, as `recordMetric` takes it, but for `changes`.
+pub fn metric(changes: Value) -> Value {
+    let usual = json!({
+        "sessionHash": "s1", "contextHash": "c1", "startedAt": "2026-01-05T03:00:00", "componentName": "core",
+        "itemPath": "pkg.a", "itemName": "test_a", "variantName": "test_a[1]", "location": "pkg/a.py",
+        "kind": "function", "totalTime": 1.0, "userTime": 0.5, "kernelTime": 0.25, "cpuUsage": 0.75, "memoryUsage": 1.5,
+    });
+    with(usual, changes)
+}
+
+/// A session, as `announceSession` takes it.
+pub fn session(hash: &str, changes: Value) -> Value {
+    with(json!({ "hash": hash, "runDate": "2026-01-05T03:00:00", "tags": {} }), changes)
+}
+
+/// An execution context, as `announceContext` takes it.
+pub fn context(hash: &str, changes: Value) -> Value {
+    let usual = json!({
+        "hash": hash, "cpuCount": 8, "cpuFrequency": 2400.5, "cpuType": "x86_64", "cpuVendor": "Maker 1",
+        "ramTotal": 32000, "machineNode": "node", "machineType": "x86_64", "machineArch": "64bit",
+        "systemInfo": "Linux 6", "pythonInfo": "3.12",
+    });
+    with(usual, changes)
+}
+
+/// What an answer says, without the objects that hold but one thing: `{"a": {"nodes": [{"name": 1}]}}` becomes `[1]`.
+pub fn bare(value: Value) -> Value {
+    match value {
+        Value::Object(members) if members.len() == 1 => bare(members.into_iter().next().unwrap().1),
+        Value::Object(members) => members.into_iter().map(|(name, value)| (name, bare(value))).collect(),
+        Value::Array(items) => items.into_iter().map(bare).collect(),
+        value => value,
+    }
+}
+
+impl TestApp {
+    /// The data of a document with variables that must run without errors.
+    pub async fn run(&self, query: &str, variables: Value) -> Value {
+        let mut answer = self.graphql_with(query, variables).await;
+        assert!(answer.get("errors").is_none(), "{query}\n{answer:#}");
+        answer["data"].take()
+    }
+
+    /// The answer to a query, [`bare`].
+    pub async fn bare(&self, query: &str) -> Value {
+        bare(self.graphql(query).await)
+    }
+
+    /// Each query is answered with this, [`bare`].
+    pub async fn answers(&self, expected: &[(&str, Value)]) {
+        for (query, expected) in expected {
+            assert_eq!(&self.bare(query).await, expected, "{query}");
+        }
+    }
+
+    /// Stores metrics, which must work.
+    pub async fn record(&self, metrics: Vec<Value>) {
+        let query = "mutation($m: [MetricInput!]!) { recordMetrics(input: {metrics: $m}) { userErrors { message } } }";
+        let answer = self.run(query, json!({ "m": metrics })).await;
+        assert_eq!(answer["recordMetrics"]["userErrors"], json!([]));
+    }
+
+    /// Announces a session, which must work.
+    pub async fn announce_session(&self, input: Value) {
+        let query = "mutation($i: AnnounceSessionInput!) { announceSession(input: $i) { userErrors { message } } }";
+        let answer = self.run(query, json!({ "i": input })).await;
+        assert_eq!(answer["announceSession"]["userErrors"], json!([]));
+    }
+
+    /// Announces a context, which must work.
+    pub async fn announce_context(&self, input: Value) {
+        let query = "mutation($i: AnnounceContextInput!) { announceContext(input: $i) { userErrors { message } } }";
+        let answer = self.run(query, json!({ "i": input })).await;
+        assert_eq!(answer["announceContext"]["userErrors"], json!([]));
+    }
+
+    /// Stores the small history. Its eight metrics are told apart by `memoryUsage`, which counts from 1:
+    ///
+    /// | | session | context | component | variant | seconds |
+    /// |---|---|---|---|---|---|
+    /// | 1 | s1 | c1 | core | `test_a[1]` | 1 |
+    /// | 2 | s1 | c1 | core | `test_a[2]` | 2 |
+    /// | 3 | s1 | c2 | net | `test_b` | 3 |
+    /// | 4 | s2 | c1 | core | `test_a[1]` | 4 |
+    /// | 5 | s2 | c2 | | `test_c` | 5 |
+    /// | 6 | s3 | c1 | net | `test_b` | 3 |
+    /// | 7 | s5 | c2 | core | `test_d` | 0.5 |
+    /// | 8 | s9 | c9 | core | `test_a[1]` | 8 |
+    ///
+    /// s1 and s2 are builds 1 and 2 of main, s3 is build 1 of next, s4 ran in main without a build and measured nothing, s5 has
+    /// no tags; s9 and c9 are never announced.
+    pub async fn seed(&self) {
+        self.announce_context(context("c1", json!({}))).await;
+        let s1 = json!({ "pipeline_branch": "main", "pipeline_build_no": "1", "python": "3.12" });
+        self.announce_session(session("s1", json!({ "scmRef": "aaa", "tags": s1 }))).await;
+        self.record(SMALL.iter().map(small).collect()).await;
+        let c2 = json!({ "cpuCount": 4, "cpuVendor": null, "ramTotal": 16000, "machineNode": "small" });
+        self.announce_context(context("c2", c2)).await;
+        let s2 = json!({ "pipeline_branch": "main", "pipeline_build_no": "2", "python": "3.13" });
+        self.announce_session(session("s2", json!({ "scmRef": "bbb", "runDate": "2026-01-06T03:00:00", "tags": s2 })))
+            .await;
+        let s3 = json!({ "pipeline_branch": "next", "pipeline_build_no": "1", "python": "3.12" });
+        self.announce_session(session("s3", json!({ "runDate": "2025-12-31T23:59:59.5", "tags": s3 }))).await;
+        self.announce_session(session("s4", json!({ "tags": { "pipeline_branch": "main" } }))).await;
+        self.announce_session(session("s5", json!({ "runDate": "2026-01-07T00:00:00" }))).await;
+    }
+}
+
+type Small = (u8, &'static str, &'static str, &'static str, &'static str, &'static str, f64, &'static str);
+
+const SMALL: [Small; 8] = [
+    (1, "s1", "c1", "core", "test_a", "test_a[1]", 1.0, "2026-01-05T03:00:01"),
+    (2, "s1", "c1", "core", "test_a", "test_a[2]", 2.0, "2026-01-05T03:00:02"),
+    (3, "s1", "c2", "net", "test_b", "test_b", 3.0, "2026-01-05T03:00:03.250000"),
+    (4, "s2", "c1", "core", "test_a", "test_a[1]", 4.0, "2026-01-06T03:00:00"),
+    (5, "s2", "c2", "", "test_c", "test_c", 5.0, "2026-01-06T03:00:00"),
+    (6, "s3", "c1", "net", "test_b", "test_b", 3.0, "2026-01-01T00:00:00"),
+    (7, "s5", "c2", "core", "test_d", "test_d", 0.5, "2026-01-07T00:00:00"),
+    (8, "s9", "c9", "core", "test_a", "test_a[1]", 8.0, "2025-06-01T00:00:00"),
+];
+
+fn small((number, session, context, component, item, variant, seconds, started_at): &Small) -> Value {
+    let passed = if *number < 8 { json!(*number != 3) } else { Value::Null };
+    metric(json!({
+        "sessionHash": session, "contextHash": context, "componentName": component, "itemName": item,
+        "variantName": variant, "totalTime": seconds, "memoryUsage": number, "startedAt": started_at, "passed": passed,
+    }))
+}
