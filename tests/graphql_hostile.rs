@@ -135,11 +135,11 @@ on_both_engines! {
 
     async fn figures_at_the_ends_of_their_range_are_stored(app: &TestApp) {
         let ends = [f64::MAX, f64::MIN, f64::MIN_POSITIVE, 5e-324, -0.0, 0.1 + 0.2];
-        app.record(ends.iter().map(|end| metric(json!({ "totalTime": end, "memoryUsage": end }))).collect()).await;
+        app.record_all(ends.iter().map(|end| metric(json!({ "totalTime": end, "memoryUsage": end }))).collect()).await;
         let stored = app.bare("{ metrics { nodes { totalTime } } }").await;
         assert_eq!(stored.as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect::<Vec<_>>(), ends);
         let most = i64::MAX;
-        app.announce_context(context("c", json!({ "cpuCount": most, "ramTotal": i64::MIN, "cpuFrequency": 1e300 }))).await;
+        app.announce_machine(context("c", json!({ "cpuCount": most, "ramTotal": i64::MIN, "cpuFrequency": 1e300 }))).await;
         assert_eq!(app.bare("{ contexts { nodes { cpuCount ramTotal cpuFrequencyMhz } } }").await,
             json!([{ "cpuCount": most, "ramTotal": i64::MIN, "cpuFrequencyMhz": most }]));
     }
@@ -184,7 +184,7 @@ on_both_engines! {
     }
 
     async fn filters_too_large_as_a_whole_are_refused(app: &TestApp) {
-        app.record(vec![metric(json!({}))]).await;
+        app.record_all(vec![metric(json!({}))]).await;
         let query = "query($f: MetricWhere) { metrics(where: $f) { totalCount nodes { id } } }";
         let leaf = json!({ "totalTime": { "gt": 0.5 } });
         let values = json!({ "session": { "in": vec!["x"; 1000] } });

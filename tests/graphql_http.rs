@@ -203,7 +203,7 @@ on_both_engines! {
     }
 
     async fn one_document_text_serves_many_variables(app: &TestApp) {
-        app.record(vec![metric(json!({ "totalTime": 1 })), metric(json!({ "totalTime": 2 }))]).await;
+        app.record_all(vec![metric(json!({ "totalTime": 1 })), metric(json!({ "totalTime": 2 }))]).await;
         for (gt, expected) in [(0, 2), (1, 1), (2, 0), (0, 2)] {
             let answer = app.run("query($gt: Float!) { metricCount(where: {totalTime: {gt: $gt}}) }", json!({ "gt": gt })).await;
             assert_eq!(answer["metricCount"], expected);

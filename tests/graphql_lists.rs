@@ -142,7 +142,7 @@ on_both_engines! {
             let arrive = async |step: usize| {
                 let day = if step.is_multiple_of(2) { "2020-01-01" } else { "2030-01-01" };
                 if step < 4 {
-                    app.record(vec![metric(json!({ "startedAt": day }))]).await;
+                    app.record_all(vec![metric(json!({ "startedAt": day }))]).await;
                 }
             };
             let seen = list.walk(forwards, 2, arrive).await;
@@ -193,7 +193,7 @@ on_both_engines! {
     }
 
     async fn a_stretch_has_0_to_500_rows_from_one_end(app: &TestApp) {
-        app.record((0..502).map(|_| metric(json!({}))).collect()).await;
+        app.record_all((0..502).map(|_| metric(json!({}))).collect()).await;
         for wrong in ["first: -1", "first: 501", "first: 100000", "last: -1", "last: 501", "first: 1, last: 1"] {
             assert_eq!(app.graphql_error(&format!("{{ metrics({wrong}) {{ nodes {{ id }} }} }}")).await, "BAD_USER_INPUT");
         }
@@ -382,7 +382,7 @@ on_both_engines! {
     }
 
     async fn many_equal_sort_keys_are_paged_without_loss(app: &TestApp) {
-        app.record((0..9).map(|n| metric(json!({ "memoryUsage": n }))).collect()).await;
+        app.record_all((0..9).map(|n| metric(json!({ "memoryUsage": n }))).collect()).await;
         for n in 0..5 {
             app.announce_session(session(&format!("e{n}"), json!({}))).await;
         }

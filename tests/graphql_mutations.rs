@@ -91,7 +91,7 @@ on_both_engines! {
         assert_eq!((&answer["metrics"], &error["code"], &error["field"]), (&json!([]), &json!("TOO_MANY"), &json!(["metrics"])));
         assert!(error["message"].as_str().unwrap().contains("10000"), "{error}");
         assert_eq!(app.bare("{ metricCount }").await, json!(0));
-        app.record(vec![metric(json!({})); 10_000]).await;
+        app.record_all(vec![metric(json!({})); 10_000]).await;
         assert_eq!(app.bare("{ metricCount }").await, json!(10_000));
     }
 
@@ -151,7 +151,7 @@ on_both_engines! {
         app.announce_session(session("s1", json!({ "tags": { "pipeline_branch": "main", "pipeline_build_no": "1" } }))).await;
         let of = |variant: &str, seconds: f64| metric(json!({ "variantName": variant, "totalTime": seconds, "memoryUsage": -seconds, "userTime": seconds * 2.0 }));
         for batch in [vec![of("v", 3.0), of("w", 9.0), of("v", 5.0)], vec![of("v", 4.0)], vec![of("v", 1.0), of("v", 7.0)]] {
-            app.record(batch).await;
+            app.record_all(batch).await;
         }
         let query = "{ variants { nodes { metricCount totalTime { least greatest } userTime { least greatest }
             kernelTime { least greatest } cpuUsage { least greatest } memoryUsage { least greatest } } } }";
@@ -163,7 +163,7 @@ on_both_engines! {
             { "metricCount": 1, "totalTime": bounds(9.0, 9.0), "userTime": bounds(18.0, 18.0), "kernelTime": same.0, "cpuUsage": same.1,
               "memoryUsage": bounds(-9.0, -9.0) },
         ]));
-        app.announce_context(context("c1", json!({}))).await;
+        app.announce_machine(context("c1", json!({}))).await;
         app.answers(&[
             ("{ session(hash: \"s1\") { metricCount } }", json!(6)),
             ("{ context(hash: \"c1\") { metricCount } }", json!(6)),
@@ -185,7 +185,7 @@ on_both_engines! {
                 mine.extend(ids);
             }
             app.announce_session(session(&hash, json!({ "tags": { "n": n % 2 } }))).await;
-            app.announce_context(context("c1", json!({}))).await;
+            app.announce_machine(context("c1", json!({}))).await;
             mine
         });
         let mut ids: Vec<_> = join_all(writers).await.concat();

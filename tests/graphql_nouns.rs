@@ -166,7 +166,7 @@ on_both_engines! {
             ("{ contexts { nodes { hash } } }", json!(["c1", "c2"])),
         ]).await;
         app.announce_session(session("s9", json!({}))).await;
-        app.announce_context(context("c9", json!({}))).await;
+        app.announce_machine(context("c9", json!({}))).await;
         app.answers(&[
             (query, json!([{ "sessionHash": "s9", "contextHash": "c9", "session": "s9", "context": "c9" }])),
             ("{ session(hash: \"s9\") { metrics { nodes { memoryUsage } } } }", json!([8.0])),
@@ -266,7 +266,7 @@ on_both_engines! {
 
     async fn the_top_metrics_are_five_hundred_at_most(app: &TestApp) {
         let metrics = (0..510).map(|n| metric(json!({ "cpuUsage": n }))).collect();
-        app.record(metrics).await;
+        app.record_all(metrics).await;
         for first in [500, 501, 100_000] {
             let top = app.bare(&format!("{{ topMetrics(resource: CPU, first: {first}) {{ cpuUsage }} }}")).await;
             assert_eq!(top.as_array().unwrap().len(), 500, "{first}");

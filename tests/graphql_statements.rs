@@ -52,7 +52,7 @@ async fn add(app: &TestApp, sessions: std::ops::Range<u32>) {
         let tags =
             json!({ "pipeline_branch": format!("p{}", n % 7), "pipeline_build_no": n.to_string(), "odd": n % 2 });
         app.announce_session(session(&format!("s{n}"), json!({ "tags": tags }))).await;
-        app.announce_context(context(&format!("c{n}"), json!({}))).await;
+        app.announce_machine(context(&format!("c{n}"), json!({}))).await;
         ["one", "two"].map(|variant| {
             metric(json!({
                 "sessionHash": format!("s{n}"), "contextHash": format!("c{n}"), "componentName": format!("part{n}"),
@@ -60,7 +60,7 @@ async fn add(app: &TestApp, sessions: std::ops::Range<u32>) {
             }))
         })
     });
-    app.record(join_all(announcements).await.concat()).await;
+    app.record_all(join_all(announcements).await.concat()).await;
 }
 
 async fn statements_of(app: &TestApp, query: &str) -> u64 {
@@ -134,7 +134,7 @@ on_both_engines! {
         let mut taken = Vec::new();
         for rows in [10, 10, 1000] {
             let before = app.statements();
-            app.record((0..rows).map(|_| metric(json!({}))).collect()).await;
+            app.record_all((0..rows).map(|_| metric(json!({}))).collect()).await;
             taken.push(app.statements() - before);
         }
         assert_eq!(taken[1], taken[2], "{taken:?}");

@@ -25,7 +25,7 @@ pub struct TestApp {
     engine: Engine,
     settings: Settings,
     /// Removed with the test.
-    folder: TempDir,
+    _folder: TempDir,
     database: Option<PostgresDatabase>,
 }
 
@@ -55,7 +55,7 @@ impl TestApp {
         };
         change(&mut settings);
         let app = App::open(&settings).await.unwrap();
-        Some(Self { app, engine, settings, folder, database })
+        Some(Self { app, engine, settings, _folder: folder, database })
     }
 
     /// Starts another server on the same database.
@@ -63,7 +63,7 @@ impl TestApp {
         let Self { engine, settings, .. } = self;
         let app = App::open(settings).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        Self { app, engine: *engine, settings: settings.clone(), folder, database: None }
+        Self { app, engine: *engine, settings: settings.clone(), _folder: folder, database: None }
     }
 
     /// What it was started with.
@@ -79,11 +79,6 @@ impl TestApp {
     /// Where it stores.
     pub fn engine(&self) -> Engine {
         self.engine
-    }
-
-    /// A folder of the test's own.
-    pub fn folder(&self) -> &std::path::Path {
-        self.folder.path()
     }
 
     /// How many SQL statements have run since the start.

@@ -66,7 +66,7 @@ impl TestApp {
     }
 
     /// Stores metrics, which must work.
-    pub async fn record(&self, metrics: Vec<Value>) {
+    pub async fn record_all(&self, metrics: Vec<Value>) {
         let query = "mutation($m: [MetricInput!]!) { recordMetrics(input: {metrics: $m}) { userErrors { message } } }";
         let answer = self.run(query, json!({ "m": metrics })).await;
         assert_eq!(answer["recordMetrics"]["userErrors"], json!([]));
@@ -80,7 +80,7 @@ impl TestApp {
     }
 
     /// Announces a context, which must work.
-    pub async fn announce_context(&self, input: Value) {
+    pub async fn announce_machine(&self, input: Value) {
         let query = "mutation($i: AnnounceContextInput!) { announceContext(input: $i) { userErrors { message } } }";
         let answer = self.run(query, json!({ "i": input })).await;
         assert_eq!(answer["announceContext"]["userErrors"], json!([]));
@@ -102,12 +102,12 @@ impl TestApp {
     /// s1 and s2 are builds 1 and 2 of main, s3 is build 1 of next, s4 ran in main without a build and measured nothing, s5 has
     /// no tags; s9 and c9 are never announced.
     pub async fn seed(&self) {
-        self.announce_context(context("c1", json!({}))).await;
+        self.announce_machine(context("c1", json!({}))).await;
         let s1 = json!({ "pipeline_branch": "main", "pipeline_build_no": "1", "python": "3.12" });
         self.announce_session(session("s1", json!({ "scmRef": "aaa", "tags": s1 }))).await;
-        self.record(SMALL.iter().map(small).collect()).await;
+        self.record_all(SMALL.iter().map(small).collect()).await;
         let c2 = json!({ "cpuCount": 4, "cpuVendor": null, "ramTotal": 16000, "machineNode": "small" });
-        self.announce_context(context("c2", c2)).await;
+        self.announce_machine(context("c2", c2)).await;
         let s2 = json!({ "pipeline_branch": "main", "pipeline_build_no": "2", "python": "3.13" });
         self.announce_session(session("s2", json!({ "scmRef": "bbb", "runDate": "2026-01-06T03:00:00", "tags": s2 })))
             .await;
