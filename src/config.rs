@@ -1,7 +1,7 @@
 //! Every setting: its flag, its environment variable, its default and its meaning. Nothing else reads the environment.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, ToSocketAddrs as _},
     num::NonZeroU32,
     path::{Path, PathBuf},
     str::FromStr,
@@ -38,7 +38,8 @@ pub enum Command {
 #[derive(Debug, Args)]
 struct Flags {
     /// Address and port to listen on; port 0 picks a free one
-    #[arg(long, global = true, env = "METROGRAPH_LISTEN", default_value = "127.0.0.1:8181", value_name = "HOST:PORT")]
+    #[arg(long, global = true, env = "METROGRAPH_LISTEN", default_value = "127.0.0.1:8181", value_name = "HOST:PORT",
+        value_parser = NonEmptyStringValueParser::new().try_map(|text| address(&text)))]
     listen: SocketAddr,
 
     /// Database: <sqlite://PATH?mode=rwc>, or <postgres://USER:PASSWORD@HOST/NAME> [default: metrograph.db in the
@@ -122,6 +123,11 @@ pub fn read() -> Result<(Command, Settings), Stop> {
     Ok((command.unwrap_or(Command::Serve), settings))
 }
 
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let mut found = text.to_socket_addrs().map_err(|error| format!("{error}; give HOST:PORT"))?;
+    found.next().ok_or_else(|| "the host has no address".to_owned())
+}
+
 fn folder(path: PathBuf) -> Result<PathBuf, &'static str> {
     if path.is_dir() { Ok(path) } else { Err("there is no such folder") }
 }
@@ -130,7 +136,18 @@ fn folder(path: PathBuf) -> Result<PathBuf, &'static str> {
 fn one_line(message: &str) -> String {
     let said: Vec<_> = message.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
     let said = said.join(" ");
-    said.strip_prefix("error: ").unwrap_or(&said).to_owned()
+    without_password(said.strip_prefix("error: ").unwrap_or(&said))
+}
+
+/// The text with the password of an address in it hidden.
+fn without_password(text: &str) -> String {
+    let hidden = || {
+        let (scheme, rest) = text.split_once("://")?;
+        let (login, host) = rest.split_at(rest.find('@').filter(|at| !rest[..*at].contains(['/', ' ']))?);
+        let (user, _) = login.split_once(':')?;
+        Some(format!("{scheme}://{user}:***{host}"))
+    };
+    hidden().unwrap_or_else(|| text.to_owned())
 }
 
 /// What a path in an address does not write as it is.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use migration::{Migrator, MigratorTrait as _};
-use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbErr, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, Statement};
 
 use crate::config::DatabaseUrl;
 
@@ -46,7 +46,7 @@ impl Database {
         let statements = Arc::new(AtomicU64::new(0));
         let cores = std::thread::available_parallelism().map_or(2, |n| u32::try_from(n.get()).unwrap_or(2));
         let writer = connect(options(url, 1), &statements).await?;
-        Migrator::up(&writer, None).await?;
+        migrate(&writer).await?;
         let reader = connect(options(url, cores * 2), &statements).await?;
         Ok(Self { reader, writer, statements })
     }
@@ -61,6 +61,20 @@ impl Database {
         self.reader.close().await?;
         self.writer.close().await
     }
+}
+
+/// Runs the migrations that are lacking. Instances that start together on one PostgreSQL take turns; the lock belongs to the
+/// writer's one connection.
+async fn migrate(writer: &DatabaseConnection) -> Result<(), DbErr> {
+    let takes_turns = writer.get_database_backend() == DbBackend::Postgres;
+    if takes_turns {
+        writer.execute_unprepared("SELECT pg_advisory_lock(7309940282)").await?;
+    }
+    Migrator::up(writer, None).await?;
+    if takes_turns {
+        writer.execute_unprepared("SELECT pg_advisory_unlock(7309940282)").await?;
+    }
+    Ok(())
 }
 
 async fn connect(options: ConnectOptions, statements: &Arc<AtomicU64>) -> Result<DatabaseConnection, DbErr> {
@@ -78,7 +92,8 @@ fn options(url: &DatabaseUrl, connections: u32) -> ConnectOptions {
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(30))
         .sqlx_logging(false)
-        .test_before_acquire(false)
+        // A connection to a PostgreSQL may have ended while it was idle; one to a file does not.
+        .test_before_acquire(url.sqlite_file().is_none())
         .map_sqlx_sqlite_opts(|sqlite| {
             sqlite
                 .pragma("journal_mode", "WAL")

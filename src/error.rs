@@ -86,6 +86,8 @@ codes! {
     ParseFailed "GRAPHQL_PARSE_FAILED" 400,
     /// The document does not fit the schema.
     ValidationFailed "GRAPHQL_VALIDATION_FAILED" 400,
+    /// Whoever asks may not.
+    Forbidden "FORBIDDEN" 403,
     /// Nothing is there: no such path, page or object.
     NotFound "NOT_FOUND" 404,
     /// The path exists, the method does not.

@@ -46,8 +46,19 @@ fn print(text: &str) -> Result<(), String> {
     }
 }
 
-#[tokio::main]
-async fn serve(settings: &Settings) -> Result<(), String> {
+/// Stack of each worker: documents and filters nest as deep as their limits let them.
+const STACK: usize = 8 * 1024 * 1024;
+
+fn serve(settings: &Settings) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    // On a worker, which has that stack; the thread that waits here has whatever the system gave it.
+    let settings = settings.clone();
+    let serving = runtime.block_on(runtime.spawn(async move { run(&settings).await }));
+    serving.map_err(|error| error.to_string())?
+}
+
+async fn run(settings: &Settings) -> Result<(), String> {
     telemetry::start(settings.log.as_str());
     let listener = TcpListener::bind(settings.listen).await;
     let listener = listener.map_err(|error| format!("--listen: {} can't be listened on: {error}", settings.listen))?;

@@ -148,6 +148,23 @@ on_both_engines! {
         assert_eq!(app.graphql_error(RECORDED).await, "GRAPHQL_VALIDATION_FAILED");
     }
 
+    async fn a_subscription_has_one_root_field(app: &TestApp) {
+        let two = "subscription { a: metricRecorded { id } ...More } fragment More on Subscription { sessionAnnounced { id } }";
+        let mut socket = Socket::introduced(app).await;
+        socket.say(&subscribe(two)).await;
+        assert_eq!(socket.hear().await["payload"]["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED");
+    }
+
+    async fn a_page_of_another_site_opens_no_socket(app: &TestApp) {
+        for (origin, status) in [("http://evil.example", 403), ("http://ours.example:8181", 400), ("null", 403)] {
+            let request = Request::get("/graphql/ws").header(header::HOST, "ours.example:8181").header(header::ORIGIN, origin);
+            let upgrade = request.header(header::CONNECTION, "upgrade").header(header::UPGRADE, "websocket");
+            let handshake = upgrade.header("sec-websocket-version", "13").header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+            let reply = app.send(handshake.body(Body::empty()).unwrap()).await;
+            assert_eq!(reply.status.as_u16(), status, "{origin}: {}", reply.text());
+        }
+    }
+
     async fn a_socket_carries_subscriptions_and_queries(app: &TestApp) {
         let mut socket = Socket::introduced(app).await;
         socket.say(&subscribe("{ metricCount }")).await;

@@ -281,3 +281,18 @@ fn a_postgresql_that_does_not_answer_is_refused() {
         assert!(!ended.stderr.contains("secret"), "{ended:?}");
     }
 }
+
+#[test]
+fn a_host_may_be_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &["--listen", "localhost:0"], &[]);
+    drop(server);
+}
+
+#[test]
+fn a_password_is_not_said_aloud() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = run(folder.path(), &["--database-url", "mysql://user:sekret@host/name"], &[]);
+    ended.assert_refused(&["--database-url", "mysql://user:***@host/name"]);
+    assert!(!ended.stderr.contains("sekret"), "{ended:?}");
+}

@@ -45,12 +45,12 @@ impl Noun for Entity {
 
     fn condition(filter: &Filter, engine: Engine) -> Condition {
         let Filter { name, named } = filter;
-        Condition::all()
-            .add_option(name.as_ref().map(|text| text.on(list::column::<Self>(Column::Name), engine)))
-            .add_option(named.map(|named| {
+        Condition::all().add_option(name.as_ref().map(|text| text.on_name::<Self>(Column::Name, engine))).add_option(
+            named.map(|named| {
                 let column = list::column::<Self>(Column::Name);
                 if named { column.ne("") } else { column.eq("") }
-            }))
+            }),
+        )
     }
 }
 

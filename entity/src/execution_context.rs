@@ -105,7 +105,6 @@ impl Noun for Entity {
             ram_total,
         } = filter;
         let texts = [
-            (hash, Column::Hash),
             (machine_node, Column::MachineNode),
             (machine_type, Column::MachineType),
             (machine_arch, Column::MachineArch),
@@ -115,7 +114,7 @@ impl Noun for Entity {
             (python_info, Column::PythonInfo),
         ];
         let numbers = [(cpu_count, Column::CpuCount), (ram_total, Column::RamTotal)];
-        let mut all = Condition::all();
+        let mut all = Condition::all().add_option(hash.as_ref().map(|text| text.on_name::<Self>(Column::Hash, engine)));
         for (text, column) in texts {
             all = all.add_option(text.as_ref().map(|text| text.on(list::column::<Self>(column), engine)));
         }

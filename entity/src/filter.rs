@@ -1,6 +1,9 @@
 //! Conditions on single columns. Every field that is set must hold.
 
-use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, Func, Value};
+use sea_orm::{
+    EntityTrait,
+    sea_query::{Condition, Expr, ExprTrait as _, Func, Value},
+};
 
 use crate::engine::Engine;
 
@@ -21,6 +24,17 @@ impl Text {
     /// Exactly `text`.
     pub fn equals(text: impl Into<String>) -> Self {
         Self { eq: Some(text.into()), ..Self::default() }
+    }
+
+    /// The condition on the name of an entity that has a digest of this name alone: exact names are looked up by it.
+    pub fn on_name<E: EntityTrait>(&self, name: E::Column, engine: Engine) -> Condition {
+        let digest = || Expr::col((E::default(), "digest"));
+        let of = |text: &String| crate::digest::digest(&[text]).to_vec();
+        let Self { eq, any_of, like, starts_with } = self;
+        let rest = Self { like: like.clone(), starts_with: starts_with.clone(), ..Self::default() };
+        rest.on(crate::list::column::<E>(name), engine)
+            .add_option(eq.as_ref().map(|text| digest().eq(of(text))))
+            .add_option(any_of.as_ref().map(|texts| digest().is_in(texts.iter().map(of))))
     }
 
     /// The condition on `column`.

@@ -46,11 +46,10 @@ pub struct Filter {
 
 /// Items whose component has such a name.
 pub(crate) fn of_component_named(name: &Text, engine: Engine) -> Condition {
-    let named = list::column::<component::Entity>(component::Column::Name);
     let components = sea_orm::sea_query::Query::select()
         .column(component::Column::Id)
         .from(component::Entity)
-        .cond_where(name.on(named, engine))
+        .cond_where(name.on_name::<component::Entity>(component::Column::Name, engine))
         .take();
     Condition::all().add(list::column::<Entity>(Column::ComponentId).in_subquery(components))
 }

@@ -139,7 +139,7 @@ impl Noun for Entity {
             passed,
         } = filter;
         let of_hash = hash.as_ref().map(|text| {
-            let condition = text.on(list::column::<session::Entity>(session::Column::Hash), engine);
+            let condition = text.on_name::<session::Entity>(session::Column::Hash, engine);
             own(Column::SessionId).in_subquery(sessions(session::Column::Id, condition))
         });
         let of_session = filter.of_session();
@@ -151,7 +151,7 @@ impl Noun for Entity {
             let contexts = Query::select()
                 .column(execution_context::Column::Id)
                 .from(execution_context::Entity)
-                .cond_where(text.on(list::column::<execution_context::Entity>(execution_context::Column::Hash), engine))
+                .cond_where(text.on_name::<execution_context::Entity>(execution_context::Column::Hash, engine))
                 .take();
             own(Column::ContextId).in_subquery(contexts)
         });

@@ -44,7 +44,7 @@ impl Noun for Entity {
 
     fn condition(filter: &Filter, engine: Engine) -> Condition {
         let Filter { name } = filter;
-        Condition::all().add_option(name.as_ref().map(|text| text.on(list::column::<Self>(Column::Name), engine)))
+        Condition::all().add_option(name.as_ref().map(|text| text.on_name::<Self>(Column::Name, engine)))
     }
 }
 

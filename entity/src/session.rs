@@ -134,7 +134,7 @@ impl Noun for Entity {
         let any =
             (!tagged_any.is_empty()).then(|| tagged_any.iter().map(tagged).fold(Condition::any(), Condition::add));
         Condition::all()
-            .add_option(hash.as_ref().map(|text| text.on(own(Column::Hash), engine)))
+            .add_option(hash.as_ref().map(|text| text.on_name::<Self>(Column::Hash, engine)))
             .add_option(scm_ref.as_ref().map(|text| text.on(own(Column::ScmRef), engine)))
             .add_option(builds)
             .add_option(run_date.as_ref().map(|number| number.on(own(Column::RunDate))))
@@ -192,14 +192,12 @@ pub const OF_TAG: Edge<Entity> = Edge::new("tag.sessions", |tag| {
 
 /// The sessions that measured something in an execution context.
 pub const OF_CONTEXT: Edge<Entity> = Edge::new("context.sessions", |context| {
-    let of_metric = |column| list::column::<metric::Entity>(column);
-    let metrics = Query::select()
-        .expr(Expr::val(1))
+    let sessions = Query::select()
+        .column(metric::Column::SessionId)
         .from(metric::Entity)
-        .and_where(of_metric(metric::Column::SessionId).eq(list::column::<Entity>(Column::Id)))
-        .and_where(of_metric(metric::Column::ContextId).eq(context))
+        .and_where(list::column::<metric::Entity>(metric::Column::ContextId).eq(context))
         .take();
-    Condition::all().add(Expr::exists(metrics))
+    Condition::all().add(list::column::<Entity>(Column::Id).in_subquery(sessions))
 });
 
 /// The hashes of the sessions of a build that measured a component, in order of its first metrics there.

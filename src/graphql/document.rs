@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use async_graphql::{
     Name, Positioned, ServerError, Value, Variables,
-    parser::types::{ExecutableDocument, Field, Selection, SelectionSet, VariableDefinition},
+    parser::types::{ExecutableDocument, Field, OperationType, Selection, SelectionSet, VariableDefinition},
 };
 
 /// Selections in one document, at most, those of a fragment counted wherever it is spread: checking it takes time with them.
@@ -37,6 +37,27 @@ pub fn check_size(document: &ExecutableDocument) -> Result<(), ServerError> {
     let defaults =
         variables.filter_map(|variable| variable.node.default_value.as_ref()).map(|value| value.node.clone());
     if literals.chain(defaults).any(|value| is_deep(&value, DEEPEST_VALUE)) { Err(too_deep()) } else { Ok(()) }
+}
+
+/// Refuses subscriptions with more than one root field: each event answers one.
+pub fn check_subscriptions(document: &ExecutableDocument) -> Result<(), ServerError> {
+    fn roots(document: &ExecutableDocument, set: &SelectionSet, levels: usize) -> usize {
+        let count = |selection: &Positioned<Selection>| match &selection.node {
+            Selection::Field(_) => 1,
+            _ if levels == 0 => 0,
+            Selection::InlineFragment(part) => roots(document, &part.node.selection_set.node, levels - 1),
+            Selection::FragmentSpread(spread) => {
+                let part = document.fragments.get(&spread.node.fragment_name.node);
+                part.map_or(0, |part| roots(document, &part.node.selection_set.node, levels - 1))
+            }
+        };
+        set.items.iter().map(count).sum()
+    }
+    let mut operations = document.operations.iter().map(|(_, operation)| &operation.node);
+    let has_more = operations.any(|operation| {
+        operation.ty == OperationType::Subscription && roots(document, &operation.selection_set.node, DEEPEST_VALUE) > 1
+    });
+    if has_more { Err(ServerError::new("a subscription has one root field", None)) } else { Ok(()) }
 }
 
 /// How many selections `set` has, fragments spread.

@@ -15,8 +15,8 @@ const LONGEST_PATTERN: usize = 4096;
 const MOST_VALUES: usize = 1000;
 /// Values of every `in` of a filter together, at most: SQLite binds 32,766 values, and some are bound several times.
 const MOST_VALUES_IN_ALL: usize = 4000;
-/// Objects and conditions of a filter, at most: SQLite takes expressions of depth 1000, and writing them takes stack.
-const MOST_CONDITIONS: usize = 1000;
+/// Objects and conditions of a filter, at most: they become one expression, and writing that takes stack with its depth.
+const MOST_CONDITIONS: usize = 400;
 
 /// What a text must be. Every condition given must hold.
 #[derive(Debug, Clone, InputObject)]

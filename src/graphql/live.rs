@@ -27,7 +27,7 @@ pub fn follow<'a, T: Listed>(
     let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
     let latest = served(ctx).ingest.latest();
     let seen = number(&latest.borrow());
-    let follower = Follower::<T> { filter, latest, number, seen, waiting: VecDeque::new() };
+    let follower = Follower::<T> { filter, latest, number, seen, waiting: VecDeque::new(), has_failed: false };
     Ok(stream::unfold(follower, async |mut follower| {
         let next = follower.next(ctx).await?;
         Some((next, follower))
@@ -41,6 +41,7 @@ struct Follower<T: Listed> {
     /// Everything up to this number has been read.
     seen: i64,
     waiting: VecDeque<T>,
+    has_failed: bool,
 }
 
 impl<T: Listed> Follower<T> {
@@ -53,8 +54,12 @@ impl<T: Listed> Follower<T> {
             let number = self.number;
             let seen = self.seen;
             let known = number(&*self.latest.wait_for(|latest| number(latest) > seen).await.ok()?);
+            if self.has_failed {
+                return None;
+            }
             if let Err(error) = self.read(ctx, known).await {
-                self.seen = known;
+                // Whoever goes on from here would miss rows without knowing.
+                self.has_failed = true;
                 return Some(Err(error.into()));
             }
         }

@@ -56,6 +56,15 @@ impl Listed for Metric {
             .collect())
     }
 
+    async fn page(
+        ctx: &Context<'_>,
+        filter: &Tree<row::Filter>,
+        number: u64,
+        size: u64,
+    ) -> Result<Vec<row::Model>, Error> {
+        Ok(row::page(&served(ctx).database.reader, filter, number, size).await?)
+    }
+
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
         Ok(row::count(&served(ctx).database.reader, filter).await?)
     }

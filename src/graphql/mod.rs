@@ -169,7 +169,9 @@ impl Graph {
             return Ok(ExecutableDocument::clone(&document));
         }
         let document = parse_query(text).map_err(|error| with_code(error.into(), Code::ParseFailed))?;
-        document::check_size(&document).map_err(|error| with_code(error, Code::ValidationFailed))?;
+        document::check_size(&document)
+            .and_then(|()| document::check_subscriptions(&document))
+            .map_err(|error| with_code(error, Code::ValidationFailed))?;
         if text.contains('\0') || text.contains("\\u0000") {
             return Err(with_code(ServerError::new("U+0000 can't be stored or looked for", None), Code::BadUserInput));
         }
@@ -224,6 +226,12 @@ impl Graph {
 /// The engine's own errors have no code: those without a path come from before the first resolver.
 fn coded(mut response: Response) -> Response {
     for error in &mut response.errors {
+        if error.message == "Query is too complex." {
+            error.message = format!(
+                "the request is too complex: at most {MOST_COMPLEX} fields when every list is full (50 rows unless told): ask for \
+                 fewer rows with first"
+            );
+        }
         let code = if error.path.is_empty() { Code::ValidationFailed } else { Code::BadUserInput };
         if error.extensions.as_ref().is_none_or(|extensions| extensions.get("code").is_none()) {
             set_code(error, code);

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use async_graphql::{Context, Object, SimpleObject, TypeName};
-use entity::list;
 
 use super::{Answer, filter::Where, paging::Listed, served};
 use crate::error::{Code, Error};
@@ -25,6 +24,7 @@ impl<T: Listed> TypeName for Page<T> {
 #[Object(name_type)]
 impl<T: Listed> Page<T> {
     /// The objects on this page.
+    #[graphql(complexity = "super::paging::cost(Some(super::paging::MOST), None, child_complexity)")]
     async fn items(&self) -> &[T] {
         &self.items
     }
@@ -52,11 +52,7 @@ impl<T: Listed> Page<T> {
         let size = served(ctx).page_size;
         let total = T::count(ctx, &filter).await?;
         let number = page_number(number, total, size)?;
-        let rows = if total == 0 {
-            Vec::new()
-        } else {
-            list::page::<T::Entity>(&served(ctx).database.reader, &filter, number, size).await.map_err(Error::from)?
-        };
+        let rows = if total == 0 { Vec::new() } else { T::page(ctx, &filter, number, size).await? };
         Ok(Self::new(T::from_rows(ctx, rows).await?, total, size))
     }
 }

@@ -26,6 +26,9 @@ pub const MOST: i64 = 500;
 /// The row behind a type of the graph.
 pub type RowOf<T> = <<T as Listed>::Entity as EntityTrait>::Model;
 
+/// The order of a list of a type of the graph.
+type OrderOf<T> = Order<<<T as Listed>::Entity as Noun>::Sort>;
+
 /// A type of the graph that lists are made of.
 pub trait Listed: OutputType + Sized + Send + Sync + 'static {
     /// Its table.
@@ -37,6 +40,16 @@ pub trait Listed: OutputType + Sized + Send + Sync + 'static {
 
     /// Makes graph objects of rows, in their order.
     fn from_rows(ctx: &Context<'_>, rows: Vec<RowOf<Self>>) -> impl Future<Output = Result<Vec<Self>, Error>> + Send;
+
+    /// The rows of page `number` (from 1) of those that match, `size` each, in the order in which they came to be known.
+    fn page(
+        ctx: &Context<'_>,
+        filter: &Tree<<Self::Entity as Noun>::Filter>,
+        number: u64,
+        size: u64,
+    ) -> impl Future<Output = Result<Vec<RowOf<Self>>, Error>> + Send {
+        async move { Ok(list::page::<Self::Entity>(&served(ctx).database.reader, filter, number, size).await?) }
+    }
 
     /// How many there are of them.
     fn count(
@@ -103,8 +116,8 @@ impl<T: Listed> Arguments<T> {
         let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
         let order = order_by.map(Into::into).unwrap_or_default();
         Ok(Slice {
-            after: after.map(|cursor| read_cursor("after", &order, &cursor)).transpose()?,
-            before: before.map(|cursor| read_cursor("before", &order, &cursor)).transpose()?,
+            after: after.map(|cursor| read_cursor::<T>("after", &order, &cursor)).transpose()?,
+            before: before.map(|cursor| read_cursor::<T>("before", &order, &cursor)).transpose()?,
             filter,
             order,
             limit: limit + 1,
@@ -131,7 +144,7 @@ impl<T: Listed> Arguments<T> {
             }
         }
         let place = |row| Position { key: T::Entity::sort_key(slice.order.by, row), id: T::Entity::id(row) };
-        let cursors = rows.iter().map(|row| write_cursor(&slice.order, place(row))).collect();
+        let cursors = rows.iter().map(|row| write_cursor::<T>(&slice.order, place(row))).collect();
         Ok(Connection {
             has_next_page: if slice.from_end { slice.before.is_some() } else { more },
             has_previous_page: if slice.from_end { more } else { slice.after.is_some() },
@@ -157,21 +170,21 @@ pub fn cost(first: Option<i64>, last: Option<i64>, a_row: usize) -> usize {
     usize::try_from(rows).unwrap_or(1).saturating_mul(a_row)
 }
 
-/// A cursor holds the order it was made for, so that it is not taken for a place in another.
-fn order_name<S: std::fmt::Debug>(order: &Order<S>) -> String {
-    format!("{:?}", order.by)
+/// A cursor holds the list it was made for, so that it is not taken for a place in another.
+fn order_name<T: Listed>(order: &OrderOf<T>) -> String {
+    format!("{} {:?}", T::type_name(), order.by)
 }
 
-fn write_cursor<S: std::fmt::Debug>(order: &Order<S>, Position { key, id }: Position) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(format!("{}:{key}:{id}", order_name(order)))
+fn write_cursor<T: Listed>(order: &OrderOf<T>, Position { key, id }: Position) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(format!("{}:{key}:{id}", order_name::<T>(order)))
 }
 
-fn read_cursor<S: std::fmt::Debug>(argument: &str, order: &Order<S>, cursor: &str) -> Result<Position, Error> {
+fn read_cursor<T: Listed>(argument: &str, order: &OrderOf<T>, cursor: &str) -> Result<Position, Error> {
     let read = || {
         let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
         let mut parts = text.split(':');
         let (name, key, id) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        (name == order_name(order) && parts.next().is_none()).then_some(Position { key, id })
+        (name == order_name::<T>(order) && parts.next().is_none()).then_some(Position { key, id })
     };
     read().ok_or_else(|| Error::bad_input(format!("{argument}: '{cursor}' is no cursor of a list in this order")))
 }

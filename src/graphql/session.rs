@@ -146,7 +146,7 @@ pub struct SessionWhere {
 /// Which tags a session must have.
 #[derive(Debug, Clone, InputObject)]
 pub struct TaggedFilter {
-    /// The names of the tags. Without any, every session matches.
+    /// The names of the tags, at most 100. Without any, every session matches.
     names: Option<Vec<String>>,
     /// The values, paired with the names by position. An empty or missing one takes any value but the empty text.
     values: Option<Vec<String>>,
@@ -165,16 +165,22 @@ pub enum Match {
     MatchAll,
 }
 
+/// Tags that a filter names, at most: each is a condition.
+const MOST_TAGS: usize = 100;
+
 impl TaggedFilter {
-    fn parts(self) -> (Vec<row::Tagged>, Vec<row::Tagged>) {
+    fn parts(self) -> Result<(Vec<row::Tagged>, Vec<row::Tagged>), Error> {
         let Self { names, values, method } = self;
+        if names.as_ref().is_some_and(|names| names.len() > MOST_TAGS) {
+            return Err(Error::bad_input(format!("where.tagged.names: at most {MOST_TAGS} tags at a time")));
+        }
         let values = values.unwrap_or_default().into_iter().map(Some).chain(std::iter::repeat(None));
         let pairs = names.unwrap_or_default().into_iter().zip(values);
         let tagged =
             pairs.map(|(name, value)| row::Tagged { name, value: value.filter(|text| !text.is_empty()) }).collect();
         match method {
-            Match::MatchAny => (Vec::new(), tagged),
-            Match::MatchAll => (tagged, Vec::new()),
+            Match::MatchAny => Ok((Vec::new(), tagged)),
+            Match::MatchAll => Ok((tagged, Vec::new())),
         }
     }
 }
@@ -184,7 +190,7 @@ impl Where for SessionWhere {
 
     fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
         let Self { and, or, not, hash, scm_ref, pipeline, build, run_date, tagged } = self;
-        let (tagged_all, tagged_any) = tagged.map(TaggedFilter::parts).unwrap_or_default();
+        let (tagged_all, tagged_any) = tagged.map(TaggedFilter::parts).transpose()?.unwrap_or_default();
         let own = row::Filter {
             hash: check!(hash, "hash"),
             scm_ref: check!(scm_ref, "scmRef"),

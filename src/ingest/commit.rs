@@ -374,7 +374,9 @@ fn is_same(new: &NewSession, stored: &session::Model, tags: Vec<tag::Model>) -> 
     let mut new_tags = new.tags.clone();
     stored_tags.sort();
     new_tags.sort();
-    stored.run_date().as_ref() == Some(&new.run_date) && stored.scm_ref == new.scm_ref && stored_tags == new_tags
+    stored.run_date().as_ref() == Some(&new.run_date)
+        && stored.scm_ref.as_deref().unwrap_or("") == new.scm_ref.as_deref().unwrap_or("")
+        && stored_tags == new_tags
 }
 
 fn known_with_another_payload(new: &NewSession) -> Error {

@@ -52,7 +52,7 @@ fn variable_of(
         Value::Object(members) => names.clone().find_map(|name| members.get(name.as_str())),
         _ => None,
     });
-    if name == "page" && !point.is_post {
+    if name == "page" && ty.inner_named_type() == "Int" && !point.is_post {
         return page(text, member).map(|page| page.map(Value::from));
     }
     let bad = |reason: String| Error::bad_input(format!("{name}: {reason}"));

@@ -9,8 +9,9 @@ use async_graphql::{
 use axum::{
     extract::{
         State, WebSocketUpgrade,
-        ws::{CloseFrame, Message, WebSocket},
+        ws::{CloseFrame, Message, WebSocket, rejection::WebSocketUpgradeRejection},
     },
+    http::{HeaderMap, header},
     response::{
         IntoResponse as _, Response,
         sse::{Event, KeepAlive, Sse},
@@ -23,7 +24,10 @@ use futures_util::{
 use tokio::sync::{mpsc, watch};
 
 use super::{Ways, graphql::Written};
-use crate::graphql::{Graph, Operation};
+use crate::{
+    error::{Code, Error},
+    graphql::{Graph, Operation},
+};
 
 /// The one sub-protocol that is spoken.
 const PROTOCOL: &str = "graphql-transport-ws";
@@ -48,9 +52,25 @@ pub(super) fn events(ways: &Ways, operation: Operation) -> Response {
     Sse::new(events).keep_alive(KeepAlive::default()).into_response()
 }
 
-/// Any number of operations over one connection.
-pub(super) async fn socket(State(ways): State<Ways>, upgrade: WebSocketUpgrade) -> Response {
-    upgrade.protocols([PROTOCOL]).on_upgrade(|socket| speak(socket, ways))
+/// Any number of operations over one connection. Browsers let pages of any site open sockets to any other, and tell which it is:
+/// only our own may.
+pub(super) async fn socket(
+    State(ways): State<Ways>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Error> {
+    if is_from_elsewhere(&headers) {
+        return Err(Error::new(Code::Forbidden, "Origin: pages of another site may not open a socket here"));
+    }
+    let upgrade =
+        upgrade.map_err(|_| Error::bad_input(format!("a WebSocket that speaks {PROTOCOL} is opened here")))?;
+    Ok(upgrade.protocols([PROTOCOL]).on_upgrade(|socket| speak(socket, ways)))
+}
+
+fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let origin = text(header::ORIGIN).map(|origin| origin.split_once("://").map_or(origin, |(_, host)| host));
+    origin.is_some_and(|origin| text(header::HOST).is_none_or(|host| !host.eq_ignore_ascii_case(origin)))
 }
 
 async fn speak(socket: WebSocket, ways: Ways) {
