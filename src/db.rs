@@ -23,6 +23,12 @@ pub enum OpenError {
          another file or database"
     )]
     MonitorServer,
+    /// It is somebody else's, with a table of a name that we need, and stays as it is.
+    #[error(
+        "--database-url: the database holds a table '{0}' of another program; it was left untouched: give another file or \
+         database"
+    )]
+    Foreign(String),
     /// It can't be opened or brought up to date.
     #[error("--database-url: the database can't be opened: {0}")]
     Unusable(#[from] DbErr),
@@ -42,7 +48,7 @@ pub struct Database {
 impl Database {
     /// Opens what `url` names, and runs the migrations that it lacks.
     pub async fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
-        refuse_monitor_server(url).await?;
+        refuse_others(url).await?;
         let statements = Arc::new(AtomicU64::new(0));
         let cores = std::thread::available_parallelism().map_or(2, |n| u32::try_from(n.get()).unwrap_or(2));
         let writer = connect(options(url, 1), &statements).await?;
@@ -63,18 +69,18 @@ impl Database {
     }
 }
 
-/// Runs the migrations that are lacking. Instances that start together on one PostgreSQL take turns; the lock belongs to the
-/// writer's one connection.
+/// Runs the migrations that are lacking. Servers that start together take turns: on PostgreSQL by a lock, which belongs to the
+/// writer's one connection; on SQLite whoever comes second finds the tables made, and looks again.
 async fn migrate(writer: &DatabaseConnection) -> Result<(), DbErr> {
-    let takes_turns = writer.get_database_backend() == DbBackend::Postgres;
-    if takes_turns {
-        writer.execute_unprepared("SELECT pg_advisory_lock(7309940282)").await?;
+    if writer.get_database_backend() != DbBackend::Postgres {
+        return match Migrator::up(writer, None).await {
+            Ok(()) => Ok(()),
+            Err(_) => Migrator::up(writer, None).await,
+        };
     }
+    writer.execute_unprepared("SELECT pg_advisory_lock(7309940282)").await?;
     Migrator::up(writer, None).await?;
-    if takes_turns {
-        writer.execute_unprepared("SELECT pg_advisory_unlock(7309940282)").await?;
-    }
-    Ok(())
+    writer.execute_unprepared("SELECT pg_advisory_unlock(7309940282)").await.map(drop)
 }
 
 async fn connect(options: ConnectOptions, statements: &Arc<AtomicU64>) -> Result<DatabaseConnection, DbErr> {
@@ -111,29 +117,35 @@ fn options(url: &DatabaseUrl, connections: u32) -> ConnectOptions {
 }
 
 /// Looks before anything is written: opening for writing would already change the file.
-async fn refuse_monitor_server(url: &DatabaseUrl) -> Result<(), OpenError> {
-    let (look, sql) = match url.sqlite_file() {
+async fn refuse_others(url: &DatabaseUrl) -> Result<(), OpenError> {
+    let (look, tables) = match url.sqlite_file() {
         Some(file) if !file.exists() => return Ok(()),
         Some(file) => {
             // With a write-ahead log, even a reader leaves files behind, unless the file is said not to change.
             let at_rest = if log_of(&file).exists() { "" } else { "&immutable=true" };
-            (
-                format!("{}?mode=ro{at_rest}", url.without_parameters()),
-                "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'TEST_METRICS'",
-            )
+            let look = format!("{}?mode=ro{at_rest}", url.without_parameters());
+            (look, "SELECT name FROM sqlite_master WHERE type = 'table'")
         }
         None => (
             url.as_str().to_owned(),
-            "SELECT 1 FROM information_schema.tables WHERE table_schema = ANY (current_schemas(false)) \
-             AND table_name = 'TEST_METRICS'",
+            "SELECT table_name::text AS name FROM information_schema.tables \
+             WHERE table_schema = ANY (current_schemas(false))",
         ),
     };
     let mut options = ConnectOptions::new(look);
     options.max_connections(1).connect_timeout(Duration::from_secs(10)).sqlx_logging(false);
     let connection = sea_orm::Database::connect(options).await?;
-    let found = connection.query_one_raw(Statement::from_string(connection.get_database_backend(), sql)).await?;
+    let rows = connection.query_all_raw(Statement::from_string(connection.get_database_backend(), tables)).await?;
     connection.close().await?;
-    if found.is_some() { Err(OpenError::MonitorServer) } else { Ok(()) }
+    let names: Vec<String> = rows.iter().map(|row| row.try_get("", "name")).collect::<Result<_, _>>()?;
+    if names.iter().any(|name| name == "TEST_METRICS") {
+        return Err(OpenError::MonitorServer);
+    }
+    let is_ours = names.iter().any(|name| name == "seaql_migrations");
+    match names.into_iter().find(|name| migration::tables().any(|table| table == name)) {
+        Some(name) if !is_ours => Err(OpenError::Foreign(name)),
+        _ => Ok(()),
+    }
 }
 
 /// SQLite's write-ahead log, which is there while somebody has the database open, or when nobody closed it.

@@ -1,5 +1,6 @@
 //! The database: its tables come and go, and what they hold comes back character for character.
 
+use metrograph::config::DatabaseUrl;
 use migration::{Migrator, MigratorTrait as _};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement};
@@ -17,6 +18,7 @@ const POSTGRES: &str = "SELECT indexdef AS line FROM pg_indexes WHERE schemaname
 /// An empty database.
 struct Empty {
     connection: DatabaseConnection,
+    url: String,
     engine: Engine,
     database: Option<PostgresDatabase>,
     _folder: tempfile::TempDir,
@@ -31,7 +33,7 @@ impl Empty {
         };
         let file = format!("sqlite://{}?mode=rwc", folder.path().join("empty.db").display());
         let url = database.as_ref().map_or(file, PostgresDatabase::url);
-        Some(Self { connection: Database::connect(url).await.unwrap(), engine, database, _folder: folder })
+        Some(Self { connection: Database::connect(&url).await.unwrap(), url, engine, database, _folder: folder })
     }
 
     async fn tables(&self) -> Vec<String> {
@@ -103,6 +105,47 @@ async fn a_migration_that_fails_leaves_nothing_behind_on_sqlite() {
 #[tokio::test]
 async fn a_migration_that_fails_leaves_nothing_behind_on_postgres() {
     a_migration_that_fails_leaves_nothing_behind(Engine::Postgres).await;
+}
+
+/// Several instances may start at the same moment on a database that is still empty.
+async fn servers_that_start_together_make_the_tables_once(engine: Engine) {
+    let Some(empty) = Empty::open(engine).await else { return };
+    let url: DatabaseUrl = empty.url.parse().unwrap();
+    let opened = futures_util::future::join_all((0..4).map(|_| metrograph::db::Database::open(&url))).await;
+    for database in opened {
+        database.unwrap().close().await.unwrap();
+    }
+    empty.remove().await;
+}
+
+#[tokio::test]
+async fn servers_that_start_together_make_the_tables_once_on_sqlite() {
+    servers_that_start_together_make_the_tables_once(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn servers_that_start_together_make_the_tables_once_on_postgres() {
+    servers_that_start_together_make_the_tables_once(Engine::Postgres).await;
+}
+
+async fn a_database_with_a_table_of_somebody_else_stays_as_it_is(engine: Engine) {
+    let Some(empty) = Empty::open(engine).await else { return };
+    empty.run("CREATE TABLE session (theirs INTEGER)").await;
+    let before = empty.tables().await;
+    let refused = metrograph::db::Database::open(&empty.url.parse().unwrap()).await.unwrap_err().to_string();
+    assert!(refused.contains("'session' of another program"), "{refused}");
+    assert_eq!(empty.tables().await, before);
+    empty.remove().await;
+}
+
+#[tokio::test]
+async fn a_database_with_a_table_of_somebody_else_stays_as_it_is_on_sqlite() {
+    a_database_with_a_table_of_somebody_else_stays_as_it_is(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_database_with_a_table_of_somebody_else_stays_as_it_is_on_postgres() {
+    a_database_with_a_table_of_somebody_else_stays_as_it_is(Engine::Postgres).await;
 }
 
 async fn a_database_can_be_opened_again_and_beside_itself(engine: Engine) {

@@ -15,3 +15,8 @@ impl MigratorTrait for Migrator {
         vec![Box::new(m0001_base::Migration)]
     }
 }
+
+/// The names of all tables.
+pub fn tables() -> impl Iterator<Item = &'static str> {
+    m0001_base::TABLES.iter().map(|(name, _)| *name)
+}

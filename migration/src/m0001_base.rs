@@ -10,7 +10,7 @@ pub struct Migration;
 /// `{id}` is a 64-bit key that counts up, `{big}` a 64-bit integer, `{real}` a double, `{bytes}` a byte string: the two
 /// engines differ in these names alone. `digest` (16 bytes) carries uniqueness and look-up of names of any length, which
 /// PostgreSQL's btree could not (2.7 kB a row).
-const TABLES: &[(&str, &str)] = &[
+pub(crate) const TABLES: &[(&str, &str)] = &[
     ("component", "id {id}, name TEXT NOT NULL, digest {bytes} NOT NULL UNIQUE"),
     (
         "item",
