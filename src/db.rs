@@ -2,13 +2,14 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::Ordering,
     time::Duration,
 };
 
+use entity::{
+    direct::{Connection, Counter, Pool},
+    source::{Reader, Writer},
+};
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, Statement};
 
@@ -38,23 +39,40 @@ pub enum OpenError {
 #[derive(Debug, Clone)]
 pub struct Database {
     /// Reads. On SQLite several connections that see the last commit while a write goes on.
-    pub reader: DatabaseConnection,
-    /// Writes, for the committer alone. On SQLite one connection: it has one writer, and waiting for it in our own queue is
-    /// cheaper than in SQLite's busy handler.
-    pub writer: DatabaseConnection,
-    statements: Arc<AtomicU64>,
+    pub reader: Reader,
+    url: DatabaseUrl,
+    statements: Counter,
 }
 
 impl Database {
     /// Opens what `url` names, and runs the migrations that it lacks.
+    ///
+    /// # Errors
+    /// A database that can't be used.
     pub async fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
         refuse_others(url).await?;
-        let statements = Arc::new(AtomicU64::new(0));
-        let cores = std::thread::available_parallelism().map_or(2, |n| u32::try_from(n.get()).unwrap_or(2));
-        let writer = connect(options(url, 1), &statements).await?;
-        migrate(&writer).await?;
-        let reader = connect(options(url, cores * 2), &statements).await?;
-        Ok(Self { reader, writer, statements })
+        let statements = Counter::default();
+        let connection = connect(url, 1, &statements).await?;
+        migrate(&connection).await?;
+        connection.close().await?;
+        let connections = std::thread::available_parallelism().map_or(2, |n| u32::try_from(n.get()).unwrap_or(2)) * 2;
+        let reader = match url.sqlite_file() {
+            Some(file) => Reader::Direct(Pool::open(&file, PRAGMAS, connections, &statements)?),
+            None => Reader::Orm(connect(url, connections, &statements).await?),
+        };
+        Ok(Self { reader, url: url.clone(), statements })
+    }
+
+    /// The connection that writes, for the committer alone. SQLite has one writer, and waiting for it in our own queue is cheaper
+    /// than in SQLite's busy handler.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn writer(&self) -> Result<Writer, DbErr> {
+        Ok(match self.url.sqlite_file() {
+            Some(file) => Writer::Direct(Connection::open(&file, PRAGMAS, Counter::clone(&self.statements))?),
+            None => Writer::Orm(connect(&self.url, 1, &self.statements).await?),
+        })
     }
 
     /// How many SQL statements have run since the start.
@@ -62,12 +80,21 @@ impl Database {
         self.statements.load(Ordering::Relaxed)
     }
 
-    /// Closes every connection; on SQLite the last one folds the write-ahead log into the file.
+    /// Closes every connection for reading.
+    ///
+    /// # Errors
+    /// The database's.
     pub async fn close(self) -> Result<(), DbErr> {
-        self.reader.close().await?;
-        self.writer.close().await
+        self.reader.close().await
     }
 }
+
+/// How each connection to SQLite is set. A commit that was answered survives a power cut (`synchronous`). The log is folded into
+/// the file in larger pieces: an insert touches pages all over the variant index, and many of them again before the fold;
+/// 20,000 pages are 80 MB.
+const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+    PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 20000; PRAGMA mmap_size = 2147418112; \
+    PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY";
 
 /// Runs the migrations that are lacking. Servers that start together take turns: on PostgreSQL by a lock, which belongs to the
 /// writer's one connection; on SQLite whoever comes second finds the tables made, and looks again.
@@ -83,16 +110,7 @@ async fn migrate(writer: &DatabaseConnection) -> Result<(), DbErr> {
     writer.execute_unprepared("SELECT pg_advisory_unlock(7309940282)").await.map(drop)
 }
 
-async fn connect(options: ConnectOptions, statements: &Arc<AtomicU64>) -> Result<DatabaseConnection, DbErr> {
-    let mut connection = sea_orm::Database::connect(options).await?;
-    let statements = Arc::clone(statements);
-    connection.set_metric_callback(move |_| {
-        statements.fetch_add(1, Ordering::Relaxed);
-    });
-    Ok(connection)
-}
-
-fn options(url: &DatabaseUrl, connections: u32) -> ConnectOptions {
+async fn connect(url: &DatabaseUrl, connections: u32, statements: &Counter) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(url.as_str());
     options
         .max_connections(connections)
@@ -100,20 +118,13 @@ fn options(url: &DatabaseUrl, connections: u32) -> ConnectOptions {
         .sqlx_logging(false)
         // A connection to a PostgreSQL may have ended while it was idle; one to a file does not.
         .test_before_acquire(url.sqlite_file().is_none())
-        .map_sqlx_sqlite_opts(|sqlite| {
-            sqlite
-                .pragma("journal_mode", "WAL")
-                // A commit that was answered survives a power cut.
-                .pragma("synchronous", "FULL")
-                .pragma("foreign_keys", "ON")
-                .pragma("busy_timeout", "10000")
-                // The log is folded into the file in larger pieces: an insert touches pages all over the variant index, and
-                // many of them again before the fold. 20,000 pages are 80 MB.
-                .pragma("wal_autocheckpoint", "20000")
-                .pragma("mmap_size", "2147418112")
-                .pragma("cache_size", "-16000")
-        });
-    options
+        .map_sqlx_sqlite_opts(|sqlite| sqlite.pragma("journal_mode", "WAL").pragma("synchronous", "FULL"));
+    let mut connection = sea_orm::Database::connect(options).await?;
+    let statements = Counter::clone(statements);
+    connection.set_metric_callback(move |_| {
+        statements.fetch_add(1, Ordering::Relaxed);
+    });
+    Ok(connection)
 }
 
 /// Looks before anything is written: opening for writing would already change the file.

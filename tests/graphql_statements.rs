@@ -19,7 +19,7 @@ const QUERIES: [(&str, u64); 8] = [
         "{ sessions(first: 50) { totalCount nodes { tags { name value } pipeline { name } build { name }
             metrics(first: 10) { totalCount nodes {
                 sessionHash session { runDate } item { name } component { name metricCount } variant { item { name } } } } } } }",
-        16,
+        17,
     ),
     ("{ metrics(first: 500) { nodes { sessionHash contextHash variantName session { hash } context { hash } } } }", 6),
     (

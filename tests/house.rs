@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("graphql", &["ingest", "db", "entity", "error"]),
     ("ingest", &["db", "entity", "error"]),
     // Every setting is read and checked in one place: what database to open is one of them.
-    ("db", &["migration", "config"]),
+    ("db", &["migration", "entity", "config"]),
     ("migration", &[]),
     ("entity", &[]),
     ("error", &[]),
@@ -26,15 +26,17 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// The files that know what the engines are called, and why.
 const ENGINES: &[(&str, &str)] = &[
+    ("entity/src/direct.rs", "SQLite without the ORM, measured to be worth it"),
     ("entity/src/engine.rs", "the few questions that the engines spell differently"),
     ("entity/src/lib.rs", "the map names the modules of both"),
     ("entity/src/postgres.rs", "what only PostgreSQL understands"),
+    ("entity/src/row.rs", "a row of either driver"),
+    ("entity/src/source.rs", "where the engines' connections meet the questions"),
     ("entity/src/sqlite.rs", "what only SQLite understands"),
     ("migration/src/m0001_base.rs", "types of columns, and indexes"),
+    ("migration/src/m0002_listings.rs", "how a table is laid out"),
     ("src/config.rs", "the spellings of a database's address"),
     ("src/db.rs", "how each is opened"),
-    ("src/ingest/commit.rs", "how a transaction begins"),
-    ("src/ingest/statements.rs", "the lock between instances that share a database"),
 ];
 
 /// The room that a file lies in.

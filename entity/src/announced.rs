@@ -4,17 +4,17 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ConnectionTrait, DbErr, Iterable as _,
+    DbErr, Iterable as _,
     sea_query::{Expr, ExprTrait as _, Func, Query},
 };
 
 use crate::{
     digest::digest,
-    engine::Engine,
     execution_context,
     filter::Tree,
-    list::{self, Noun},
+    list::{self, Noun, Order, Position, Slice},
     session,
+    source::Source,
 };
 
 /// A noun that is announced.
@@ -24,32 +24,54 @@ impl Announced for session::Entity {}
 impl Announced for execution_context::Entity {}
 
 /// The row with this hash, announced or not.
-pub async fn by_hash<E: Announced>(db: &impl ConnectionTrait, hash: &str) -> Result<Option<E::Model>, DbErr> {
+pub async fn by_hash<E: Announced>(db: &impl Source, hash: &str) -> Result<Option<E::Model>, DbErr> {
     let query = Query::select()
         .columns(E::Column::iter())
         .from(E::default())
         .and_where(Expr::col("digest").eq(digest(&[hash]).to_vec()))
         .take();
-    Ok(list::models::<E>(db, &query).await?.pop())
+    Ok(db.all::<E::Model>(&query).await?.pop())
 }
 
 /// The hashes of these rows, in one statement. They never change once stored.
-pub async fn hashes<E: Announced>(db: &impl ConnectionTrait, ids: &[i64]) -> Result<HashMap<i64, String>, DbErr> {
+pub async fn hashes<E: Announced>(db: &impl Source, ids: &[i64]) -> Result<HashMap<i64, String>, DbErr> {
     let query = Query::select()
         .columns(["id", "hash"])
         .from(E::default())
-        .and_where(Engine::of(db).any_of(Expr::col("id"), ids))
+        .and_where(db.engine().any_of(Expr::col("id"), ids))
         .take();
-    let rows = db.query_all(&query).await?;
-    rows.iter().map(|row| Ok((row.try_get("", "id")?, row.try_get("", "hash")?))).collect()
+    Ok(db.all(&query).await?.into_iter().collect())
+}
+
+/// The rows on page `number` (from 1) of those that match `filter`, in order of announcement, `size` each.
+pub async fn page<E: Announced>(
+    db: &impl Source,
+    filter: &Tree<E::Filter>,
+    number: u64,
+    size: u64,
+) -> Result<Vec<E::Model>, DbErr> {
+    if *filter != Tree::default() {
+        return list::page::<E>(db, filter, number, size).await;
+    }
+    // Announcements are numbered without gaps: a page number leads straight to its first one.
+    let before = i64::try_from((number - 1).saturating_mul(size)).unwrap_or(i64::MAX);
+    let slice: Slice<E> = Slice {
+        filter: Tree::default(),
+        order: Order::default(),
+        after: Some(Position { key: before, id: i64::MAX }),
+        before: None,
+        limit: size,
+        from_end: false,
+    };
+    list::rows(db, &slice).await
 }
 
 /// How many announced rows match `filter`.
-pub async fn count<E: Announced>(db: &impl ConnectionTrait, filter: &Tree<E::Filter>) -> Result<u64, DbErr> {
+pub async fn count<E: Announced>(db: &impl Source, filter: &Tree<E::Filter>) -> Result<u64, DbErr> {
     if *filter != Tree::default() {
         return list::count::<E>(db, filter).await;
     }
     // Announcements are numbered without gaps: the greatest number is the count.
     let query = Query::select().expr_as(Func::max(Expr::col("announced")), "n").from(E::default()).take();
-    list::number(db, &query).await
+    Ok(db.number(&query).await?.unsigned_abs())
 }

@@ -2,9 +2,8 @@
 //! that have no build number; lists leave it out.
 
 use sea_orm::{
-    ConnectionTrait, DbErr,
     entity::prelude::*,
-    sea_query::{Condition, ExprTrait as _, Query},
+    sea_query::{Condition, Expr, ExprTrait as _, Query},
 };
 
 use crate::{
@@ -13,6 +12,7 @@ use crate::{
     filter::Text,
     list::{self, Edge, Noun},
     pipeline,
+    row::from_row,
 };
 
 /// A row.
@@ -27,6 +27,8 @@ pub struct Model {
     /// The tag's value.
     pub name: String,
 }
+
+from_row!(Model { id, pipeline_id, name });
 
 /// None: edges ([`crate::list::Edge`]) lead from row to row.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -66,7 +68,8 @@ impl Noun for Entity {
     }
 
     fn listed() -> Condition {
-        Condition::all().add(list::column::<Self>(Column::Name).ne(""))
+        // Spelled out, not bound: so it is the condition of an index.
+        Condition::all().add(list::column::<Self>(Column::Name).ne(Expr::cust("''")))
     }
 }
 
@@ -84,18 +87,3 @@ pub const OF_COMPONENT: Edge<Entity> = Edge::new("component.builds", |component|
         .take();
     Condition::all().add(list::column::<Entity>(Column::Id).in_subquery(measured))
 });
-
-/// The names of the builds of a pipeline that measured a component, in order of its first metrics there.
-pub async fn names_of_component(
-    db: &impl ConnectionTrait,
-    component: &str,
-    pipeline: &str,
-) -> Result<Vec<String>, DbErr> {
-    let query = component_build::of_component_named(component)
-        .column((Entity, Column::Name))
-        .cond_where(Entity::listed())
-        .cond_where(of_pipeline_named(&Text::equals(pipeline), Engine::of(db)))
-        .order_by((component_build::Entity, component_build::Column::FirstMetricId), sea_orm::Order::Asc)
-        .take();
-    db.query_all(&query).await?.iter().map(|row| row.try_get("", "name")).collect()
-}

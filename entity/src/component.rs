@@ -10,6 +10,7 @@ use crate::{
     engine::Engine,
     filter::Text,
     list::{self, Edge, Noun},
+    row::from_row,
 };
 
 /// A row.
@@ -22,6 +23,8 @@ pub struct Model {
     /// As the worker sent it.
     pub name: String,
 }
+
+from_row!(Model { id, name });
 
 /// None: edges ([`crate::list::Edge`]) lead from row to row.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,8 +1,8 @@
 //! The few things the two engines spell differently, behind one set of questions.
 
 use sea_orm::{
-    ConnectionTrait, DbBackend,
-    sea_query::{Expr, SelectStatement},
+    DbBackend, Statement, StatementBuilder,
+    sea_query::{Expr, ExprTrait as _, SelectStatement},
 };
 
 use crate::{postgres, sqlite};
@@ -17,12 +17,16 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// The engine behind a connection.
-    pub fn of(db: &impl ConnectionTrait) -> Self {
-        match db.get_database_backend() {
-            DbBackend::Postgres => Self::Postgres,
-            _ => Self::Sqlite,
+    pub(crate) fn backend(self) -> DbBackend {
+        match self {
+            Self::Sqlite => DbBackend::Sqlite,
+            Self::Postgres => DbBackend::Postgres,
         }
+    }
+
+    /// The statement in the engine's own spelling.
+    pub(crate) fn build(self, statement: &impl StatementBuilder) -> Statement {
+        statement.build(&self.backend())
     }
 
     /// `text LIKE pattern`: `%` and `_` keep their meaning, nothing escapes them, ASCII letters match in either case.
@@ -39,6 +43,11 @@ impl Engine {
             Self::Sqlite => sqlite::any_of(column, ids),
             Self::Postgres => postgres::any_of(column, ids),
         }
+    }
+
+    /// `column` is one of `ids`, looked at row by row: no index on it is used.
+    pub fn among(self, column: Expr, ids: &[i64]) -> Expr {
+        self.any_of(column.add(0), ids)
     }
 
     /// A query over `parents`, one row each, and the expression that names a row's parent.

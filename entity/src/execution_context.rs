@@ -11,6 +11,7 @@ use crate::{
     filter::{Number, Text},
     list::{self, Edge, Noun},
     metric,
+    row::from_row,
 };
 
 /// A row.
@@ -47,6 +48,23 @@ pub struct Model {
     /// How many metrics it has, announced or not.
     pub metric_count: i64,
 }
+
+from_row!(Model {
+    id,
+    hash,
+    announced,
+    cpu_count,
+    cpu_frequency,
+    cpu_type,
+    cpu_vendor,
+    ram_total,
+    machine_node,
+    machine_type,
+    machine_arch,
+    system_info,
+    python_info,
+    metric_count
+});
 
 /// None: edges ([`crate::list::Edge`]) lead from row to row.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

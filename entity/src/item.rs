@@ -10,6 +10,7 @@ use crate::{
     engine::Engine,
     filter::Text,
     list::{self, Edge, Noun},
+    row::from_row,
 };
 
 /// A row.
@@ -26,6 +27,8 @@ pub struct Model {
     /// The function's name.
     pub name: String,
 }
+
+from_row!(Model { id, component_id, path, name });
 
 /// None: edges ([`crate::list::Edge`]) lead from row to row.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

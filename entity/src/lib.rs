@@ -2,23 +2,29 @@
 //!
 //! One module per table. Each holds the row (`Model`), the filter that its lists understand, and the edges that lead to it
 //! from other rows. [`list`] turns filter, order and position into SQL, for one list or for the same list under each of many
-//! parents. What the engines spell differently lies in `sqlite` and `postgres`, chosen by [`engine::Engine`].
+//! parents. What the engines spell differently lies in `sqlite` and `postgres`, chosen by [`engine::Engine`]. [`source`] runs the
+//! statements: on SQLite through [`direct`], on PostgreSQL through the ORM.
 
 pub mod announced;
 pub mod build;
 pub mod component;
 pub mod component_build;
 pub mod digest;
+pub mod direct;
 pub mod engine;
 pub mod execution_context;
 pub mod filter;
 pub mod item;
 pub mod list;
 pub mod metric;
+pub mod metric_block;
+pub mod pages;
 pub mod pipeline;
 mod postgres;
+pub mod row;
 pub mod session;
 pub mod session_tag;
+pub mod source;
 mod sqlite;
 pub mod tag;
 pub mod time;

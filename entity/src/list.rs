@@ -3,14 +3,14 @@
 use std::{collections::HashMap, fmt::Debug};
 
 use sea_orm::{
-    ConnectionTrait, DbErr, EntityTrait, FromQueryResult, IdenStatic as _, Iterable as _, Order as Direction,
+    DbErr, EntityTrait, IdenStatic as _, Iterable as _, Order as Direction,
     sea_query::{Condition, Expr, ExprTrait as _, Func, Query, SelectStatement},
 };
 
-use crate::{engine::Engine, filter::Tree};
+use crate::{engine::Engine, filter::Tree, row::FromRow, source::Source};
 
 /// An entity that can be listed.
-pub trait Noun: EntityTrait<Model: FromQueryResult + Clone + Send + Sync + 'static> {
+pub trait Noun: EntityTrait<Model: FromRow + Clone + Send + Sync + 'static> {
     /// What its lists can be narrowed by.
     type Filter: Default + Clone + Debug + PartialEq + Send + Sync + 'static;
     /// What its lists can be ordered by; the default is the order in which rows came to be known.
@@ -170,9 +170,9 @@ fn arrange<E: Noun>(order: Order<E::Sort>, rows: &mut [E::Model]) {
 }
 
 /// The rows of `slice`.
-pub async fn rows<E: Noun>(db: &impl ConnectionTrait, slice: &Slice<E>) -> Result<Vec<E::Model>, DbErr> {
-    let statement = select(slice, Engine::of(db));
-    let mut rows = models::<E>(db, &statement).await?;
+pub async fn rows<E: Noun>(db: &impl Source, slice: &Slice<E>) -> Result<Vec<E::Model>, DbErr> {
+    let statement = select(slice, db.engine());
+    let mut rows = db.all::<E::Model>(&statement).await?;
     if slice.from_end {
         rows.reverse();
     }
@@ -181,20 +181,20 @@ pub async fn rows<E: Noun>(db: &impl ConnectionTrait, slice: &Slice<E>) -> Resul
 
 /// The rows of `slice` under each of `parents`, in one statement. A parent without rows is absent.
 pub async fn rows_under<E: Noun>(
-    db: &impl ConnectionTrait,
+    db: &impl Source,
     edge: Edge<E>,
     parents: &[i64],
     slice: &Slice<E>,
 ) -> Result<HashMap<i64, Vec<E::Model>>, DbErr> {
-    let engine = Engine::of(db);
+    let engine = db.engine();
     let (mut query, parent) = engine.parents(parents);
     let mut list = select(slice, engine);
     list.cond_where((edge.link)(parent.clone()));
     let listed = engine.join_list(&mut query, E::default().table_name(), list);
     query.expr_as(parent, "parent_id").columns(E::Column::iter().map(|column| (listed, column)));
     let mut lists: HashMap<i64, Vec<E::Model>> = HashMap::with_capacity(parents.len());
-    for row in db.query_all(&query).await? {
-        lists.entry(row.try_get("", "parent_id")?).or_default().push(E::Model::from_query_result(&row, "")?);
+    for (parent, row) in db.all::<(i64, E::Model)>(&query).await? {
+        lists.entry(parent).or_default().push(row);
     }
     for rows in lists.values_mut() {
         arrange::<E>(slice.order, rows);
@@ -203,23 +203,23 @@ pub async fn rows_under<E: Noun>(
 }
 
 /// How many rows match `filter`.
-pub async fn count<E: Noun>(db: &impl ConnectionTrait, filter: &Tree<E::Filter>) -> Result<u64, DbErr> {
+pub async fn count<E: Noun>(db: &impl Source, filter: &Tree<E::Filter>) -> Result<u64, DbErr> {
     let query = Query::select()
         .expr_as(Func::count(Expr::val(1)), "n")
         .from(E::default())
-        .cond_where(condition::<E>(filter, Engine::of(db)))
+        .cond_where(condition::<E>(filter, db.engine()))
         .take();
-    number(db, &query).await
+    Ok(db.number(&query).await?.unsigned_abs())
 }
 
 /// How many rows under each of `parents` match `filter`, in one statement.
 pub async fn counts_under<E: Noun>(
-    db: &impl ConnectionTrait,
+    db: &impl Source,
     edge: Edge<E>,
     parents: &[i64],
     filter: &Tree<E::Filter>,
 ) -> Result<HashMap<i64, u64>, DbErr> {
-    let engine = Engine::of(db);
+    let engine = db.engine();
     let (mut query, parent) = engine.parents(parents);
     let count = Query::select()
         .expr(Func::count(Expr::val(1)))
@@ -228,24 +228,23 @@ pub async fn counts_under<E: Noun>(
         .cond_where((edge.link)(parent.clone()))
         .take();
     query.expr_as(parent, "parent_id").expr_as(Expr::from(count), "n");
-    let rows = db.query_all(&query).await?;
-    rows.iter().map(|row| Ok((row.try_get("", "parent_id")?, row.try_get::<i64>("", "n")?.unsigned_abs()))).collect()
+    counts(db, &query).await
 }
 
 /// The rows with these keys, in one statement; keys that lead nowhere are absent.
-pub async fn by_ids<E: Noun>(db: &impl ConnectionTrait, ids: &[i64]) -> Result<HashMap<i64, E::Model>, DbErr> {
+pub async fn by_ids<E: Noun>(db: &impl Source, ids: &[i64]) -> Result<HashMap<i64, E::Model>, DbErr> {
     let id = Expr::col((E::default(), "id"));
     let query = Query::select()
         .columns(E::Column::iter().map(|column| (E::default(), column)))
         .from(E::default())
-        .and_where(Engine::of(db).any_of(id, ids))
+        .and_where(db.engine().any_of(id, ids))
         .take();
-    Ok(models::<E>(db, &query).await?.into_iter().map(|row| (E::id(&row), row)).collect())
+    Ok(db.all::<E::Model>(&query).await?.into_iter().map(|row| (E::id(&row), row)).collect())
 }
 
 /// Page `number` (from 1) of the list, `size` rows each.
 pub async fn page<E: Noun>(
-    db: &impl ConnectionTrait,
+    db: &impl Source,
     filter: &Tree<E::Filter>,
     number: u64,
     size: u64,
@@ -258,22 +257,13 @@ pub async fn page<E: Noun>(
         limit: size,
         from_end: false,
     };
-    let mut query = select::<E>(&slice, Engine::of(db));
+    let mut query = select::<E>(&slice, db.engine());
     query.offset((number - 1) * size);
-    models::<E>(db, &query).await
+    db.all(&query).await
 }
 
-/// Every row that `statement` selects.
-pub(crate) async fn models<E: Noun>(
-    db: &impl ConnectionTrait,
-    statement: &SelectStatement,
-) -> Result<Vec<E::Model>, DbErr> {
-    db.query_all(statement).await?.iter().map(|row| E::Model::from_query_result(row, "")).collect()
-}
-
-/// The one number, called `n`, that `statement` selects; none is 0.
-pub(crate) async fn number(db: &impl ConnectionTrait, statement: &SelectStatement) -> Result<u64, DbErr> {
-    let row = db.query_one(statement).await?;
-    let number = row.map(|row| row.try_get::<Option<i64>>("", "n")).transpose()?.flatten();
-    Ok(number.unwrap_or(0).unsigned_abs())
+/// The pairs of parent and number that `statement` selects.
+pub(crate) async fn counts(db: &impl Source, statement: &SelectStatement) -> Result<HashMap<i64, u64>, DbErr> {
+    let rows = db.all::<(i64, i64)>(statement).await?;
+    Ok(rows.into_iter().map(|(parent, n)| (parent, n.unsigned_abs())).collect())
 }

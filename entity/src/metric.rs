@@ -1,16 +1,16 @@
 //! One measurement of one test: the narrow fact that everything else hangs on.
 
 use sea_orm::{
-    ConnectionTrait, DbErr,
     entity::prelude::*,
-    sea_query::{Condition, Expr, ExprTrait as _, Func, Query, SelectStatement},
+    sea_query::{Condition, ExprTrait as _, Query, SelectStatement},
 };
 
 use crate::{
     engine::Engine,
     execution_context,
-    filter::{Number, Text, Tree},
+    filter::{Number, Text},
     list::{self, Edge, Noun},
+    row::from_row,
     session,
     time::LocalDateTime,
     variant,
@@ -46,6 +46,21 @@ pub struct Model {
     /// Whether the test passed; null where that was not told.
     pub passed: Option<bool>,
 }
+
+from_row!(Model {
+    id,
+    session_id,
+    context_id,
+    variant_id,
+    started_at,
+    started_at_text,
+    total_time,
+    user_time,
+    kernel_time,
+    cpu_usage,
+    memory_usage,
+    passed
+});
 
 impl Model {
     /// When the test began.
@@ -107,7 +122,7 @@ fn sessions(column: session::Column, condition: Condition) -> SelectStatement {
 
 impl Filter {
     /// What the session's own columns must be, as a filter of sessions.
-    fn of_session(&self) -> session::Filter {
+    pub(crate) fn of_session(&self) -> session::Filter {
         session::Filter {
             scm_ref: self.scm_ref.clone(),
             pipeline: self.pipeline.clone(),
@@ -236,77 +251,4 @@ fn of_variants(condition: Condition) -> Condition {
 fn of_sessions(condition: Condition) -> Condition {
     let sessions = sessions(session::Column::Id, condition);
     Condition::all().add(list::column::<Entity>(Column::SessionId).in_subquery(sessions))
-}
-
-/// How many metrics match `filter`: from the counters beside sessions, contexts and variants wherever it speaks of one of
-/// these alone.
-pub async fn count(db: &impl ConnectionTrait, filter: &Tree<Filter>) -> Result<u64, DbErr> {
-    let engine = Engine::of(db);
-    let own = &filter.own;
-    let only = |part: Filter| filter.is_plain() && *own == part;
-    if *filter == Tree::default() {
-        // Keys are dense: the greatest is the count.
-        let query = Query::select().expr_as(Func::max(Expr::col(Column::Id)), "n").from(Entity).take();
-        return list::number(db, &query).await;
-    }
-    let counter = |column: Expr| Expr::from(Func::sum(column)).cast_as("BIGINT");
-    let query = if only(Filter { variant: own.variant.clone(), ..Filter::default() }) {
-        Query::select()
-            .expr_as(counter(list::column::<variant::Entity>(variant::Column::MetricCount)), "n")
-            .from(variant::Entity)
-            .cond_where(variant::Entity::condition(&own.variant, engine))
-            .take()
-    } else if only(Filter { session: own.session.clone(), ..Filter::default() }) {
-        let filter = session::Filter { hash: own.session.clone(), ..session::Filter::default() };
-        Query::select()
-            .expr_as(counter(list::column::<session::Entity>(session::Column::MetricCount)), "n")
-            .from(session::Entity)
-            .cond_where(session::Entity::condition(&filter, engine))
-            .take()
-    } else if only(Filter {
-        scm_ref: own.scm_ref.clone(),
-        pipeline: own.pipeline.clone(),
-        build: own.build.clone(),
-        ..Filter::default()
-    }) {
-        Query::select()
-            .expr_as(counter(list::column::<session::Entity>(session::Column::MetricCount)), "n")
-            .from(session::Entity)
-            .cond_where(list::condition::<session::Entity>(&own.of_session().into(), engine))
-            .take()
-    } else if only(Filter { context: own.context.clone(), ..Filter::default() }) {
-        let filter = execution_context::Filter { hash: own.context.clone(), ..Default::default() };
-        let column = execution_context::Column::MetricCount;
-        Query::select()
-            .expr_as(counter(list::column::<execution_context::Entity>(column)), "n")
-            .from(execution_context::Entity)
-            .cond_where(execution_context::Entity::condition(&filter, engine))
-            .take()
-    } else {
-        return list::count::<Entity>(db, filter).await;
-    };
-    list::number(db, &query).await
-}
-
-/// Page `number` (from 1) of the metrics that match `filter`, in order of insertion, `size` each.
-pub async fn page(
-    db: &impl ConnectionTrait,
-    filter: &Tree<Filter>,
-    number: u64,
-    size: u64,
-) -> Result<Vec<Model>, DbErr> {
-    if *filter != Tree::default() {
-        return list::page::<Entity>(db, filter, number, size).await;
-    }
-    // Keys are dense: a page number leads straight to its first key.
-    let before = i64::try_from((number - 1) * size).unwrap_or(i64::MAX);
-    let slice: list::Slice<Entity> = list::Slice {
-        filter: Tree::default(),
-        order: list::Order::default(),
-        after: Some(list::Position { key: before, id: before }),
-        before: None,
-        limit: size,
-        from_end: false,
-    };
-    list::rows(db, &slice).await
 }

@@ -1,9 +1,9 @@
 //! A CI pipeline, as the session tag `pipeline_branch` names it.
 
 use sea_orm::{
-    ConnectionTrait, DbErr,
+    DbErr,
     entity::prelude::*,
-    sea_query::{Condition, ExprTrait as _, Func, Query},
+    sea_query::{Condition, ExprTrait as _, Query},
 };
 
 use crate::{
@@ -11,6 +11,8 @@ use crate::{
     engine::Engine,
     filter::Text,
     list::{self, Edge, Noun},
+    row::from_row,
+    source::Source,
 };
 
 /// A row.
@@ -23,6 +25,8 @@ pub struct Model {
     /// The tag's value.
     pub name: String,
 }
+
+from_row!(Model { id, name });
 
 /// None: edges ([`crate::list::Edge`]) lead from row to row.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -64,24 +68,7 @@ pub const OF_COMPONENT: Edge<Entity> = Edge::new("component.pipelines", |compone
 });
 
 /// Every name, in order of first sessions.
-pub async fn names(db: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
+pub async fn names(db: &impl Source) -> Result<Vec<String>, DbErr> {
     let query = Query::select().column(Column::Name).from(Entity).order_by(Column::Id, sea_orm::Order::Asc).take();
-    db.query_all(&query).await?.iter().map(|row| row.try_get("", "name")).collect()
-}
-
-/// The names of the pipelines that measured the component called `component`, in order of its first metrics there.
-pub async fn names_of_component(db: &impl ConnectionTrait, component: &str) -> Result<Vec<String>, DbErr> {
-    let query = component_build::of_component_named(component)
-        .column((Entity, Column::Name))
-        .inner_join(
-            Entity,
-            list::column::<Entity>(Column::Id).eq(list::column::<build::Entity>(build::Column::PipelineId)),
-        )
-        .group_by_columns([(Entity, Column::Id), (Entity, Column::Name)])
-        .order_by_expr(
-            Func::min(list::column::<component_build::Entity>(component_build::Column::FirstMetricId)).into(),
-            sea_orm::Order::Asc,
-        )
-        .take();
-    db.query_all(&query).await?.iter().map(|row| row.try_get("", "name")).collect()
+    db.all(&query).await
 }

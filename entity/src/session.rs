@@ -2,7 +2,7 @@
 //! its hash and nothing else.
 
 use sea_orm::{
-    ConnectionTrait, DbErr, Order,
+    DbErr, Order,
     entity::prelude::*,
     sea_query::{Condition, Expr, ExprTrait as _, Func, Query},
 };
@@ -13,7 +13,11 @@ use crate::{
     filter::{Number, Text},
     item,
     list::{self, Edge, Noun},
-    metric, session_tag, tag,
+    metric,
+    row::from_row,
+    session_tag,
+    source::Source,
+    tag,
     time::LocalDateTime,
     variant,
 };
@@ -40,6 +44,8 @@ pub struct Model {
     /// How many metrics it has, announced or not.
     pub metric_count: i64,
 }
+
+from_row!(Model { id, hash, announced, run_date, run_date_text, scm_ref, build_id, metric_count });
 
 impl Model {
     /// When the run began; `None` until announced.
@@ -202,12 +208,12 @@ pub const OF_CONTEXT: Edge<Entity> = Edge::new("context.sessions", |context| {
 
 /// The hashes of the sessions of a build that measured a component, in order of its first metrics there.
 pub async fn hashes_of_component(
-    db: &impl ConnectionTrait,
+    db: &impl Source,
     component: &str,
     pipeline: &str,
     build: &str,
 ) -> Result<Vec<String>, DbErr> {
-    let engine = Engine::of(db);
+    let engine = db.engine();
     let own = |column| list::column::<Entity>(column);
     let of_metric = |column| list::column::<metric::Entity>(column);
     let of_variant = |column| list::column::<variant::Entity>(column);
@@ -227,5 +233,5 @@ pub async fn hashes_of_component(
         .group_by_columns([(Entity, Column::Id), (Entity, Column::Hash)])
         .order_by_expr(Func::min(of_metric(metric::Column::Id)).into(), Order::Asc)
         .take();
-    db.query_all(&query).await?.iter().map(|row| row.try_get("", "hash")).collect()
+    db.all(&query).await
 }

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ConnectionTrait, DbErr, FromQueryResult as _, Order,
+    DbErr, Order,
     entity::prelude::*,
     sea_query::{Expr, ExprTrait as _, Query},
 };
 
-use crate::{engine::Engine, list, tag};
+use crate::{list, source::Source, tag};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -30,22 +30,37 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
+/// The keys of the tags of these sessions, each list in the order announced, in one statement.
+pub async fn keys_by_sessions(db: &impl Source, sessions: &[i64]) -> Result<HashMap<i64, Vec<i64>>, DbErr> {
+    let query = Query::select()
+        .columns([Column::SessionId, Column::TagId])
+        .from(Entity)
+        .and_where(db.engine().any_of(Expr::col(Column::SessionId), sessions))
+        .order_by(Column::SessionId, Order::Asc)
+        .order_by(Column::Position, Order::Asc)
+        .take();
+    let mut keys: HashMap<i64, Vec<i64>> = HashMap::with_capacity(sessions.len());
+    for (session, tag) in db.all::<(i64, i64)>(&query).await? {
+        keys.entry(session).or_default().push(tag);
+    }
+    Ok(keys)
+}
+
 /// The tags of these sessions, each list in the order announced, in one statement.
-pub async fn by_sessions(db: &impl ConnectionTrait, sessions: &[i64]) -> Result<HashMap<i64, Vec<tag::Model>>, DbErr> {
+pub async fn by_sessions(db: &impl Source, sessions: &[i64]) -> Result<HashMap<i64, Vec<tag::Model>>, DbErr> {
     let own = |column| list::column::<Entity>(column);
     let query = Query::select()
         .column((Entity, Column::SessionId))
         .columns([tag::Column::Id, tag::Column::Name, tag::Column::Value].map(|column| (tag::Entity, column)))
         .from(Entity)
         .inner_join(tag::Entity, Expr::col((tag::Entity, tag::Column::Id)).eq(own(Column::TagId)))
-        .and_where(Engine::of(db).any_of(own(Column::SessionId), sessions))
+        .and_where(db.engine().any_of(own(Column::SessionId), sessions))
         .order_by((Entity, Column::SessionId), Order::Asc)
         .order_by((Entity, Column::Position), Order::Asc)
         .take();
     let mut tags: HashMap<i64, Vec<tag::Model>> = HashMap::with_capacity(sessions.len());
-    for row in db.query_all(&query).await? {
-        let tag = tag::Model::from_query_result(&row, "")?;
-        tags.entry(row.try_get("", "session_id")?).or_default().push(tag);
+    for (session, tag) in db.all::<(i64, tag::Model)>(&query).await? {
+        tags.entry(session).or_default().push(tag);
     }
     Ok(tags)
 }

@@ -6,6 +6,7 @@ use crate::{
     engine::Engine,
     filter::Text,
     list::{self, Noun},
+    row::from_row,
 };
 
 /// A row.
@@ -20,6 +21,8 @@ pub struct Model {
     /// The value.
     pub value: String,
 }
+
+from_row!(Model { id, name, value });
 
 /// None: edges ([`crate::list::Edge`]) lead from row to row.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

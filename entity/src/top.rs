@@ -1,15 +1,16 @@
 //! The highest and the lowest metrics by one of the five figures.
 
 use sea_orm::{
-    ConnectionTrait, DbErr, Iterable as _, Order,
+    DbErr, Iterable as _, Order,
     sea_query::{Condition, Expr, ExprTrait as _, Query},
 };
 
 use crate::{
-    engine::Engine,
     filter::Tree,
     list::{self, Noun as _},
-    metric, variant,
+    metric,
+    source::Source,
+    variant,
 };
 
 /// A figure to rank by.
@@ -100,7 +101,7 @@ const FIRST_VISIT: usize = 8;
 /// The `limit` metrics at one `end` of the ranking by `figure` among those that match `filter`, most extreme first; ties in
 /// order of insertion.
 pub async fn top(
-    db: &impl ConnectionTrait,
+    db: &impl Source,
     figure: Figure,
     end: End,
     filter: &Tree<metric::Filter>,
@@ -122,7 +123,7 @@ pub async fn top(
             break;
         }
         let ids: Vec<i64> = group.iter().map(|(id, _)| *id).collect();
-        let of_group = Engine::of(db).any_of(list::column::<metric::Entity>(metric::Column::VariantId), &ids);
+        let of_group = db.engine().any_of(list::column::<metric::Entity>(metric::Column::VariantId), &ids);
         rows.extend(ranked(db, figure, end, filter, Condition::all().add(of_group), limit).await?);
         rows.sort_by(|a, b| {
             let (a, b, by_figure) = (a.id, b.id, figure.of(a).total_cmp(&figure.of(b)));
@@ -144,7 +145,7 @@ fn is_narrow(filter: &Tree<metric::Filter>) -> bool {
 
 /// The variants that match, with their bounds, the most extreme first.
 async fn bounds(
-    db: &impl ConnectionTrait,
+    db: &impl Source,
     figure: Figure,
     end: End,
     filter: &variant::Filter,
@@ -154,15 +155,15 @@ async fn bounds(
         .column((variant::Entity, variant::Column::Id))
         .expr_as(bound.clone(), "bound")
         .from(variant::Entity)
-        .cond_where(variant::Entity::condition(filter, Engine::of(db)))
+        .cond_where(variant::Entity::condition(filter, db.engine()))
         .and_where(bound.clone().is_not_null())
         .order_by_expr(bound, end.order())
         .take();
-    db.query_all(&query).await?.iter().map(|row| Ok((row.try_get("", "id")?, row.try_get("", "bound")?))).collect()
+    db.all(&query).await
 }
 
 async fn ranked(
-    db: &impl ConnectionTrait,
+    db: &impl Source,
     figure: Figure,
     end: End,
     filter: &Tree<metric::Filter>,
@@ -172,11 +173,11 @@ async fn ranked(
     let query = Query::select()
         .columns(metric::Column::iter().map(|column| (metric::Entity, column)))
         .from(metric::Entity)
-        .cond_where(list::condition::<metric::Entity>(filter, Engine::of(db)))
+        .cond_where(list::condition::<metric::Entity>(filter, db.engine()))
         .cond_where(among)
         .order_by_expr(list::column::<metric::Entity>(figure.column()), end.order())
         .order_by_expr(Expr::col((metric::Entity, metric::Column::Id)), Order::Asc)
         .limit(limit)
         .take();
-    list::models::<metric::Entity>(db, &query).await
+    db.all(&query).await
 }

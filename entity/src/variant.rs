@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ConnectionTrait, DbErr, FromQueryResult,
+    DbErr,
     entity::prelude::*,
     sea_query::{Condition, Expr, ExprTrait as _, Func, Query},
 };
@@ -14,6 +14,8 @@ use crate::{
     filter::Text,
     item,
     list::{self, Edge, Noun},
+    row::from_row,
+    source::Source,
 };
 
 /// A row.
@@ -54,6 +56,25 @@ pub struct Model {
     /// The greatest memory, in MB.
     pub max_memory_usage: Option<f64>,
 }
+
+from_row!(Model {
+    id,
+    item_id,
+    name,
+    location,
+    kind,
+    metric_count,
+    min_total_time,
+    max_total_time,
+    min_user_time,
+    max_user_time,
+    min_kernel_time,
+    max_kernel_time,
+    min_cpu_usage,
+    max_cpu_usage,
+    min_memory_usage,
+    max_memory_usage
+});
 
 /// None: edges ([`crate::list::Edge`]) lead from row to row.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -122,11 +143,11 @@ pub const OF_COMPONENT: Edge<Entity> = Edge::new("component.variants", |componen
 
 /// How many metrics the variants under each of `parents` have, in one statement.
 pub async fn metric_counts_under(
-    db: &impl ConnectionTrait,
+    db: &impl Source,
     edge: Edge<Entity>,
     parents: &[i64],
 ) -> Result<HashMap<i64, u64>, DbErr> {
-    let (mut query, parent) = Engine::of(db).parents(parents);
+    let (mut query, parent) = db.engine().parents(parents);
     let sum = Query::select()
         .expr(
             Func::coalesce([Func::sum(list::column::<Entity>(Column::MetricCount)).into(), Expr::val(0)])
@@ -136,12 +157,11 @@ pub async fn metric_counts_under(
         .cond_where((edge.link)(parent.clone()))
         .take();
     query.expr_as(parent, "parent_id").expr_as(Expr::from(sum), "n");
-    let rows = db.query_all(&query).await?;
-    rows.iter().map(|row| Ok((row.try_get("", "parent_id")?, row.try_get::<i64>("", "n")?.unsigned_abs()))).collect()
+    list::counts(db, &query).await
 }
 
 /// All the words that a variant's metrics share. They never change once stored.
-#[derive(Debug, Clone, PartialEq, FromQueryResult)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Words {
     /// The variant's key.
     pub id: i64,
@@ -163,8 +183,10 @@ pub struct Words {
     pub kind: String,
 }
 
+from_row!(Words { id, item_id, component_id, component, path, item, name, location, kind });
+
 /// The words of these variants, in one statement.
-pub async fn words(db: &impl ConnectionTrait, ids: &[i64]) -> Result<HashMap<i64, Words>, DbErr> {
+pub async fn words(db: &impl Source, ids: &[i64]) -> Result<HashMap<i64, Words>, DbErr> {
     let (own, of_item) = (|column| list::column::<Entity>(column), |column| list::column::<item::Entity>(column));
     let of_component = |column| list::column::<component::Entity>(column);
     let query = Query::select()
@@ -180,8 +202,7 @@ pub async fn words(db: &impl ConnectionTrait, ids: &[i64]) -> Result<HashMap<i64
         .from(Entity)
         .inner_join(item::Entity, of_item(item::Column::Id).eq(own(Column::ItemId)))
         .inner_join(component::Entity, of_component(component::Column::Id).eq(of_item(item::Column::ComponentId)))
-        .and_where(Engine::of(db).any_of(own(Column::Id), ids))
+        .and_where(db.engine().any_of(own(Column::Id), ids))
         .take();
-    let rows = db.query_all(&query).await?;
-    rows.iter().map(|row| Words::from_query_result(row, "").map(|words| (words.id, words))).collect()
+    Ok(db.all(&query).await?.into_iter().map(|words: Words| (words.id, words)).collect())
 }

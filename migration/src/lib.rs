@@ -5,6 +5,7 @@ pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
 
 mod m0001_base;
+mod m0002_listings;
 
 /// Every migration, oldest first.
 pub struct Migrator;
@@ -12,11 +13,11 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_base::Migration)]
+        vec![Box::new(m0001_base::Migration), Box::new(m0002_listings::Migration)]
     }
 }
 
 /// The names of all tables.
 pub fn tables() -> impl Iterator<Item = &'static str> {
-    m0001_base::TABLES.iter().map(|(name, _)| *name)
+    m0001_base::TABLES.iter().map(|(name, _)| *name).chain([m0002_listings::TABLE])
 }

@@ -9,7 +9,7 @@ use super::{
     Answer,
     component::Component,
     filter::{Connectives, StringFilter, Where, check},
-    loaders::Row,
+    lookups::Row,
     metric::{Metric, stored},
     node,
     numbered::{NamePage, Page},
@@ -28,14 +28,16 @@ listed_as_row!(Build, BuildWhere);
 graph_object! {
     /// A build of a pipeline, as the session tag `pipeline_build_no` names it.
     impl Build {
-        /// The build's key among all objects.
-        pub(super) async fn id(&self) -> ID {
-            node::global_id::<Self>(self.0.id)
-        }
+        plain {
+            /// The build's key among all objects.
+            fn id(&self) -> ID {
+                node::global_id::<Self>(self.0.id)
+            }
 
-        /// Its name, usually a number; empty for what a pipeline ran without one.
-        async fn name(&self) -> &str {
-            &self.0.name
+            /// Its name, usually a number; empty for what a pipeline ran without one.
+            fn name(&self) -> &str {
+                &self.0.name
+            }
         }
 
         /// The pipeline that it belongs to.

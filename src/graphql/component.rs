@@ -2,8 +2,10 @@
 
 use async_graphql::{Context, ID, InputObject};
 use entity::{
-    build as build_row, component as row, filter::Text, item as item_row, metric as metric_row,
-    pipeline as pipeline_row, session as session_row, variant as variant_row,
+    build as build_row, component as row,
+    component_build::{self, Builds},
+    filter::Text,
+    item as item_row, metric as metric_row, pipeline as pipeline_row, session as session_row, variant as variant_row,
 };
 
 use super::{
@@ -11,11 +13,11 @@ use super::{
     build::Build,
     filter::{Connectives, StringFilter, Where, check},
     item::Item,
-    loaders::MetricsIn,
     loaders_of,
+    lookups::MetricsIn,
     metric::Metric,
     node,
-    numbered::{NamePage, Page},
+    numbered::{NamePage, Page, page_number},
     object::graph_object,
     paging::{Listed, Of, listed_as_row},
     pipeline::Pipeline,
@@ -32,14 +34,16 @@ listed_as_row!(Component, ComponentWhere);
 graph_object! {
     /// A component of the product that tests watch over. The one without a name stands for tests without a component.
     impl Component {
-        /// The component's key among all objects.
-        pub(super) async fn id(&self) -> ID {
-            node::global_id::<Self>(self.0.id)
-        }
+        plain {
+            /// The component's key among all objects.
+            fn id(&self) -> ID {
+                node::global_id::<Self>(self.0.id)
+            }
 
-        /// Its name; empty for tests without a component.
-        async fn name(&self) -> &str {
-            &self.0.name
+            /// Its name; empty for tests without a component.
+            fn name(&self) -> &str {
+                &self.0.name
+            }
         }
 
         /// How many metrics were recorded for it.
@@ -126,7 +130,7 @@ graph_object! {
             #[graphql(desc = "The exact name of the component.")] component: String,
             #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<NamePage> {
-            let names = pipeline_row::names_of_component(&served(ctx).database.reader, &component).await;
+            let names = component_build::pipeline_names(&served(ctx).database.reader, &component).await;
             Ok(NamePage::of_all(names.map_err(Error::from)?, page, served(ctx).page_size)?)
         }
 
@@ -138,8 +142,14 @@ graph_object! {
             #[graphql(desc = "The exact name of the pipeline.")] pipeline: String,
             #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<NamePage> {
-            let names = build_row::names_of_component(&served(ctx).database.reader, &component, &pipeline).await;
-            Ok(NamePage::of_all(names.map_err(Error::from)?, page, served(ctx).page_size)?)
+            let db = &served(ctx).database.reader;
+            let size = served(ctx).page_size;
+            let Some(builds) = Builds::of(db, &component, &pipeline).await.map_err(Error::from)? else {
+                return Ok(NamePage::of_all(Vec::new(), page, size)?);
+            };
+            let total = builds.count(db).await.map_err(Error::from)?;
+            let skip = (page_number(page, total, size)? - 1) * size;
+            Ok(NamePage::new(builds.names(db, skip, size).await.map_err(Error::from)?, total, size))
         }
 
         /// A numbered page of the hashes of a build's sessions that measured a component, in order of its first metrics there.

@@ -8,7 +8,7 @@ use super::{
     filter::{Connectives, Direction, IntFilter, StringFilter, Where, check},
     metric::Metric,
     node,
-    numbered::Page,
+    numbered::{Page, page_number},
     object::graph_object,
     paging::{Listed, Of},
     served,
@@ -36,6 +36,17 @@ impl Listed for ExecutionContext {
         Ok(rows.into_iter().filter_map(Self::announced).collect())
     }
 
+    async fn page(
+        ctx: &Context<'_>,
+        filter: &Tree<row::Filter>,
+        number: Option<i64>,
+        size: u64,
+    ) -> Result<(Vec<row::Model>, u64), Error> {
+        let total = Self::count(ctx, filter).await?;
+        let number = page_number(number, total, size)?;
+        Ok((announced::page::<row::Entity>(&served(ctx).database.reader, filter, number, size).await?, total))
+    }
+
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
         Ok(announced::count::<row::Entity>(&served(ctx).database.reader, filter).await?)
     }
@@ -49,75 +60,77 @@ fn told(text: Option<&String>) -> &str {
 graph_object! {
     /// A machine and its Python, as the plugin found them.
     impl ExecutionContext {
-        /// The context's key among all objects.
-        pub(super) async fn id(&self) -> ID {
-            node::global_id::<Self>(self.0.id)
-        }
+        plain {
+            /// The context's key among all objects.
+            fn id(&self) -> ID {
+                node::global_id::<Self>(self.0.id)
+            }
 
-        /// What the plugin calls the context.
-        async fn hash(&self) -> &str {
-            &self.0.hash
-        }
+            /// What the plugin calls the context.
+            fn hash(&self) -> &str {
+                &self.0.hash
+            }
 
-        /// How many processors the machine has.
-        async fn cpu_count(&self) -> i64 {
-            self.0.cpu_count.unwrap_or_default()
-        }
+            /// How many processors the machine has.
+            fn cpu_count(&self) -> i64 {
+                self.0.cpu_count.unwrap_or_default()
+            }
 
-        /// The processors' frequency, in MHz, as the plugin read it.
-        async fn cpu_frequency(&self) -> f64 {
-            self.0.cpu_frequency.unwrap_or_default()
-        }
+            /// The processors' frequency, in MHz, as the plugin read it.
+            fn cpu_frequency(&self) -> f64 {
+                self.0.cpu_frequency.unwrap_or_default()
+            }
 
-        /// The processors' frequency in whole MHz, the fraction cut off, as REST v1 tells it.
-        #[allow(clippy::cast_possible_truncation, reason = "saturates at 64 bits, far beyond any frequency")]
-        async fn cpu_frequency_mhz(&self) -> i64 {
-            self.0.cpu_frequency.unwrap_or_default() as i64
-        }
+            /// The processors' frequency in whole MHz, the fraction cut off, as REST v1 tells it.
+            #[allow(clippy::cast_possible_truncation, reason = "saturates at 64 bits, far beyond any frequency")]
+            fn cpu_frequency_mhz(&self) -> i64 {
+                self.0.cpu_frequency.unwrap_or_default() as i64
+            }
 
-        /// The processors' type, such as `x86_64`.
-        async fn cpu_type(&self) -> &str {
-            told(self.0.cpu_type.as_ref())
-        }
+            /// The processors' type, such as `x86_64`.
+            fn cpu_type(&self) -> &str {
+                told(self.0.cpu_type.as_ref())
+            }
 
-        /// The processors' maker and model; null when that was not told.
-        async fn cpu_vendor(&self) -> Option<&str> {
-            self.0.cpu_vendor.as_deref()
-        }
+            /// The processors' maker and model; null when that was not told.
+            fn cpu_vendor(&self) -> Option<&str> {
+                self.0.cpu_vendor.as_deref()
+            }
 
-        /// The machine's memory, in MB.
-        async fn ram_total(&self) -> i64 {
-            self.0.ram_total.unwrap_or_default()
-        }
+            /// The machine's memory, in MB.
+            fn ram_total(&self) -> i64 {
+                self.0.ram_total.unwrap_or_default()
+            }
 
-        /// The machine's name on the network.
-        async fn machine_node(&self) -> &str {
-            told(self.0.machine_node.as_ref())
-        }
+            /// The machine's name on the network.
+            fn machine_node(&self) -> &str {
+                told(self.0.machine_node.as_ref())
+            }
 
-        /// The machine's type, such as `x86_64`.
-        async fn machine_type(&self) -> &str {
-            told(self.0.machine_type.as_ref())
-        }
+            /// The machine's type, such as `x86_64`.
+            fn machine_type(&self) -> &str {
+                told(self.0.machine_type.as_ref())
+            }
 
-        /// The machine's word size, such as `64bit`.
-        async fn machine_arch(&self) -> &str {
-            told(self.0.machine_arch.as_ref())
-        }
+            /// The machine's word size, such as `64bit`.
+            fn machine_arch(&self) -> &str {
+                told(self.0.machine_arch.as_ref())
+            }
 
-        /// The operating system and its release.
-        async fn system_info(&self) -> &str {
-            told(self.0.system_info.as_ref())
-        }
+            /// The operating system and its release.
+            fn system_info(&self) -> &str {
+                told(self.0.system_info.as_ref())
+            }
 
-        /// The Python, as `sys.version` tells it.
-        async fn python_info(&self) -> &str {
-            told(self.0.python_info.as_ref())
-        }
+            /// The Python, as `sys.version` tells it.
+            fn python_info(&self) -> &str {
+                told(self.0.python_info.as_ref())
+            }
 
-        /// How many metrics were recorded in it.
-        async fn metric_count(&self) -> i64 {
-            self.0.metric_count
+            /// How many metrics were recorded in it.
+            fn metric_count(&self) -> i64 {
+                self.0.metric_count
+            }
         }
     }
     /// What was measured in this context.

@@ -1,6 +1,12 @@
 //! What the engine leaves unchecked in a document and its variables, or finds out too late.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use async_graphql::{
     Name, Positioned, ServerError, Value, Variables,
@@ -13,6 +19,80 @@ const MOST_SELECTIONS: usize = 20_000;
 const MOST_FRAGMENTS: usize = 500;
 /// Objects and lists within each other in one value, at most: reading them takes stack.
 const DEEPEST_VALUE: usize = 20;
+
+/// A parsed document, and what is known of it.
+#[derive(Debug, Clone)]
+pub struct Document(Arc<Known>);
+
+#[derive(Debug)]
+struct Known {
+    parsed: ExecutableDocument,
+    merges_lists: bool,
+    has_variables: bool,
+    is_valid: AtomicBool,
+}
+
+impl Document {
+    /// A document that was parsed and may be invalid.
+    pub fn new(parsed: ExecutableDocument) -> Self {
+        let has_variables =
+            parsed.operations.iter().any(|(_, operation)| !operation.node.variable_definitions.is_empty());
+        let merges_lists = merges_lists(&parsed);
+        Self(Arc::new(Known { parsed, merges_lists, has_variables, is_valid: AtomicBool::new(false) }))
+    }
+
+    /// A document that fits the schema, and whose variables are checked before it runs.
+    pub fn checked(parsed: ExecutableDocument) -> Self {
+        let document = Self::new(parsed);
+        document.0.is_valid.store(true, Ordering::Relaxed);
+        document
+    }
+
+    /// What was parsed.
+    pub fn parsed(&self) -> &ExecutableDocument {
+        &self.0.parsed
+    }
+
+    /// Whether a selection names the same field with selections of its own twice, which the engine runs twice and merges.
+    pub fn merges_lists(&self) -> bool {
+        self.0.merges_lists
+    }
+
+    /// Whether it need not be validated again.
+    pub fn is_known_to_be_valid(&self) -> bool {
+        self.0.is_valid.load(Ordering::Relaxed)
+    }
+
+    /// Takes note that it was validated. With variables it is validated each time, together with their values.
+    pub fn was_valid(&self) {
+        self.0.is_valid.fetch_or(!self.0.has_variables, Ordering::Relaxed);
+    }
+}
+
+fn merges_lists(document: &ExecutableDocument) -> bool {
+    /// Whether the fields of `set` that have selections of their own, fragments spread, share a key. A fragment that is spread
+    /// twice counts as if they did.
+    fn shares<'a>(document: &'a ExecutableDocument, set: &'a SelectionSet, seen: &mut Seen<'a>) -> bool {
+        set.items.iter().any(|selection| match &selection.node {
+            Selection::Field(field) if field.node.selection_set.node.items.is_empty() => false,
+            Selection::Field(field) => !seen.keys.insert(&field.node.response_key().node),
+            Selection::InlineFragment(part) => shares(document, &part.node.selection_set.node, seen),
+            Selection::FragmentSpread(part) => {
+                let name = &part.node.fragment_name.node;
+                let part = document.fragments.get(name).map(|part| &part.node.selection_set.node);
+                !seen.fragments.insert(name) || part.is_some_and(|part| shares(document, part, seen))
+            }
+        })
+    }
+    #[derive(Default)]
+    struct Seen<'a> {
+        keys: HashSet<&'a Name>,
+        fragments: HashSet<&'a Name>,
+    }
+    let operations = document.operations.iter().map(|(_, operation)| &operation.node.selection_set);
+    let inner = fields(document).map(|field| &field.selection_set);
+    operations.chain(inner).any(|set| shares(document, &set.node, &mut Seen::default()))
+}
 
 /// Refuses documents that would keep the engine busy for long, or overflow its stack.
 pub fn check_size(document: &ExecutableDocument) -> Result<(), ServerError> {

@@ -7,8 +7,8 @@ use super::{
     Answer,
     component::Component,
     filter::{Connectives, StringFilter, Where, check},
-    loaders::{MetricsIn, Row},
     loaders_of,
+    lookups::{MetricsIn, Row},
     metric::{Metric, stored},
     node,
     object::graph_object,
@@ -25,19 +25,21 @@ listed_as_row!(Item, ItemWhere);
 graph_object! {
     /// A test function, or another thing that pytest runs, before its parameters.
     impl Item {
-        /// The item's key among all objects.
-        pub(super) async fn id(&self) -> ID {
-            node::global_id::<Self>(self.0.id)
-        }
+        plain {
+            /// The item's key among all objects.
+            fn id(&self) -> ID {
+                node::global_id::<Self>(self.0.id)
+            }
 
-        /// The function's name.
-        async fn name(&self) -> &str {
-            &self.0.name
-        }
+            /// The function's name.
+            fn name(&self) -> &str {
+                &self.0.name
+            }
 
-        /// The path of its module as Python imports it; empty when it has none.
-        async fn path(&self) -> &str {
-            &self.0.path
+            /// The path of its module as Python imports it; empty when it has none.
+            fn path(&self) -> &str {
+                &self.0.path
+            }
         }
 
         /// The component that it watches over; that without a name when it has none.

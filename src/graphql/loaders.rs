@@ -4,10 +4,8 @@
 use std::{
     any::{Any, TypeId},
     collections::HashMap,
-    fmt,
     future::poll_fn,
-    hash::{Hash, Hasher},
-    marker::PhantomData,
+    hash::Hash,
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     task::Poll,
@@ -15,24 +13,20 @@ use std::{
 };
 
 use async_graphql::{
+    ContextBase,
     dataloader::{DataLoader, Loader},
     runtime::Timer,
 };
-use entity::{
-    announced::{self, Announced},
-    filter::Tree,
-    list::{self, Edge, Noun, Slice},
-    session_tag, tag,
-    variant::{self, Words},
-};
+use entity::source::Reader;
 use futures_util::{
     future::{BoxFuture, FutureExt as _},
     stream::{FuturesUnordered, StreamExt as _},
     task::{FutureObj, Spawn, SpawnError},
 };
-use sea_orm::DatabaseConnection;
+use quick_cache::sync::Cache;
 
-use crate::error::Error;
+use super::loaders_of;
+use crate::error::{Code, Error};
 
 /// A look-up that can be answered for many keys at once.
 pub trait Key: Clone + Eq + Hash + Send + Sync + 'static {
@@ -40,13 +34,10 @@ pub trait Key: Clone + Eq + Hash + Send + Sync + 'static {
     type Value: Clone + Send + Sync + 'static;
 
     /// Answers all keys, in as few statements as there are kinds of question. Keys that lead nowhere are left out.
-    fn load(
-        db: &DatabaseConnection,
-        keys: &[Self],
-    ) -> impl Future<Output = Result<HashMap<Self, Self::Value>, Error>> + Send;
+    fn load(db: &Reader, keys: &[Self]) -> impl Future<Output = Result<HashMap<Self, Self::Value>, Error>> + Send;
 }
 
-struct Source(DatabaseConnection);
+struct Source(Reader);
 
 impl<K: Key> Loader<K> for Source {
     type Value = K::Value;
@@ -85,14 +76,14 @@ impl Timer for NoDelay {
 
 /// The look-ups of one request.
 pub struct Loaders {
-    db: DatabaseConnection,
+    db: Reader,
     queue: Queue,
     by_kind: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
 impl Loaders {
     /// Nothing asked yet.
-    pub fn new(db: DatabaseConnection) -> Self {
+    pub fn new(db: Reader) -> Self {
         Self { db, queue: Queue::default(), by_kind: Mutex::default() }
     }
 
@@ -154,236 +145,24 @@ impl Driver {
     }
 }
 
-/// A row by its key.
-pub struct Row<E>(i64, PhantomData<fn() -> E>);
-
-impl<E> Row<E> {
-    /// The row with this key.
-    pub fn key(id: i64) -> Self {
-        Self(id, PhantomData)
-    }
-}
-
-impl<E> Clone for Row<E> {
-    fn clone(&self) -> Self {
-        Self(self.0, PhantomData)
-    }
-}
-
-impl<E> PartialEq for Row<E> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl<E> Eq for Row<E> {}
-
-impl<E> Hash for Row<E> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-    }
-}
-
-impl<E: Noun> Key for Row<E> {
-    type Value = E::Model;
-
-    async fn load(db: &DatabaseConnection, keys: &[Self]) -> Result<HashMap<Self, E::Model>, Error> {
-        let ids: Vec<i64> = keys.iter().map(|key| key.0).collect();
-        Ok(list::by_ids::<E>(db, &ids).await?.into_iter().map(|(id, row)| (Self::key(id), row)).collect())
-    }
-}
-
-/// The tags of a session, by its key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TagsOf(pub i64);
-
-impl Key for TagsOf {
-    type Value = Vec<tag::Model>;
-
-    async fn load(db: &DatabaseConnection, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
-        let ids: Vec<i64> = keys.iter().map(|key| key.0).collect();
-        Ok(session_tag::by_sessions(db, &ids).await?.into_iter().map(|(id, tags)| (Self(id), tags)).collect())
-    }
-}
-
-/// The words of a variant, by its key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct WordsOf(pub i64);
-
-impl Key for WordsOf {
-    type Value = Arc<Words>;
-
-    async fn load(db: &DatabaseConnection, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
-        let ids: Vec<i64> = keys.iter().map(|key| key.0).collect();
-        Ok(variant::words(db, &ids).await?.into_iter().map(|(id, words)| (Self(id), Arc::new(words))).collect())
-    }
-}
-
-/// How many metrics hang on a component or an item, from the counters beside their variants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum MetricsIn {
-    /// The component with this key.
-    Component(i64),
-    /// The item with this key.
-    Item(i64),
-}
-
-impl Key for MetricsIn {
-    type Value = u64;
-
-    async fn load(db: &DatabaseConnection, keys: &[Self]) -> Result<HashMap<Self, u64>, Error> {
-        let ids = |pick: fn(&Self) -> Option<i64>| keys.iter().filter_map(pick).collect::<Vec<_>>();
-        let components = ids(|key| if let Self::Component(id) = key { Some(*id) } else { None });
-        let items = ids(|key| if let Self::Item(id) = key { Some(*id) } else { None });
-        let mut counts = HashMap::with_capacity(keys.len());
-        for (edge, ids, key) in [
-            (variant::OF_COMPONENT, components, Self::Component as fn(i64) -> Self),
-            (variant::OF_ITEM, items, Self::Item),
-        ] {
-            if !ids.is_empty() {
-                let sums = variant::metric_counts_under(db, edge, &ids).await?;
-                counts.extend(sums.into_iter().map(|(id, sum)| (key(id), sum)));
+/// What `ids` lead to, in their order: from what is `remembered`, the rest in one statement. For what never changes once stored.
+pub async fn known<K: Key, T>(
+    ctx: &ContextBase<'_, T>,
+    remembered: &Cache<i64, K::Value>,
+    ids: impl Iterator<Item = i64> + Clone,
+    key: fn(i64) -> K,
+) -> Result<Vec<K::Value>, Error> {
+    let mut found: Vec<Option<K::Value>> = ids.clone().map(|id| remembered.get(&id)).collect();
+    let missing: Vec<K> = ids.clone().zip(&found).filter(|(_, value)| value.is_none()).map(|(id, _)| key(id)).collect();
+    if !missing.is_empty() {
+        let loaded = loaders_of(ctx).load_many(missing).await?;
+        for (id, value) in ids.zip(&mut found).filter(|(_, value)| value.is_none()) {
+            *value = loaded.get(&key(id)).cloned();
+            if let Some(value) = value {
+                remembered.insert(id, value.clone());
             }
         }
-        Ok(counts)
     }
-}
-
-/// The hash of a session or context, by its key.
-pub struct HashOf<E>(pub Row<E>);
-
-impl<E> Clone for HashOf<E> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<E> PartialEq for HashOf<E> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl<E> Eq for HashOf<E> {}
-
-impl<E> Hash for HashOf<E> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-    }
-}
-
-impl<E: Announced> Key for HashOf<E> {
-    type Value = Arc<str>;
-
-    async fn load(db: &DatabaseConnection, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
-        let ids: Vec<i64> = keys.iter().map(|HashOf(row)| row.0).collect();
-        let hashes = announced::hashes::<E>(db, &ids).await?;
-        Ok(hashes.into_iter().map(|(id, hash)| (Self(Row::key(id)), hash.into())).collect())
-    }
-}
-
-/// The same question asked of many parents. Questions are the same when they read the same.
-struct Question<Q> {
-    ask: Q,
-    text: String,
-}
-
-/// A question and the parent it is asked of.
-pub struct Asked<Q> {
-    parent: i64,
-    question: Arc<Question<Q>>,
-}
-
-impl<Q: fmt::Debug> Asked<Q> {
-    fn new(parent: i64, ask: Q) -> Self {
-        let text = format!("{ask:?}");
-        Self { parent, question: Arc::new(Question { ask, text }) }
-    }
-
-    /// The parents of each question.
-    fn by_question(keys: &[Self]) -> Vec<(&Q, Vec<&Self>)> {
-        let mut groups: HashMap<&str, (&Q, Vec<&Self>)> = HashMap::new();
-        for key in keys {
-            let Question { ask, text } = &*key.question;
-            groups.entry(text).or_insert_with(|| (ask, Vec::new())).1.push(key);
-        }
-        groups.into_values().collect()
-    }
-}
-
-impl<Q> Clone for Asked<Q> {
-    fn clone(&self) -> Self {
-        Self { parent: self.parent, question: Arc::clone(&self.question) }
-    }
-}
-
-impl<Q> PartialEq for Asked<Q> {
-    fn eq(&self, other: &Self) -> bool {
-        self.parent == other.parent && self.question.text == other.question.text
-    }
-}
-
-impl<Q> Eq for Asked<Q> {}
-
-impl<Q> Hash for Asked<Q> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.parent.hash(state);
-        self.question.text.hash(state);
-    }
-}
-
-/// The list that hangs on a parent by an edge.
-#[derive(Debug)]
-pub struct Lists<E: Noun> {
-    edge: Edge<E>,
-    slice: Slice<E>,
-}
-
-impl<E: Noun> Lists<E> {
-    /// This stretch of the list.
-    pub fn key(edge: Edge<E>, parent: i64, slice: &Slice<E>) -> Asked<Self> {
-        Asked::new(parent, Self { edge, slice: slice.clone() })
-    }
-}
-
-impl<E: Noun> Key for Asked<Lists<E>> {
-    type Value = Vec<E::Model>;
-
-    async fn load(db: &DatabaseConnection, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
-        let mut lists = HashMap::with_capacity(keys.len());
-        for (Lists { edge, slice }, keys) in Self::by_question(keys) {
-            let parents: Vec<i64> = keys.iter().map(|key| key.parent).collect();
-            let mut rows = list::rows_under(db, *edge, &parents, slice).await?;
-            lists.extend(keys.into_iter().map(|key| (key.clone(), rows.remove(&key.parent).unwrap_or_default())));
-        }
-        Ok(lists)
-    }
-}
-
-/// How long the list is that hangs on a parent by an edge.
-#[derive(Debug)]
-pub struct Counts<E: Noun> {
-    edge: Edge<E>,
-    filter: Tree<E::Filter>,
-}
-
-impl<E: Noun> Counts<E> {
-    /// The number of those that match.
-    pub fn key(edge: Edge<E>, parent: i64, filter: &Tree<E::Filter>) -> Asked<Self> {
-        Asked::new(parent, Self { edge, filter: filter.clone() })
-    }
-}
-
-impl<E: Noun> Key for Asked<Counts<E>> {
-    type Value = u64;
-
-    async fn load(db: &DatabaseConnection, keys: &[Self]) -> Result<HashMap<Self, u64>, Error> {
-        let mut counts = HashMap::with_capacity(keys.len());
-        for (Counts { edge, filter }, keys) in Self::by_question(keys) {
-            let parents: Vec<i64> = keys.iter().map(|key| key.parent).collect();
-            let numbers = list::counts_under(db, *edge, &parents, filter).await?;
-            counts.extend(keys.into_iter().map(|key| (key.clone(), numbers.get(&key.parent).copied().unwrap_or(0))));
-        }
-        Ok(counts)
-    }
+    let complete: Option<Vec<_>> = found.into_iter().collect();
+    complete.ok_or_else(|| Error::new(Code::Internal, "a reference leads nowhere"))
 }

@@ -7,10 +7,11 @@ use entity::{
     announced::Announced,
     component as component_row, execution_context,
     filter::Tree,
-    item as item_row, list, metric as row, session as session_row,
+    item as item_row, list, metric as row,
+    pages::{self, Pages},
+    session as session_row,
     variant::{self as variant_row, Words},
 };
-use quick_cache::sync::Cache;
 
 use super::{
     Answer,
@@ -18,15 +19,18 @@ use super::{
     context::ExecutionContext,
     filter::{Connectives, DateTimeFilter, Direction, FloatFilter, StringFilter, Where, check},
     item::Item,
-    loaders::{HashOf, Row, WordsOf},
-    loaders_of, node,
-    numbered::Page,
+    loaders::known,
+    loaders_of,
+    lookups::{HashOf, Row, WordsOf},
+    node,
+    numbered::{Page, page_number},
     object::graph_object,
     paging::{Listed, Of},
     scalar::LocalDateTime,
     served,
     session::Session,
     variant::Variant,
+    written::{Leads, ToOne},
 };
 use crate::error::{Code, Error};
 
@@ -44,11 +48,11 @@ impl Listed for Metric {
     type OrderBy = MetricOrder;
 
     async fn from_rows(ctx: &Context<'_>, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
-        let known = &served(ctx).known;
+        let words = &served(ctx).known;
         let (words, sessions, contexts) = futures_util::try_join!(
-            all_of(ctx, &known.variants, rows.iter().map(|row| row.variant_id), WordsOf),
-            all_of(ctx, &known.sessions, rows.iter().map(|row| row.session_id), hash_of::<session_row::Entity>),
-            all_of(ctx, &known.contexts, rows.iter().map(|row| row.context_id), hash_of::<execution_context::Entity>),
+            known(ctx, &words.variants, rows.iter().map(|row| row.variant_id), WordsOf),
+            known(ctx, &words.sessions, rows.iter().map(|row| row.session_id), hash_of::<session_row::Entity>),
+            known(ctx, &words.contexts, rows.iter().map(|row| row.context_id), hash_of::<execution_context::Entity>),
         )?;
         let rows = rows.into_iter().zip(words).zip(sessions.into_iter().zip(contexts));
         Ok(rows
@@ -56,17 +60,41 @@ impl Listed for Metric {
             .collect())
     }
 
+    fn edge(field: &str) -> Option<&'static dyn Leads<Self>> {
+        const SESSION: ToOne<Metric, Session> =
+            ToOne { key: |metric| metric.row.session_id, object: Session::announced, is_nullable: true };
+        const CONTEXT: ToOne<Metric, ExecutionContext> =
+            ToOne { key: |metric| metric.row.context_id, object: ExecutionContext::announced, is_nullable: true };
+        const VARIANT: ToOne<Metric, Variant> =
+            ToOne { key: |metric| metric.row.variant_id, object: |row| Some(Variant(row)), is_nullable: false };
+        const ITEM: ToOne<Metric, Item> =
+            ToOne { key: |metric| metric.words.item_id, object: |row| Some(Item(row)), is_nullable: false };
+        const COMPONENT: ToOne<Metric, Component> =
+            ToOne { key: |metric| metric.words.component_id, object: |row| Some(Component(row)), is_nullable: false };
+        match field {
+            "session" => Some(&SESSION),
+            "context" => Some(&CONTEXT),
+            "variant" => Some(&VARIANT),
+            "item" => Some(&ITEM),
+            "component" => Some(&COMPONENT),
+            _ => None,
+        }
+    }
+
     async fn page(
         ctx: &Context<'_>,
         filter: &Tree<row::Filter>,
-        number: u64,
+        number: Option<i64>,
         size: u64,
-    ) -> Result<Vec<row::Model>, Error> {
-        Ok(row::page(&served(ctx).database.reader, filter, number, size).await?)
+    ) -> Result<(Vec<row::Model>, u64), Error> {
+        let db = &served(ctx).database.reader;
+        let pages = Pages::of(db, filter).await?;
+        let number = page_number(number, pages.total, size)?;
+        Ok((pages.page(db, number, size).await?, pages.total))
     }
 
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        Ok(row::count(&served(ctx).database.reader, filter).await?)
+        Ok(pages::count(&served(ctx).database.reader, filter).await?)
     }
 }
 
@@ -74,109 +102,89 @@ fn hash_of<E: Announced>(id: i64) -> HashOf<E> {
     HashOf(Row::key(id))
 }
 
-/// What `ids` lead to, in their order: from memory, the rest in one statement.
-async fn all_of<K: super::loaders::Key>(
-    ctx: &Context<'_>,
-    known: &Cache<i64, K::Value>,
-    ids: impl Iterator<Item = i64> + Clone,
-    key: fn(i64) -> K,
-) -> Result<Vec<K::Value>, Error> {
-    let mut found: Vec<Option<K::Value>> = ids.clone().map(|id| known.get(&id)).collect();
-    let missing: Vec<K> = ids.clone().zip(&found).filter(|(_, value)| value.is_none()).map(|(id, _)| key(id)).collect();
-    if !missing.is_empty() {
-        let loaded = loaders_of(ctx).load_many(missing).await?;
-        for (id, value) in ids.zip(&mut found).filter(|(_, value)| value.is_none()) {
-            *value = loaded.get(&key(id)).cloned();
-            if let Some(value) = value {
-                known.insert(id, value.clone());
-            }
-        }
-    }
-    let complete: Option<Vec<_>> = found.into_iter().collect();
-    complete.ok_or_else(|| Error::new(Code::Internal, "a metric's variant, session or context is not stored"))
-}
-
 graph_object! {
     /// One measurement of one test.
     impl Metric {
-        /// The metric's key among all objects.
-        pub(super) async fn id(&self) -> ID {
-            node::global_id::<Self>(self.row.id)
-        }
+        plain {
+            /// The metric's key among all objects.
+            fn id(&self) -> ID {
+                node::global_id::<Self>(self.row.id)
+            }
 
-        /// The hash of its session, whether that was announced or not.
-        async fn session_hash(&self) -> &str {
-            &self.session_hash
-        }
+            /// The hash of its session, whether that was announced or not.
+            fn session_hash(&self) -> &str {
+                &self.session_hash
+            }
 
-        /// The hash of its execution context, whether that was announced or not.
-        async fn context_hash(&self) -> &str {
-            &self.context_hash
-        }
+            /// The hash of its execution context, whether that was announced or not.
+            fn context_hash(&self) -> &str {
+                &self.context_hash
+            }
 
-        /// When the test began, on the clock of its machine.
-        async fn started_at(&self) -> LocalDateTime {
-            LocalDateTime(self.row.started_at())
-        }
+            /// When the test began, on the clock of its machine.
+            fn started_at(&self) -> LocalDateTime {
+                LocalDateTime(self.row.started_at())
+            }
 
-        /// The name of its component; empty when it has none.
-        async fn component_name(&self) -> &str {
-            &self.words.component
-        }
+            /// The name of its component; empty when it has none.
+            fn component_name(&self) -> &str {
+                &self.words.component
+            }
 
-        /// The path of the test's module as Python imports it; empty when it has none.
-        async fn item_path(&self) -> &str {
-            &self.words.path
-        }
+            /// The path of the test's module as Python imports it; empty when it has none.
+            fn item_path(&self) -> &str {
+                &self.words.path
+            }
 
-        /// The test function's name.
-        async fn item_name(&self) -> &str {
-            &self.words.item
-        }
+            /// The test function's name.
+            fn item_name(&self) -> &str {
+                &self.words.item
+            }
 
-        /// The test function's name with its parameters; empty for a whole module.
-        async fn variant_name(&self) -> &str {
-            &self.words.name
-        }
+            /// The test function's name with its parameters; empty for a whole module.
+            fn variant_name(&self) -> &str {
+                &self.words.name
+            }
 
-        /// The test's file, relative to where pytest was started.
-        async fn location(&self) -> &str {
-            &self.words.location
-        }
+            /// The test's file, relative to where pytest was started.
+            fn location(&self) -> &str {
+                &self.words.location
+            }
 
-        /// What was measured: `function`, `module`, `class`, …
-        async fn kind(&self) -> &str {
-            &self.words.kind
-        }
+            /// What was measured: `function`, `module`, `class`, …
+            fn kind(&self) -> &str {
+                &self.words.kind
+            }
 
-        /// Time from start to end, in seconds.
-        async fn total_time(&self) -> f64 {
-            self.row.total_time
-        }
+            /// Time from start to end, in seconds.
+            fn total_time(&self) -> f64 {
+                self.row.total_time
+            }
 
-        /// Processor time in user space, in seconds.
-        async fn user_time(&self) -> f64 {
-            self.row.user_time
-        }
+            /// Processor time in user space, in seconds.
+            fn user_time(&self) -> f64 {
+                self.row.user_time
+            }
 
-        /// Processor time in the kernel, in seconds.
-        async fn kernel_time(&self) -> f64 {
-            self.row.kernel_time
-        }
+            /// Processor time in the kernel, in seconds.
+            fn kernel_time(&self) -> f64 {
+                self.row.kernel_time
+            }
 
-        /// Processor time over time, a ratio: 1 is one processor kept busy.
-        async fn cpu_usage(&self) -> f64 {
-            self.row.cpu_usage
-        }
+            /// Processor time over time, a ratio: 1 is one processor kept busy.
+            fn cpu_usage(&self) -> f64 {
+                self.row.cpu_usage
+            }
 
-        /// Memory taken, in MB; negative where memory was given back.
-        async fn memory_usage(&self) -> f64 {
-            self.row.memory_usage
-        }
+            /// Memory taken, in MB; negative where memory was given back.
+            fn memory_usage(&self) -> f64 {
+                self.row.memory_usage
+            }
 
-        /// Whether the test passed; null when that was not told.
-        async fn passed(&self) -> Option<bool> {
-            self.row.passed
+            /// Whether the test passed; null when that was not told.
+            fn passed(&self) -> Option<bool> {
+                self.row.passed
+            }
         }
 
         /// Its session; null until that is announced.

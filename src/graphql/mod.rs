@@ -9,6 +9,7 @@ mod filter;
 mod item;
 mod live;
 mod loaders;
+mod lookups;
 mod metric;
 mod node;
 mod numbered;
@@ -22,15 +23,15 @@ mod tag;
 mod top;
 mod user_error;
 mod variant;
+mod written;
 
 use std::sync::Arc;
 
 use async_graphql::{
-    Context, InputType, MergedObject, MergedSubscription, Name, Pos, Request, Response, ScalarType, Schema,
-    ServerError, Value, Variables,
-    parser::{parse_query, types::ExecutableDocument},
+    ContextBase, InputType, MergedObject, MergedSubscription, Name, Pos, Request, Response, ScalarType, Schema,
+    ServerError, ValidationMode, Value, Variables, parser::parse_query,
 };
-use entity::variant::Words;
+use entity::{source::Reader, tag as tag_row, variant::Words};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use quick_cache::sync::Cache;
 
@@ -39,7 +40,10 @@ use crate::{
     error::{Code, Error},
     ingest::Ingest,
 };
+pub use document::Document;
 use loaders::{Driver, Loaders};
+use written::{LeftToTheEngine, Writing};
+pub use written::{write_answer, write_value};
 
 /// What the history holds, as a graph.
 #[derive(Default, MergedObject)]
@@ -99,13 +103,14 @@ struct Known {
     variants: Cache<i64, Arc<Words>>,
     sessions: Cache<i64, Arc<str>>,
     contexts: Cache<i64, Arc<str>>,
+    tags: Cache<i64, Arc<tag_row::Model>>,
 }
 
-fn served<'a>(ctx: &Context<'a>) -> &'a Served {
-    ctx.data_unchecked::<Served>()
+fn served<'a, T>(ctx: &ContextBase<'a, T>) -> &'a Served {
+    ctx.data_unchecked::<Arc<Served>>()
 }
 
-fn loaders_of<'a>(ctx: &Context<'a>) -> &'a Loaders {
+fn loaders_of<'a, T>(ctx: &ContextBase<'a, T>) -> &'a Loaders {
     ctx.data_unchecked::<Loaders>()
 }
 
@@ -136,37 +141,54 @@ pub fn sdl() -> String {
 
 /// The schema with a database behind it.
 #[derive(Clone)]
-pub struct Graph {
+pub struct Graph(Arc<Opened>);
+
+struct Opened {
     schema: Inner,
-    database: Database,
-    documents: Arc<Cache<String, Arc<ExecutableDocument>>>,
+    /// The same schema for documents that are known to be valid.
+    lenient: Inner,
+    reader: Reader,
+    documents: Cache<String, Document>,
 }
 
 /// A request: a document, the operation to run, and the values of its variables.
 pub struct Operation {
     /// The document, parsed.
-    pub document: ExecutableDocument,
+    pub document: Document,
     /// Which operation, where the document has several.
     pub name: Option<String>,
     /// The variables.
     pub variables: Variables,
+    /// The paths of fields that are left out of lists where they are null.
+    pub omitted: Arc<[Vec<String>]>,
 }
 
 impl Graph {
     /// A graph over `database`, whose numbered pages have `page_size` rows.
     pub fn new(database: Database, ingest: Ingest, page_size: u32) -> Self {
-        let known = Known { variants: Cache::new(50_000), sessions: Cache::new(100_000), contexts: Cache::new(50_000) };
-        let served = Served { database: database.clone(), ingest, page_size: page_size.into(), known };
-        Self { schema: builder().data(served).finish(), database, documents: Arc::new(Cache::new(KEPT_DOCUMENTS)) }
+        let known = Known {
+            variants: Cache::new(50_000),
+            sessions: Cache::new(100_000),
+            contexts: Cache::new(50_000),
+            tags: Cache::new(50_000),
+        };
+        let served = Arc::new(Served { database: database.clone(), ingest, page_size: page_size.into(), known });
+        let schema = |mode| builder().validation_mode(mode).data(Arc::clone(&served)).finish();
+        Self(Arc::new(Opened {
+            schema: schema(ValidationMode::Strict),
+            lenient: schema(ValidationMode::Fast),
+            reader: database.reader,
+            documents: Cache::new(KEPT_DOCUMENTS),
+        }))
     }
 
     /// Parses a document, or finds it among those parsed before.
     ///
     /// # Errors
     /// [`Code::ParseFailed`] with the place and the reason.
-    pub fn parse(&self, text: &str) -> Result<ExecutableDocument, ServerError> {
-        if let Some(document) = self.documents.get(text) {
-            return Ok(ExecutableDocument::clone(&document));
+    pub fn parse(&self, text: &str) -> Result<Document, ServerError> {
+        if let Some(document) = self.0.documents.get(text) {
+            return Ok(document);
         }
         let document = parse_query(text).map_err(|error| with_code(error.into(), Code::ParseFailed))?;
         document::check_size(&document)
@@ -175,25 +197,39 @@ impl Graph {
         if text.contains('\0') || text.contains("\\u0000") {
             return Err(with_code(ServerError::new("U+0000 can't be stored or looked for", None), Code::BadUserInput));
         }
+        let document = Document::new(document);
         if text.len() <= LONGEST_KEPT {
-            self.documents.insert(text.to_owned(), Arc::new(document.clone()));
+            self.0.documents.insert(text.to_owned(), document.clone());
         }
         Ok(document)
     }
 
     /// Runs an operation. Every error of the answer has a code.
+    ///
+    /// Lists may have written themselves: [`write_answer`] writes such an answer, the engine's own serializer would not.
     pub async fn execute(&self, operation: Operation) -> Response {
-        match self.request(operation) {
-            Ok((request, driver)) => coded(driver.drive(self.schema.execute(request)).await),
-            Err(refused) => *refused,
+        let document = operation.document.clone();
+        let (request, driver) = match self.request(operation) {
+            Ok((request, driver)) => (request, driver),
+            Err(refused) => return *refused,
+        };
+        if document.is_known_to_be_valid() {
+            return coded(driver.drive(self.0.lenient.execute(request)).await);
         }
+        let response = driver.drive(self.0.schema.execute(request)).await;
+        // An error with a path comes from a resolver: the document was found valid.
+        if response.errors.iter().all(|error| !error.path.is_empty()) {
+            document.was_valid();
+        }
+        coded(response)
     }
 
     /// Runs an operation whose answers keep coming: a subscription. A query or a mutation gives one answer.
     pub fn subscribe(&self, operation: Operation) -> BoxStream<'static, Response> {
         match self.request(operation) {
             Ok((request, driver)) => {
-                let answers = self.schema.execute_stream(request);
+                let request = request.data(LeftToTheEngine);
+                let answers = self.0.schema.execute_stream(request);
                 let next = async |(driver, mut answers): (Driver, BoxStream<'static, Response>)| {
                     let answer = driver.drive(answers.next()).await?;
                     Some((coded(answer), (driver, answers)))
@@ -205,20 +241,21 @@ impl Graph {
     }
 
     fn request(&self, operation: Operation) -> Result<(Request, Driver), Box<Response>> {
-        let Operation { document, name, mut variables } = operation;
+        let Operation { document, name, mut variables, omitted } = operation;
         if let Some(path) = find_nul(&variables) {
             let message = format!("{path}: U+0000 can't be stored or looked for: leave it out");
             let error = with_code(ServerError::new(message, None), Code::BadUserInput);
             return Err(Box::new(Response::from_errors(vec![error])));
         }
-        if let Err(error) = document::complete(&document, name.as_deref(), &mut variables) {
+        if let Err(error) = document::complete(document.parsed(), name.as_deref(), &mut variables) {
             return Err(Box::new(Response::from_errors(vec![with_code(error, Code::ValidationFailed)])));
         }
-        let loaders = Loaders::new(self.database.reader.clone());
+        let loaders = Loaders::new(self.0.reader.clone());
         let driver = loaders.driver();
         let mut request = Request::new("").variables(variables).data(loaders);
         request.operation_name = name;
-        request.set_parsed_query(document);
+        request.set_parsed_query(document.parsed().clone());
+        request = request.data(Writing::of(document, omitted));
         Ok((request, driver))
     }
 }

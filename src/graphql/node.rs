@@ -5,7 +5,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use entity::list::{self, Noun};
 
 use super::{
-    Answer, build::Build, component::Component, context::ExecutionContext, item::Item, loaders::Row, loaders_of,
+    Answer, build::Build, component::Component, context::ExecutionContext, item::Item, loaders_of, lookups::Row,
     metric::Metric, paging::Listed, pipeline::Pipeline, served, session::Session, tag::Tag, variant::Variant,
 };
 use crate::error::Error;

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use async_graphql::{Context, Object, SimpleObject, TypeName};
 
-use super::{Answer, filter::Where, paging::Listed, served};
+use super::{Answer, filter::Where, paging::Listed, served, written::Items};
 use crate::error::{Code, Error};
 
 /// A numbered page of a list.
 pub struct Page<T> {
-    items: Vec<T>,
+    items: Items<T>,
     total_pages: u64,
     total_count: u64,
 }
@@ -25,7 +25,7 @@ impl<T: Listed> TypeName for Page<T> {
 impl<T: Listed> Page<T> {
     /// The objects on this page.
     #[graphql(complexity = "super::paging::cost(Some(super::paging::MOST), None, child_complexity)")]
-    async fn items(&self) -> &[T] {
+    async fn items(&self) -> &Items<T> {
         &self.items
     }
 
@@ -43,16 +43,14 @@ impl<T: Listed> Page<T> {
 impl<T: Listed> Page<T> {
     /// The page of `total_count` rows that `number` names.
     pub fn new(items: Vec<T>, total_count: u64, size: u64) -> Self {
-        Self { items, total_pages: total_count.div_ceil(size), total_count }
+        Self { items: items.into(), total_pages: total_count.div_ceil(size), total_count }
     }
 
     /// Reads page `number` of what matches `filter`.
     pub async fn read(ctx: &Context<'_>, filter: Option<T::Where>, number: Option<i64>) -> Answer<Self> {
         let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
         let size = served(ctx).page_size;
-        let total = T::count(ctx, &filter).await?;
-        let number = page_number(number, total, size)?;
-        let rows = if total == 0 { Vec::new() } else { T::page(ctx, &filter, number, size).await? };
+        let (rows, total) = T::page(ctx, &filter, number, size).await?;
         Ok(Self::new(T::from_rows(ctx, rows).await?, total, size))
     }
 }
@@ -69,19 +67,24 @@ pub struct NamePage {
 }
 
 impl NamePage {
+    /// The page of `total_count` names that these are on.
+    pub fn new(names: Vec<String>, total_count: u64, size: u64) -> Self {
+        Self { names, total_pages: total_count.div_ceil(size), total_count }
+    }
+
     /// Page `number` of all these names.
     pub fn of_all(all: Vec<String>, number: Option<i64>, size: u64) -> Result<Self, Error> {
         let total_count = all.len() as u64;
         let number = page_number(number, total_count, size)?;
         let skip = usize::try_from((number - 1) * size).unwrap_or(usize::MAX);
         let names = all.into_iter().skip(skip).take(usize::try_from(size).unwrap_or(usize::MAX)).collect();
-        Ok(Self { names, total_pages: total_count.div_ceil(size), total_count })
+        Ok(Self::new(names, total_count, size))
     }
 
     /// A page that was read as objects.
     pub fn of_page<T>(page: Page<T>, name: impl Fn(T) -> String) -> Self {
         let Page { items, total_pages, total_count } = page;
-        Self { names: items.into_iter().map(name).collect(), total_pages, total_count }
+        Self { names: Vec::from(items).into_iter().map(name).collect(), total_pages, total_count }
     }
 }
 

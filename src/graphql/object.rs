@@ -1,7 +1,56 @@
 //! The types of the graph: their fields, and a connection for each list that leads on from them.
 
-/// Writes the fields of a type of the graph: its own as they stand, then a connection for each `list` line.
+/// Writes the fields of a type of the graph: those in `plain`, whose values the object holds, so that lists can write them by
+/// themselves ([`crate::graphql::written`]); then its other ones as they stand; then a connection for each `list` line.
 macro_rules! graph_object {
+    (
+        $(#[$meta:meta])*
+        impl $Type:ident {
+            plain {
+                $( $(#[$about:meta])* fn $field:ident(&$this:ident) -> $Value:ty $body:block )*
+            }
+            $($own:tt)*
+        }
+        $($lists:tt)*
+    ) => {
+        const _: () = {
+            /// The fields that the object holds.
+            trait Plain {
+                $( fn $field(&self) -> $Value; )*
+            }
+
+            impl Plain for $Type {
+                $( $(#[$about])* fn $field(&$this) -> $Value $body )*
+            }
+
+            impl crate::graphql::written::Written for $Type {
+                fn plain(field: &str) -> Option<crate::graphql::written::Write<Self>> {
+                    $(
+                        if crate::graphql::object::is_name(field, stringify!($field)) {
+                            return Some(|object, json| {
+                                crate::graphql::written::write_value(Plain::$field(object), json);
+                            });
+                        }
+                    )*
+                    None
+                }
+            }
+
+            crate::graphql::object::graph_object! {
+                $(#[$meta])*
+                impl $Type {
+                    $(
+                        $(#[$about])*
+                        pub(super) async fn $field(&self) -> $Value {
+                            Plain::$field(self)
+                        }
+                    )*
+                    $($own)*
+                }
+                $($lists)*
+            }
+        };
+    };
     (
         $(#[$meta:meta])*
         impl $Type:ident { $($own:tt)* }
@@ -42,3 +91,15 @@ macro_rules! graph_object {
     };
 }
 pub(super) use graph_object;
+
+/// Whether `field` is how the schema spells `name`.
+pub fn is_name(field: &str, name: &str) -> bool {
+    let mut spelled = field.chars();
+    let mut words = name.split('_').enumerate();
+    words.all(|(i, word)| {
+        word.chars().enumerate().all(|(j, letter)| {
+            let expected = if i > 0 && j == 0 { letter.to_ascii_uppercase() } else { letter };
+            spelled.next() == Some(expected)
+        })
+    }) && spelled.next().is_none()
+}

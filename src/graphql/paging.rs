@@ -13,8 +13,11 @@ use sea_orm::EntityTrait;
 use super::{
     Answer,
     filter::Where,
-    loaders::{Counts, Lists},
-    loaders_of, served,
+    loaders_of,
+    lookups::{Counts, Lists},
+    numbered::page_number,
+    served,
+    written::{Items, Leads, Written},
 };
 use crate::error::Error;
 
@@ -30,7 +33,7 @@ pub type RowOf<T> = <<T as Listed>::Entity as EntityTrait>::Model;
 type OrderOf<T> = Order<<<T as Listed>::Entity as Noun>::Sort>;
 
 /// A type of the graph that lists are made of.
-pub trait Listed: OutputType + Sized + Send + Sync + 'static {
+pub trait Listed: OutputType + Written {
     /// Its table.
     type Entity: Noun;
     /// Its `where`.
@@ -41,17 +44,27 @@ pub trait Listed: OutputType + Sized + Send + Sync + 'static {
     /// Makes graph objects of rows, in their order.
     fn from_rows(ctx: &Context<'_>, rows: Vec<RowOf<Self>>) -> impl Future<Output = Result<Vec<Self>, Error>> + Send;
 
-    /// The rows of page `number` (from 1) of those that match, `size` each, in the order in which they came to be known.
+    /// How lists write the field of this name, where it leads to other objects.
+    fn edge(_field: &str) -> Option<&'static dyn Leads<Self>> {
+        None
+    }
+
+    /// The rows of the page that `number` names, see [`page_number`], of those that match, `size` each, in the order in which they
+    /// came to be known; and how many match.
     fn page(
         ctx: &Context<'_>,
         filter: &Tree<<Self::Entity as Noun>::Filter>,
-        number: u64,
+        number: Option<i64>,
         size: u64,
-    ) -> impl Future<Output = Result<Vec<RowOf<Self>>, Error>> + Send {
-        async move { Ok(list::page::<Self::Entity>(&served(ctx).database.reader, filter, number, size).await?) }
+    ) -> impl Future<Output = Result<(Vec<RowOf<Self>>, u64), Error>> + Send {
+        async move {
+            let total = Self::count(ctx, filter).await?;
+            let number = page_number(number, total, size)?;
+            Ok((list::page::<Self::Entity>(&served(ctx).database.reader, filter, number, size).await?, total))
+        }
     }
 
-    /// How many there are of them.
+    /// How many match.
     fn count(
         ctx: &Context<'_>,
         filter: &Tree<<Self::Entity as Noun>::Filter>,
@@ -70,7 +83,7 @@ macro_rules! listed_as_row {
                 _: &async_graphql::Context<'_>,
                 rows: Vec<row::Model>,
             ) -> Result<Vec<Self>, crate::error::Error> {
-                Ok(rows.into_iter().map(Self).collect())
+                Ok(rows.into_iter().map(|row| Self(row.into())).collect())
             }
 
             async fn count(
@@ -148,7 +161,7 @@ impl<T: Listed> Arguments<T> {
         Ok(Connection {
             has_next_page: if slice.from_end { slice.before.is_some() } else { more },
             has_previous_page: if slice.from_end { more } else { slice.after.is_some() },
-            nodes: T::from_rows(ctx, rows).await?,
+            nodes: T::from_rows(ctx, rows).await?.into(),
             cursors,
             of_whom,
             filter: slice.filter,
@@ -191,7 +204,7 @@ fn read_cursor<T: Listed>(argument: &str, order: &OrderOf<T>, cursor: &str) -> R
 
 /// A stretch of a list.
 pub struct Connection<T: Listed> {
-    nodes: Vec<T>,
+    nodes: Items<T>,
     cursors: Vec<String>,
     has_next_page: bool,
     has_previous_page: bool,
@@ -209,7 +222,7 @@ impl<T: Listed> TypeName for Connection<T> {
 #[Object(name_type)]
 impl<T: Listed> Connection<T> {
     /// The objects alone.
-    async fn nodes(&self) -> &[T] {
+    async fn nodes(&self) -> &Items<T> {
         &self.nodes
     }
 

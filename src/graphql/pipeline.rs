@@ -24,14 +24,16 @@ listed_as_row!(Pipeline, PipelineWhere);
 graph_object! {
     /// A CI pipeline, as the session tag `pipeline_branch` names it.
     impl Pipeline {
-        /// The pipeline's key among all objects.
-        pub(super) async fn id(&self) -> ID {
-            node::global_id::<Self>(self.0.id)
-        }
+        plain {
+            /// The pipeline's key among all objects.
+            fn id(&self) -> ID {
+                node::global_id::<Self>(self.0.id)
+            }
 
-        /// Its name.
-        async fn name(&self) -> &str {
-            &self.0.name
+            /// Its name.
+            fn name(&self) -> &str {
+                &self.0.name
+            }
         }
     }
     /// Its builds, in order of their first sessions.

@@ -10,6 +10,7 @@ use super::{
     scalar::LocalDateTime,
     served,
     user_error::{self, UserError},
+    written::Items,
 };
 use crate::ingest::NewMetric;
 
@@ -109,7 +110,7 @@ pub struct RecordMetricPayload {
 #[derive(SimpleObject)]
 pub struct RecordMetricsPayload {
     /// The metrics as stored, in the order given; empty when there are errors.
-    metrics: Vec<Metric>,
+    metrics: Items<Metric>,
     /// Why they were not stored.
     user_errors: Vec<UserError>,
 }
@@ -144,7 +145,7 @@ impl RecordMutation {
         } else {
             Vec::new()
         };
-        Ok(RecordMetricsPayload { metrics, user_errors })
+        Ok(RecordMetricsPayload { metrics: metrics.into(), user_errors })
     }
 }
 

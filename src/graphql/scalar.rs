@@ -2,6 +2,7 @@
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use entity::time;
+use serde::{Serialize, Serializer};
 
 /// A date and time as the graph takes and gives it.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,12 @@ impl ScalarType for LocalDateTime {
 
     fn to_value(&self) -> Value {
         Value::String(self.0.to_string())
+    }
+}
+
+impl Serialize for LocalDateTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
     }
 }
 

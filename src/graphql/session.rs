@@ -1,11 +1,13 @@
 //! Sessions: one pytest run, or one worker of a parallel run.
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject, Subscription};
+use std::{collections::HashMap, ops::Range};
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject, Subscription, parser::types::SelectionSet};
 use entity::{
     announced, build as build_row, execution_context, filter::Tree, list, metric as metric_row,
-    pipeline as pipeline_row, session as row,
+    pipeline as pipeline_row, session as row, time,
 };
-use futures_util::Stream;
+use futures_util::{Stream, future::BoxFuture};
 
 use super::{
     Answer, Failure,
@@ -13,11 +15,12 @@ use super::{
     context::ExecutionContext,
     filter::{Connectives, DateTimeFilter, Direction, StringFilter, Where, check},
     live,
-    loaders::{Row, TagsOf},
+    loaders::known,
     loaders_of,
+    lookups::{Row, TagOf, TagsOf},
     metric::Metric,
     node,
-    numbered::{NamePage, Page},
+    numbered::{NamePage, Page, page_number},
     object::graph_object,
     paging::{Listed, Of},
     pipeline::Pipeline,
@@ -25,11 +28,9 @@ use super::{
     served,
     tag::Tag,
     user_error::{self, UserError},
+    written::{Leads, Place, Texts, WriteEdge, Writing, write},
 };
-use crate::{
-    error::{Code, Error},
-    ingest::NewSession,
-};
+use crate::{error::Error, ingest::NewSession};
 
 /// An announced session.
 pub struct Session(row::Model);
@@ -50,6 +51,21 @@ impl Listed for Session {
         Ok(rows.into_iter().filter_map(Self::announced).collect())
     }
 
+    fn edge(field: &str) -> Option<&'static dyn Leads<Self>> {
+        if field == "tags" { Some(&TagsOfSessions) } else { None }
+    }
+
+    async fn page(
+        ctx: &Context<'_>,
+        filter: &Tree<row::Filter>,
+        number: Option<i64>,
+        size: u64,
+    ) -> Result<(Vec<row::Model>, u64), Error> {
+        let total = Self::count(ctx, filter).await?;
+        let number = page_number(number, total, size)?;
+        Ok((announced::page::<row::Entity>(&served(ctx).database.reader, filter, number, size).await?, total))
+    }
+
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
         Ok(announced::count::<row::Entity>(&served(ctx).database.reader, filter).await?)
     }
@@ -58,30 +74,38 @@ impl Listed for Session {
 graph_object! {
     /// One run of pytest. A parallel run has a session for each worker.
     impl Session {
-        /// The session's key among all objects.
-        pub(super) async fn id(&self) -> ID {
-            node::global_id::<Self>(self.0.id)
-        }
+        plain {
+            /// The session's key among all objects.
+            fn id(&self) -> ID {
+                node::global_id::<Self>(self.0.id)
+            }
 
-        /// What the plugin calls the session.
-        async fn hash(&self) -> &str {
-            &self.0.hash
-        }
+            /// What the plugin calls the session.
+            fn hash(&self) -> &str {
+                &self.0.hash
+            }
 
-        /// When the run began, on the clock of its machine.
-        async fn run_date(&self) -> Answer<LocalDateTime> {
-            let announced = self.0.run_date().map(LocalDateTime);
-            Ok(announced.ok_or_else(|| Error::new(Code::Internal, "an announced session has a run date"))?)
-        }
+            /// When the run began, on the clock of its machine.
+            fn run_date(&self) -> LocalDateTime {
+                // An announced session has a run date; the row knows that only by its `announced`.
+                LocalDateTime(self.0.run_date().unwrap_or_else(|| time::LocalDateTime::from_parts(0, None)))
+            }
 
-        /// The revision under test, as the version control system names it; null when that was not told.
-        async fn scm_ref(&self) -> Option<&str> {
-            self.0.scm_ref.as_deref()
+            /// The revision under test, as the version control system names it; null when that was not told.
+            fn scm_ref(&self) -> Option<&str> {
+                self.0.scm_ref.as_deref()
+            }
+
+            /// How many metrics were recorded in it.
+            fn metric_count(&self) -> i64 {
+                self.0.metric_count
+            }
         }
 
         /// What the session was tagged with, in the order announced.
         async fn tags(&self, ctx: &Context<'_>) -> Answer<Vec<Tag>> {
-            let tags = loaders_of(ctx).load(TagsOf(self.0.id)).await?.unwrap_or_default();
+            let keys = loaders_of(ctx).load(TagsOf(self.0.id)).await?.unwrap_or_default();
+            let tags = known(ctx, &served(ctx).known.tags, keys.into_iter(), TagOf).await?;
             Ok(tags.into_iter().map(Tag).collect())
         }
 
@@ -101,16 +125,44 @@ graph_object! {
             let pipeline = loaders_of(ctx).load(Row::<pipeline_row::Entity>::key(build.pipeline_id)).await;
             pipeline.map(|row| row.map(Pipeline)).map_err(Into::into).transpose()
         }
-
-        /// How many metrics were recorded in it.
-        async fn metric_count(&self) -> i64 {
-            self.0.metric_count
-        }
     }
     /// What was measured in this session.
     list metrics: Metric = |session| Of::Parent(metric_row::OF_SESSION, session.0.id);
     /// The machines on which this session measured.
     list contexts: ExecutionContext = |session| Of::Parent(execution_context::OF_SESSION, session.0.id);
+}
+
+/// The tags of sessions, each tag written once.
+struct TagsOfSessions;
+
+impl Leads<Session> for TagsOfSessions {
+    fn suits(&self, writing: &Writing, set: &SelectionSet) -> bool {
+        writing.suits::<Tag>(set)
+    }
+
+    fn follow<'a>(&'a self, place: Place<'a>, sessions: &'a [Session]) -> BoxFuture<'a, Answer<WriteEdge<Session>>> {
+        Box::pin(async move {
+            let keys = sessions.iter().map(|session| TagsOf(session.0.id)).collect();
+            let lists = loaders_of(place.ctx).load_many(keys).await?;
+            let mut keys: Vec<i64> = lists.values().flatten().copied().collect();
+            keys.sort_unstable();
+            keys.dedup();
+            let tags = known(place.ctx, &served(place.ctx).known.tags, keys.iter().copied(), TagOf).await?;
+            let tags: Vec<Tag> = tags.into_iter().map(Tag).collect();
+            let Texts { json, places } = write(place, &tags).await?;
+            let places: HashMap<i64, Range<usize>> = keys.into_iter().zip(places).collect();
+            Ok(Box::new(move |session: &Session, out: &mut Vec<u8>| {
+                out.push(b'[');
+                for (i, tag) in lists.get(&TagsOf(session.0.id)).into_iter().flatten().enumerate() {
+                    if i > 0 {
+                        out.push(b',');
+                    }
+                    out.extend_from_slice(&json[places[tag].clone()]);
+                }
+                out.push(b']');
+            }) as WriteEdge<Session>)
+        })
+    }
 }
 
 async fn build_row_of(ctx: &Context<'_>, session: &row::Model) -> Answer<Option<build_row::Model>> {

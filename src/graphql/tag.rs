@@ -1,5 +1,7 @@
 //! Tags: names and values that sessions bear.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, InputObject};
 use entity::{session as session_row, tag as row};
 
@@ -14,26 +16,28 @@ use super::{
 use crate::error::Error;
 
 /// A stored tag.
-pub struct Tag(pub row::Model);
+pub struct Tag(pub Arc<row::Model>);
 
 listed_as_row!(Tag, TagWhere);
 
 graph_object! {
     /// A name and a value that sessions were tagged with.
     impl Tag {
-        /// The tag's key among all objects.
-        pub(super) async fn id(&self) -> ID {
-            node::global_id::<Self>(self.0.id)
-        }
+        plain {
+            /// The tag's key among all objects.
+            fn id(&self) -> ID {
+                node::global_id::<Self>(self.0.id)
+            }
 
-        /// The name.
-        async fn name(&self) -> &str {
-            &self.0.name
-        }
+            /// The name.
+            fn name(&self) -> &str {
+                &self.0.name
+            }
 
-        /// The value; numbers and booleans as their JSON text.
-        async fn value(&self) -> &str {
-            &self.0.value
+            /// The value; numbers and booleans as their JSON text.
+            fn value(&self) -> &str {
+                &self.0.value
+            }
         }
     }
     /// The sessions that bear it.

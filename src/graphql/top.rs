@@ -9,6 +9,7 @@ use super::{
     metric::{Metric, MetricWhere},
     paging::{Listed, MOST},
     served,
+    written::Items,
 };
 use crate::error::Error;
 
@@ -77,13 +78,13 @@ impl TopQuery {
         >,
         #[graphql(name = "where", desc = "Only those that match.")] filter: Option<MetricWhere>,
         #[graphql(desc = "How many: 0 to 500; more means 500.", default_with = "Some(FEW)")] first: Option<i64>,
-    ) -> Answer<Vec<Metric>> {
+    ) -> Answer<Items<Metric>> {
         let end = direction.unwrap_or_default().into();
         let first = first.unwrap_or(FEW);
         let limit = u64::try_from(first.min(MOST))
             .map_err(|_| Error::bad_input(format!("first: give a number from 0 to {MOST}, not {first}")))?;
         let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
         let rows = top::top(&served(ctx).database.reader, resource.into(), end, &filter, limit).await;
-        Ok(Metric::from_rows(ctx, rows.map_err(Error::from)?).await?)
+        Ok(Metric::from_rows(ctx, rows.map_err(Error::from)?).await?.into())
     }
 }

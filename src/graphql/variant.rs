@@ -8,7 +8,7 @@ use super::{
     component::Component,
     filter::{Connectives, StringFilter, Where, check},
     item::Item,
-    loaders::Row,
+    lookups::Row,
     metric::{Metric, stored},
     node,
     object::graph_object,
@@ -37,24 +37,31 @@ fn bounds(least: Option<f64>, greatest: Option<f64>) -> Option<Bounds> {
 graph_object! {
     /// A test function with its parameters.
     impl Variant {
-        /// The variant's key among all objects.
-        pub(super) async fn id(&self) -> ID {
-            node::global_id::<Self>(self.0.id)
-        }
+        plain {
+            /// The variant's key among all objects.
+            fn id(&self) -> ID {
+                node::global_id::<Self>(self.0.id)
+            }
 
-        /// The function's name with its parameters; empty for a whole module.
-        async fn name(&self) -> &str {
-            &self.0.name
-        }
+            /// The function's name with its parameters; empty for a whole module.
+            fn name(&self) -> &str {
+                &self.0.name
+            }
 
-        /// The file, relative to where pytest was started.
-        async fn location(&self) -> &str {
-            &self.0.location
-        }
+            /// The file, relative to where pytest was started.
+            fn location(&self) -> &str {
+                &self.0.location
+            }
 
-        /// What is measured: `function`, `module`, `class`, …
-        async fn kind(&self) -> &str {
-            &self.0.kind
+            /// What is measured: `function`, `module`, `class`, …
+            fn kind(&self) -> &str {
+                &self.0.kind
+            }
+
+            /// How many metrics were recorded for it.
+            fn metric_count(&self) -> i64 {
+                self.0.metric_count
+            }
         }
 
         /// The function without its parameters.
@@ -66,11 +73,6 @@ graph_object! {
         async fn component(&self, ctx: &Context<'_>) -> Answer<Component> {
             let item = stored(ctx, self.0.item_id, Row::<item_row::Entity>::key).await?;
             stored(ctx, item.component_id, Row::<component_row::Entity>::key).await.map(Component)
-        }
-
-        /// How many metrics were recorded for it.
-        async fn metric_count(&self) -> i64 {
-            self.0.metric_count
         }
 
         /// Bounds of the time from start to end, in seconds.

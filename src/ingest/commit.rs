@@ -1,9 +1,12 @@
 //! The committer: takes what is waiting, stores it in one transaction, then answers all of it.
 
-use entity::{execution_context, list, metric, session, session_tag, tag};
+use entity::{
+    execution_context, list, metric, metric_block, session, session_tag,
+    source::{Source, Transaction, Writer},
+    tag,
+};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait as _,
+    DbErr,
     sea_query::{Expr, ExprTrait as _, Query, Value},
 };
 use tokio::sync::{mpsc::UnboundedReceiver, oneshot, watch};
@@ -16,20 +19,15 @@ use crate::error::{Code, Error};
 
 /// Rows of one transaction, at most: later ones wait for the next.
 const MOST_IN_ONE: usize = 10_000;
-/// Metrics of one INSERT: 12 values each, below SQLite's 32,766.
-const METRICS_A_STATEMENT: usize = 2_000;
 
 /// The greatest numbers on disk.
-pub(super) async fn latest(db: &impl ConnectionTrait) -> Result<Latest, DbErr> {
+pub(super) async fn latest(db: &impl Source) -> Result<Latest, DbErr> {
     Ok(Latest { metric: greatest(db, "metric", "id").await?, session: greatest(db, "session", "announced").await? })
 }
 
-/// Tags of one INSERT: 3 values each.
-const TAGS_A_STATEMENT: usize = 5_000;
-
-/// Stores until every handle is gone, or `end` comes, and the queue is empty.
+/// Stores until every handle is gone, or `end` comes, and the queue is empty. On SQLite it blocks its thread.
 pub(super) async fn run(
-    writer: DatabaseConnection,
+    writer: Writer,
     mut queue: UnboundedReceiver<Waiting>,
     tell: watch::Sender<Latest>,
     mut end: oneshot::Receiver<()>,
@@ -54,10 +52,13 @@ pub(super) async fn run(
         }
         committer.store(batch, &tell).await;
     }
+    if let Err(error) = committer.writer.close().await {
+        tracing::warn!(%error, "the database did not close cleanly");
+    }
 }
 
 struct Committer {
-    writer: DatabaseConnection,
+    writer: Writer,
     words: Words,
     by_variant: String,
 }
@@ -122,60 +123,53 @@ impl Committer {
     }
 
     async fn transact(&mut self, batch: &[Waiting]) -> Result<Vec<Outcome>, DbErr> {
-        let immediate = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        let tx = self.writer.begin_with_options(immediate).await?;
-        if tx.get_database_backend() == DbBackend::Postgres {
-            tx.execute_unprepared(statements::LOCK).await?;
-        }
+        let Self { writer, words, by_variant } = self;
+        let mut open = Open { tx: writer.begin().await?, words, by_variant };
         let mut outcomes = Vec::with_capacity(batch.len());
         // Metrics that follow each other go in together.
         for works in batch.chunk_by(|a, b| a.work.brings_metrics() && b.work.brings_metrics()) {
             match &works[0].work {
-                Work::Metrics(..) => self.insert_parts(&tx, works, &mut outcomes).await?,
-                Work::Session(session, _) => {
-                    outcomes.push(Outcome::Session(self.announce_session(&tx, session).await?));
-                }
-                Work::Context(context, _) => {
-                    outcomes.push(Outcome::Context(self.announce_context(&tx, context).await?));
-                }
+                Work::Metrics(..) => open.insert_parts(works, &mut outcomes).await?,
+                Work::Session(session, _) => outcomes.push(Outcome::Session(open.announce_session(session).await?)),
+                Work::Context(context, _) => outcomes.push(Outcome::Context(open.announce_context(context).await?)),
             }
         }
-        tx.commit().await?;
+        open.tx.commit().await?;
         Ok(outcomes)
     }
+}
 
-    async fn insert_parts(
-        &mut self,
-        tx: &DatabaseTransaction,
-        works: &[Waiting],
-        outcomes: &mut Vec<Outcome>,
-    ) -> Result<(), DbErr> {
-        let mut metrics = Vec::new();
-        for waiting in works {
-            metrics.extend(waiting.work.metrics());
-        }
-        let mut rows = self.insert_metrics(tx, &metrics).await?.into_iter();
+/// The transaction of one batch.
+struct Open<'a> {
+    tx: Transaction<'a>,
+    words: &'a mut Words,
+    by_variant: &'a str,
+}
+
+impl Open<'_> {
+    async fn insert_parts(&mut self, works: &[Waiting], outcomes: &mut Vec<Outcome>) -> Result<(), DbErr> {
+        let metrics: Vec<&NewMetric> = works.iter().flat_map(|waiting| waiting.work.metrics()).collect();
+        let mut rows = self.insert_metrics(&metrics).await?.into_iter();
         for waiting in works {
             outcomes.push(Outcome::Metrics(rows.by_ref().take(waiting.work.rows()).collect()));
         }
         Ok(())
     }
 
-    async fn insert_metrics(
-        &mut self,
-        tx: &DatabaseTransaction,
-        metrics: &[&NewMetric],
-    ) -> Result<Vec<metric::Model>, DbErr> {
-        let words = &mut self.words;
-        let sessions = words.sessions.keys(tx, &names(metrics, |m| &m.session_hash)).await?;
-        let contexts = words.contexts.keys(tx, &names(metrics, |m| &m.context_hash)).await?;
-        let components = words.components.keys(tx, &names(metrics, |m| &m.component)).await?;
-        let items = names_within(metrics, &components, |m| vec![&m.item_path, &m.item]);
+    async fn insert_metrics(&mut self, metrics: &[&NewMetric]) -> Result<Vec<metric::Model>, DbErr> {
+        let Self { tx, words, by_variant } = self;
+        let (sessions, contexts): (Vec<_>, Vec<_>) =
+            metrics.iter().map(|m| (Name::of([&m.session_hash]), Name::of([&m.context_hash]))).unzip();
+        let sessions = words.sessions.keys(tx, &sessions).await?;
+        let contexts = words.contexts.keys(tx, &contexts).await?;
+        let components: Vec<_> = metrics.iter().map(|m| Name::of([&m.component])).collect();
+        let components = words.components.keys(tx, &components).await?;
+        let items = metrics.iter().zip(components);
+        let items: Vec<_> = items.map(|(m, component)| Name::within(component, [&m.item_path, &m.item])).collect();
         let items = words.items.keys(tx, &items).await?;
-        let variants = names_within(metrics, &items, |m| vec![&m.variant, &m.location, &m.kind]);
+        let variants = metrics.iter().zip(items);
+        let variants: Vec<_> =
+            variants.map(|(m, item)| Name::within(item, [&m.variant, &m.location, &m.kind])).collect();
         let variants = words.variants.keys(tx, &variants).await?;
 
         let first = greatest(tx, "metric", "id").await? + 1;
@@ -196,34 +190,33 @@ impl Committer {
                 passed: m.passed,
             })
             .collect();
-        for part in rows.chunks(METRICS_A_STATEMENT) {
-            tx.execute(&insert(part)).await?;
-        }
+        let values: Vec<_> = rows.iter().map(values).collect();
+        tx.insert("metric", METRIC_COLUMNS, &values).await?;
         let last = rows.last().map_or(first, |row| row.id);
-        let range = [Value::from(first), Value::from(last)];
         for counter in [
             statements::COUNT_BY_SESSION,
             statements::COUNT_BY_CONTEXT,
-            &self.by_variant,
+            by_variant,
             statements::COUNT_BY_COMPONENT_AND_BUILD,
         ] {
-            run_statement(tx, counter, range.clone()).await?;
+            tx.run(counter, [Value::from(first), Value::from(last)]).await?;
+        }
+        for block in metric_block::filled_by(first, last) {
+            let (first, last) = (block * metric_block::KEYS + 1, (block + 1) * metric_block::KEYS);
+            tx.run(statements::FILL_BLOCK, [first, last, block].map(Value::from)).await?;
         }
         Ok(rows)
     }
 
-    async fn announce_session(
-        &mut self,
-        tx: &DatabaseTransaction,
-        new: &NewSession,
-    ) -> Result<Result<session::Model, Error>, DbErr> {
-        let id = self.words.sessions.keys(tx, &[Name::of_texts(&[&new.hash])]).await?[0];
+    async fn announce_session(&mut self, new: &NewSession) -> Result<Result<session::Model, Error>, DbErr> {
+        let Self { tx, words, .. } = self;
+        let id = words.sessions.key(tx, Name::of([&new.hash])).await?;
         let stored = read::<session::Entity>(tx, id).await?;
         if stored.announced.is_some() {
             let tags = session_tag::by_sessions(tx, &[id]).await?.remove(&id).unwrap_or_default();
             return Ok(if is_same(new, &stored, tags) { Ok(stored) } else { Err(known_with_another_payload(new)) });
         }
-        let build_id = self.build(tx, new).await?;
+        let build_id = build(tx, words, new).await?;
         let announced = greatest(tx, "session", "announced").await? + 1;
         let update = Query::update()
             .table(session::Entity)
@@ -237,41 +230,20 @@ impl Committer {
             .and_where(Expr::col(session::Column::Id).eq(id))
             .take();
         tx.execute(&update).await?;
-        let tags: Vec<_> = new.tags.iter().map(|(name, value)| Name::of_texts(&[name, value])).collect();
-        let tags = self.words.tags.keys(tx, &tags).await?;
-        let placed: Vec<_> = (0_i64..).zip(tags).map(|(position, tag)| [id, position, tag].map(Expr::val)).collect();
-        for part in placed.chunks(TAGS_A_STATEMENT) {
-            let columns = [session_tag::Column::SessionId, session_tag::Column::Position, session_tag::Column::TagId];
-            let mut insert = Query::insert().into_table(session_tag::Entity).columns(columns).take();
-            for values in part {
-                insert.values_panic(values.clone());
-            }
-            tx.execute(&insert).await?;
-        }
+        let tags: Vec<_> = new.tags.iter().map(|(name, value)| Name::of([name, value])).collect();
+        let tags = words.tags.keys(tx, &tags).await?;
+        let placed: Vec<_> = (0_i64..).zip(tags).map(|(position, tag)| [id, position, tag].map(Value::from)).collect();
+        tx.insert("session_tag", ["session_id", "position", "tag_id"], &placed).await?;
         if let (Some(build), true) = (build_id, stored.metric_count > 0) {
-            run_statement(tx, statements::JOIN_BUILD, [Value::from(id), Value::from(build)]).await?;
+            tx.run(statements::JOIN_BUILD, [Value::from(id), Value::from(build)]).await?;
         }
         read::<session::Entity>(tx, id).await.map(Ok)
     }
 
-    /// The build that the tags name: a pipeline without a build number has the build without a name.
-    async fn build(&mut self, tx: &DatabaseTransaction, session: &NewSession) -> Result<Option<i64>, DbErr> {
-        let tag = |name| session.tags.iter().find(|(tag, _)| tag == name).map_or("", |(_, value)| value.as_str());
-        let (pipeline, build) = (tag("pipeline_branch"), tag("pipeline_build_no"));
-        if pipeline.is_empty() {
-            return Ok(None);
-        }
-        let pipeline = self.words.pipelines.keys(tx, &[Name::of_texts(&[pipeline])]).await?[0];
-        Ok(Some(self.words.builds.keys(tx, &[Name::within(pipeline, &[build])]).await?[0]))
-    }
-
-    async fn announce_context(
-        &mut self,
-        tx: &DatabaseTransaction,
-        new: &NewContext,
-    ) -> Result<execution_context::Model, DbErr> {
+    async fn announce_context(&mut self, new: &NewContext) -> Result<execution_context::Model, DbErr> {
         use execution_context::Column;
-        let id = self.words.contexts.keys(tx, &[Name::of_texts(&[&new.hash])]).await?[0];
+        let Self { tx, words, .. } = self;
+        let id = words.contexts.key(tx, Name::of([&new.hash])).await?;
         let stored = read::<execution_context::Entity>(tx, id).await?;
         if stored.announced.is_some() {
             return Ok(stored);
@@ -299,72 +271,60 @@ impl Committer {
     }
 }
 
-fn names(metrics: &[&NewMetric], text: fn(&NewMetric) -> &str) -> Vec<Name> {
-    metrics.iter().map(|metric| Name::of_texts(&[text(metric)])).collect()
-}
-
-fn names_within(metrics: &[&NewMetric], parents: &[i64], texts: fn(&NewMetric) -> Vec<&str>) -> Vec<Name> {
-    metrics.iter().zip(parents).map(|(metric, parent)| Name::within(*parent, &texts(metric))).collect()
+/// The build that the tags name: a pipeline without a build number has the build without a name.
+async fn build(tx: &Transaction<'_>, words: &mut Words, session: &NewSession) -> Result<Option<i64>, DbErr> {
+    let tag = |name| session.tags.iter().find(|(tag, _)| tag == name).map_or("", |(_, value)| value.as_str());
+    let (pipeline, build) = (tag("pipeline_branch"), tag("pipeline_build_no"));
+    if pipeline.is_empty() {
+        return Ok(None);
+    }
+    let pipeline = words.pipelines.key(tx, Name::of([pipeline])).await?;
+    Ok(Some(words.builds.key(tx, Name::within(pipeline, [build])).await?))
 }
 
 fn mismatch(outcome: Result<Outcome, Error>) -> Error {
     outcome.err().unwrap_or_else(|| Error::new(Code::Internal, "an answer belongs to another request"))
 }
 
-fn insert(rows: &[metric::Model]) -> sea_orm::sea_query::InsertStatement {
-    use metric::Column::{
-        ContextId, CpuUsage, Id, KernelTime, MemoryUsage, Passed, SessionId, StartedAt, StartedAtText, TotalTime,
-        UserTime, VariantId,
-    };
-    let mut insert = Query::insert();
-    insert.into_table(metric::Entity).columns([
-        Id,
-        SessionId,
-        ContextId,
-        VariantId,
-        StartedAt,
-        StartedAtText,
-        TotalTime,
-        UserTime,
-        KernelTime,
-        CpuUsage,
-        MemoryUsage,
-        Passed,
-    ]);
-    for row in rows {
-        let metric::Model { id, session_id, context_id, variant_id, started_at, started_at_text, passed, .. } = row;
-        let values: [Value; 12] = [
-            (*id).into(),
-            (*session_id).into(),
-            (*context_id).into(),
-            (*variant_id).into(),
-            (*started_at).into(),
-            started_at_text.clone().into(),
-            row.total_time.into(),
-            row.user_time.into(),
-            row.kernel_time.into(),
-            row.cpu_usage.into(),
-            row.memory_usage.into(),
-            (*passed).into(),
-        ];
-        insert.values_panic(values.map(Expr::val));
-    }
-    insert
-}
+const METRIC_COLUMNS: [&str; 12] = [
+    "id",
+    "session_id",
+    "context_id",
+    "variant_id",
+    "started_at",
+    "started_at_text",
+    "total_time",
+    "user_time",
+    "kernel_time",
+    "cpu_usage",
+    "memory_usage",
+    "passed",
+];
 
-async fn run_statement<const N: usize>(tx: &DatabaseTransaction, sql: &str, values: [Value; N]) -> Result<(), DbErr> {
-    let statement = Statement::from_sql_and_values(tx.get_database_backend(), sql, values);
-    tx.execute_raw(statement).await.map(drop)
+/// The values of a row, in the order of [`METRIC_COLUMNS`].
+fn values(row: &metric::Model) -> [Value; 12] {
+    [
+        row.id.into(),
+        row.session_id.into(),
+        row.context_id.into(),
+        row.variant_id.into(),
+        row.started_at.into(),
+        row.started_at_text.clone().into(),
+        row.total_time.into(),
+        row.user_time.into(),
+        row.kernel_time.into(),
+        row.cpu_usage.into(),
+        row.memory_usage.into(),
+        row.passed.into(),
+    ]
 }
 
 /// The greatest value of a counting column, 0 in an empty table.
-async fn greatest(db: &impl ConnectionTrait, table: &'static str, column: &'static str) -> Result<i64, DbErr> {
-    let query = Query::select().expr_as(Expr::col(column).max(), "n").from(table).take();
-    let row = db.query_one(&query).await?;
-    Ok(row.map(|row| row.try_get::<Option<i64>>("", "n")).transpose()?.flatten().unwrap_or(0))
+async fn greatest(db: &impl Source, table: &'static str, column: &'static str) -> Result<i64, DbErr> {
+    db.number(&Query::select().expr(Expr::col(column).max()).from(table).take()).await
 }
 
-async fn read<E: list::Noun>(tx: &DatabaseTransaction, id: i64) -> Result<E::Model, DbErr> {
+async fn read<E: list::Noun>(tx: &Transaction<'_>, id: i64) -> Result<E::Model, DbErr> {
     let row = list::by_ids::<E>(tx, &[id]).await?.remove(&id);
     row.ok_or_else(|| DbErr::RecordNotFound(format!("row {id}")))
 }

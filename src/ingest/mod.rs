@@ -10,6 +10,7 @@ use std::sync::Arc;
 use entity::{execution_context, metric, session, time::LocalDateTime};
 use sea_orm::DbErr;
 use tokio::{
+    runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     task::JoinHandle,
 };
@@ -175,9 +176,12 @@ impl Ingest {
     /// The database's.
     pub async fn start(database: &Database) -> Result<(Self, Committer), DbErr> {
         let (queue, waiting) = mpsc::unbounded_channel();
-        let (tell, latest) = watch::channel(commit::latest(&database.writer).await?);
+        let (tell, latest) = watch::channel(commit::latest(&database.reader).await?);
+        let writer = database.writer().await?;
         let (end, ended) = oneshot::channel();
-        let task = tokio::spawn(commit::run(database.writer.clone(), waiting, tell, ended));
+        // A thread of its own: SQLite blocks the one that writes.
+        let runtime = Handle::current();
+        let task = tokio::task::spawn_blocking(move || runtime.block_on(commit::run(writer, waiting, tell, ended)));
         let places = Arc::new(Semaphore::new(Self::MOST_WAITING));
         Ok((Self { queue, places, latest }, Committer { end, task }))
     }

@@ -1,7 +1,4 @@
-//! The SQL of the counters. Both engines read it as it stands: `$1` is SQLite's spelling too.
-
-/// Taken first in every transaction on PostgreSQL: several instances may share it, and one at a time assigns keys.
-pub(super) const LOCK: &str = "SELECT pg_advisory_xact_lock(7309940281)";
+//! The SQL of the counters, which both engines understand.
 
 /// Metrics `$1` to `$2` are new: their sessions have as many more.
 pub(super) const COUNT_BY_SESSION: &str = "UPDATE session SET metric_count = metric_count + new.n \
@@ -15,25 +12,33 @@ pub(super) const COUNT_BY_CONTEXT: &str = "UPDATE execution_context SET metric_c
 
 /// Metrics `$1` to `$2` are new: so many more of their components are in their builds.
 pub(super) const COUNT_BY_COMPONENT_AND_BUILD: &str = "INSERT INTO component_build \
-    (component_id, build_id, first_metric_id, metric_count) \
-    SELECT item.component_id, session.build_id, MIN(metric.id), COUNT(*) \
-    FROM metric JOIN session ON session.id = metric.session_id JOIN variant ON variant.id = metric.variant_id \
-    JOIN item ON item.id = variant.item_id \
-    WHERE metric.id BETWEEN $1 AND $2 AND session.build_id IS NOT NULL \
-    GROUP BY item.component_id, session.build_id \
+    (component_id, build_id, pipeline_id, first_metric_id, metric_count) \
+    SELECT item.component_id, build.id, build.pipeline_id, MIN(metric.id), COUNT(*) \
+    FROM metric JOIN session ON session.id = metric.session_id JOIN build ON build.id = session.build_id \
+    JOIN variant ON variant.id = metric.variant_id JOIN item ON item.id = variant.item_id \
+    WHERE metric.id BETWEEN $1 AND $2 GROUP BY item.component_id, build.id, build.pipeline_id \
     ON CONFLICT (component_id, build_id) DO UPDATE SET \
     metric_count = component_build.metric_count + excluded.metric_count";
 
 /// Session `$1` was announced as part of build `$2` after its metrics came.
 pub(super) const JOIN_BUILD: &str = "INSERT INTO component_build \
-    (component_id, build_id, first_metric_id, metric_count) \
-    SELECT item.component_id, $2, MIN(metric.id), COUNT(*) \
+    (component_id, build_id, pipeline_id, first_metric_id, metric_count) \
+    SELECT item.component_id, build.id, build.pipeline_id, MIN(metric.id), COUNT(*) \
     FROM metric JOIN variant ON variant.id = metric.variant_id JOIN item ON item.id = variant.item_id \
-    WHERE metric.session_id = $1 GROUP BY item.component_id \
+    JOIN build ON build.id = $2 \
+    WHERE metric.session_id = $1 GROUP BY item.component_id, build.id, build.pipeline_id \
     ON CONFLICT (component_id, build_id) DO UPDATE SET \
     metric_count = component_build.metric_count + excluded.metric_count, \
     first_metric_id = CASE WHEN excluded.first_metric_id < component_build.first_metric_id \
     THEN excluded.first_metric_id ELSE component_build.first_metric_id END";
+
+/// Metrics `$1` to `$2` fill block `$3`: it is counted once, and never changes.
+pub(super) const FILL_BLOCK: &str = "INSERT INTO metric_block (dimension, block, key, metric_count) \
+    SELECT 'session', CAST($3 AS BIGINT), session_id, COUNT(*) FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY session_id \
+    UNION ALL \
+    SELECT 'context', CAST($3 AS BIGINT), context_id, COUNT(*) FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY context_id \
+    UNION ALL \
+    SELECT 'variant', CAST($3 AS BIGINT), variant_id, COUNT(*) FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY variant_id";
 
 /// Metrics `$1` to `$2` are new: their variants have as many more, and bounds at least as wide.
 pub(super) fn count_and_bounds_by_variant() -> String {

@@ -1,44 +1,53 @@
 //! Names to keys: each name is stored once, and found by its digest. What was found or stored stays known to the committer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use entity::digest::{Digest, digest};
+use entity::{
+    digest::{Digest, digest},
+    source::{Source as _, Transaction},
+};
 use quick_cache::unsync::Cache;
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbErr,
+    DbErr,
     sea_query::{Expr, ExprTrait as _, Query, Value},
 };
 
 /// Keys that one kind of name is remembered by, at most.
 const REMEMBERED: usize = 200_000;
-/// Values that one statement binds, at most: SQLite's own limit is 32,766.
-const BOUND: usize = 20_000;
+/// Digests that one statement looks for, at most: SQLite's own limit is 32,766 values.
+const LOOKED_UP: usize = 10_000;
 
 /// The known names of one table.
 pub(super) struct Names {
     table: &'static str,
+    /// The names' columns, that of the parent first where there is one.
     columns: &'static [&'static str],
     known: Cache<Digest, i64>,
 }
 
-/// A name not stored yet, or not known to be: its digest and the values of its columns.
-pub(super) struct Name {
-    pub digest: Digest,
-    pub values: Vec<Value>,
+/// A name: its texts, within its parent where it has one.
+pub(super) struct Name<'a, const N: usize> {
+    digest: Digest,
+    parent: Option<i64>,
+    texts: [&'a str; N],
 }
 
-impl Name {
+impl<'a, const N: usize> Name<'a, N> {
     /// A name made of texts alone.
-    pub fn of_texts(texts: &[&str]) -> Self {
-        Self { digest: digest(texts), values: texts.iter().map(|text| Value::from(*text)).collect() }
+    pub fn of(texts: [&'a str; N]) -> Self {
+        Self { digest: digest(&texts), parent: None, texts }
     }
 
     /// A name that is unique within its parent.
-    pub fn within(parent: i64, texts: &[&str]) -> Self {
-        let parent_text = parent.to_string();
-        let parts: Vec<&str> = std::iter::once(parent_text.as_str()).chain(texts.iter().copied()).collect();
-        let values = std::iter::once(Value::from(parent)).chain(texts.iter().map(|text| Value::from(*text))).collect();
-        Self { digest: digest(&parts), values }
+    pub fn within(parent: i64, texts: [&'a str; N]) -> Self {
+        let number = parent.to_string();
+        let parts: Vec<&str> = std::iter::once(number.as_str()).chain(texts).collect();
+        Self { digest: digest(&parts), parent: Some(parent), texts }
+    }
+
+    fn values(&self) -> impl Iterator<Item = Value> {
+        let texts = self.texts.iter().map(|text| Value::from(*text));
+        self.parent.map(Value::from).into_iter().chain(texts).chain([Value::from(self.digest.to_vec())])
     }
 }
 
@@ -52,67 +61,67 @@ impl Names {
         self.known = Cache::new(REMEMBERED);
     }
 
+    /// The key of one name, which is stored if it was not yet.
+    pub async fn key<const N: usize>(&mut self, tx: &Transaction<'_>, name: Name<'_, N>) -> Result<i64, DbErr> {
+        Ok(self.keys(tx, &[name]).await?[0])
+    }
+
     /// The keys of `names`, in their order. Names not stored yet are stored, in the order of their first appearance.
-    pub async fn keys(&mut self, tx: &DatabaseTransaction, names: &[Name]) -> Result<Vec<i64>, DbErr> {
-        let mut found: HashMap<Digest, i64> = HashMap::with_capacity(names.len());
-        let mut missing: Vec<&Name> = Vec::new();
-        for name in names {
-            match self.known.get(&name.digest) {
-                Some(key) => _ = found.insert(name.digest, *key),
-                None if found.insert(name.digest, 0).is_none() => missing.push(name),
-                None => {}
+    pub async fn keys<const N: usize>(
+        &mut self,
+        tx: &Transaction<'_>,
+        names: &[Name<'_, N>],
+    ) -> Result<Vec<i64>, DbErr> {
+        let mut keys: Vec<Option<i64>> = names.iter().map(|name| self.known.get(&name.digest).copied()).collect();
+        let mut seen = HashSet::new();
+        let unknown = names.iter().zip(&keys).filter(|(_, key)| key.is_none()).map(|(name, _)| name);
+        let unknown: Vec<&Name<'_, N>> = unknown.filter(|name| seen.insert(name.digest)).collect();
+        if !unknown.is_empty() {
+            let found = self.find_or_store(tx, &unknown).await?;
+            for (name, key) in names.iter().zip(&mut keys) {
+                *key = key.or_else(|| found.get(&name.digest).copied());
+            }
+            for (digest, key) in found {
+                self.known.insert(digest, key);
             }
         }
-        for part in missing.chunks(BOUND / (self.columns.len() + 1)) {
-            self.look_up(tx, part, &mut found).await?;
-            let new: Vec<_> = part.iter().filter(|name| found[&name.digest] == 0).copied().collect();
-            if !new.is_empty() {
-                self.store(tx, &new, &mut found).await?;
+        let complete: Option<Vec<i64>> = keys.into_iter().collect();
+        complete.ok_or_else(|| DbErr::RecordNotFound(format!("a name of {}", self.table)))
+    }
+
+    async fn find_or_store<const N: usize>(
+        &self,
+        tx: &Transaction<'_>,
+        names: &[&Name<'_, N>],
+    ) -> Result<HashMap<Digest, i64>, DbErr> {
+        let mut found = HashMap::with_capacity(names.len());
+        for part in names.chunks(LOOKED_UP / (N + 2)) {
+            let query = Query::select()
+                .columns(["id", "digest"])
+                .from(self.table)
+                .and_where(Expr::col("digest").is_in(part.iter().map(|name| name.digest.to_vec())))
+                .take();
+            note(&mut found, tx.all(&query).await?)?;
+            let new: Vec<_> = part.iter().filter(|name| !found.contains_key(&name.digest)).collect();
+            if new.is_empty() {
+                continue;
             }
+            let mut insert = Query::insert();
+            insert.into_table(self.table).columns(self.columns.iter().copied().chain(["digest"]));
+            for name in new {
+                insert.values_panic(name.values().map(Expr::val));
+            }
+            insert.returning(Query::returning().columns(["id", "digest"]));
+            note(&mut found, tx.all(&insert).await?)?;
         }
-        for name in missing {
-            self.known.insert(name.digest, found[&name.digest]);
-        }
-        Ok(names.iter().map(|name| found[&name.digest]).collect())
-    }
-
-    async fn look_up(
-        &self,
-        tx: &DatabaseTransaction,
-        names: &[&Name],
-        found: &mut HashMap<Digest, i64>,
-    ) -> Result<(), DbErr> {
-        let digests = names.iter().map(|name| name.digest.to_vec());
-        let query = Query::select()
-            .columns(["id", "digest"])
-            .from(self.table)
-            .and_where(Expr::col("digest").is_in(digests))
-            .take();
-        note(found, tx.query_all(&query).await?)
-    }
-
-    async fn store(
-        &self,
-        tx: &DatabaseTransaction,
-        names: &[&Name],
-        found: &mut HashMap<Digest, i64>,
-    ) -> Result<(), DbErr> {
-        let mut insert = Query::insert();
-        insert.into_table(self.table).columns(self.columns.iter().copied().chain(["digest"]));
-        for name in names {
-            let values = name.values.iter().cloned().chain([Value::from(name.digest.to_vec())]);
-            insert.values_panic(values.map(Expr::val));
-        }
-        insert.returning(Query::returning().columns(["id", "digest"]));
-        note(found, tx.query_all(&insert).await?)
+        Ok(found)
     }
 }
 
-fn note(found: &mut HashMap<Digest, i64>, rows: Vec<sea_orm::QueryResult>) -> Result<(), DbErr> {
-    for row in rows {
-        let bytes: Vec<u8> = row.try_get("", "digest")?;
+fn note(found: &mut HashMap<Digest, i64>, rows: Vec<(i64, Vec<u8>)>) -> Result<(), DbErr> {
+    for (key, bytes) in rows {
         let digest = Digest::try_from(bytes).map_err(|_| DbErr::Custom("a digest is not 16 bytes long".to_owned()))?;
-        found.insert(digest, row.try_get("", "id")?);
+        found.insert(digest, key);
     }
     Ok(())
 }

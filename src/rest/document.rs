@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     fmt::{self, Write as _},
     ops::Range,
+    sync::Arc,
 };
 
 use apollo_compiler::{
@@ -13,9 +14,10 @@ use apollo_compiler::{
     parser::{LineColumn, SourceSpan},
     validation::{DiagnosticList, Valid},
 };
-use async_graphql::parser::{self, types::ExecutableDocument as Runnable};
+use async_graphql::parser;
 
 use super::template::Template;
+use crate::graphql::Document as Runnable;
 
 /// Why a document can't be served: the file, the place in it, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,7 +73,7 @@ pub(super) struct EntryPoint {
     pub at_root: bool,
     pub variables: Vec<Variable>,
     /// Paths of answer fields that are left out when null; lists are walked through.
-    pub omitted: Vec<Vec<String>>,
+    pub omitted: Arc<[Vec<String>]>,
     /// `(path, variable)` of every argument of the graph that a variable fills, as errors name it.
     pub filled: Vec<(String, String)>,
     /// What the engine runs: the operation and its fragments, without the directives of this façade.
@@ -178,7 +180,7 @@ impl Reader<'_> {
             echo: argument("echo").map(texts).unwrap_or_default(),
             aliases: argument("aliases").map(aliases).unwrap_or_default(),
             at_root: argument("root").is_some_and(|value| *value == Value::Boolean(true)),
-            omitted: self.omitted(operation),
+            omitted: self.omitted(operation).into(),
             filled: filled(operation),
             runnable: self.runnable(operation).map_err(|reason| self.error(operation.location(), reason))?,
             name,
@@ -283,7 +285,7 @@ impl Reader<'_> {
                 _ => {}
             }
         }
-        parser::parse_query(text).map_err(|error| error.to_string())
+        parser::parse_query(text).map(Runnable::checked).map_err(|error| error.to_string())
     }
 
     fn collect_fragments(&self, set: &SelectionSet, names: &mut HashSet<String>) {

@@ -16,7 +16,7 @@ use std::{
 use apollo_compiler::{Schema, validation::Valid};
 use async_graphql::Value;
 use axum::{
-    Json, Router,
+    Router,
     body::Bytes,
     extract::{
         DefaultBodyLimit, RawPathParams, RawQuery, State,
@@ -36,7 +36,7 @@ use self::{
 };
 use crate::{
     error::{Code, Error},
-    graphql::{Graph, Operation},
+    graphql::{Graph, Operation, write_answer},
 };
 
 /// Where the documentation is, and where the doubled prefix goes on.
@@ -145,7 +145,7 @@ pub fn router(facades: Vec<Facade>, graph: &Graph, most_bytes: usize) -> Router 
                     schema: Arc::clone(&schema),
                     point: Arc::clone(&point),
                     prefix: prefix.as_str().into(),
-                    template: Arc::new(template),
+                    template,
                 };
                 router = served.add_to(router, most_bytes);
             }
@@ -155,13 +155,12 @@ pub fn router(facades: Vec<Facade>, graph: &Graph, most_bytes: usize) -> Router 
 }
 
 /// An entry point at one of its paths.
-#[derive(Clone)]
 struct Served {
     graph: Graph,
     schema: Arc<Valid<Schema>>,
     point: Arc<EntryPoint>,
     prefix: Arc<str>,
-    template: Arc<Template>,
+    template: Template,
 }
 
 impl Served {
@@ -174,7 +173,7 @@ impl Served {
         }
         let method: MethodRouter = if self.point.is_post { post(answer) } else { get(answer) }
             .layer(DefaultBodyLimit::max(most_bytes))
-            .with_state(self);
+            .with_state(Arc::new(self));
         for mount in mounts {
             let path = format!("{mount}{route}");
             router = router.route(&path, method.clone()).route(&format!("{path}/"), method.clone());
@@ -200,13 +199,14 @@ impl Served {
             page,
             echo: point.echo.iter().map(|name| (name.as_str(), path.get(name).map_or("", String::as_str))).collect(),
         };
-        let operation = Operation { document: point.runnable.clone(), name: None, variables };
+        let operation =
+            Operation { document: point.runnable.clone(), name: None, variables, omitted: Arc::clone(&point.omitted) };
         reply::outcome(point, &asked, self.graph.execute(operation).await)
     }
 }
 
 async fn answer(
-    State(served): State<Served>,
+    State(served): State<Arc<Served>>,
     arguments: Result<RawPathParams, RawPathParamsRejection>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -219,10 +219,16 @@ async fn answer(
         form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
     let body = read_body(&headers, body, served.point.is_post)?;
     Ok(match served.run(&path, &query, body).await? {
-        Outcome::Found(body) => Json(body).into_response(),
-        Outcome::Created(body) => (StatusCode::CREATED, Json(body)).into_response(),
+        Outcome::Found(body) => written(StatusCode::OK, &body),
+        Outcome::Created(body) => written(StatusCode::CREATED, &body),
         Outcome::Empty => StatusCode::NO_CONTENT.into_response(),
     })
+}
+
+fn written(status: StatusCode, body: &Value) -> Response {
+    let mut json = Vec::new();
+    write_answer(body, &mut json);
+    (status, [(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 
 /// The JSON body. A GET may have one, which counts when it says that it is JSON.

@@ -41,7 +41,7 @@ pub(super) fn outcome(point: &EntryPoint, asked: &Asked<'_>, mut answer: Answer)
     if let Some(error) = answer.errors.first() {
         return Err(reported(point, error));
     }
-    for path in &point.omitted {
+    for path in point.omitted.iter() {
         omit_null(&mut answer.data, path);
     }
     let Value::Object(mut data) = answer.data else { return Err(unexpected()) };
@@ -117,7 +117,12 @@ fn created(data: &mut Members) -> Result<Outcome, Error> {
 }
 
 fn has_items(members: &Members) -> bool {
-    members.values().any(|value| matches!(value, Value::List(items) if !items.is_empty()))
+    // A list that has written itself has items.
+    members.values().any(|value| match value {
+        Value::List(items) => !items.is_empty(),
+        Value::Binary(_) => true,
+        _ => false,
+    })
 }
 
 fn total_pages(members: &Members) -> i64 {

@@ -1,6 +1,8 @@
 //! GraphQL over HTTP, after the specification of that name (draft of 2025): POST with JSON, GET for queries, the status by the media
 //! type asked for.
 
+use std::sync::Arc;
+
 use async_graphql::{
     Response as Answer, ServerError, Value, Variables,
     parser::types::{DocumentOperations, ExecutableDocument, OperationType},
@@ -11,12 +13,12 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{Ways, assets, live};
 use crate::{
-    error::{Code, Error},
-    graphql::{Operation, with_code},
+    error::Code,
+    graphql::{Operation, with_code, write_answer, write_value},
 };
 
 /// The media types of answers.
@@ -72,35 +74,32 @@ struct Body {
     variables: Option<Variables>,
 }
 
-/// An answer as it is written.
-#[derive(Serialize)]
-pub(super) struct Written<'a> {
-    /// Left out where nothing was run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<&'a Value>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'a [ServerError],
+/// Whether anything was run: otherwise there is no `data` to speak of.
+fn was_run(answer: &Answer) -> bool {
+    answer.errors.is_empty() || answer.data != Value::Null || answer.errors.iter().any(|error| !error.path.is_empty())
 }
 
-impl<'a> From<&'a Answer> for Written<'a> {
-    fn from(answer: &'a Answer) -> Self {
-        let was_run = answer.errors.is_empty()
-            || answer.data != Value::Null
-            || answer.errors.iter().any(|error| !error.path.is_empty());
-        Self { data: was_run.then_some(&answer.data), errors: &answer.errors }
+/// An answer as it is written.
+pub(super) fn body(answer: &Answer) -> Vec<u8> {
+    let mut json = vec![b'{'];
+    if was_run(answer) {
+        json.extend_from_slice(b"\"data\":");
+        write_answer(&answer.data, &mut json);
     }
+    if !answer.errors.is_empty() {
+        json.extend_from_slice(if json.len() > 1 { b",\"errors\":" } else { b"\"errors\":" });
+        write_value(&answer.errors, &mut json);
+    }
+    json.push(b'}');
+    json
 }
 
 fn write(media: Media, status: StatusCode, answer: &Answer) -> Response {
-    let written = Written::from(answer);
     let status = match media {
-        Media::GraphqlResponse if written.data.is_none() && status == StatusCode::OK => StatusCode::BAD_REQUEST,
+        Media::GraphqlResponse if status == StatusCode::OK && !was_run(answer) => StatusCode::BAD_REQUEST,
         _ => status,
     };
-    match serde_json::to_vec(&written) {
-        Ok(body) => (status, [(header::CONTENT_TYPE, media.name())], body).into_response(),
-        Err(_) => Error::new(Code::Internal, "the answer could not be written").into_response(),
-    }
+    (status, [(header::CONTENT_TYPE, media.name())], body(answer)).into_response()
 }
 
 /// A request that is not well-formed.
@@ -178,12 +177,12 @@ async fn run(ways: &Ways, media: Media, body: Body, may_mutate: bool) -> Respons
         Err(error) => return write(media, StatusCode::OK, &Answer::from_errors(vec![error])),
     };
     let name = operation_name.filter(|name| !name.is_empty());
-    if !may_mutate && is_mutation(&document, name.as_deref()) {
+    if !may_mutate && is_mutation(document.parsed(), name.as_deref()) {
         let mut response = refuse(media, Code::MethodNotAllowed, "a mutation is sent with POST");
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
-    let operation = Operation { document, name, variables: variables.unwrap_or_default() };
+    let operation = Operation { document, name, variables: variables.unwrap_or_default(), omitted: Arc::default() };
     if media == Media::EventStream {
         return live::events(ways, operation);
     }

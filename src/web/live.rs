@@ -23,7 +23,7 @@ use futures_util::{
 };
 use tokio::sync::{mpsc, watch};
 
-use super::{Ways, graphql::Written};
+use super::{Ways, graphql::body};
 use crate::{
     error::{Code, Error},
     graphql::{Graph, Operation},
@@ -46,10 +46,9 @@ async fn end(mut ended: watch::Receiver<bool>) {
 /// The answers of an operation as `next` events, then `complete` (graphql-sse, distinct connections mode).
 pub(super) fn events(ways: &Ways, operation: Operation) -> Response {
     let answers = ways.graph.subscribe(operation).take_until(Box::pin(end(ways.ended.clone())));
-    let next = answers.map(|answer| Event::default().event("next").json_data(Written::from(&answer)));
-    let complete = stream::iter([Ok(Event::default().event("complete").data(""))]);
-    let events = next.chain(complete).filter_map(async |event| event.ok().map(Ok::<_, Infallible>));
-    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
+    let next = answers.map(|answer| Event::default().event("next").data(String::from_utf8_lossy(&body(&answer))));
+    let complete = stream::iter([Event::default().event("complete").data("")]);
+    Sse::new(next.chain(complete).map(Ok::<_, Infallible>)).keep_alive(KeepAlive::default()).into_response()
 }
 
 /// Any number of operations over one connection. Browsers let pages of any site open sockets to any other, and tell which it is:
@@ -140,14 +139,15 @@ struct Runner(Graph);
 impl Runner {
     fn operation(&self, request: Request) -> Result<Operation, Box<Answer>> {
         let document = self.0.parse(&request.query).map_err(|error| Box::new(Answer::from_errors(vec![error])))?;
-        Ok(Operation { document, name: request.operation_name, variables: request.variables })
+        Ok(Operation { document, name: request.operation_name, variables: request.variables, omitted: Arc::default() })
     }
 }
 
 impl Executor for Runner {
     async fn execute(&self, request: Request) -> Answer {
         match self.operation(request) {
-            Ok(operation) => self.0.execute(operation).await,
+            // The protocol writes answers by itself.
+            Ok(operation) => self.0.subscribe(operation).next().await.unwrap_or_default(),
             Err(refused) => *refused,
         }
     }

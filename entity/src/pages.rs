@@ -1,0 +1,343 @@
+//! Numbered pages of metrics, however many there are. Without a filter a page number leads straight to a key, since keys are
+//! dense. The metrics of one session, context or variant lie in order in an index, which is walked from its nearer end. For many of
+//! these together, the blocks ([`metric_block`]) tell where a page begins.
+
+use sea_orm::{
+    DbErr, Iterable as _, Order,
+    sea_query::{Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement},
+};
+
+use crate::{
+    engine::Engine,
+    execution_context,
+    filter::Tree,
+    list::{self, Noun as _, Position, Slice},
+    metric::{self, Filter, Model},
+    metric_block, session,
+    source::Source,
+    variant,
+};
+
+/// So many metrics are best sorted at once.
+const FEW: u64 = 4_000;
+/// Of the metrics that a stretch has, fewer than one in so many match: they are found through the index.
+const SPARSE: u64 = 8;
+
+/// What metrics hang on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dimension {
+    Session,
+    Context,
+    Variant,
+}
+
+impl Dimension {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Context => "context",
+            Self::Variant => "variant",
+        }
+    }
+
+    fn column(self) -> Expr {
+        list::column::<metric::Entity>(match self {
+            Self::Session => metric::Column::SessionId,
+            Self::Context => metric::Column::ContextId,
+            Self::Variant => metric::Column::VariantId,
+        })
+    }
+}
+
+/// The sessions, contexts or variants that a filter speaks of, where it speaks of one of these kinds alone, as a query without
+/// columns over their table.
+fn narrowed(filter: &Tree<Filter>, engine: Engine) -> Option<(Dimension, SelectStatement)> {
+    let own = &filter.own;
+    let is_only = |part: Filter| filter.is_plain() && *own == part;
+    let query = |table: &'static str, condition| Query::select().from(table).cond_where(condition).take();
+    if is_only(Filter { variant: own.variant.clone(), ..Filter::default() }) {
+        let condition = variant::Entity::condition(&own.variant, engine);
+        return Some((Dimension::Variant, query("variant", condition)));
+    }
+    if is_only(Filter { session: own.session.clone(), ..Filter::default() }) {
+        let filter = session::Filter { hash: own.session.clone(), ..session::Filter::default() };
+        return Some((Dimension::Session, query("session", session::Entity::condition(&filter, engine))));
+    }
+    let of_session = own.of_session();
+    if is_only(Filter {
+        scm_ref: own.scm_ref.clone(),
+        pipeline: own.pipeline.clone(),
+        build: own.build.clone(),
+        ..Filter::default()
+    }) {
+        return Some((
+            Dimension::Session,
+            query("session", list::condition::<session::Entity>(&of_session.into(), engine)),
+        ));
+    }
+    if is_only(Filter { context: own.context.clone(), ..Filter::default() }) {
+        let filter = execution_context::Filter { hash: own.context.clone(), ..Default::default() };
+        let condition = execution_context::Entity::condition(&filter, engine);
+        return Some((Dimension::Context, query("execution_context", condition)));
+    }
+    None
+}
+
+/// How many metrics match `filter`: from the counters beside sessions, contexts and variants wherever it speaks of one of these
+/// alone.
+pub async fn count(db: &impl Source, filter: &Tree<Filter>) -> Result<u64, DbErr> {
+    let count = if *filter == Tree::default() {
+        // Keys are dense: the greatest is the count.
+        db.number(&Query::select().expr(Func::max(Expr::col(metric::Column::Id))).from(metric::Entity).take()).await?
+    } else if let Some((_, mut query)) = narrowed(filter, db.engine()) {
+        let sum = Expr::from(Func::sum(Expr::col("metric_count"))).cast_as("BIGINT");
+        db.number(query.expr(sum)).await?
+    } else {
+        return list::count::<metric::Entity>(db, filter).await;
+    };
+    Ok(count.unsigned_abs())
+}
+
+/// The list of the metrics that match a filter, its length known.
+#[derive(Debug)]
+pub struct Pages<'a> {
+    filter: &'a Tree<Filter>,
+    /// Where the filter speaks of one kind of thing alone: those that have metrics.
+    keys: Option<(Dimension, Vec<i64>)>,
+    /// The last key when the metrics were counted: later ones are not in the count.
+    newest: i64,
+    /// How many metrics match.
+    pub total: u64,
+}
+
+/// The metrics behind a key, of which the first few are on earlier pages.
+struct Start {
+    /// The key.
+    after: i64,
+    /// How many matching ones are on earlier pages.
+    skip: u64,
+    /// The page ends no later than with this key, which is that of the end of a block.
+    until: i64,
+    /// How many match from `after` to `until`.
+    matching: u64,
+}
+
+impl<'a> Pages<'a> {
+    /// Counts the metrics that match `filter`.
+    pub async fn of(db: &impl Source, filter: &'a Tree<Filter>) -> Result<Self, DbErr> {
+        if *filter != Tree::default()
+            && let Some((dimension, mut query)) = narrowed(filter, db.engine())
+        {
+            // In one statement with the counts, so that it belongs to them.
+            let newest = Query::select().expr(Expr::col(metric::Column::Id).max()).from(metric::Entity).take();
+            query.columns(["id", "metric_count"]).expr(Expr::from(newest)).and_where(Expr::col("metric_count").gt(0));
+            let rows = db.all::<(i64, (i64, i64))>(&query).await?;
+            let newest = rows.first().map_or(0, |(_, (_, newest))| *newest);
+            let total = rows.iter().map(|(_, (count, _))| count.unsigned_abs()).sum();
+            let keys = rows.into_iter().map(|(key, _)| key).collect();
+            return Ok(Self { filter, keys: Some((dimension, keys)), newest, total });
+        }
+        Ok(Self { filter, keys: None, newest: 0, total: count(db, filter).await? })
+    }
+
+    /// The metrics on page `number` (from 1), in order of insertion, `size` each.
+    pub async fn page(&self, db: &impl Source, number: u64, size: u64) -> Result<Vec<Model>, DbErr> {
+        let before = (number - 1).saturating_mul(size);
+        match &self.keys {
+            _ if before >= self.total => Ok(Vec::new()),
+            Some((dimension, keys)) if keys.len() == 1 || self.total <= FEW => {
+                self.through_index(db, *dimension, keys, before, size).await
+            }
+            Some((dimension, keys)) => {
+                let start = self.start(db, *dimension, keys, before, size).await?;
+                through_stretch(db, *dimension, keys, &start, size).await
+            }
+            None if *self.filter == Tree::default() => {
+                let place = i64::try_from(before).unwrap_or(i64::MAX);
+                let slice: Slice<metric::Entity> = Slice {
+                    filter: Tree::default(),
+                    order: list::Order::default(),
+                    after: Some(Position { key: place, id: place }),
+                    before: None,
+                    limit: size,
+                    from_end: false,
+                };
+                list::rows(db, &slice).await
+            }
+            None => list::page::<metric::Entity>(db, self.filter, number, size).await,
+        }
+    }
+
+    /// Walks the index from its nearer end.
+    async fn through_index(
+        &self,
+        db: &impl Source,
+        dimension: Dimension,
+        keys: &[i64],
+        before: u64,
+        size: u64,
+    ) -> Result<Vec<Model>, DbErr> {
+        let size = Ord::min(size, self.total - before);
+        let behind = self.total - before - size;
+        let is_near_end = behind < before;
+        let (skip, order) = if is_near_end { (behind, Order::Desc) } else { (before, Order::Asc) };
+        let id = Expr::col((metric::Entity, metric::Column::Id));
+        let mut query = of_keys(db.engine(), dimension, keys);
+        query.and_where(id.lte(self.newest)).limit(size).offset(skip);
+        let mut rows = read(db, &mut query, order).await?;
+        if is_near_end {
+            rows.reverse();
+        }
+        Ok(rows)
+    }
+
+    /// Finds where a page begins, walking the blocks from the nearer end, and which blocks it lies in.
+    async fn start(
+        &self,
+        db: &impl Source,
+        dimension: Dimension,
+        keys: &[i64],
+        before: u64,
+        size: u64,
+    ) -> Result<Start, DbErr> {
+        let blocks = Blocks::of(db, dimension, keys, self.newest).await?;
+        let last = Ord::min(before + size, self.total);
+        let mut counts: Vec<(i64, u64)> = Vec::new();
+        let (mut walked, mut step) = (0, 1);
+        if before < self.total / 2 {
+            // From the front: `counts` are those of the blocks from 0 on, until the page's end is reached.
+            let mut next = 0;
+            while walked < last && next <= blocks.full {
+                let part = blocks.counts(db, next, next + step).await?;
+                walked += part.iter().map(|(_, count)| count).sum::<u64>();
+                counts.extend(part);
+                (next, step) = (next + step, step * 2);
+            }
+            return Ok(Start::at(&counts, 0, before, last));
+        }
+        // From the end: until the page's beginning is reached.
+        let mut next = blocks.full;
+        while walked < self.total - before && next >= 0 {
+            let part = blocks.counts(db, Ord::max(next + 1 - step, 0), next + 1).await?;
+            walked += part.iter().map(|(_, count)| count).sum::<u64>();
+            counts.splice(0..0, part);
+            (next, step) = (next - step, step * 2);
+        }
+        Ok(Start::at(&counts, self.total.saturating_sub(walked), before, last))
+    }
+}
+
+impl Start {
+    /// In blocks with these counts, of which the first has `earlier` matching metrics ahead of it.
+    fn at(counts: &[(i64, u64)], mut earlier: u64, before: u64, last: u64) -> Self {
+        let mut start: Option<Self> = None;
+        for (block, count) in counts {
+            let behind = earlier + count;
+            let until = (block + 1) * metric_block::KEYS;
+            match &mut start {
+                None if behind > before => {
+                    let after = block * metric_block::KEYS;
+                    start = Some(Self { after, skip: before - earlier, until, matching: *count });
+                }
+                Some(start) if earlier < last => (start.until, start.matching) = (until, start.matching + count),
+                _ => {}
+            }
+            earlier = behind;
+        }
+        start.unwrap_or(Self { after: 0, skip: before, until: i64::MAX, matching: u64::MAX })
+    }
+}
+
+/// The blocks, as far as they have metrics of some keys.
+struct Blocks<'a> {
+    dimension: Dimension,
+    keys: &'a [i64],
+    /// How many blocks were full when `newest` was the last key. The next one is counted when asked for, up to that key.
+    full: i64,
+    newest: i64,
+}
+
+impl<'a> Blocks<'a> {
+    async fn of(db: &impl Source, dimension: Dimension, keys: &'a [i64], newest: i64) -> Result<Self, DbErr> {
+        let block = metric_block::Column::Block;
+        let query = Query::select()
+            .expr(Expr::col(block).max().add(1))
+            .from(metric_block::Entity)
+            .and_where(Expr::col(metric_block::Column::Dimension).eq(dimension.name()))
+            .take();
+        let full = Ord::min(db.number(&query).await?, newest / metric_block::KEYS);
+        Ok(Self { dimension, keys, full, newest })
+    }
+
+    /// How many metrics match in each of the blocks from `from` to before `to`; blocks without any may be left out.
+    async fn counts(&self, db: &impl Source, from: i64, to: i64) -> Result<Vec<(i64, u64)>, DbErr> {
+        let engine = db.engine();
+        let mut counts = Vec::new();
+        if from < self.full {
+            let column = |column| Expr::col((metric_block::Entity, column));
+            let block = metric_block::Column::Block;
+            let sum = Expr::from(Func::sum(column(metric_block::Column::MetricCount))).cast_as("BIGINT");
+            let query = Query::select()
+                .expr(column(block))
+                .expr(sum)
+                .from(metric_block::Entity)
+                .and_where(column(metric_block::Column::Dimension).eq(self.dimension.name()))
+                .and_where(column(block).gte(from))
+                .and_where(column(block).lt(Ord::min(to, self.full)))
+                .and_where(engine.among(column(metric_block::Column::Key), self.keys))
+                .add_group_by([column(block)])
+                .order_by_expr(column(block), Order::Asc)
+                .take();
+            counts = db.all::<(i64, i64)>(&query).await?;
+        }
+        if to > self.full {
+            let id = Expr::col((metric::Entity, metric::Column::Id));
+            let query = Query::select()
+                .expr(Func::count(Expr::val(1)))
+                .from(metric::Entity)
+                .and_where(id.clone().gt(self.full * metric_block::KEYS))
+                .and_where(id.lte(self.newest))
+                .and_where(engine.among(self.dimension.column(), self.keys))
+                .take();
+            counts.push((self.full, db.number(&query).await?));
+        }
+        Ok(counts.into_iter().map(|(block, count)| (block, count.unsigned_abs())).collect())
+    }
+}
+
+/// Reads a page that begins in a known stretch of keys.
+async fn through_stretch(
+    db: &impl Source,
+    dimension: Dimension,
+    keys: &[i64],
+    start: &Start,
+    size: u64,
+) -> Result<Vec<Model>, DbErr> {
+    let id = Expr::col((metric::Entity, metric::Column::Id));
+    let stretch = start.until.saturating_sub(start.after).unsigned_abs();
+    let mut query = if start.matching.saturating_mul(SPARSE) < stretch {
+        of_keys(db.engine(), dimension, keys)
+    } else {
+        let is_one = db.engine().among(dimension.column(), keys);
+        Query::select().from(metric::Entity).and_where(is_one).take()
+    };
+    query.and_where(id.clone().gt(start.after)).and_where(id.lte(start.until)).limit(size).offset(start.skip);
+    read(db, &mut query, Order::Asc).await
+}
+
+/// A query over the metrics of `keys` that reads nothing but these from the index.
+fn of_keys(engine: Engine, dimension: Dimension, keys: &[i64]) -> SelectStatement {
+    if let [key] = keys {
+        return Query::select().from(metric::Entity).and_where(dimension.column().eq(*key)).take();
+    }
+    let (mut query, key) = engine.parents(keys);
+    query.join(JoinType::CrossJoin, metric::Entity, sea_orm::sea_query::Condition::all());
+    query.and_where(dimension.column().eq(key)).take()
+}
+
+async fn read(db: &impl Source, query: &mut SelectStatement, order: Order) -> Result<Vec<Model>, DbErr> {
+    query
+        .columns(metric::Column::iter().map(|column| (metric::Entity, column)))
+        .order_by((metric::Entity, metric::Column::Id), order);
+    db.all(query).await
+}

@@ -1,0 +1,85 @@
+//! What a statement gives, read by position: one way for both drivers.
+
+use rusqlite::types::FromSql;
+use sea_orm::{DbErr, QueryResult, RuntimeErr, TryGetable};
+
+/// A row that is being read, column after column.
+pub struct Row<'a> {
+    values: Values<'a>,
+    next: usize,
+}
+
+enum Values<'a> {
+    Direct(&'a rusqlite::Row<'a>),
+    Orm(&'a QueryResult),
+}
+
+impl<'a> From<&'a rusqlite::Row<'a>> for Row<'a> {
+    fn from(row: &'a rusqlite::Row<'a>) -> Self {
+        Self { values: Values::Direct(row), next: 0 }
+    }
+}
+
+impl<'a> From<&'a QueryResult> for Row<'a> {
+    fn from(row: &'a QueryResult) -> Self {
+        Self { values: Values::Orm(row), next: 0 }
+    }
+}
+
+impl Row<'_> {
+    /// The value of the next column.
+    ///
+    /// # Errors
+    /// A column that is not there, or of another type.
+    pub fn value<T: FromSql + TryGetable>(&mut self) -> Result<T, DbErr> {
+        let index = self.next;
+        self.next += 1;
+        match self.values {
+            Values::Direct(row) => row.get(index).map_err(|error| failed(&error)),
+            Values::Orm(row) => row.try_get_by_index(index),
+        }
+    }
+}
+
+/// What the direct driver reports, as what the other one would.
+pub(crate) fn failed(error: &rusqlite::Error) -> DbErr {
+    DbErr::Query(RuntimeErr::Internal(error.to_string()))
+}
+
+/// What can be made of the columns of a row, in their order.
+pub trait FromRow: Sized + Send + 'static {
+    /// Takes the columns that it needs.
+    ///
+    /// # Errors
+    /// Those of [`Row::value`].
+    fn from_row(row: &mut Row<'_>) -> Result<Self, DbErr>;
+}
+
+macro_rules! single_values {
+    ($($Type:ty)*) => {
+        $(impl FromRow for $Type {
+            fn from_row(row: &mut Row<'_>) -> Result<Self, DbErr> {
+                row.value()
+            }
+        })*
+    };
+}
+single_values!(i64 f64 String Vec<u8> Option<i64>);
+
+impl<A: FromRow, B: FromRow> FromRow for (A, B) {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, DbErr> {
+        Ok((A::from_row(row)?, B::from_row(row)?))
+    }
+}
+
+/// Reads a struct whose fields are the columns of a statement, in the same order.
+macro_rules! from_row {
+    ($Type:ident { $($field:ident),* $(,)? }) => {
+        impl crate::row::FromRow for $Type {
+            fn from_row(row: &mut crate::row::Row<'_>) -> Result<Self, sea_orm::DbErr> {
+                Ok(Self { $($field: row.value()?),* })
+            }
+        }
+    };
+}
+pub(crate) use from_row;

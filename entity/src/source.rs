@@ -1,0 +1,208 @@
+//! Where rows come from and go to. Every statement of the server goes through here: the questions are the same for both engines,
+//! and so are the answers.
+
+use sea_orm::{
+    ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, Statement, StatementBuilder,
+    TransactionTrait as _,
+    sea_query::{Expr, Query, Value},
+};
+
+use crate::{
+    direct::{self, Connection, Pool},
+    engine::Engine,
+    row::FromRow,
+};
+
+/// Values that one statement of the ORM binds, at most: PostgreSQL takes 65,535.
+const BOUND: usize = 20_000;
+
+/// What answers statements.
+pub trait Source: Sync {
+    /// Which database answers.
+    fn engine(&self) -> Engine;
+
+    /// Every row that `statement` gives.
+    fn all_of<T: FromRow>(&self, statement: Statement) -> impl Future<Output = Result<Vec<T>, DbErr>> + Send;
+
+    /// Every row that `statement` gives.
+    fn all<T: FromRow>(&self, statement: &impl StatementBuilder) -> impl Future<Output = Result<Vec<T>, DbErr>> + Send {
+        self.all_of(self.engine().build(statement))
+    }
+
+    /// The one number that `statement` gives; none, and null, are 0.
+    fn number(&self, statement: &impl StatementBuilder) -> impl Future<Output = Result<i64, DbErr>> + Send {
+        let rows = self.all::<Option<i64>>(statement);
+        async { Ok(rows.await?.into_iter().next().flatten().unwrap_or(0)) }
+    }
+}
+
+/// Reads what was committed.
+#[derive(Debug, Clone)]
+pub enum Reader {
+    /// Connections to a file.
+    Direct(Pool),
+    /// A pool of the ORM.
+    Orm(DatabaseConnection),
+}
+
+impl Reader {
+    /// Waits for the statements that run, then closes every connection.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn close(self) -> Result<(), DbErr> {
+        match self {
+            Self::Direct(pool) => {
+                pool.close().await;
+                Ok(())
+            }
+            Self::Orm(connection) => connection.close().await,
+        }
+    }
+}
+
+impl Source for Reader {
+    fn engine(&self) -> Engine {
+        match self {
+            Self::Direct(_) => Engine::Sqlite,
+            Self::Orm(_) => Engine::Postgres,
+        }
+    }
+
+    async fn all_of<T: FromRow>(&self, statement: Statement) -> Result<Vec<T>, DbErr> {
+        match self {
+            Self::Direct(pool) => pool.all(statement).await,
+            Self::Orm(connection) => rows_of(&connection.query_all_raw(statement).await?),
+        }
+    }
+}
+
+/// The one connection that writes.
+#[derive(Debug)]
+pub enum Writer {
+    /// To a file. Its statements block the thread that runs them.
+    Direct(Connection),
+    /// One of the ORM.
+    Orm(DatabaseConnection),
+}
+
+impl Writer {
+    /// Begins a transaction; until it ends, no other one writes.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn begin(&self) -> Result<Transaction<'_>, DbErr> {
+        Ok(match self {
+            Self::Direct(connection) => Transaction::Direct(connection.begin()?),
+            Self::Orm(connection) => {
+                let transaction = connection.begin().await?;
+                // Several servers may share the database; one at a time assigns keys.
+                transaction.execute_unprepared("SELECT pg_advisory_xact_lock(7309940281)").await?;
+                Transaction::Orm(transaction)
+            }
+        })
+    }
+
+    /// Closes the connection.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn close(self) -> Result<(), DbErr> {
+        match self {
+            Self::Direct(connection) => connection.close(),
+            Self::Orm(connection) => connection.close().await,
+        }
+    }
+}
+
+/// An open transaction, undone unless it is committed.
+#[derive(Debug)]
+pub enum Transaction<'a> {
+    /// On a connection to a file.
+    Direct(direct::Transaction<'a>),
+    /// Of the ORM.
+    Orm(DatabaseTransaction),
+}
+
+impl Transaction<'_> {
+    /// Runs a statement that gives no rows.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn execute(&self, statement: &impl StatementBuilder) -> Result<(), DbErr> {
+        self.execute_of(self.engine().build(statement)).await
+    }
+
+    /// Runs SQL that gives no rows and binds `$1`, `$2`, … wherever they stand.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn run<const N: usize>(&self, sql: &str, values: [Value; N]) -> Result<(), DbErr> {
+        // To SQLite `$1` is a name, numbered by its first appearance; `?1` is a number.
+        let sql = if self.engine() == Engine::Sqlite { sql.replace('$', "?") } else { sql.to_owned() };
+        self.execute_of(Statement::from_sql_and_values(self.engine().backend(), sql, values)).await
+    }
+
+    async fn execute_of(&self, statement: Statement) -> Result<(), DbErr> {
+        match self {
+            Self::Direct(transaction) => transaction.execute(&statement),
+            Self::Orm(transaction) => transaction.execute_raw(statement).await.map(drop),
+        }
+    }
+
+    /// Inserts `rows` into these columns of `table`, in their order.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn insert<const N: usize>(
+        &self,
+        table: &'static str,
+        columns: [&'static str; N],
+        rows: &[[Value; N]],
+    ) -> Result<(), DbErr> {
+        match self {
+            Self::Direct(transaction) => transaction.insert(table, columns, rows),
+            Self::Orm(transaction) => {
+                for part in rows.chunks(BOUND / N) {
+                    let mut insert = Query::insert().into_table(table).columns(columns).take();
+                    for row in part {
+                        insert.values_panic(row.iter().cloned().map(Expr::val));
+                    }
+                    transaction.execute(&insert).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes everything lasting.
+    ///
+    /// # Errors
+    /// The database's; then nothing was changed.
+    pub async fn commit(self) -> Result<(), DbErr> {
+        match self {
+            Self::Direct(transaction) => transaction.commit(),
+            Self::Orm(transaction) => transaction.commit().await,
+        }
+    }
+}
+
+impl Source for Transaction<'_> {
+    fn engine(&self) -> Engine {
+        match self {
+            Self::Direct(_) => Engine::Sqlite,
+            Self::Orm(_) => Engine::Postgres,
+        }
+    }
+
+    async fn all_of<T: FromRow>(&self, statement: Statement) -> Result<Vec<T>, DbErr> {
+        match self {
+            Self::Direct(transaction) => transaction.all(&statement),
+            Self::Orm(transaction) => rows_of(&transaction.query_all_raw(statement).await?),
+        }
+    }
+}
+
+fn rows_of<T: FromRow>(rows: &[QueryResult]) -> Result<Vec<T>, DbErr> {
+    rows.iter().map(|row| T::from_row(&mut row.into())).collect()
+}
