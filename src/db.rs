@@ -116,8 +116,8 @@ async fn connect(url: &DatabaseUrl, connections: u32, statements: &Counter) -> R
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(30))
         .sqlx_logging(false)
-        // A connection to a PostgreSQL may have ended while it was idle; one to a file does not.
-        .test_before_acquire(url.sqlite_file().is_none())
+        // A connection to a server may have ended while it was idle; asking each time would cost as much as a small query.
+        .test_before_acquire_if_idle_for(Duration::from_secs(1))
         .map_sqlx_sqlite_opts(|sqlite| sqlite.pragma("journal_mode", "WAL").pragma("synchronous", "FULL"));
     let mut connection = sea_orm::Database::connect(options).await?;
     let statements = Counter::clone(statements);

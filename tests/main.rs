@@ -15,6 +15,7 @@ mod graphql_nouns;
 mod graphql_rules;
 mod graphql_statements;
 mod house;
+mod long_lists;
 mod rest_dir;
 mod rest_entry_points;
 mod rest_recorded;

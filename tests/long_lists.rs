@@ -1,0 +1,171 @@
+//! Lists too long to be gone through: a page's number leads to its rows, whatever the filter, and lists write themselves as the
+//! engine would.
+
+use metrograph::config::DatabaseUrl;
+use migration::{Migrator, MigratorTrait as _};
+use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement};
+use serde_json::{Value, json};
+
+use crate::support::{
+    history::{context, metric, session},
+    on_both_engines,
+};
+
+/// Two full blocks of keys, and some more.
+const LONG: u32 = 66_000;
+
+/// The kind, component, variant and session of the metric whose `memoryUsage` is `n`.
+fn words(n: u32) -> (&'static str, String, String, String) {
+    let component = match n {
+        ..100 => "early".to_owned(),
+        60_000.. if n % 2 == 0 => "late".to_owned(),
+        _ => format!("c{}", n % 3),
+    };
+    let kind = if n.is_multiple_of(10) { "module" } else { "function" };
+    (kind, component, format!("v{}", n % 40), format!("s{}", n / 500))
+}
+
+async fn record_long(app: &TestApp) {
+    for number in (0..LONG / 500).step_by(2) {
+        let tags = json!({ "pipeline_branch": "main", "pipeline_build_no": (number / 8).to_string() });
+        let scm_ref = if number % 4 == 0 { "abc" } else { "def" };
+        app.announce_session(session(&format!("s{number}"), json!({ "scmRef": scm_ref, "tags": tags }))).await;
+    }
+    for first in (0..LONG).step_by(6_000) {
+        let one = |n: u32| {
+            let (kind, component, variant, session) = words(n);
+            metric(json!({
+                "kind": kind, "componentName": component, "variantName": variant, "sessionHash": session,
+                "contextHash": format!("c{}", n % 2), "memoryUsage": n,
+            }))
+        };
+        app.record_all((first..first + 6_000).map(one).collect()).await;
+    }
+}
+
+type Matches = fn(u32) -> bool;
+
+/// Filters, and what they let through.
+fn filters() -> Vec<(Value, Matches)> {
+    fn is_announced(n: u32) -> bool {
+        (n / 500).is_multiple_of(2)
+    }
+    vec![
+        (json!({}), |_| true),
+        (json!({ "kind": { "eq": "function" } }), |n| words(n).0 == "function"),
+        (json!({ "kind": { "eq": "module" } }), |n| words(n).0 == "module"),
+        (json!({ "component": { "eq": "c1" } }), |n| words(n).1 == "c1"),
+        (json!({ "component": { "eq": "late" } }), |n| words(n).1 == "late"),
+        (json!({ "component": { "eq": "early" } }), |n| words(n).1 == "early"),
+        (json!({ "component": { "eq": "none" } }), |_| false),
+        (json!({ "variant": { "like": "v1%" } }), |n| words(n).2.starts_with("v1")),
+        (json!({ "variant": { "eq": "v7" }, "component": { "in": ["c1", "late"] } }), |n| {
+            words(n).2 == "v7" && ["c1", "late"].contains(&words(n).1.as_str())
+        }),
+        (json!({ "session": { "eq": "s3" } }), |n| words(n).3 == "s3"),
+        (json!({ "session": { "like": "%7" } }), |n| words(n).3.ends_with('7')),
+        (json!({ "context": { "eq": "c1" } }), |n| n % 2 == 1),
+        (json!({ "scmRef": { "startsWith": "a" } }), |n| is_announced(n) && (n / 500).is_multiple_of(4)),
+        (json!({ "pipeline": { "eq": "main" } }), is_announced),
+        (json!({ "kind": { "eq": "module" }, "context": { "eq": "c0" } }), |n| n.is_multiple_of(10)),
+        (json!({ "or": [{ "component": { "eq": "early" } }, { "component": { "eq": "late" } }] }), |n| {
+            words(n).1 == "early" || words(n).1 == "late"
+        }),
+    ]
+}
+
+async fn lines(connection: &DatabaseConnection) -> Vec<String> {
+    let sql = "SELECT dimension || ' ' || block || ' ' || key || ' ' || metric_count AS line FROM metric_block \
+        UNION ALL SELECT component_id || ' ' || build_id || ' ' || pipeline_id FROM component_build ORDER BY 1";
+    let statement = Statement::from_string(connection.get_database_backend(), sql);
+    let rows = connection.query_all_raw(statement).await.unwrap();
+    rows.iter().map(|row| row.try_get("", "line").unwrap()).collect()
+}
+
+/// Taking the last step back and going forward again counts anew what the server has counted on the way.
+async fn migrations_count_what_the_server_counts(url: &DatabaseUrl) {
+    let connection = Database::connect(url.as_str()).await.unwrap();
+    let counted = lines(&connection).await;
+    assert!(counted.iter().any(|line| line.starts_with("variant 1 ")), "{counted:?}");
+    Migrator::down(&connection, Some(1)).await.unwrap();
+    Migrator::up(&connection, None).await.unwrap();
+    assert_eq!(lines(&connection).await, counted);
+    connection.close().await.unwrap();
+}
+
+on_both_engines! {
+    async fn pages_of_long_lists_hold_the_rows_that_their_number_says(app: &TestApp, page_size: 400) {
+        record_long(app).await;
+        let query = "query($f: MetricWhere, $p: Int) {
+            metricPage(where: $f, page: $p) { totalCount totalPages items { memoryUsage } } }";
+        for (filter, matches) in filters() {
+            let expected: Vec<u32> = (0..LONG).filter(|n| matches(*n)).collect();
+            let pages = expected.len().div_ceil(400);
+            for page in [1, 2, pages / 4, pages / 2, pages / 2 + 1, pages.saturating_sub(1), pages] {
+                if page == 0 || page > pages.max(1) {
+                    continue;
+                }
+                for number in [i64::try_from(page).unwrap(), -i64::try_from(pages + 1 - page).unwrap()] {
+                    if number == 0 {
+                        continue;
+                    }
+                    let answer = &app.run(query, json!({ "f": filter, "p": number })).await["metricPage"];
+                    assert_eq!((&answer["totalCount"], &answer["totalPages"]), (&json!(expected.len()), &json!(pages)));
+                    let items: Vec<_> =
+                        answer["items"].as_array().unwrap().iter().map(|item| item["memoryUsage"].as_f64().unwrap()).collect();
+                    let of_page: Vec<_> = expected.iter().skip((page - 1) * 400).take(400).map(|n| f64::from(*n)).collect();
+                    assert_eq!(items, of_page, "page {number} of {filter}");
+                }
+            }
+        }
+        migrations_count_what_the_server_counts(&app.settings().database_url).await;
+    }
+
+    /// A directive leaves a list to the engine.
+    async fn lists_write_themselves_as_the_engine_does(app: &TestApp) {
+        app.seed().await;
+        app.announce_machine(context("c\"3\\\n\u{1}é", json!({ "cpuVendor": null }))).await;
+        app.record_all(vec![metric(json!({ "variantName": "a\"b\\c\n\t\u{7}ü𝄞", "totalTime": 1e-7, "userTime": 3e22 }))]).await;
+        let types = app.graphql("{ __schema { types { name fields { name type { kind ofType { kind } } } } } }").await;
+        let plain = |name: &str| -> Vec<String> {
+            let types = types["__schema"]["types"].as_array().unwrap();
+            let fields = types.iter().find(|of| of["name"] == name).unwrap()["fields"].as_array().unwrap();
+            let is_plain = |field: &&Value| {
+                let of_type = &field["type"];
+                let kind = if of_type["kind"] == "NON_NULL" { &of_type["ofType"]["kind"] } else { &of_type["kind"] };
+                ["SCALAR", "ENUM"].contains(&kind.as_str().unwrap())
+            };
+            fields.iter().filter(is_plain).map(|field| field["name"].as_str().unwrap().to_owned()).collect()
+        };
+        let set = |name: &str, more: &str| format!("{{ __typename {} {more} }}", plain(name).join(" "));
+        let (session, machine) = (set("Session", &format!("tags {}", set("Tag", ""))), set("ExecutionContext", ""));
+        let edges = format!("session {session} context {machine} component {{ id name }} item {{ path name }}");
+        for (type_name, list, set) in [
+            ("Metric", "metrics { nodes _ }", set("Metric", &format!("again: totalTime {edges}"))),
+            ("Metric", "topMetrics(resource: CPU) _", set("Metric", "")),
+            ("Session", "sessions { nodes _ }", session.clone()),
+            ("ExecutionContext", "contexts { nodes _ }", machine.clone()),
+            ("Variant", "variants { nodes _ }", set("Variant", "")),
+            ("Pipeline", "pipelines { nodes _ }", set("Pipeline", "")),
+            ("Build", "pipelines { nodes { builds { nodes _ } } }", set("Build", "")),
+            ("Tag", "tags { nodes _ }", set("Tag", "")),
+        ] {
+            let ask = |selection| format!("{{ {} }} fragment F on {type_name} {set}", list.replace('_', selection));
+            let by_itself = app.graphql(&ask("{ ...F ... on Node { id } }")).await;
+            let by_engine = app.graphql(&ask("{ ...F @include(if: true) }")).await;
+            assert_eq!(by_itself, by_engine, "{list}");
+        }
+    }
+
+    async fn a_list_that_is_asked_for_twice_is_merged(app: &TestApp) {
+        app.seed().await;
+        let once = app.graphql("{ metrics { nodes { totalTime userTime } } }").await;
+        for twice in [
+            "{ metrics { nodes { totalTime } } metrics { nodes { userTime } } }",
+            "{ metrics { nodes { totalTime } nodes { userTime } } }",
+            "{ ...A ...B } fragment A on Query { metrics { nodes { totalTime } } } fragment B on Query { metrics { nodes { userTime } } }",
+        ] {
+            assert_eq!(app.graphql(twice).await, once, "{twice}");
+        }
+    }
+}
