@@ -23,7 +23,7 @@ PIPELINES = ["main", "release-2.x", "feature/arrow-io", "nightly"]
 CI_SYSTEMS = ["jenkinsci", "gitlabci", "circleci", "droneci"]
 START = datetime(2025, 1, 6, 2, 0, 0)
 BETWEEN_BUILDS = timedelta(hours=7)
-# So many variants become faster or slower for good, leaner or fatter, somewhere in the middle third of the history.
+# So many variants become faster or slower, leaner or fatter, for good, somewhere in the middle third of the history.
 CHANGED_VARIANTS = VARIANTS // 50
 ROWS_AT_ONCE = 50_000
 
@@ -37,11 +37,11 @@ CREATE TABLE "TEST_SESSIONS" (
     "SESSION_H" VARCHAR(64) NOT NULL, "RUN_DATE" VARCHAR(64) NOT NULL, "SCM_REF" VARCHAR(128), "DESCRIPTION" JSON,
     PRIMARY KEY ("SESSION_H"));
 CREATE TABLE "TEST_METRICS" (
-    "ITEM_PK" INTEGER NOT NULL, "SESSION_H" VARCHAR(64), "CONTEXT_H" VARCHAR(64), "ITEM_START_TIME" VARCHAR(64) NOT NULL,
-    "ITEM_PATH" VARCHAR(4096) NOT NULL, "ITEM" VARCHAR(2048) NOT NULL, "ITEM_VARIANT" VARCHAR(2048) NOT NULL,
-    "ITEM_FS_LOC" VARCHAR(2048) NOT NULL, "KIND" VARCHAR(64) NOT NULL, "COMPONENT" VARCHAR(512),
-    "TOTAL_TIME" FLOAT NOT NULL, "USER_TIME" FLOAT NOT NULL, "KERNEL_TIME" FLOAT NOT NULL, "CPU_USAGE" FLOAT NOT NULL,
-    "MEM_USAGE" FLOAT NOT NULL, PRIMARY KEY ("ITEM_PK"),
+    "ITEM_PK" INTEGER NOT NULL, "SESSION_H" VARCHAR(64), "CONTEXT_H" VARCHAR(64),
+    "ITEM_START_TIME" VARCHAR(64) NOT NULL, "ITEM_PATH" VARCHAR(4096) NOT NULL, "ITEM" VARCHAR(2048) NOT NULL,
+    "ITEM_VARIANT" VARCHAR(2048) NOT NULL, "ITEM_FS_LOC" VARCHAR(2048) NOT NULL, "KIND" VARCHAR(64) NOT NULL,
+    "COMPONENT" VARCHAR(512), "TOTAL_TIME" FLOAT NOT NULL, "USER_TIME" FLOAT NOT NULL, "KERNEL_TIME" FLOAT NOT NULL,
+    "CPU_USAGE" FLOAT NOT NULL, "MEM_USAGE" FLOAT NOT NULL, PRIMARY KEY ("ITEM_PK"),
     FOREIGN KEY ("SESSION_H") REFERENCES "TEST_SESSIONS" ("SESSION_H"),
     FOREIGN KEY ("CONTEXT_H") REFERENCES "EXECUTION_CONTEXTS" ("ENV_H"));
 """
@@ -87,7 +87,8 @@ def contexts(chance, count):
 
 
 def suite(chance):
-    areas, parts = ("core", "io", "net", "ml", "ui"), ("api", "cache", "codec", "engine", "plan", "store", "wire", "stats")
+    areas = ("core", "io", "net", "ml", "ui")
+    parts = ("api", "cache", "codec", "engine", "plan", "store", "wire", "stats")
     components = [f"{area}.{part}" for area in areas for part in parts] + [""]
     verbs = ["load", "merge", "scan", "join", "parse", "index", "sort", "send"]
     adjectives = ["fast", "wide", "deep", "empty", "unicode", "large", "sparse"]
@@ -152,9 +153,8 @@ def measured(chance, test, change):
     if change:
         factors[change.figure] = change.factor
     # Once in a while something else has the machine.
-    seconds = (
-        test.seconds * factors["seconds"] * max(0.2, chance.gauss(1, test.noise)) * (3 if chance.random() < 0.004 else 1)
-    )
+    seconds = test.seconds * factors["seconds"] * max(0.2, chance.gauss(1, test.noise))
+    seconds *= 3 if chance.random() < 0.004 else 1
     memory = test.memory * factors["memory"] * max(0.2, chance.gauss(1, test.noise / 4))
     return seconds, memory
 
@@ -169,9 +169,9 @@ def metrics(chance, build, count, tests, changed, running):
         seconds, memory = measured(chance, test, change if change and build >= change.build else None)
         clock += timedelta(microseconds=int(seconds * 1e6) + 900)
         yield (
-            session, machine, clock.isoformat(timespec="microseconds"), test.path, test.item, test.variant, test.location,
-            "function" if position % 50 else "module", test.component, seconds, seconds * test.user_share,
-            seconds * test.kernel_share, test.user_share + test.kernel_share, memory,
+            session, machine, clock.isoformat(timespec="microseconds"), test.path, test.item, test.variant,
+            test.location, "function" if position % 50 else "module", test.component, seconds,
+            seconds * test.user_share, seconds * test.kernel_share, test.user_share + test.kernel_share, memory,
         )
 
 
@@ -191,15 +191,15 @@ def write(file, metric_count, context_count=8):
     def insert_metrics(rows):
         insert(
             "TEST_METRICS",
-            "SESSION_H, CONTEXT_H, ITEM_START_TIME, ITEM_PATH, ITEM, ITEM_VARIANT, ITEM_FS_LOC, KIND, COMPONENT, TOTAL_TIME, "
-            "USER_TIME, KERNEL_TIME, CPU_USAGE, MEM_USAGE",
+            "SESSION_H, CONTEXT_H, ITEM_START_TIME, ITEM_PATH, ITEM, ITEM_VARIANT, ITEM_FS_LOC, KIND, COMPONENT, "
+            "TOTAL_TIME, USER_TIME, KERNEL_TIME, CPU_USAGE, MEM_USAGE",
             rows,
         )
 
     insert(
         "EXECUTION_CONTEXTS",
-        "ENV_H, CPU_COUNT, CPU_FREQUENCY_MHZ, CPU_TYPE, CPU_VENDOR, RAM_TOTAL_MB, MACHINE_NODE, MACHINE_TYPE, MACHINE_ARCH, "
-        "SYSTEM_INFO, PYTHON_INFO",
+        "ENV_H, CPU_COUNT, CPU_FREQUENCY_MHZ, CPU_TYPE, CPU_VENDOR, RAM_TOTAL_MB, MACHINE_NODE, MACHINE_TYPE, "
+        "MACHINE_ARCH, SYSTEM_INFO, PYTHON_INFO",
         machines,
     )
     announced, waiting = [], []
@@ -223,7 +223,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("file", type=Path)
     arguments.add_argument("--metrics", type=int, default=100_000)
-    arguments.add_argument("--contexts", type=int, default=8, help="the plugin makes one wherever the clock of a CPU differs")
+    arguments.add_argument("--contexts", type=int, default=8, help="the plugin makes one of every clock of a CPU")
     given = arguments.parse_args()
     write(given.file, given.metrics, given.contexts)
 

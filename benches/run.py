@@ -1,11 +1,12 @@
-"""Measures what Metrograph costs, against the yardstick (benches/yardstick) and stated limits, and writes benches/RESULTS.md.
+"""Measures what Metrograph costs, against the yardstick (benches/yardstick) and stated limits: benches/RESULTS.md.
 
     python3 benches/run.py            everything; allow it an hour, and the machine to itself
     python3 benches/run.py --small    does the harness work? 100,000 rows, and no time is judged
 
-It builds both programs, writes the histories, loads them through Metrograph's own API and keeps them for the next run. Servers are
-measured in turn, never at once; what counts is the median of the rounds. Every answer is checked before it is timed, and a request
-that fails ends the run. Needs wrk (Debian: wrk); PostgreSQL's programs for the row that speaks of it.
+It builds both programs, writes the histories, loads them through Metrograph's own API and keeps them for the next run.
+Servers are measured in turn, never at once; what counts is the median of the rounds. Every answer is checked before it
+is timed, and a request that fails ends the run. Needs wrk (Debian: wrk); PostgreSQL's programs for the row that speaks
+of it.
 """
 import argparse
 import shlex
@@ -52,7 +53,7 @@ def command_line():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = arguments.add_argument
     add("--small", action="store_true", help="100,000 rows, one round of a second, debug builds; nothing is judged")
-    add("--only", type=rows, metavar="ROW,...", help=f"these rows alone, or those that begin so; to standard output: {ids}")
+    add("--only", type=rows, metavar="ROW,...", help=f"these rows, or those that begin so; to standard output: {ids}")
     add("--metrics", type=int, default=1_000_000, help="rows of the history (%(default)s)")
     add("--large", type=int, default=10_000_000, help="rows of the large history; 0 leaves its rows out (%(default)s)")
     add("--rounds", type=int, default=3, help="(%(default)s)")
@@ -67,7 +68,11 @@ def command_line():
     )
     add("--postgres", metavar="URL", help="an empty database, or one that this filled before; else a cluster is made")
     add("--output", type=Path, help="where to write (benches/RESULTS.md, by a whole run)")
-    return arguments.parse_args()
+    given = arguments.parse_args()
+    for binary in (given.metrograph, given.yardstick):
+        if binary and binary.resolve().parent.name == "debug" and not given.small:
+            arguments.error(f"{binary} is a debug build: its times say nothing")
+    return given
 
 
 def rows(text):

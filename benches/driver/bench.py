@@ -39,5 +39,6 @@ class Bench:
         return row in self.only
 
     def histories(self):
-        used = [self.main, self.many_contexts, self.for_postgres, self.large]
-        return [str(history) for history in dict.fromkeys(used) if history]
+        """In words, those that were used."""
+        known = dict.fromkeys([self.main, self.many_contexts, self.for_postgres, self.large])
+        return [str(history) for history in known if history and history.is_used]

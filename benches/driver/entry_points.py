@@ -1,7 +1,7 @@
 """The lists, counts and rankings of REST v1 that are asked, and what each must answer.
 
-A name stands for an entry point under /api/v1 and for which of its arguments were taken: `{most}` is the component, say, with most
-metrics. It is the same for every history, so that figures of two histories can be laid side by side.
+A name stands for an entry point under /api/v1 and for which of its arguments were taken: `{most}` is the component,
+say, with most metrics. It is the same for every history, so that figures of two histories can be laid side by side.
 """
 import math
 from typing import NamedTuple
@@ -94,7 +94,8 @@ def metric_lists(facts):
     for noun, counts in (("sessions", facts.of_session), ("contexts", facts.of_context)):
         for which, hash in extremes(counts):
             yield f"/{noun}/{{{which}}}/metrics", entry(f"/{noun}", hash, "/metrics"), counts[hash]
-    for noun, column in (("variants", "variant"), ("items", "item"), ("filters/scope", "kind"), ("components", "component")):
+    columns = {"variants": "variant", "items": "item", "filters/scope": "kind", "components": "component"}
+    for noun, column in columns.items():
         counts = facts.by(column)
         for which, key in extremes({key: count for key, count in counts.items() if key[0]}):
             yield f"/{noun}/{{{which}}}/metrics", entry(f"/{noun}", key[0], "/metrics"), counts[key]
@@ -109,7 +110,8 @@ def metric_lists(facts):
     yield "/components/metrics", entry("/components/metrics"), facts.by("component")["",]
     for which, ref in scm_refs(facts):
         path = entry("/filters/scm", ref, "/metrics")
-        yield f"/filters/scm/{{{which}}}/metrics", path, facts.metrics_of(lambda session: session.scm_ref.startswith(ref))
+        count = facts.metrics_of(lambda session: session.scm_ref.startswith(ref))
+        yield f"/filters/scm/{{{which}}}/metrics", path, count
 
 
 def scm_refs(facts):

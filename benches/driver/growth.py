@@ -60,15 +60,20 @@ def compare(bench, classes):
             with Metrograph(bench.metrograph, history.metrograph()) as server, Connection(server.port) as connection:
                 for row in reads:
                     for read in reads[row]:
-                        medians[row, history].add(read.name, p50(bench, connection, read))
+                        medians[row, history].add(read.name, read.asked[0][0], p50(bench, connection, read))
     for row in classes:
         bench.results[row] = grown(*(medians[row, history] for history in histories))
 
 
 def grown(small, large):
-    ratio, name = max((large[name] / small[name], name) for name in small)
-    beside = f"small history: {small[name]:.2f} ms"
-    return Result(ratio, f"{large[name]:.2f} ms", beside, note=f"what grew most of {len(small)}: `{name}`")
+    growth = {name: large[name] / small[name] for name in small}
+    names = sorted(growth, key=growth.get, reverse=True)
+    most = names[0]
+    return Result(
+        growth[most], f"{large[most]:.2f} ms", f"main history: {small[most]:.2f} ms",
+        note=f"what grew most of {len(growth)}: `{most}`",
+        slowest=[(f"{small[name]:.2f} → {large[name]:.2f} ms", large.paths[name]) for name in names[:3]],
+    )
 
 
 def starts(bench):

@@ -29,6 +29,7 @@ class History:
         self.bench, self.metrics, self.contexts = bench, metrics, contexts
         self.folder = bench.data / f"{metrics}-metrics-{contexts}-contexts"
         self.known_facts = None
+        self.is_used = False
 
     def __str__(self):
         return f"{self.metrics:,} metrics of {self.contexts:,} contexts"
@@ -80,10 +81,11 @@ class History:
             for noun, count in counts.items():
                 answer = connection.get(f"/api/v1/{noun}/count").json()
                 if answer != {"count": count}:
-                    raise RuntimeError(f"{answer} {noun} are stored, not {count}")
+                    raise RuntimeError(f"{noun}: {answer} are stored, not {count}")
 
     def _kept(self, name, made_of, make):
         """The file of that name, made anew when what it is made of has changed."""
+        self.is_used = True
         file, label = self.folder / name, self.folder / f"{name}.json"
         made = {"of": digest(made_of)}
         if file.exists() and label.exists() and json.loads(label.read_text()) == made:
@@ -101,12 +103,12 @@ class History:
 
 def digest(places):
     """Of the files at and below these places."""
-    sum = hashlib.sha256()
+    known = hashlib.sha256()
     for place in places:
         files = [place] if place.is_file() else sorted(file for file in place.rglob("*") if file.is_file())
         for file in files:
-            sum.update(file.read_bytes())
-    return sum.hexdigest()
+            known.update(file.read_bytes())
+    return known.hexdigest()
 
 
 def remove(database):

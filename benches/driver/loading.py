@@ -1,4 +1,4 @@
-"""Brings a history into Metrograph through its own API: what runs against it later was stored the way users store it."""
+"""Brings a history into Metrograph through its own API, as users' histories come to be."""
 import itertools
 import json
 import sqlite3
@@ -15,12 +15,12 @@ BATCHES_AHEAD = 50
 RECORD = "mutation ($input: RecordMetricsInput!) { recordMetrics(input: $input) { userErrors { code message } } }"
 # In the order of the file's columns.
 CONTEXT = (
-    "h", "cpu_count", "cpu_frequency", "cpu_type", "cpu_vendor", "ram_total", "machine_node", "machine_type", "machine_arch",
-    "system_info", "python_info",
+    "h", "cpu_count", "cpu_frequency", "cpu_type", "cpu_vendor", "ram_total", "machine_node", "machine_type",
+    "machine_arch", "system_info", "python_info",
 )
 METRIC = (
-    "sessionHash", "contextHash", "startedAt", "itemPath", "itemName", "variantName", "location", "kind", "componentName",
-    "totalTime", "userTime", "kernelTime", "cpuUsage", "memoryUsage",
+    "sessionHash", "contextHash", "startedAt", "itemPath", "itemName", "variantName", "location", "kind",
+    "componentName", "totalTime", "userTime", "kernelTime", "cpuUsage", "memoryUsage",
 )
 METRIC_COLUMNS = (
     "SESSION_H, CONTEXT_H, ITEM_START_TIME, ITEM_PATH, ITEM, ITEM_VARIANT, ITEM_FS_LOC, KIND, COMPONENT, TOTAL_TIME, "

@@ -1,4 +1,4 @@
-"""Loads on several connections, measured on Metrograph and on the yardstick in turn, and on the reference when there is one."""
+"""Loads on several connections, on Metrograph and on the yardstick in turn, and on the reference when there is one."""
 import json
 import random
 import statistics
@@ -25,8 +25,8 @@ REFERENCE_CHECKS = 20
 
 # In the order of the file's columns.
 METRIC_V1 = (
-    "session_h", "context_h", "item_start_time", "item_path", "item", "item_variant", "item_fs_loc", "kind", "component",
-    "total_time", "user_time", "kernel_time", "cpu_usage", "mem_usage",
+    "session_h", "context_h", "item_start_time", "item_path", "item", "item_variant", "item_fs_loc", "kind",
+    "component", "total_time", "user_time", "kernel_time", "cpu_usage", "mem_usage",
 )
 
 

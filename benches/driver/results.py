@@ -38,9 +38,20 @@ def text(bench, command):
         f"- On: {machine()}",
         f"- With: {'; '.join(bench.histories())}; {rounds}, {bench.seconds} s a load",
         "",
-        *("| " + " | ".join(cells) + " |" for cells in table),
+        *map(line, table),
     ]
+    slowest = [
+        [row.id, time, f"`{path}`"]
+        for row in TABLE if row.id in bench.results
+        for time, path in bench.results[row.id].slowest
+    ]
+    if slowest:
+        lines += ["", "## The slowest of each class", "", *map(line, [["row", "p50", "path"], ["---"] * 3, *slowest])]
     return "\n".join(lines) + "\n"
+
+
+def line(cells):
+    return "| " + " | ".join(cells) + " |"
 
 
 def version(binary):

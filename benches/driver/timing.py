@@ -16,7 +16,7 @@ def checked(connection, path, expected):
 
 
 def p50(bench, connection, read):
-    """The median of milliseconds over the requests of a read, asked in turn. What they answer is checked before, and must stay."""
+    """The median of milliseconds over the requests of a read, asked in turn. What they answer is checked, and stays."""
     if bench.small:
         # One answer shows that it works.
         return checked(connection, *read.asked[0]).seconds * 1000
@@ -33,13 +33,15 @@ def p50(bench, connection, read):
 
 
 class Medians:
-    """The p50 of many reads over the rounds."""
+    """The p50 of many reads, by their names, over the rounds."""
 
     def __init__(self):
         self.rounds = defaultdict(list)
+        self.paths = {}
 
-    def add(self, name, milliseconds):
+    def add(self, name, path, milliseconds):
         self.rounds[name].append(milliseconds)
+        self.paths[name] = path
 
     def __getitem__(self, name):
         return statistics.median(self.rounds[name])
@@ -51,6 +53,5 @@ class Medians:
         return len(self.rounds)
 
     def slowest(self):
-        """Its name and milliseconds."""
-        name = max(self, key=self.__getitem__)
-        return name, self[name]
+        """Names, the slowest first."""
+        return sorted(self, key=self.__getitem__, reverse=True)

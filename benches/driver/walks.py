@@ -63,7 +63,8 @@ def far_pages(bench):
     for connection in servers(bench, "far-page"):
         # In turn, so that both have the same company on the machine.
         for page in (near, far, near, far):
-            medians.add(page, p50(bench, connection, Read("", [metrics.asked(page)])))
+            path, expected = metrics.asked(page)
+            medians.add(page, path, p50(bench, connection, Read(path, [(path, expected)])))
     return Result(medians[far] / medians[near], f"{medians[far]:.2f} ms", f"page {near}: {medians[near]:.2f} ms")
 
 
@@ -78,7 +79,7 @@ def links(bench):
                 for name, step in STEPS.items()
                 for seconds in follow(bench, connection, listed, max(1, listed.pages * quarter // 4), name, step)
             ]
-            medians.add(listed.name, statistics.median(times))
+            medians.add(listed.name, listed.path, statistics.median(times))
     return slowest(medians)
 
 

@@ -26,8 +26,8 @@ def measured(bench, *load):
 def run(seconds, port, connections, script, path, *arguments):
     """One run. It fails when one request does."""
     command = [
-        "wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", "--timeout", "60s", "--latency",
-        "--script", script, f"http://127.0.0.1:{port}{path}", "--", *map(str, arguments),
+        "wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", "--timeout", "60s",
+        "--latency", "--script", script, f"http://127.0.0.1:{port}{path}", "--", *map(str, arguments),
     ]
     # In the scripts' folder, where they find each other.
     done = subprocess.run(command, cwd=SCRIPTS, stdin=subprocess.DEVNULL, capture_output=True, text=True)
