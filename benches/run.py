@@ -9,6 +9,7 @@ is timed, and a request that fails ends the run. Needs wrk (Debian: wrk); Postgr
 of it.
 """
 import argparse
+import re
 import shlex
 import shutil
 import sys
@@ -38,7 +39,9 @@ def main():
         bench = Bench(given, Path(data).resolve(), metrograph.resolve(), yardstick.resolve())
         for part in (loads, reads, walks, storage, growth, postgres):
             part.measure(bench)
-        text = results.text(bench, shlex.join(["python3", "benches/run.py", *sys.argv[1:]]))
+        command = shlex.join(["python3", "benches/run.py", *sys.argv[1:]])
+        # Nobody else needs to know how to get into a PostgreSQL.
+        text = results.text(bench, re.sub(r"://[^/@]*@", "://", command))
     is_whole = not (given.small or given.only)
     output = given.output or (BENCHES / "RESULTS.md" if is_whole else None)
     if output:

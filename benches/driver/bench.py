@@ -13,15 +13,15 @@ class Bench:
         self.results = {}
         if self.small:
             self.main = History(self, 100_000, 8)
-            self.many_contexts = History(self, 20_000, 160)
-            self.for_postgres = History(self, 20_000, 8)
+            self.many_contexts = History(self, 10_000, 80)
+            self.for_postgres = self.for_links = self.many_contexts
             self.large = None
             self.rounds, self.seconds, self.warm_up = 1, 1, 0
             self.pages, self.sessions, self.quarters, self.steps, self.batches = 40, 40, [2], 1, 5
         else:
             self.main = History(self, given.metrics, 8)
             self.many_contexts = History(self, given.metrics, MANY_CONTEXTS)
-            self.for_postgres = self.main
+            self.for_postgres = self.for_links = self.main
             self.large = History(self, given.large, 8) if given.large else None
             self.rounds, self.seconds, self.warm_up = given.rounds, given.seconds, 1
             # Single requests: as many as go into this time, but no fewer than that.
@@ -40,5 +40,5 @@ class Bench:
 
     def histories(self):
         """In words, those that were used."""
-        known = dict.fromkeys([self.main, self.many_contexts, self.for_postgres, self.large])
+        known = (self.main, self.many_contexts, self.large)
         return [str(history) for history in known if history and history.is_used]

@@ -1,7 +1,6 @@
 """The programs under measurement, built from this checkout."""
 import os
 import subprocess
-from pathlib import Path
 
 from driver import ROOT
 

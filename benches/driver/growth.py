@@ -7,11 +7,11 @@ from driver import loading, wrk
 from driver.contestants import OfMetrograph
 from driver.entry_points import Expected, Read, all_lists, counts, names
 from driver.history import say, scratch
-from driver.loads import READS, WRITES, places_of, spread
+from driver.loads import READS, WRITES, places_of
 from driver.reads import ON_MAIN
 from driver.servers import MemoryWatch, Metrograph
 from driver.table import Result
-from driver.timing import Medians, checked, p50
+from driver.timing import Medians, checked, p50, spread
 from driver.wire import Connection
 
 BY = ("/sessions/{", "/variants/{", "/contexts/{", "/components/{", "/components/metrics")

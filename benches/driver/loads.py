@@ -10,6 +10,7 @@ from driver.entry_points import PAGE_SIZE
 from driver.history import say, scratch
 from driver.loading import METRIC
 from driver.table import Result
+from driver.timing import spread
 from driver.wire import Connection, message
 
 # How many connections a row takes.
@@ -61,7 +62,7 @@ def read(bench, contestant, server, row, check):
         some = REFERENCE_CHECKS if isinstance(contestant, OfReference) else len(places)
         check_answers(bench.main.facts(), server, row, places[:some], requests)
     with wrk.written_down(requests) as file:
-        return figure(row, wrk.measured(bench, server.port, READS[row], "requests.lua", "/", file))
+        return figure_of(row, wrk.measured(bench, server.port, READS[row], "requests.lua", "/", file))
 
 
 def places_of(bench, facts, row):
@@ -104,7 +105,7 @@ def write(bench, contestant, server, database, row):
     stored = contestant.stored(server, database) - before
     if stored < load.requests:
         raise RuntimeError(f"{server.name} answered {load.requests} posts and stored {stored}")
-    return figure(row, load)
+    return figure_of(row, load)
 
 
 def check_post(bench, contestant, server):
@@ -115,7 +116,7 @@ def check_post(bench, contestant, server):
         raise RuntimeError(f"{server.name}, POST: {answer.status} {answer.body[:300]!r}")
 
 
-def figure(row, load):
+def figure_of(row, load):
     return load.p50 if row in TIMES else load.rate
 
 
@@ -129,12 +130,3 @@ def result(row, figures):
 
     ratio = statistics.median(of("Metrograph")) / statistics.median(of("yardstick"))
     return Result(ratio, text("Metrograph"), f"yardstick: {text('yardstick')}", text("reference"))
-
-
-def spread(form, figures):
-    """The median, and between what it lies."""
-    middle = form.format(statistics.median(figures))
-    if len(figures) == 1:
-        return middle
-    low, high = (form.format(end(figures)) for end in (min, max))
-    return f"{middle} ({low} to {high})"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from driver import loading, wrk
 from driver.history import say
-from driver.loads import spread
 from driver.servers import Metrograph
 from driver.table import Result
+from driver.timing import spread
 from driver.wire import Connection
 
 CONNECTIONS = 8

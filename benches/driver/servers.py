@@ -89,7 +89,7 @@ class Server:
 class Metrograph(Server):
     def __init__(self, binary, database):
         """`database` is a file, or the URL of a PostgreSQL."""
-        url = database if isinstance(database, str) else f"sqlite://{database}?mode=rwc"
+        url = database if "://" in str(database) else f"sqlite://{database}?mode=rwc"
         super().__init__(
             "Metrograph", [binary, "--listen", "127.0.0.1:0", "--database-url", url, "--log", "warn"]
         )

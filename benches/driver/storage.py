@@ -3,9 +3,9 @@ import statistics
 
 from driver import loading
 from driver.history import say, scratch
-from driver.loads import spread
 from driver.servers import Metrograph
 from driver.table import Result
+from driver.timing import spread
 
 
 def measure(bench):

@@ -1,4 +1,4 @@
-"""Times of single requests."""
+"""Times, and what is said of them."""
 import itertools
 import statistics
 import time
@@ -30,6 +30,15 @@ def p50(bench, connection, read):
         times.append(answer.seconds * 1000)
         if len(times) >= bench.least_samples and (time.monotonic() > end or len(times) >= MOST_SAMPLES):
             return statistics.median(times)
+
+
+def spread(form, figures):
+    """The median, and between what it lies."""
+    middle = form.format(statistics.median(figures))
+    if len(figures) == 1:
+        return middle
+    low, high = (form.format(end(figures)) for end in (min, max))
+    return f"{middle} ({low} to {high})"
 
 
 class Medians:

@@ -4,11 +4,10 @@ import statistics
 
 from driver.entry_points import PAGE_SIZE, Read, all_lists
 from driver.history import say
-from driver.loads import spread
 from driver.reads import slowest, with_pages
 from driver.servers import Metrograph
 from driver.table import Result
-from driver.timing import Medians, checked, p50
+from driver.timing import Medians, checked, p50, spread
 from driver.wire import Connection
 
 NEAR_PAGE, FAR_PAGE = 2, 2_000
@@ -16,22 +15,24 @@ STEPS = {"next_url": 1, "prev_url": -1}
 
 
 def measure(bench):
-    """One row after the other, each on a server that was just started."""
-    for row, rounds in (("walk", walks), ("far-page", far_pages), ("links", links)):
+    for row, measured in (("walk", walks), ("far-page", far_pages), ("links", links)):
         if bench.wants(row):
-            bench.results[row] = rounds(bench)
+            bench.results[row] = measured(bench)
 
 
-def servers(bench, row):
-    """A connection to a fresh server for each round."""
+def in_rounds(bench, row, work):
+    """What `work` makes of a connection to a server that was just started, in each round."""
+    done = []
     for number in range(bench.rounds):
         say(f"{row}, round {number + 1} of {bench.rounds}")
-        with Metrograph(bench.metrograph, bench.main.metrograph()) as server, Connection(server.port) as connection:
-            yield connection
+        database = bench.for_links.metrograph()
+        with Metrograph(bench.metrograph, database) as server, Connection(server.port) as connection:
+            done.append(work(connection))
+    return done
 
 
 def walks(bench):
-    seconds = [walk(connection, bench.main.metrics) for connection in servers(bench, "walk")]
+    seconds = in_rounds(bench, "walk", lambda connection: walk(connection, bench.for_links.metrics))
     return Result(statistics.median(seconds), spread("{:.2f} s", seconds))
 
 
@@ -57,21 +58,25 @@ def link(body, name):
 
 
 def far_pages(bench):
-    [metrics] = [listed for listed in all_lists(bench.main.facts()) if listed.name == "/metrics/"]
-    medians = Medians()
+    [metrics] = [listed for listed in all_lists(bench.for_links.facts()) if listed.name == "/metrics/"]
     near, far = NEAR_PAGE, min(FAR_PAGE, metrics.count // PAGE_SIZE)
-    for connection in servers(bench, "far-page"):
+    medians = Medians()
+
+    def work(connection):
         # In turn, so that both have the same company on the machine.
         for page in (near, far, near, far):
             path, expected = metrics.asked(page)
             medians.add(page, path, p50(bench, connection, Read(path, [(path, expected)])))
+
+    in_rounds(bench, "far-page", work)
     return Result(medians[far] / medians[near], f"{medians[far]:.2f} ms", f"page {near}: {medians[near]:.2f} ms")
 
 
 def links(bench):
-    lists = [listed for listed in with_pages(bench.main.facts()) if listed.pages > 1]
+    lists = [listed for listed in with_pages(bench.for_links.facts()) if listed.pages > 1]
     medians = Medians()
-    for connection in servers(bench, "links"):
+
+    def work(connection):
         for listed in lists:
             times = [
                 seconds * 1000
@@ -80,6 +85,8 @@ def links(bench):
                 for seconds in follow(bench, connection, listed, max(1, listed.pages * quarter // 4), name, step)
             ]
             medians.add(listed.name, listed.path, statistics.median(times))
+
+    in_rounds(bench, "links", work)
     return slowest(medians)
 
 
