@@ -1,0 +1,132 @@
+"""Loads on several connections, on Metrograph and on the yardstick in turn, and on the reference when there is one."""
+import json
+import random
+import statistics
+from collections import defaultdict
+
+from driver import wrk
+from driver.contestants import OfMetrograph, OfReference, OfYardstick
+from driver.entry_points import PAGE_SIZE
+from driver.history import say, scratch
+from driver.loading import METRIC
+from driver.table import Result
+from driver.timing import spread
+from driver.wire import Connection, message
+
+# How many connections a row takes.
+READS = {"pages": 8, "session": 8, "graphql-pages": 8, "graphql-session": 8}
+WRITES = {"post": 32, "post-one": 1}
+# What the others do beside a row that they can't do.
+BESIDE = {"graphql-pages": "pages", "graphql-session": "session"}
+# Rows whose figure is a p50, not a rate.
+TIMES = {"post-one"}
+SESSION_ROWS = 125
+# The reference takes its time: so many of its answers are looked at.
+REFERENCE_CHECKS = 20
+
+# In the order of the file's columns.
+METRIC_V1 = (
+    "session_h", "context_h", "item_start_time", "item_path", "item", "item_variant", "item_fs_loc", "kind",
+    "component", "total_time", "user_time", "kernel_time", "cpu_usage", "mem_usage",
+)
+
+
+def measure(bench):
+    rows = [row for row in (*READS, *WRITES) if bench.wants(row)]
+    if not rows:
+        return
+    contestants = [OfMetrograph(bench), OfYardstick(bench)] + ([OfReference(bench)] if bench.reference else [])
+    figures = defaultdict(list)
+    for number in range(bench.rounds):
+        for contestant in contestants:
+            say(f"Loads, round {number + 1} of {bench.rounds}: {contestant.name}")
+            with scratch(contestant.database()) as database, contestant.server(database) as server:
+                for row in dict.fromkeys(row if can_do(contestant, row) else BESIDE[row] for row in rows):
+                    if row in READS:
+                        figure = read(bench, contestant, server, row, check=number == 0)
+                    else:
+                        figure = write(bench, contestant, server, database, row)
+                    figures[contestant.name, row].append(figure)
+    for row in rows:
+        bench.results[row] = result(row, figures)
+
+
+def can_do(contestant, row):
+    return row in WRITES or row in contestant.asks
+
+
+def read(bench, contestant, server, row, check):
+    places = places_of(bench, bench.main.facts(), row)
+    requests = [contestant.asks[row](place) for place in places]
+    if check:
+        some = REFERENCE_CHECKS if isinstance(contestant, OfReference) else len(places)
+        check_answers(bench.main.facts(), server, row, places[:some], requests)
+    with wrk.written_down(requests) as file:
+        return figure_of(row, wrk.measured(bench, server.port, READS[row], "requests.lua", "/", file))
+
+
+def places_of(bench, facts, row):
+    """The pages or sessions that a row asks for, all over the history, in no order."""
+    if row.endswith("pages"):
+        places, most = list(range(1, facts.metrics // PAGE_SIZE + 1)), bench.pages
+    else:
+        places, most = sorted(hash for hash, count in facts.of_session.items() if count == SESSION_ROWS), bench.sessions
+    random.Random(1).shuffle(places)
+    return places[:most]
+
+
+def check_answers(facts, server, row, places, requests):
+    """All have as many rows as they should, and the first page has the history's rows to the last digit."""
+    rows = PAGE_SIZE if row.endswith("pages") else SESSION_ROWS
+    mark = b'"sessionHash":' if row.startswith("graphql") else b'"session_h":'
+    with Connection(server.port) as connection:
+        for place, (method, path, body) in zip(places, requests):
+            answer = connection.send(message(method, path, json.dumps(body).encode() if body else b""))
+            found = answer.body.count(mark)
+            if answer.status != 200 or found != rows:
+                raise RuntimeError(f"{server.name}, {path}: {answer.status} with {found} rows, not {rows}")
+            if row.endswith("pages") and place == places[0]:
+                check_page(facts, server, place, answer.json())
+
+
+def check_page(facts, server, number, answer):
+    metrics = answer["data"]["metricPage"]["items"] if "data" in answer else answer["metrics"]
+    names = METRIC if "data" in answer else METRIC_V1
+    right = facts.metrics_from((number - 1) * PAGE_SIZE + 1, PAGE_SIZE)
+    if [tuple(metric[name] for name in names) for metric in metrics] != right:
+        raise RuntimeError(f"{server.name}: page {number} is not the history's")
+
+
+def write(bench, contestant, server, database, row):
+    """As many rows are on disk as were answered."""
+    check_post(bench, contestant, server)
+    before = contestant.stored(server, database)
+    load = wrk.measured(bench, server.port, WRITES[row], "post.lua", contestant.post_path)
+    stored = contestant.stored(server, database) - before
+    if stored < load.requests:
+        raise RuntimeError(f"{server.name} answered {load.requests} posts and stored {stored}")
+    return figure_of(row, load)
+
+
+def check_post(bench, contestant, server):
+    metric = dict(zip(METRIC_V1, bench.main.facts().metrics_from(1, 1)[0]))
+    with Connection(server.port) as connection:
+        answer = connection.post(contestant.post_path, metric)
+    if answer.status != 201 or {name: answer.json().get(name) for name in metric} != metric:
+        raise RuntimeError(f"{server.name}, POST: {answer.status} {answer.body[:300]!r}")
+
+
+def figure_of(row, load):
+    return load.p50 if row in TIMES else load.rate
+
+
+def result(row, figures):
+    def of(name):
+        return figures[name, row] or figures[name, BESIDE.get(row)]
+
+    def text(name):
+        form = "{:.2f} ms" if row in TIMES else "{:,.0f}/s"
+        return spread(form, of(name)) if of(name) else ""
+
+    ratio = statistics.median(of("Metrograph")) / statistics.median(of("yardstick"))
+    return Result(ratio, text("Metrograph"), f"yardstick: {text('yardstick')}", text("reference"))

@@ -1,0 +1,91 @@
+"""Measures what Metrograph costs, against the yardstick (benches/yardstick) and stated limits: benches/RESULTS.md.
+
+    python3 benches/run.py            everything; allow it an hour, and the machine to itself
+    python3 benches/run.py --small    does the harness work? 100,000 rows, and no time is judged
+
+It builds both programs, writes the histories, loads them through Metrograph's own API and keeps them for the next run.
+Servers are measured in turn, never at once; what counts is the median of the rounds. Every answer is checked before it
+is timed, and a request that fails ends the run. Needs wrk (Debian: wrk); PostgreSQL's programs for the row that speaks
+of it.
+"""
+import argparse
+import re
+import shlex
+import shutil
+import sys
+import tempfile
+from contextlib import nullcontext
+from pathlib import Path
+
+from driver import BENCHES, ROOT, growth, loads, postgres, reads, results, storage, walks
+from driver.bench import Bench
+from driver.binaries import build
+from driver.history import say
+from driver.table import TABLE, chosen
+from processes import end_children_on_sigterm
+
+
+def main():
+    given = command_line()
+    end_children_on_sigterm()
+    if shutil.which("wrk") is None:
+        sys.exit("wrk is missing (Debian: apt-get install wrk)")
+    metrograph, yardstick = given.metrograph, given.yardstick
+    if not (metrograph and yardstick):
+        built = build(release=not given.small)
+        metrograph, yardstick = metrograph or built[0], yardstick or built[1]
+    # A small run keeps nothing: that loading works is part of what it shows.
+    with tempfile.TemporaryDirectory(prefix="metrograph-benches-") if given.small else nullcontext(given.data) as data:
+        bench = Bench(given, Path(data).resolve(), metrograph.resolve(), yardstick.resolve())
+        for part in (loads, reads, walks, storage, growth, postgres):
+            part.measure(bench)
+        command = shlex.join(["python3", "benches/run.py", *sys.argv[1:]])
+        # Nobody else needs to know how to get into a PostgreSQL.
+        text = results.text(bench, re.sub(r"://[^/@]*@", "://", command))
+    is_whole = not (given.small or given.only)
+    output = given.output or (BENCHES / "RESULTS.md" if is_whole else None)
+    if output:
+        output.write_text(text, encoding="utf-8")
+        say(f"Written to {output}")
+    else:
+        print(text, end="")
+
+
+def command_line():
+    ids = ", ".join(row.id for row in TABLE)
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = arguments.add_argument
+    add("--small", action="store_true", help="100,000 rows, one round of a second, debug builds; nothing is judged")
+    add("--only", type=rows, metavar="ROW,...", help=f"these rows, or those that begin so; to standard output: {ids}")
+    add("--metrics", type=int, default=1_000_000, help="rows of the history (%(default)s)")
+    add("--large", type=int, default=10_000_000, help="rows of the large history; 0 leaves its rows out (%(default)s)")
+    add("--rounds", type=int, default=3, help="(%(default)s)")
+    add("--seconds", type=int, default=5, help="of each load (%(default)s)")
+    add("--data", type=Path, default=ROOT / "target" / "benches", help="where histories are kept (target/benches)")
+    add("--metrograph", type=Path, help="a release binary of this checkout; built when left out")
+    add("--yardstick", type=Path, help="the same of the yardstick")
+    add(
+        "--reference", metavar="COMMAND",
+        help="starts another server of REST v1, measured beside: {database} and {port} stand for a SQLite file in the "
+        "reference's layout and a port of 127.0.0.1",
+    )
+    add("--postgres", metavar="URL", help="an empty database, or one that this filled before; else a cluster is made")
+    add("--output", type=Path, help="where to write (benches/RESULTS.md, by a whole run)")
+    given = arguments.parse_args()
+    for binary in (given.metrograph, given.yardstick):
+        if binary and binary.resolve().parent.name == "debug" and not given.small:
+            arguments.error(f"{binary} is a debug build: its times say nothing")
+    return given
+
+
+def rows(text):
+    words = text.split(",")
+    try:
+        chosen(words)
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from None
+    return words
+
+
+if __name__ == "__main__":
+    main()
