@@ -70,7 +70,11 @@ impl Database {
     /// The database's.
     pub async fn writer(&self) -> Result<Writer, DbErr> {
         Ok(match self.url.sqlite_file() {
-            Some(file) => Writer::Direct(Connection::open(&file, PRAGMAS, Counter::clone(&self.statements))?),
+            Some(file) => {
+                // The pages that inserts come back to: those of the index by variant, above all.
+                let pragmas = format!("{PRAGMAS}; PRAGMA cache_size = -64000");
+                Writer::Direct(Connection::open(&file, &pragmas, Counter::clone(&self.statements))?)
+            }
             None => Writer::Orm(connect(&self.url, 1, &self.statements).await?),
         })
     }
@@ -94,7 +98,7 @@ impl Database {
 /// 20,000 pages are 80 MB.
 const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
     PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 20000; PRAGMA mmap_size = 2147418112; \
-    PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY";
+    PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY";
 
 /// Runs the migrations that are lacking. Servers that start together take turns: on PostgreSQL by a lock, which belongs to the
 /// writer's one connection; on SQLite whoever comes second finds the tables made, and looks again.

@@ -7,6 +7,7 @@ use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement};
 use serde_json::{Value, json};
 
 use crate::support::{
+    TestApp,
     history::{context, metric, session},
     on_both_engines,
 };
@@ -18,7 +19,7 @@ const LONG: u32 = 66_000;
 fn words(n: u32) -> (&'static str, String, String, String) {
     let component = match n {
         ..100 => "early".to_owned(),
-        60_000.. if n % 2 == 0 => "late".to_owned(),
+        60_000.. if n.is_multiple_of(2) => "late".to_owned(),
         _ => format!("c{}", n % 3),
     };
     let kind = if n.is_multiple_of(10) { "module" } else { "function" };

@@ -1,10 +1,26 @@
 //! How many metrics of each session, context and variant lie in each full block of metric keys: what a page number in a long
 //! filtered list is looked up by.
 
-use sea_orm::entity::prelude::*;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use quick_cache::sync::Cache;
+use sea_orm::{
+    DbErr,
+    entity::prelude::*,
+    sea_query::{Expr, ExprTrait as _, Func, Query},
+};
+
+use crate::{list, metric, source::Source};
 
 /// Keys in a block: block 0 has the keys from 1 to this, and so on.
 pub const KEYS: i64 = 32_768;
+/// Lists whose full blocks are remembered, at most.
+const REMEMBERED: usize = 200;
+/// Sessions, contexts or variants of such a list, at most.
+const MOST_KEYS: usize = 10_000;
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -32,4 +48,137 @@ impl ActiveModelBehavior for ActiveModel {}
 /// The blocks that metrics `first` to `last`, the newest ones, have filled.
 pub fn filled_by(first: i64, last: i64) -> std::ops::Range<i64> {
     (first - 1) / KEYS..last / KEYS
+}
+
+/// What metrics hang on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Dimension {
+    Session,
+    Context,
+    Variant,
+}
+
+impl Dimension {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Context => "context",
+            Self::Variant => "variant",
+        }
+    }
+
+    pub(crate) fn column(self) -> Expr {
+        list::column::<metric::Entity>(match self {
+            Self::Session => metric::Column::SessionId,
+            Self::Context => metric::Column::ContextId,
+            Self::Variant => metric::Column::VariantId,
+        })
+    }
+}
+
+/// What full blocks hold of lists that were asked for: that never changes, and whoever asks for a page asks for the next one.
+#[derive(Debug)]
+pub struct KnownBlocks(Cache<(Dimension, Vec<i64>), Counts>);
+
+/// How many metrics match, by block.
+type Counts = Arc<Mutex<HashMap<i64, u64>>>;
+
+impl Default for KnownBlocks {
+    fn default() -> Self {
+        Self(Cache::new(REMEMBERED))
+    }
+}
+
+impl KnownBlocks {
+    /// The counts known for these keys, by block.
+    fn of(&self, dimension: Dimension, keys: &[i64]) -> Counts {
+        let key = (dimension, keys.to_vec());
+        self.0.get(&key).unwrap_or_else(|| {
+            let counts = Counts::default();
+            if keys.len() <= MOST_KEYS {
+                self.0.insert(key, Arc::clone(&counts));
+            }
+            counts
+        })
+    }
+}
+
+/// The blocks, as far as they have metrics of some keys.
+pub(crate) struct Blocks<'a> {
+    pub(crate) dimension: Dimension,
+    pub(crate) keys: &'a [i64],
+    /// How many blocks were full when `newest` was the last key. The next one is counted when asked for, up to that key.
+    pub(crate) full: i64,
+    newest: i64,
+    known: Counts,
+}
+
+impl<'a> Blocks<'a> {
+    pub(crate) async fn of(
+        db: &impl Source,
+        dimension: Dimension,
+        keys: &'a [i64],
+        newest: i64,
+        known: &KnownBlocks,
+    ) -> Result<Self, DbErr> {
+        let block = Column::Block;
+        let query = Query::select()
+            .expr(Expr::col(block).max().add(1))
+            .from(Entity)
+            .and_where(Expr::col(Column::Dimension).eq(dimension.name()))
+            .take();
+        let full = Ord::min(db.number(&query).await?, newest / KEYS);
+        Ok(Self { dimension, keys, full, newest, known: known.of(dimension, keys) })
+    }
+
+    /// How many metrics match in each of the blocks from `from` to before `to`.
+    pub(crate) async fn counts(&self, db: &impl Source, from: i64, to: i64) -> Result<Vec<(i64, u64)>, DbErr> {
+        let full = from..Ord::min(to, self.full);
+        let mut counts = self.remembered(full.clone());
+        if counts.is_none() {
+            let read = self.read(db, &full).await?;
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.extend(full.clone().map(|block| (block, read.get(&block).copied().unwrap_or(0))));
+            drop(known);
+            counts = self.remembered(full);
+        }
+        let mut counts = counts.unwrap_or_default();
+        if to > self.full {
+            let id = Expr::col((metric::Entity, metric::Column::Id));
+            let query = Query::select()
+                .expr(Func::count(Expr::val(1)))
+                .from(metric::Entity)
+                .and_where(id.clone().gt(self.full * KEYS))
+                .and_where(id.lte(self.newest))
+                .and_where(db.engine().among(self.dimension.column(), self.keys))
+                .take();
+            counts.push((self.full, db.number(&query).await?.unsigned_abs()));
+        }
+        Ok(counts)
+    }
+
+    fn remembered(&self, mut blocks: std::ops::Range<i64>) -> Option<Vec<(i64, u64)>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        blocks.try_fold(Vec::new(), |mut counts, block| {
+            counts.push((block, *known.get(&block)?));
+            Some(counts)
+        })
+    }
+
+    async fn read(&self, db: &impl Source, blocks: &std::ops::Range<i64>) -> Result<HashMap<i64, u64>, DbErr> {
+        let column = |column| Expr::col((Entity, column));
+        let block = Column::Block;
+        let sum = Expr::from(Func::sum(column(Column::MetricCount))).cast_as("BIGINT");
+        let query = Query::select()
+            .expr(column(block))
+            .expr(sum)
+            .from(Entity)
+            .and_where(column(Column::Dimension).eq(self.dimension.name()))
+            .and_where(column(block).gte(blocks.start))
+            .and_where(column(block).lt(blocks.end))
+            .and_where(db.engine().among(column(Column::Key), self.keys))
+            .add_group_by([column(block)])
+            .take();
+        list::counts(db, &query).await
+    }
 }

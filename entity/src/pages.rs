@@ -13,7 +13,8 @@ use crate::{
     filter::Tree,
     list::{self, Noun as _, Position, Slice},
     metric::{self, Filter, Model},
-    metric_block, session,
+    metric_block::{self, Blocks, Dimension, KnownBlocks},
+    session,
     source::Source,
     variant,
 };
@@ -22,32 +23,6 @@ use crate::{
 const FEW: u64 = 4_000;
 /// Of the metrics that a stretch has, fewer than one in so many match: they are found through the index.
 const SPARSE: u64 = 8;
-
-/// What metrics hang on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Dimension {
-    Session,
-    Context,
-    Variant,
-}
-
-impl Dimension {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Session => "session",
-            Self::Context => "context",
-            Self::Variant => "variant",
-        }
-    }
-
-    fn column(self) -> Expr {
-        list::column::<metric::Entity>(match self {
-            Self::Session => metric::Column::SessionId,
-            Self::Context => metric::Column::ContextId,
-            Self::Variant => metric::Column::VariantId,
-        })
-    }
-}
 
 /// The sessions, contexts or variants that a filter speaks of, where it speaks of one of these kinds alone, as a query without
 /// columns over their table.
@@ -141,29 +116,27 @@ impl<'a> Pages<'a> {
     }
 
     /// The metrics on page `number` (from 1), in order of insertion, `size` each.
-    pub async fn page(&self, db: &impl Source, number: u64, size: u64) -> Result<Vec<Model>, DbErr> {
+    pub async fn page(
+        &self,
+        db: &impl Source,
+        known: &KnownBlocks,
+        number: u64,
+        size: u64,
+    ) -> Result<Vec<Model>, DbErr> {
         let before = (number - 1).saturating_mul(size);
         match &self.keys {
             _ if before >= self.total => Ok(Vec::new()),
+            // Every metric matches: keys are dense.
+            Some(_) if self.total == self.newest.unsigned_abs() => by_key(db, before, size).await,
             Some((dimension, keys)) if keys.len() == 1 || self.total <= FEW => {
                 self.through_index(db, *dimension, keys, before, size).await
             }
             Some((dimension, keys)) => {
-                let start = self.start(db, *dimension, keys, before, size).await?;
+                let blocks = Blocks::of(db, *dimension, keys, self.newest, known).await?;
+                let start = self.start(db, &blocks, before, size).await?;
                 through_stretch(db, *dimension, keys, &start, size).await
             }
-            None if *self.filter == Tree::default() => {
-                let place = i64::try_from(before).unwrap_or(i64::MAX);
-                let slice: Slice<metric::Entity> = Slice {
-                    filter: Tree::default(),
-                    order: list::Order::default(),
-                    after: Some(Position { key: place, id: place }),
-                    before: None,
-                    limit: size,
-                    from_end: false,
-                };
-                list::rows(db, &slice).await
-            }
+            None if *self.filter == Tree::default() => by_key(db, before, size).await,
             None => list::page::<metric::Entity>(db, self.filter, number, size).await,
         }
     }
@@ -192,15 +165,7 @@ impl<'a> Pages<'a> {
     }
 
     /// Finds where a page begins, walking the blocks from the nearer end, and which blocks it lies in.
-    async fn start(
-        &self,
-        db: &impl Source,
-        dimension: Dimension,
-        keys: &[i64],
-        before: u64,
-        size: u64,
-    ) -> Result<Start, DbErr> {
-        let blocks = Blocks::of(db, dimension, keys, self.newest).await?;
+    async fn start(&self, db: &impl Source, blocks: &Blocks<'_>, before: u64, size: u64) -> Result<Start, DbErr> {
         let last = Ord::min(before + size, self.total);
         let mut counts: Vec<(i64, u64)> = Vec::new();
         let (mut walked, mut step) = (0, 1);
@@ -227,6 +192,20 @@ impl<'a> Pages<'a> {
     }
 }
 
+/// Reads `size` metrics behind the first `before` ones of all.
+async fn by_key(db: &impl Source, before: u64, size: u64) -> Result<Vec<Model>, DbErr> {
+    let place = i64::try_from(before).unwrap_or(i64::MAX);
+    let slice: Slice<metric::Entity> = Slice {
+        filter: Tree::default(),
+        order: list::Order::default(),
+        after: Some(Position { key: place, id: place }),
+        before: None,
+        limit: size,
+        from_end: false,
+    };
+    list::rows(db, &slice).await
+}
+
 impl Start {
     /// In blocks with these counts, of which the first has `earlier` matching metrics ahead of it.
     fn at(counts: &[(i64, u64)], mut earlier: u64, before: u64, last: u64) -> Self {
@@ -245,63 +224,6 @@ impl Start {
             earlier = behind;
         }
         start.unwrap_or(Self { after: 0, skip: before, until: i64::MAX, matching: u64::MAX })
-    }
-}
-
-/// The blocks, as far as they have metrics of some keys.
-struct Blocks<'a> {
-    dimension: Dimension,
-    keys: &'a [i64],
-    /// How many blocks were full when `newest` was the last key. The next one is counted when asked for, up to that key.
-    full: i64,
-    newest: i64,
-}
-
-impl<'a> Blocks<'a> {
-    async fn of(db: &impl Source, dimension: Dimension, keys: &'a [i64], newest: i64) -> Result<Self, DbErr> {
-        let block = metric_block::Column::Block;
-        let query = Query::select()
-            .expr(Expr::col(block).max().add(1))
-            .from(metric_block::Entity)
-            .and_where(Expr::col(metric_block::Column::Dimension).eq(dimension.name()))
-            .take();
-        let full = Ord::min(db.number(&query).await?, newest / metric_block::KEYS);
-        Ok(Self { dimension, keys, full, newest })
-    }
-
-    /// How many metrics match in each of the blocks from `from` to before `to`; blocks without any may be left out.
-    async fn counts(&self, db: &impl Source, from: i64, to: i64) -> Result<Vec<(i64, u64)>, DbErr> {
-        let engine = db.engine();
-        let mut counts = Vec::new();
-        if from < self.full {
-            let column = |column| Expr::col((metric_block::Entity, column));
-            let block = metric_block::Column::Block;
-            let sum = Expr::from(Func::sum(column(metric_block::Column::MetricCount))).cast_as("BIGINT");
-            let query = Query::select()
-                .expr(column(block))
-                .expr(sum)
-                .from(metric_block::Entity)
-                .and_where(column(metric_block::Column::Dimension).eq(self.dimension.name()))
-                .and_where(column(block).gte(from))
-                .and_where(column(block).lt(Ord::min(to, self.full)))
-                .and_where(engine.among(column(metric_block::Column::Key), self.keys))
-                .add_group_by([column(block)])
-                .order_by_expr(column(block), Order::Asc)
-                .take();
-            counts = db.all::<(i64, i64)>(&query).await?;
-        }
-        if to > self.full {
-            let id = Expr::col((metric::Entity, metric::Column::Id));
-            let query = Query::select()
-                .expr(Func::count(Expr::val(1)))
-                .from(metric::Entity)
-                .and_where(id.clone().gt(self.full * metric_block::KEYS))
-                .and_where(id.lte(self.newest))
-                .and_where(engine.among(self.dimension.column(), self.keys))
-                .take();
-            counts.push((self.full, db.number(&query).await?));
-        }
-        Ok(counts.into_iter().map(|(block, count)| (block, count.unsigned_abs())).collect())
     }
 }
 

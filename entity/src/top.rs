@@ -8,7 +8,7 @@ use sea_orm::{
 use crate::{
     filter::Tree,
     list::{self, Noun as _},
-    metric,
+    metric, session,
     source::Source,
     variant,
 };
@@ -115,16 +115,19 @@ pub async fn top(
     }
     // No index per figure: the variants are visited in order of their bounds, until no further bound can matter.
     let bounds = bounds(db, figure, end, &filter.own.variant).await?;
+    let (filter, sessions) = with_sessions_at_hand(db, filter).await?;
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     let (mut rows, mut visited, mut visit) = (Vec::new(), 0, FIRST_VISIT);
     while visited < bounds.len() {
-        let group = &bounds[visited..(visited + visit).min(bounds.len())];
-        if rows.len() == most && rows.last().is_some_and(|last| end.is_ahead(figure.of(last), group[0].1)) {
+        let matters =
+            |bound: f64| rows.len() < most || rows.last().is_none_or(|last| !end.is_ahead(figure.of(last), bound));
+        let group: Vec<i64> =
+            bounds[visited..].iter().take(visit).take_while(|(_, bound)| matters(*bound)).map(|(id, _)| *id).collect();
+        if group.is_empty() {
             break;
         }
-        let ids: Vec<i64> = group.iter().map(|(id, _)| *id).collect();
-        let of_group = db.engine().any_of(list::column::<metric::Entity>(metric::Column::VariantId), &ids);
-        rows.extend(ranked(db, figure, end, filter, Condition::all().add(of_group), limit).await?);
+        let of_group = db.engine().any_of(list::column::<metric::Entity>(metric::Column::VariantId), &group);
+        rows.extend(ranked(db, figure, end, &filter, sessions.clone().add(of_group), limit).await?);
         rows.sort_by(|a, b| {
             let (a, b, by_figure) = (a.id, b.id, figure.of(a).total_cmp(&figure.of(b)));
             let by_figure = if end == End::Highest { by_figure.reverse() } else { by_figure };
@@ -135,6 +138,27 @@ pub async fn top(
         visit *= 2;
     }
     Ok(rows)
+}
+
+/// The filter without what it says of sessions, and the same as a condition on their keys, which each statement need not look up
+/// anew.
+async fn with_sessions_at_hand(
+    db: &impl Source,
+    filter: &Tree<metric::Filter>,
+) -> Result<(Tree<metric::Filter>, Condition), DbErr> {
+    let of_session = filter.own.of_session();
+    if of_session == session::Filter::default() {
+        return Ok((filter.clone(), Condition::all()));
+    }
+    let query = Query::select()
+        .column(session::Column::Id)
+        .from(session::Entity)
+        .cond_where(list::condition::<session::Entity>(&of_session.into(), db.engine()))
+        .take();
+    let ids = db.all::<i64>(&query).await?;
+    let own = metric::Filter { scm_ref: None, pipeline: None, build: None, ..filter.own.clone() };
+    let is_one = db.engine().among(list::column::<metric::Entity>(metric::Column::SessionId), &ids);
+    Ok((own.into(), Condition::all().add(is_one)))
 }
 
 /// So few metrics match that they are best ranked at once.

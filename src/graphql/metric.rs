@@ -90,7 +90,8 @@ impl Listed for Metric {
         let db = &served(ctx).database.reader;
         let pages = Pages::of(db, filter).await?;
         let number = page_number(number, pages.total, size)?;
-        Ok((pages.page(db, number, size).await?, pages.total))
+        let known = &served(ctx).known.blocks;
+        Ok((pages.page(db, known, number, size).await?, pages.total))
     }
 
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {

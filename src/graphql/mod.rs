@@ -31,7 +31,7 @@ use async_graphql::{
     ContextBase, InputType, MergedObject, MergedSubscription, Name, Pos, Request, Response, ScalarType, Schema,
     ServerError, ValidationMode, Value, Variables, parser::parse_query,
 };
-use entity::{source::Reader, tag as tag_row, variant::Words};
+use entity::{metric_block::KnownBlocks, source::Reader, tag as tag_row, variant::Words};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use quick_cache::sync::Cache;
 
@@ -98,12 +98,13 @@ struct Served {
     known: Known,
 }
 
-/// Words that never change once stored, by key.
+/// What never changes once stored, by key.
 struct Known {
     variants: Cache<i64, Arc<Words>>,
     sessions: Cache<i64, Arc<str>>,
     contexts: Cache<i64, Arc<str>>,
     tags: Cache<i64, Arc<tag_row::Model>>,
+    blocks: KnownBlocks,
 }
 
 fn served<'a, T>(ctx: &ContextBase<'a, T>) -> &'a Served {
@@ -171,6 +172,7 @@ impl Graph {
             sessions: Cache::new(100_000),
             contexts: Cache::new(50_000),
             tags: Cache::new(50_000),
+            blocks: KnownBlocks::default(),
         };
         let served = Arc::new(Served { database: database.clone(), ingest, page_size: page_size.into(), known });
         let schema = |mode| builder().validation_mode(mode).data(Arc::clone(&served)).finish();

@@ -58,9 +58,9 @@ pub trait Listed: OutputType + Written {
         size: u64,
     ) -> impl Future<Output = Result<(Vec<RowOf<Self>>, u64), Error>> + Send {
         async move {
-            let total = Self::count(ctx, filter).await?;
-            let number = page_number(number, total, size)?;
-            Ok((list::page::<Self::Entity>(&served(ctx).database.reader, filter, number, size).await?, total))
+            let db = &served(ctx).database.reader;
+            let page = async |number| Ok(list::page::<Self::Entity>(db, filter, number, size).await?);
+            counted(Self::count(ctx, filter), page, number, size).await
         }
     }
 
@@ -69,6 +69,30 @@ pub trait Listed: OutputType + Written {
         ctx: &Context<'_>,
         filter: &Tree<<Self::Entity as Noun>::Filter>,
     ) -> impl Future<Output = Result<u64, Error>> + Send;
+}
+
+/// The rows of the page that `number` names, and how many rows all pages have. Where the number can be taken as it stands, both
+/// are asked for at once.
+///
+/// # Errors
+/// Those of [`page_number`], `count` and `page`.
+pub async fn counted<R>(
+    count: impl Future<Output = Result<u64, Error>>,
+    page: impl AsyncFnOnce(u64) -> Result<Vec<R>, Error>,
+    number: Option<i64>,
+    size: u64,
+) -> Result<(Vec<R>, u64), Error> {
+    match u64::try_from(number.unwrap_or(1)) {
+        Ok(given @ 1..) if given.checked_mul(size).is_some_and(|rows| i64::try_from(rows).is_ok()) => {
+            let (total, rows) = futures_util::try_join!(count, page(given))?;
+            page_number(number, total, size)?;
+            Ok((rows, total))
+        }
+        _ => {
+            let total = count.await?;
+            Ok((page(page_number(number, total, size)?).await?, total))
+        }
+    }
 }
 
 /// What [`Listed`] says of a type that is its row and nothing else.

@@ -20,9 +20,9 @@ use super::{
     lookups::{Row, TagOf, TagsOf},
     metric::Metric,
     node,
-    numbered::{NamePage, Page, page_number},
+    numbered::{NamePage, Page},
     object::graph_object,
-    paging::{Listed, Of},
+    paging::{Listed, Of, counted},
     pipeline::Pipeline,
     scalar::{LocalDateTime, Tags},
     served,
@@ -61,9 +61,9 @@ impl Listed for Session {
         number: Option<i64>,
         size: u64,
     ) -> Result<(Vec<row::Model>, u64), Error> {
-        let total = Self::count(ctx, filter).await?;
-        let number = page_number(number, total, size)?;
-        Ok((announced::page::<row::Entity>(&served(ctx).database.reader, filter, number, size).await?, total))
+        let db = &served(ctx).database.reader;
+        let page = async |number| Ok(announced::page::<row::Entity>(db, filter, number, size).await?);
+        counted(Self::count(ctx, filter), page, number, size).await
     }
 
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
