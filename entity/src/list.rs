@@ -187,14 +187,19 @@ pub async fn rows_under<E: Noun>(
     slice: &Slice<E>,
 ) -> Result<HashMap<i64, Vec<E::Model>>, DbErr> {
     let engine = db.engine();
-    let (mut query, parent) = engine.parents(parents);
     let mut list = select(slice, engine);
-    list.cond_where((edge.link)(parent.clone()));
-    let listed = engine.join_list(&mut query, E::default().table_name(), list);
-    query.expr_as(parent, "parent_id").columns(E::Column::iter().map(|column| (listed, column)));
     let mut lists: HashMap<i64, Vec<E::Model>> = HashMap::with_capacity(parents.len());
-    for (parent, row) in db.all::<(i64, E::Model)>(&query).await? {
-        lists.entry(parent).or_default().push(row);
+    if let [parent] = parents {
+        let rows = db.all(list.cond_where((edge.link)(Expr::val(*parent)))).await?;
+        lists.insert(*parent, rows);
+    } else {
+        let (mut query, parent) = engine.parents(parents);
+        list.cond_where((edge.link)(parent.clone()));
+        let listed = engine.join_list(&mut query, E::default().table_name(), list);
+        query.expr_as(parent, "parent_id").columns(E::Column::iter().map(|column| (listed, column)));
+        for (parent, row) in db.all::<(i64, E::Model)>(&query).await? {
+            lists.entry(parent).or_default().push(row);
+        }
     }
     for rows in lists.values_mut() {
         arrange::<E>(slice.order, rows);
