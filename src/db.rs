@@ -100,18 +100,17 @@ const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; P
     PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 20000; PRAGMA mmap_size = 2147418112; \
     PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY";
 
-/// Runs the migrations that are lacking. Servers that start together take turns: on PostgreSQL by a lock, which belongs to the
-/// writer's one connection; on SQLite whoever comes second finds the tables made, and looks again.
-async fn migrate(writer: &DatabaseConnection) -> Result<(), DbErr> {
-    if writer.get_database_backend() != DbBackend::Postgres {
-        return match Migrator::up(writer, None).await {
-            Ok(()) => Ok(()),
-            Err(_) => Migrator::up(writer, None).await,
-        };
+/// Runs the migrations that are lacking. Servers that start together take turns: on PostgreSQL by a lock, which belongs to this
+/// one connection; on SQLite whoever comes second finds the tables made, and looks again.
+async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    if connection.get_database_backend() != DbBackend::Postgres {
+        let Err(error) = Migrator::up(connection, None).await else { return Ok(()) };
+        tracing::info!(%error, "another server may be making the tables: looking again");
+        return Migrator::up(connection, None).await;
     }
-    writer.execute_unprepared("SELECT pg_advisory_lock(7309940282)").await?;
-    Migrator::up(writer, None).await?;
-    writer.execute_unprepared("SELECT pg_advisory_unlock(7309940282)").await.map(drop)
+    connection.execute_unprepared("SELECT pg_advisory_lock(7309940282)").await?;
+    Migrator::up(connection, None).await?;
+    connection.execute_unprepared("SELECT pg_advisory_unlock(7309940282)").await.map(drop)
 }
 
 async fn connect(url: &DatabaseUrl, connections: u32, statements: &Counter) -> Result<DatabaseConnection, DbErr> {
@@ -122,7 +121,14 @@ async fn connect(url: &DatabaseUrl, connections: u32, statements: &Counter) -> R
         .sqlx_logging(false)
         // A connection to a server may have ended while it was idle; asking each time would cost as much as a small query.
         .test_before_acquire_if_idle_for(Duration::from_secs(1))
-        .map_sqlx_sqlite_opts(|sqlite| sqlite.pragma("journal_mode", "WAL").pragma("synchronous", "FULL"));
+        // Whoever comes second waits while the first fills new tables from old ones.
+        .map_sqlx_sqlite_opts(|sqlite| {
+            sqlite.busy_timeout(Duration::from_mins(10)).pragma("journal_mode", "WAL").pragma("synchronous", "FULL")
+        });
+    if connections == 1 {
+        // A batch of many clients is not lost to a connection that ended a moment ago.
+        options.test_before_acquire(true);
+    }
     let mut connection = sea_orm::Database::connect(options).await?;
     let statements = Counter::clone(statements);
     connection.set_metric_callback(move |_| {

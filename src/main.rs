@@ -55,6 +55,8 @@ fn serve(settings: &Settings) -> Result<(), String> {
     // On a worker, which has that stack; the thread that waits here has whatever the system gave it.
     let settings = settings.clone();
     let serving = runtime.block_on(runtime.spawn(async move { run(&settings).await }));
+    // What still waits after the stop has been given its time waits for nobody.
+    runtime.shutdown_background();
     serving.map_err(|error| error.to_string())?
 }
 

@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use rusqlite::{
@@ -24,11 +25,52 @@ const KEPT_STATEMENTS: usize = 200;
 /// How many statements have run, whatever the connection.
 pub type Counter = Arc<AtomicU64>;
 
+/// Waiting for a connection, at most.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Steps of SQLite's machine between two looks at whether anybody still waits for the statement.
+const STEPS: i32 = 20_000;
+/// Between two looks at whether the last statements have ended.
+const A_MOMENT: Duration = Duration::from_millis(5);
+
 /// One connection. It runs what it is given on the thread that asks.
 #[derive(Debug)]
 pub struct Connection {
     inner: Mutex<rusqlite::Connection>,
     statements: Counter,
+    uses: Arc<Uses>,
+}
+
+/// Which use of a connection is going on, and which has been given up: by number, so that giving up one never ends the next.
+#[derive(Debug, Default)]
+struct Uses {
+    current: AtomicU64,
+    given_up: AtomicU64,
+}
+
+impl Uses {
+    fn begin(self: &Arc<Self>) -> Use {
+        Use { uses: Arc::clone(self), number: self.current.fetch_add(1, Ordering::Relaxed) + 1 }
+    }
+
+    fn give_up(&self, number: u64) {
+        self.given_up.fetch_max(number, Ordering::Relaxed);
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.current.load(Ordering::Relaxed) <= self.given_up.load(Ordering::Relaxed)
+    }
+}
+
+/// A use of a connection, given up when it is dropped: nobody waits any more.
+struct Use {
+    uses: Arc<Uses>,
+    number: u64,
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        self.uses.give_up(self.number);
+    }
 }
 
 impl Connection {
@@ -42,7 +84,7 @@ impl Connection {
         let inner = rusqlite::Connection::open_with_flags(file, flags).map_err(|error| failed(&error))?;
         inner.execute_batch(pragmas).map_err(|error| failed(&error))?;
         inner.set_prepared_statement_cache_capacity(KEPT_STATEMENTS);
-        Ok(Self { inner: Mutex::new(inner), statements })
+        Ok(Self { inner: Mutex::new(inner), statements, uses: Arc::default() })
     }
 
     fn count_and_lock(&self) -> MutexGuard<'_, rusqlite::Connection> {
@@ -71,6 +113,10 @@ impl Connection {
 
     /// Begins a transaction that is sure to be able to write.
     pub(crate) fn begin(&self) -> Result<Transaction<'_>, DbErr> {
+        if !lock(&self.inner).is_autocommit() {
+            // What could not be undone before must be now.
+            self.execute("ROLLBACK", [()])?;
+        }
         self.execute("BEGIN IMMEDIATE", [()])?;
         Ok(Transaction { connection: self, is_open: true })
     }
@@ -122,7 +168,7 @@ impl Transaction<'_> {
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         if self.is_open {
-            // Where SQLite has undone it by itself, there is nothing left to undo.
+            // Where SQLite has undone it by itself, there is nothing left to undo; what fails otherwise is tried again by `begin`.
             let _ = self.connection.execute("ROLLBACK", [()]);
         }
     }
@@ -154,12 +200,12 @@ impl ToSql for Parameter<'_> {
     }
 }
 
-/// Connections for reading. Each statement runs on a thread that may block.
+/// Connections for reading. Each statement runs on a thread that may block, and ends early when nobody waits for it any more.
 #[derive(Debug, Clone)]
 pub struct Pool {
     idle: Arc<Mutex<Vec<Connection>>>,
     places: Arc<Semaphore>,
-    size: u32,
+    uses: Arc<[Arc<Uses>]>,
 }
 
 impl Pool {
@@ -169,24 +215,34 @@ impl Pool {
     /// SQLite's.
     pub fn open(file: &Path, pragmas: &str, size: u32, statements: &Counter) -> Result<Self, DbErr> {
         let connections = (0..size).map(|_| Connection::open(file, pragmas, Arc::clone(statements)));
-        let idle = Arc::new(Mutex::new(connections.collect::<Result<_, _>>()?));
-        Ok(Self { idle, places: Arc::new(Semaphore::new(size as usize)), size })
+        let connections: Vec<Connection> = connections.collect::<Result<_, _>>()?;
+        for Connection { inner, uses, .. } in &connections {
+            let uses = Arc::clone(uses);
+            let hook = lock(inner).progress_handler(STEPS, Some(move || uses.is_given_up()));
+            hook.map_err(|error| failed(&error))?;
+        }
+        let uses = connections.iter().map(|connection| Arc::clone(&connection.uses)).collect();
+        Ok(Self { idle: Arc::new(Mutex::new(connections)), places: Arc::new(Semaphore::new(size as usize)), uses })
     }
 
     /// Every row that `statement` gives.
     pub(crate) async fn all<T: FromRow>(&self, statement: Statement) -> Result<Vec<T>, DbErr> {
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| gone("the database is closed"))?;
+        let place = tokio::time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await;
+        let place = place.map_err(|_| gone("all connections are busy"))?.map_err(|_| gone("the database is closed"))?;
         let lent = Lent::take(&self.idle, place).ok_or_else(|| gone("no connection is left"))?;
-        let rows = tokio::task::spawn_blocking(move || lent.all(&statement)).await;
+        let _use = lent.connection()?.uses.begin();
+        let rows = tokio::task::spawn_blocking(move || lent.connection()?.all(&statement)).await;
         rows.map_err(|error| gone(&error.to_string()))?
     }
 
-    /// Waits for the statements that run, then closes every connection.
+    /// Refuses whoever waits, ends the statements that run, and closes every connection.
     pub async fn close(&self) {
-        if self.places.acquire_many(self.size).await.is_ok() {
-            self.places.close();
-            lock(&self.idle).clear();
+        self.places.close();
+        while lock(&self.idle).len() < self.uses.len() {
+            self.uses.iter().for_each(|uses| uses.give_up(uses.current.load(Ordering::Relaxed)));
+            tokio::time::sleep(A_MOMENT).await;
         }
+        lock(&self.idle).clear();
     }
 }
 
@@ -204,9 +260,8 @@ impl Lent {
         Some(Self { connection, idle: Arc::clone(idle), _place: place })
     }
 
-    fn all<T: FromRow>(&self, statement: &Statement) -> Result<Vec<T>, DbErr> {
-        let connection = self.connection.as_ref().ok_or_else(|| gone("the connection went back"))?;
-        connection.all(statement)
+    fn connection(&self) -> Result<&Connection, DbErr> {
+        self.connection.as_ref().ok_or_else(|| gone("the connection went back"))
     }
 }
 

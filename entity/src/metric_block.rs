@@ -45,9 +45,13 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// The blocks that metrics `first` to `last`, the newest ones, have filled.
-pub fn filled_by(first: i64, last: i64) -> std::ops::Range<i64> {
-    (first - 1) / KEYS..last / KEYS
+/// The full blocks that are still to be counted, now that metrics `first` to `last`, the newest ones, are there.
+pub async fn to_be_counted(db: &impl Source, first: i64, last: i64) -> Result<std::ops::Range<i64>, DbErr> {
+    if (first - 1) / KEYS == last / KEYS {
+        return Ok(0..0);
+    }
+    let counted = Query::select().expr(Expr::col(Column::Block).max().add(1)).from(Entity).take();
+    Ok(db.number(&counted).await?..last / KEYS)
 }
 
 /// What metrics hang on.

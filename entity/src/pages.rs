@@ -127,7 +127,9 @@ impl<'a> Pages<'a> {
         match &self.keys {
             _ if before >= self.total => Ok(Vec::new()),
             // Every metric matches: keys are dense.
-            Some(_) if self.total == self.newest.unsigned_abs() => by_key(db, before, size).await,
+            Some(_) if self.total == self.newest.unsigned_abs() => {
+                by_key(db, before, Ord::min(size, self.total - before)).await
+            }
             Some((dimension, keys)) if keys.len() == 1 || self.total <= FEW => {
                 self.through_index(db, *dimension, keys, before, size).await
             }

@@ -10,27 +10,41 @@ pub(crate) const TABLE: &str = "metric_block";
 /// Keys in a block, as the servers fill them.
 const KEYS: i64 = 32_768;
 
-/// The statements that follow the new table.
-fn up() -> Vec<String> {
-    let full = format!("(SELECT COALESCE(MAX(id), 0) / {KEYS} * {KEYS} FROM metric)");
-    let count = |dimension: &str, column: &str| {
-        format!(
-            "INSERT INTO metric_block (dimension, block, key, metric_count) \
-             SELECT '{dimension}', (id - 1) / {KEYS}, {column}, COUNT(*) FROM metric WHERE id <= {full} \
-             GROUP BY (id - 1) / {KEYS}, {column}"
-        )
-    };
-    [
-        count("session", "session_id"),
-        count("context", "context_id"),
-        count("variant", "variant_id"),
-        "ALTER TABLE component_build ADD COLUMN pipeline_id BIGINT".to_owned(),
-        "UPDATE component_build SET pipeline_id = (SELECT pipeline_id FROM build WHERE build.id = build_id)".to_owned(),
-        "CREATE INDEX component_build_pipeline ON component_build (component_id, pipeline_id, first_metric_id, build_id)".to_owned(),
-        "CREATE INDEX build_named ON build (pipeline_id, id) WHERE name <> ''".to_owned(),
-    ]
-    .into()
+/// Counts the metrics of the blocks that are full.
+fn count(dimension: &str, column: &str) -> String {
+    format!(
+        "INSERT INTO metric_block (dimension, block, key, metric_count) \
+         SELECT '{dimension}', (id - 1) / {KEYS}, {column}, COUNT(*) FROM metric \
+         WHERE id <= (SELECT COALESCE(MAX(id), 0) / {KEYS} * {KEYS} FROM metric) GROUP BY (id - 1) / {KEYS}, {column}"
+    )
 }
+
+/// Each build of a component learns its pipeline, which must be given from now on. A server that does not know of it yet fails
+/// loudly when it writes. SQLite adds such a column to a new table alone.
+fn pipelines(backend: DbBackend) -> &'static [&'static str] {
+    match backend {
+        DbBackend::Sqlite => &[
+            "CREATE TABLE component_build_ (component_id INTEGER NOT NULL REFERENCES component(id), \
+             build_id INTEGER NOT NULL REFERENCES build(id), first_metric_id INTEGER NOT NULL, metric_count INTEGER NOT NULL, \
+             pipeline_id INTEGER NOT NULL, PRIMARY KEY (component_id, build_id))",
+            "INSERT INTO component_build_ SELECT component_id, build_id, first_metric_id, metric_count, pipeline_id \
+             FROM component_build JOIN build ON build.id = build_id",
+            "DROP TABLE component_build",
+            "ALTER TABLE component_build_ RENAME TO component_build",
+            "CREATE INDEX component_build_build_id ON component_build (build_id)",
+        ],
+        _ => &[
+            "ALTER TABLE component_build ADD COLUMN pipeline_id BIGINT",
+            "UPDATE component_build SET pipeline_id = (SELECT pipeline_id FROM build WHERE build.id = build_id)",
+            "ALTER TABLE component_build ALTER COLUMN pipeline_id SET NOT NULL",
+        ],
+    }
+}
+
+const INDEXES: &[&str] = &[
+    "CREATE INDEX component_build_pipeline ON component_build (component_id, pipeline_id, first_metric_id, build_id)",
+    "CREATE INDEX build_named ON build (pipeline_id, id) WHERE name <> ''",
+];
 
 const DOWN: &[&str] = &[
     "DROP INDEX build_named",
@@ -46,14 +60,22 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // The newest block is written to most of the time: without a rowid its rows lie together.
-        let rowid = if manager.get_database_backend() == DbBackend::Sqlite { " WITHOUT ROWID" } else { "" };
+        let (connection, backend) = (manager.get_connection(), manager.get_database_backend());
+        if backend == DbBackend::Postgres {
+            // A server that is at work stores nothing in between.
+            connection.execute_unprepared("SELECT pg_advisory_xact_lock(7309940281)").await?;
+        }
+        let rowid = if backend == DbBackend::Sqlite { " WITHOUT ROWID" } else { "" };
         let table = format!(
             "CREATE TABLE {TABLE} (dimension TEXT NOT NULL, block BIGINT NOT NULL, key BIGINT NOT NULL, \
              metric_count BIGINT NOT NULL, PRIMARY KEY (dimension, block, key)){rowid}"
         );
-        for statement in std::iter::once(table).chain(up()) {
-            manager.get_connection().execute_unprepared(&statement).await?;
+        connection.execute_unprepared(&table).await?;
+        for (dimension, column) in [("session", "session_id"), ("context", "context_id"), ("variant", "variant_id")] {
+            connection.execute_unprepared(&count(dimension, column)).await?;
+        }
+        for statement in pipelines(backend).iter().chain(INDEXES) {
+            connection.execute_unprepared(statement).await?;
         }
         Ok(())
     }

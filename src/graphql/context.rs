@@ -10,7 +10,7 @@ use super::{
     node,
     numbered::Page,
     object::graph_object,
-    paging::{Listed, Of, counted},
+    paging::{Listed, Of, announced_page},
     served,
     session::Session,
     user_error::{self, UserError},
@@ -42,9 +42,7 @@ impl Listed for ExecutionContext {
         number: Option<i64>,
         size: u64,
     ) -> Result<(Vec<row::Model>, u64), Error> {
-        let db = &served(ctx).database.reader;
-        let page = async |number| Ok(announced::page::<row::Entity>(db, filter, number, size).await?);
-        counted(Self::count(ctx, filter), page, number, size).await
+        announced_page::<Self>(ctx, filter, number, size).await
     }
 
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {

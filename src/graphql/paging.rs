@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use async_graphql::{Context, InputType, Object, OutputType, SimpleObject, TypeName};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use entity::{
+    announced::{self, Announced},
     filter::Tree,
     list::{self, Edge as Way, Noun, Order, Position, Slice},
 };
@@ -85,6 +86,9 @@ pub async fn counted<R>(
     match u64::try_from(number.unwrap_or(1)) {
         Ok(given @ 1..) if given.checked_mul(size).is_some_and(|rows| i64::try_from(rows).is_ok()) => {
             let (total, rows) = futures_util::try_join!(count, page(given))?;
+            // What came to be known in between is on no page yet.
+            let seen = (given - 1) * size + rows.len() as u64;
+            let total = if (rows.len() as u64) < size { total.min(seen) } else { total };
             page_number(number, total, size)?;
             Ok((rows, total))
         }
@@ -93,6 +97,21 @@ pub async fn counted<R>(
             Ok((page(page_number(number, total, size)?).await?, total))
         }
     }
+}
+
+/// [`Listed::page`] of a type that is announced.
+///
+/// # Errors
+/// Those of [`counted`].
+pub async fn announced_page<T: Listed<Entity: Announced>>(
+    ctx: &Context<'_>,
+    filter: &Tree<<T::Entity as Noun>::Filter>,
+    number: Option<i64>,
+    size: u64,
+) -> Result<(Vec<RowOf<T>>, u64), Error> {
+    let db = &served(ctx).database.reader;
+    let page = async |number| Ok(announced::page::<T::Entity>(db, filter, number, size).await?);
+    counted(T::count(ctx, filter), page, number, size).await
 }
 
 /// What [`Listed`] says of a type that is its row and nothing else.

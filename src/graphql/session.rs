@@ -22,7 +22,7 @@ use super::{
     node,
     numbered::{NamePage, Page},
     object::graph_object,
-    paging::{Listed, Of, counted},
+    paging::{Listed, Of, announced_page},
     pipeline::Pipeline,
     scalar::{LocalDateTime, Tags},
     served,
@@ -61,9 +61,7 @@ impl Listed for Session {
         number: Option<i64>,
         size: u64,
     ) -> Result<(Vec<row::Model>, u64), Error> {
-        let db = &served(ctx).database.reader;
-        let page = async |number| Ok(announced::page::<row::Entity>(db, filter, number, size).await?);
-        counted(Self::count(ctx, filter), page, number, size).await
+        announced_page::<Self>(ctx, filter, number, size).await
     }
 
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {

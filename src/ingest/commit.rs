@@ -201,7 +201,7 @@ impl Open<'_> {
         ] {
             tx.run(counter, [Value::from(first), Value::from(last)]).await?;
         }
-        for block in metric_block::filled_by(first, last) {
+        for block in metric_block::to_be_counted(&*tx, first, last).await? {
             let (first, last) = (block * metric_block::KEYS + 1, (block + 1) * metric_block::KEYS);
             tx.run(statements::FILL_BLOCK, [first, last, block].map(Value::from)).await?;
         }

@@ -231,7 +231,12 @@ impl Ingest {
         let rows = u32::try_from(work.rows()).unwrap_or(u32::MAX);
         let place = (Arc::clone(&self.places).try_acquire_many_owned(rows))
             .map_err(|_| Error::new(Code::Busy, "too many rows wait to be stored; try again in a second"))?;
-        let gone = |()| Error::new(Code::DatabaseUnavailable, "the server is stopping; try again");
+        let gone = |()| {
+            Error::new(
+                Code::DatabaseUnavailable,
+                "the server stores nothing more: it is stopping, or see its log; try again",
+            )
+        };
         self.queue.send(Waiting { work, place }).map_err(|_| gone(()))?;
         answered.await.map_err(|_| gone(()))?
     }
