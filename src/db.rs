@@ -72,7 +72,7 @@ impl Database {
         Ok(match self.url.sqlite_file() {
             Some(file) => {
                 // The pages that inserts come back to: those of the index by variant, above all.
-                let pragmas = format!("{PRAGMAS}; PRAGMA cache_size = -64000");
+                let pragmas = format!("{PRAGMAS}; PRAGMA cache_size = -32000");
                 Writer::Direct(Connection::open(&file, &pragmas, Counter::clone(&self.statements))?)
             }
             None => Writer::Orm(connect(&self.url, 1, &self.statements).await?),

@@ -1,7 +1,10 @@
 //! A build of a pipeline, as the session tag `pipeline_build_no` names it. The empty name gathers the sessions of a pipeline
 //! that have no build number; lists leave it out.
 
+use std::collections::HashMap;
+
 use sea_orm::{
+    DbErr,
     entity::prelude::*,
     sea_query::{Condition, Expr, ExprTrait as _, Query},
 };
@@ -13,6 +16,8 @@ use crate::{
     list::{self, Edge, Noun},
     pipeline,
     row::from_row,
+    session,
+    source::Source,
 };
 
 /// A row.
@@ -71,6 +76,21 @@ impl Noun for Entity {
         // Spelled out, not bound: so it is the condition of an index.
         Condition::all().add(list::column::<Self>(Column::Name).ne(Expr::cust("''")))
     }
+}
+
+/// The build and the pipeline of each of these sessions that has one, by the session's key.
+pub async fn of_sessions(db: &impl Source, sessions: &[i64]) -> Result<HashMap<i64, (i64, i64)>, DbErr> {
+    let of_session = |column| list::column::<session::Entity>(column);
+    let own = |column| list::column::<Entity>(column);
+    let query = Query::select()
+        .expr(of_session(session::Column::Id))
+        .expr(own(Column::Id))
+        .expr(own(Column::PipelineId))
+        .from(session::Entity)
+        .inner_join(Entity, own(Column::Id).eq(of_session(session::Column::BuildId)))
+        .and_where(db.engine().any_of(of_session(session::Column::Id), sessions))
+        .take();
+    Ok(db.all::<(i64, (i64, i64))>(&query).await?.into_iter().collect())
 }
 
 /// The builds of a pipeline.

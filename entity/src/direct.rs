@@ -154,7 +154,12 @@ impl Transaction<'_> {
         rows: &[[Value; N]],
     ) -> Result<(), DbErr> {
         let sql = format!("INSERT INTO {table} ({}) VALUES ({})", columns.join(", "), ["?"; N].join(", "));
-        self.connection.execute(&sql, rows.iter().map(|row| params_from_iter(row.iter().map(Parameter))))
+        self.execute_each(&sql, rows)
+    }
+
+    /// Runs `sql`, which gives no rows, once for each row of values.
+    pub(crate) fn execute_each<const N: usize>(&self, sql: &str, rows: &[[Value; N]]) -> Result<(), DbErr> {
+        self.connection.execute(sql, rows.iter().map(|row| params_from_iter(row.iter().map(Parameter))))
     }
 
     /// Makes everything lasting.

@@ -138,9 +138,24 @@ impl Transaction<'_> {
     /// # Errors
     /// The database's.
     pub async fn run<const N: usize>(&self, sql: &str, values: [Value; N]) -> Result<(), DbErr> {
-        // To SQLite `$1` is a name, numbered by its first appearance; `?1` is a number.
-        let sql = if self.engine() == Engine::Sqlite { sql.replace('$', "?") } else { sql.to_owned() };
+        let sql = if self.engine() == Engine::Sqlite { numbered(sql) } else { sql.to_owned() };
         self.execute_of(Statement::from_sql_and_values(self.engine().backend(), sql, values)).await
+    }
+
+    /// Runs such SQL once for each row of values.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn run_each<const N: usize>(&self, sql: &str, rows: &[[Value; N]]) -> Result<(), DbErr> {
+        match self {
+            Self::Direct(transaction) => transaction.execute_each(&numbered(sql), rows),
+            Self::Orm(_) => {
+                for row in rows {
+                    self.run(sql, row.clone()).await?;
+                }
+                Ok(())
+            }
+        }
     }
 
     async fn execute_of(&self, statement: Statement) -> Result<(), DbErr> {
@@ -201,6 +216,11 @@ impl Source for Transaction<'_> {
             Self::Orm(transaction) => rows_of(&transaction.query_all_raw(statement).await?),
         }
     }
+}
+
+/// To SQLite `$1` is a name, numbered by its first appearance; `?1` is a number.
+fn numbered(sql: &str) -> String {
+    sql.replace('$', "?")
 }
 
 fn rows_of<T: FromRow>(rows: &[QueryResult]) -> Result<Vec<T>, DbErr> {

@@ -43,11 +43,13 @@ fn pipelines(backend: DbBackend) -> &'static [&'static str] {
 
 const INDEXES: &[&str] = &[
     "CREATE INDEX component_build_pipeline ON component_build (component_id, pipeline_id, first_metric_id, build_id)",
+    "CREATE INDEX session_tag_order ON session_tag (session_id, position, tag_id)",
     "CREATE INDEX build_named ON build (pipeline_id, id) WHERE name <> ''",
 ];
 
 const DOWN: &[&str] = &[
     "DROP INDEX build_named",
+    "DROP INDEX session_tag_order",
     "DROP INDEX component_build_pipeline",
     "ALTER TABLE component_build DROP COLUMN pipeline_id",
     "DROP TABLE metric_block",

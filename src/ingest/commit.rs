@@ -12,7 +12,7 @@ use sea_orm::{
 use tokio::sync::{mpsc::UnboundedReceiver, oneshot, watch};
 
 use super::{
-    Latest, NewContext, NewMetric, NewSession, Waiting, Work, statements,
+    Latest, NewContext, NewMetric, NewSession, Waiting, Work, counters, statements,
     words::{Name, Words},
 };
 use crate::error::{Code, Error};
@@ -32,8 +32,7 @@ pub(super) async fn run(
     tell: watch::Sender<Latest>,
     mut end: oneshot::Receiver<()>,
 ) {
-    let mut committer =
-        Committer { writer, words: Words::new(), by_variant: statements::count_and_bounds_by_variant() };
+    let mut committer = Committer { writer, words: Words::new() };
     loop {
         let first = tokio::select! {
             first = queue.recv() => first,
@@ -60,7 +59,6 @@ pub(super) async fn run(
 struct Committer {
     writer: Writer,
     words: Words,
-    by_variant: String,
 }
 
 /// What the transaction says of one piece of work; told once it is committed.
@@ -123,8 +121,8 @@ impl Committer {
     }
 
     async fn transact(&mut self, batch: &[Waiting]) -> Result<Vec<Outcome>, DbErr> {
-        let Self { writer, words, by_variant } = self;
-        let mut open = Open { tx: writer.begin().await?, words, by_variant };
+        let Self { writer, words } = self;
+        let mut open = Open { tx: writer.begin().await?, words };
         let mut outcomes = Vec::with_capacity(batch.len());
         // Metrics that follow each other go in together.
         for works in batch.chunk_by(|a, b| a.work.brings_metrics() && b.work.brings_metrics()) {
@@ -143,7 +141,6 @@ impl Committer {
 struct Open<'a> {
     tx: Transaction<'a>,
     words: &'a mut Words,
-    by_variant: &'a str,
 }
 
 impl Open<'_> {
@@ -157,15 +154,15 @@ impl Open<'_> {
     }
 
     async fn insert_metrics(&mut self, metrics: &[&NewMetric]) -> Result<Vec<metric::Model>, DbErr> {
-        let Self { tx, words, by_variant } = self;
+        let Self { tx, words } = self;
         let (sessions, contexts): (Vec<_>, Vec<_>) =
             metrics.iter().map(|m| (Name::of([&m.session_hash]), Name::of([&m.context_hash]))).unzip();
         let sessions = words.sessions.keys(tx, &sessions).await?;
         let contexts = words.contexts.keys(tx, &contexts).await?;
         let components: Vec<_> = metrics.iter().map(|m| Name::of([&m.component])).collect();
         let components = words.components.keys(tx, &components).await?;
-        let items = metrics.iter().zip(components);
-        let items: Vec<_> = items.map(|(m, component)| Name::within(component, [&m.item_path, &m.item])).collect();
+        let items = metrics.iter().zip(&components);
+        let items: Vec<_> = items.map(|(m, component)| Name::within(*component, [&m.item_path, &m.item])).collect();
         let items = words.items.keys(tx, &items).await?;
         let variants = metrics.iter().zip(items);
         let variants: Vec<_> =
@@ -193,14 +190,7 @@ impl Open<'_> {
         let values: Vec<_> = rows.iter().map(values).collect();
         tx.insert("metric", METRIC_COLUMNS, &values).await?;
         let last = rows.last().map_or(first, |row| row.id);
-        for counter in [
-            statements::COUNT_BY_SESSION,
-            statements::COUNT_BY_CONTEXT,
-            by_variant,
-            statements::COUNT_BY_COMPONENT_AND_BUILD,
-        ] {
-            tx.run(counter, [Value::from(first), Value::from(last)]).await?;
-        }
+        counters::count(tx, &rows, &components).await?;
         for block in metric_block::to_be_counted(&*tx, first, last).await? {
             let (first, last) = (block * metric_block::KEYS + 1, (block + 1) * metric_block::KEYS);
             tx.run(statements::FILL_BLOCK, [first, last, block].map(Value::from)).await?;
@@ -209,7 +199,7 @@ impl Open<'_> {
     }
 
     async fn announce_session(&mut self, new: &NewSession) -> Result<Result<session::Model, Error>, DbErr> {
-        let Self { tx, words, .. } = self;
+        let Self { tx, words } = self;
         let id = words.sessions.key(tx, Name::of([&new.hash])).await?;
         let stored = read::<session::Entity>(tx, id).await?;
         if stored.announced.is_some() {
@@ -242,7 +232,7 @@ impl Open<'_> {
 
     async fn announce_context(&mut self, new: &NewContext) -> Result<execution_context::Model, DbErr> {
         use execution_context::Column;
-        let Self { tx, words, .. } = self;
+        let Self { tx, words } = self;
         let id = words.contexts.key(tx, Name::of([&new.hash])).await?;
         let stored = read::<execution_context::Entity>(tx, id).await?;
         if stored.announced.is_some() {

@@ -2,6 +2,7 @@
 //! when it is on disk. REST, GraphQL and whatever comes later hand their rows over here.
 
 mod commit;
+mod counters;
 mod statements;
 mod words;
 

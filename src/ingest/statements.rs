@@ -1,4 +1,4 @@
-//! The SQL of the counters, which both engines understand.
+//! The SQL of the counters.
 
 /// Metrics `$1` to `$2` are new: their sessions have as many more.
 pub(super) const COUNT_BY_SESSION: &str = "UPDATE session SET metric_count = metric_count + new.n \
@@ -9,6 +9,17 @@ pub(super) const COUNT_BY_SESSION: &str = "UPDATE session SET metric_count = met
 pub(super) const COUNT_BY_CONTEXT: &str = "UPDATE execution_context SET metric_count = metric_count + new.n \
     FROM (SELECT context_id, COUNT(*) AS n FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY context_id) AS new \
     WHERE execution_context.id = new.context_id";
+
+/// Session `$1` has `$2` more metrics.
+pub(super) const ADD_TO_SESSION: &str = "UPDATE session SET metric_count = metric_count + $2 WHERE id = $1";
+
+/// Context `$1` has `$2` more metrics.
+pub(super) const ADD_TO_CONTEXT: &str = "UPDATE execution_context SET metric_count = metric_count + $2 WHERE id = $1";
+
+/// Build `$2`, of pipeline `$3`, has `$5` more metrics of component `$1`, of which `$4` is the first.
+pub(super) const ADD_TO_COMPONENT_AND_BUILD: &str = "INSERT INTO component_build \
+    (component_id, build_id, pipeline_id, first_metric_id, metric_count) VALUES ($1, $2, $3, $4, $5) \
+    ON CONFLICT (component_id, build_id) DO UPDATE SET metric_count = component_build.metric_count + excluded.metric_count";
 
 /// Metrics `$1` to `$2` are new: so many more of their components are in their builds.
 pub(super) const COUNT_BY_COMPONENT_AND_BUILD: &str = "INSERT INTO component_build \
@@ -40,16 +51,29 @@ pub(super) const FILL_BLOCK: &str = "INSERT INTO metric_block (dimension, block,
     UNION ALL \
     SELECT 'variant', CAST($3 AS BIGINT), variant_id, COUNT(*) FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY variant_id";
 
+const FIGURES: [&str; 5] = ["total_time", "user_time", "kernel_time", "cpu_usage", "memory_usage"];
+
+/// Variant `$1` has `$2` more metrics, whose figures lie between `$3` and `$4`, `$5` and `$6`, …
+pub(super) fn add_to_variant() -> String {
+    let bounds = FIGURES.iter().zip((3..).step_by(2)).map(|(f, least)| {
+        let greatest = least + 1;
+        format!(
+            ", min_{f} = CASE WHEN min_{f} <= ${least} THEN min_{f} ELSE ${least} END\
+             , max_{f} = CASE WHEN max_{f} >= ${greatest} THEN max_{f} ELSE ${greatest} END"
+        )
+    });
+    format!("UPDATE variant SET metric_count = metric_count + $2{} WHERE id = $1", bounds.collect::<String>())
+}
+
 /// Metrics `$1` to `$2` are new: their variants have as many more, and bounds at least as wide.
 pub(super) fn count_and_bounds_by_variant() -> String {
-    let figures = ["total_time", "user_time", "kernel_time", "cpu_usage", "memory_usage"];
-    let bounds = figures.map(|f| {
+    let bounds = FIGURES.map(|f| {
         format!(
             ", min_{f} = CASE WHEN min_{f} <= new.min_{f}_ THEN min_{f} ELSE new.min_{f}_ END\
              , max_{f} = CASE WHEN max_{f} >= new.max_{f}_ THEN max_{f} ELSE new.max_{f}_ END"
         )
     });
-    let new = figures.map(|f| format!(", MIN({f}) AS min_{f}_, MAX({f}) AS max_{f}_"));
+    let new = FIGURES.map(|f| format!(", MIN({f}) AS min_{f}_, MAX({f}) AS max_{f}_"));
     format!(
         "UPDATE variant SET metric_count = metric_count + new.n{} FROM (SELECT variant_id, COUNT(*) AS n{} \
          FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY variant_id) AS new WHERE variant.id = new.variant_id",

@@ -1,0 +1,94 @@
+//! The counters beside sessions, contexts, variants and builds, kept in the transaction that adds metrics.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use entity::{
+    build,
+    engine::Engine,
+    metric::Model,
+    source::{Source as _, Transaction},
+};
+use sea_orm::{DbErr, sea_query::Value};
+
+use super::statements;
+
+/// Counts `rows`, which were just stored under increasing keys; `components` are theirs, in the same order.
+///
+/// A database next door is told in four statements; SQLite, which is no further away than a function call, gets a row changed
+/// sooner than it adds up what it has just been given.
+pub(super) async fn count(tx: &Transaction<'_>, rows: &[Model], components: &[i64]) -> Result<(), DbErr> {
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
+    let range = [Value::from(first.id), Value::from(last.id)];
+    match tx.engine() {
+        Engine::Sqlite => {
+            tx.run_each(statements::ADD_TO_SESSION, &totals(rows, |row| row.session_id)).await?;
+            tx.run_each(statements::ADD_TO_CONTEXT, &totals(rows, |row| row.context_id)).await?;
+            tx.run_each(&statements::add_to_variant(), &bounds(rows)).await?;
+            let in_builds = in_builds(tx, rows, components).await?;
+            tx.run_each(statements::ADD_TO_COMPONENT_AND_BUILD, &in_builds).await
+        }
+        Engine::Postgres => {
+            tx.run(statements::COUNT_BY_SESSION, range.clone()).await?;
+            tx.run(statements::COUNT_BY_CONTEXT, range.clone()).await?;
+            tx.run(&statements::count_and_bounds_by_variant(), range.clone()).await?;
+            tx.run(statements::COUNT_BY_COMPONENT_AND_BUILD, range).await
+        }
+    }
+}
+
+/// Each component in each build, the build's pipeline, the first of their metrics and how many there are.
+async fn in_builds(tx: &Transaction<'_>, rows: &[Model], components: &[i64]) -> Result<Vec<[Value; 5]>, DbErr> {
+    let sessions: BTreeSet<i64> = rows.iter().map(|row| row.session_id).collect();
+    let sessions: Vec<i64> = sessions.into_iter().collect();
+    let builds: HashMap<i64, (i64, i64)> = build::of_sessions(tx, &sessions).await?;
+    let mut pairs: BTreeMap<(i64, i64), (i64, i64, i64)> = BTreeMap::new();
+    for (row, component) in rows.iter().zip(components) {
+        if let Some((build, pipeline)) = builds.get(&row.session_id) {
+            pairs.entry((*component, *build)).or_insert((*pipeline, row.id, 0)).2 += 1;
+        }
+    }
+    let values = pairs.into_iter().map(|((component, build), (pipeline, first, total))| {
+        [component, build, pipeline, first, total].map(Value::from)
+    });
+    Ok(values.collect())
+}
+
+/// Each key, and how many rows have it.
+fn totals(rows: &[Model], key: fn(&Model) -> i64) -> Vec<[Value; 2]> {
+    let mut totals: BTreeMap<i64, i64> = BTreeMap::new();
+    for row in rows {
+        *totals.entry(key(row)).or_default() += 1;
+    }
+    totals.into_iter().map(|(key, total)| [key.into(), total.into()]).collect()
+}
+
+/// Each variant, how many rows it has, and the least and greatest of each figure among them.
+fn bounds(rows: &[Model]) -> Vec<[Value; 12]> {
+    let mut variants: BTreeMap<i64, (i64, [(f64, f64); 5])> = BTreeMap::new();
+    for row in rows {
+        let figures = [row.total_time, row.user_time, row.kernel_time, row.cpu_usage, row.memory_usage];
+        let (total, bounds) =
+            variants.entry(row.variant_id).or_insert_with(|| (0, figures.map(|figure| (figure, figure))));
+        *total += 1;
+        for ((least, greatest), figure) in bounds.iter_mut().zip(figures) {
+            (*least, *greatest) = (least.min(figure), greatest.max(figure));
+        }
+    }
+    let values = variants.into_iter().map(|(key, (total, [a, b, c, d, e]))| {
+        [
+            key.into(),
+            total.into(),
+            a.0.into(),
+            a.1.into(),
+            b.0.into(),
+            b.1.into(),
+            c.0.into(),
+            c.1.into(),
+            d.0.into(),
+            d.1.into(),
+            e.0.into(),
+            e.1.into(),
+        ]
+    });
+    values.collect()
+}
