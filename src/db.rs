@@ -100,12 +100,19 @@ const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; P
     PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 20000; PRAGMA mmap_size = 2147418112; \
     PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY";
 
+/// Between two looks at what another server makes.
+const A_MOMENT: Duration = Duration::from_millis(200);
+
 /// Runs the migrations that are lacking. Servers that start together take turns: on PostgreSQL by a lock, which belongs to this
 /// one connection; on SQLite whoever comes second finds the tables made, and looks again.
 async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
     if connection.get_database_backend() != DbBackend::Postgres {
-        let Err(error) = Migrator::up(connection, None).await else { return Ok(()) };
-        tracing::info!(%error, "another server may be making the tables: looking again");
+        // Each step may have been taken by another one meanwhile.
+        for _ in Migrator::migrations() {
+            let Err(error) = Migrator::up(connection, None).await else { return Ok(()) };
+            tracing::info!(%error, "another server may be making the tables: looking again");
+            tokio::time::sleep(A_MOMENT).await;
+        }
         return Migrator::up(connection, None).await;
     }
     connection.execute_unprepared("SELECT pg_advisory_lock(7309940282)").await?;

@@ -37,6 +37,14 @@ impl Engine {
         }
     }
 
+    /// The first 64 characters of `text`, in the order of their codes: spelled as in the indexes of prefixes.
+    pub fn head(self, text: Expr) -> Expr {
+        match self {
+            Self::Sqlite => sqlite::head(text),
+            Self::Postgres => postgres::head(text),
+        }
+    }
+
     /// `column` is one of `ids`: one bound value, so one statement text, however many ids there are.
     pub fn any_of(self, column: Expr, ids: &[i64]) -> Expr {
         match self {

@@ -47,12 +47,24 @@ impl Text {
         }
         all.add_option(eq.as_ref().map(|text| column.clone().eq(text)))
             .add_option(any_of.as_ref().map(|texts| column.clone().is_in(texts)))
-            .add_option(starts_with.as_ref().map(|prefix| {
-                let length = i32::try_from(prefix.chars().count()).unwrap_or(i32::MAX);
-                let head = Func::cust("substr").args([column.clone(), Expr::val(1), Expr::val(length)]);
-                Expr::from(head).eq(prefix)
-            }))
+            .add_option(starts_with.as_ref().map(|prefix| starts_with_this(&column, prefix, engine)))
     }
+}
+
+/// Characters at the head of a text that an index may hold.
+const HEAD: usize = 64;
+
+/// `column` starts with `prefix`: exactly, and by its head, which some columns have an index of.
+fn starts_with_this(column: &Expr, prefix: &str, engine: Engine) -> Condition {
+    let length = i32::try_from(prefix.chars().count()).unwrap_or(i32::MAX);
+    let start = Func::cust("substr").args([column.clone(), Expr::val(1), Expr::val(length)]);
+    let least: String = prefix.chars().take(HEAD).collect();
+    let rest = HEAD - least.chars().count();
+    let greatest: String = least.chars().chain(std::iter::repeat_n(char::MAX, rest)).collect();
+    Condition::all()
+        .add(Expr::from(start).eq(prefix))
+        .add(engine.head(column.clone()).gte(least))
+        .add(engine.head(column.clone()).lte(greatest))
 }
 
 /// What a number, or a time in microseconds, must be.

@@ -7,6 +7,10 @@ pub(crate) fn like(text: Expr, pattern: &str) -> Expr {
     Expr::cust_with_exprs("lower($1 COLLATE \"C\") LIKE $2 ESCAPE ''", [text, Expr::val(pattern.to_ascii_lowercase())])
 }
 
+pub(crate) fn head(text: Expr) -> Expr {
+    Expr::cust_with_exprs("(substr($1, 1, 64) COLLATE \"C\")", [text])
+}
+
 fn array(ids: &[i64]) -> Expr {
     let ids = ids.iter().map(|id| Value::BigInt(Some(*id))).collect();
     Expr::val(Value::Array(ArrayType::BigInt, Some(Box::new(ids))))

@@ -7,6 +7,10 @@ pub(crate) fn like(text: Expr, pattern: &str) -> Expr {
     Expr::cust_with_exprs("? LIKE ?", [text, Expr::val(pattern)])
 }
 
+pub(crate) fn head(text: Expr) -> Expr {
+    Expr::cust_with_exprs("substr(?, 1, 64)", [text])
+}
+
 fn json_list(ids: &[i64]) -> String {
     let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
     format!("[{}]", ids.join(","))

@@ -47,7 +47,25 @@ const INDEXES: &[&str] = &[
     "CREATE INDEX build_named ON build (pipeline_id, id) WHERE name <> ''",
 ];
 
+/// Indexes of the heads of texts that prefixes are looked up in: whole texts may be longer than PostgreSQL's btree takes. And one of
+/// the names of builds, asked for by equality alone.
+fn texts(backend: DbBackend) -> Vec<String> {
+    let (collation, method) = if backend == DbBackend::Postgres { (" COLLATE \"C\"", "USING hash ") } else { ("", "") };
+    let heads = [("session", "scm_ref"), ("session", "hash"), ("execution_context", "hash")];
+    heads
+        .map(|(table, column)| {
+            format!("CREATE INDEX {table}_{column}_head ON {table} ((substr({column}, 1, 64){collation}))")
+        })
+        .into_iter()
+        .chain([format!("CREATE INDEX build_name ON build {method}(name)")])
+        .collect()
+}
+
 const DOWN: &[&str] = &[
+    "DROP INDEX build_name",
+    "DROP INDEX execution_context_hash_head",
+    "DROP INDEX session_hash_head",
+    "DROP INDEX session_scm_ref_head",
     "DROP INDEX build_named",
     "DROP INDEX session_tag_order",
     "DROP INDEX component_build_pipeline",
@@ -78,6 +96,9 @@ impl MigrationTrait for Migration {
         }
         for statement in pipelines(backend).iter().chain(INDEXES) {
             connection.execute_unprepared(statement).await?;
+        }
+        for statement in texts(backend) {
+            connection.execute_unprepared(&statement).await?;
         }
         Ok(())
     }
