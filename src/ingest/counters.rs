@@ -23,14 +23,14 @@ pub(super) async fn count(tx: &Transaction<'_>, rows: &[Model], components: &[i6
         Engine::Sqlite => {
             tx.run_each(statements::ADD_TO_SESSION, &totals(rows, |row| row.session_id)).await?;
             tx.run_each(statements::ADD_TO_CONTEXT, &totals(rows, |row| row.context_id)).await?;
-            tx.run_each(&statements::add_to_variant(), &bounds(rows)).await?;
+            tx.run_each(&statements::ADD_TO_VARIANT, &bounds(rows)).await?;
             let in_builds = in_builds(tx, rows, components).await?;
             tx.run_each(statements::ADD_TO_COMPONENT_AND_BUILD, &in_builds).await
         }
         Engine::Postgres => {
             tx.run(statements::COUNT_BY_SESSION, range.clone()).await?;
             tx.run(statements::COUNT_BY_CONTEXT, range.clone()).await?;
-            tx.run(&statements::count_and_bounds_by_variant(), range.clone()).await?;
+            tx.run(&statements::COUNT_AND_BOUNDS_BY_VARIANT, range.clone()).await?;
             tx.run(statements::COUNT_BY_COMPONENT_AND_BUILD, range).await
         }
     }

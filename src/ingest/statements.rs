@@ -1,5 +1,7 @@
 //! The SQL of the counters.
 
+use std::sync::LazyLock;
+
 /// Metrics `$1` to `$2` are new: their sessions have as many more.
 pub(super) const COUNT_BY_SESSION: &str = "UPDATE session SET metric_count = metric_count + new.n \
     FROM (SELECT session_id, COUNT(*) AS n FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY session_id) AS new \
@@ -54,7 +56,7 @@ pub(super) const FILL_BLOCK: &str = "INSERT INTO metric_block (dimension, block,
 const FIGURES: [&str; 5] = ["total_time", "user_time", "kernel_time", "cpu_usage", "memory_usage"];
 
 /// Variant `$1` has `$2` more metrics, whose figures lie between `$3` and `$4`, `$5` and `$6`, …
-pub(super) fn add_to_variant() -> String {
+pub(super) static ADD_TO_VARIANT: LazyLock<String> = LazyLock::new(|| {
     let bounds = FIGURES.iter().zip((3..).step_by(2)).map(|(f, least)| {
         let greatest = least + 1;
         format!(
@@ -63,10 +65,10 @@ pub(super) fn add_to_variant() -> String {
         )
     });
     format!("UPDATE variant SET metric_count = metric_count + $2{} WHERE id = $1", bounds.collect::<String>())
-}
+});
 
 /// Metrics `$1` to `$2` are new: their variants have as many more, and bounds at least as wide.
-pub(super) fn count_and_bounds_by_variant() -> String {
+pub(super) static COUNT_AND_BOUNDS_BY_VARIANT: LazyLock<String> = LazyLock::new(|| {
     let bounds = FIGURES.map(|f| {
         format!(
             ", min_{f} = CASE WHEN min_{f} <= new.min_{f}_ THEN min_{f} ELSE new.min_{f}_ END\
@@ -80,4 +82,4 @@ pub(super) fn count_and_bounds_by_variant() -> String {
         bounds.concat(),
         new.concat()
     )
-}
+});
