@@ -198,7 +198,7 @@ on_both_engines! {
             json!({ "or": [leaf, { "and": vec![values; 4] }] })] {
             assert_eq!(app.run(query, json!({ "f": filter })).await["metrics"]["totalCount"], 1, "{filter}");
         }
-        assert_eq!(refused_with(app, query, json!({ "f": nested(50) })).await, "GRAPHQL_VALIDATION_FAILED");
+        assert_eq!(refused_with(app, query, json!({ "f": nested(50) })).await, "BAD_USER_INPUT");
         // As deep as literals and variables together may be.
         let query = format!("query($f: MetricWhere) {{ metrics(where: {} $f {}) {{ totalCount }} }}", "{not: ".repeat(18), "}".repeat(18));
         assert_eq!(app.run(&query, json!({ "f": nested(18) })).await["metrics"]["totalCount"], 1);

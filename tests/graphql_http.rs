@@ -89,8 +89,8 @@ on_both_engines! {
             (json!({ "query": "{ nothing }" }), "GRAPHQL_VALIDATION_FAILED"),
             (json!({ "query": "query a { sessionCount } query b { sessionCount }" }), "GRAPHQL_VALIDATION_FAILED"),
             (json!({ "query": "query a { sessionCount }", "operationName": "b" }), "GRAPHQL_VALIDATION_FAILED"),
-            (json!({ "query": "query($h: String!) { session(hash: $h) { id } }" }), "GRAPHQL_VALIDATION_FAILED"),
-            (json!({ "query": "query($h: String!) { session(hash: $h) { id } }", "variables": { "h": 1 } }), "GRAPHQL_VALIDATION_FAILED"),
+            (json!({ "query": "query($h: String!) { session(hash: $h) { id } }" }), "BAD_USER_INPUT"),
+            (json!({ "query": "query($h: String!) { session(hash: $h) { id } }", "variables": { "h": 1 } }), "BAD_USER_INPUT"),
             (json!({ "query": "query($h: String!) { session(hash: $h) { id } }", "variables": { "h": "a\0" } }), "BAD_USER_INPUT"),
         ] {
             let new = post(app, Some(JSON), Some(RESPONSE), body.to_string()).await;

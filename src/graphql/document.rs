@@ -1,4 +1,4 @@
-//! What the engine leaves unchecked in a document and its variables, or finds out too late.
+//! What the engine leaves unchecked in a document, or finds out too late.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -9,8 +9,8 @@ use std::{
 };
 
 use async_graphql::{
-    Name, Positioned, ServerError, Value, Variables,
-    parser::types::{ExecutableDocument, Field, OperationType, Selection, SelectionSet, VariableDefinition},
+    Name, Positioned, ServerError, Value,
+    parser::types::{ExecutableDocument, Field, OperationType, Selection, SelectionSet},
 };
 
 /// Selections in one document, at most, those of a fragment counted wherever it is spread: checking it takes time with them.
@@ -18,7 +18,7 @@ const MOST_SELECTIONS: usize = 20_000;
 /// Fragments in one document, at most: one may lead to the next, which takes stack.
 const MOST_FRAGMENTS: usize = 500;
 /// Objects and lists within each other in one value, at most: reading them takes stack.
-const DEEPEST_VALUE: usize = 20;
+pub(super) const DEEPEST_VALUE: usize = 20;
 
 /// A parsed document, and what is known of it.
 #[derive(Debug, Clone)]
@@ -28,17 +28,14 @@ pub struct Document(Arc<Known>);
 struct Known {
     parsed: ExecutableDocument,
     merges_lists: bool,
-    has_variables: bool,
     is_valid: AtomicBool,
 }
 
 impl Document {
     /// A document that was parsed and may be invalid.
     pub fn new(parsed: ExecutableDocument) -> Self {
-        let has_variables =
-            parsed.operations.iter().any(|(_, operation)| !operation.node.variable_definitions.is_empty());
         let merges_lists = merges_lists(&parsed);
-        Self(Arc::new(Known { parsed, merges_lists, has_variables, is_valid: AtomicBool::new(false) }))
+        Self(Arc::new(Known { parsed, merges_lists, is_valid: AtomicBool::new(false) }))
     }
 
     /// A document that fits the schema, and whose variables are checked before it runs.
@@ -63,9 +60,9 @@ impl Document {
         self.0.is_valid.load(Ordering::Relaxed)
     }
 
-    /// Takes note that it was validated. With variables it is validated each time, together with their values.
+    /// Takes note that it was validated.
     pub fn was_valid(&self) {
-        self.0.is_valid.fetch_or(!self.0.has_variables, Ordering::Relaxed);
+        self.0.is_valid.store(true, Ordering::Relaxed);
     }
 }
 
@@ -166,7 +163,7 @@ fn count_selections<'a>(
 }
 
 /// Every field of a document, each as often as it is written.
-fn fields(document: &ExecutableDocument) -> impl Iterator<Item = &Field> {
+pub(super) fn fields(document: &ExecutableDocument) -> impl Iterator<Item = &Field> {
     fn collect<'a>(set: &'a SelectionSet, found: &mut Vec<&'a Field>) {
         for selection in &set.items {
             match &selection.node {
@@ -198,48 +195,5 @@ fn is_deep(value: &Value, levels: usize) -> bool {
         Value::List(items) => items.iter().any(within),
         Value::Object(members) => members.values().any(within),
         _ => false,
-    }
-}
-
-/// Refuses variables that are too deep, or not given where they must be; stands in for some that may be left out.
-pub fn complete(
-    document: &ExecutableDocument,
-    operation: Option<&str>,
-    variables: &mut Variables,
-) -> Result<(), ServerError> {
-    if variables.values().any(|value| is_deep(value, DEEPEST_VALUE)) {
-        return Err(too_deep());
-    }
-    let chosen = |known: Option<&Name>| operation.is_none_or(|name| known.is_none_or(|known| known == name));
-    let Some((_, operation)) = document.operations.iter().find(|(known, _)| chosen(*known)) else { return Ok(()) };
-    let mut left_out = Vec::new();
-    for Positioned { pos, node: VariableDefinition { name, var_type, default_value, .. } } in
-        &operation.node.variable_definitions
-    {
-        match (variables.get(&name.node), var_type.node.nullable) {
-            (None, true) if default_value.is_none() => left_out.push(&name.node),
-            (None, false) if default_value.is_none() => return Err(not_given(&name.node, *pos)),
-            (Some(Value::Null), false) => return Err(not_given(&name.node, *pos)),
-            _ => {}
-        }
-    }
-    if !left_out.is_empty() {
-        stand_in(document, &left_out, variables);
-    }
-    Ok(())
-}
-
-fn not_given(name: &Name, pos: async_graphql::Pos) -> ServerError {
-    ServerError::new(format!("${name}: a value must be given"), Some(pos))
-}
-
-/// The engine, when it sums up the cost of a list, refuses a `first` or `last` that is a variable left out. Null means the same.
-fn stand_in(document: &ExecutableDocument, left_out: &[&Name], variables: &mut Variables) {
-    for (argument, value) in fields(document).flat_map(|field| &field.arguments) {
-        let text = value.node.to_string();
-        let name = left_out.iter().find(|name| text.strip_prefix('$') == Some(name.as_str()));
-        if let (Some(name), "first" | "last") = (name, argument.node.as_str()) {
-            variables.insert((*name).clone(), Value::Null);
-        }
     }
 }

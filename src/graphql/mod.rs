@@ -22,14 +22,15 @@ mod session;
 mod tag;
 mod top;
 mod user_error;
+mod variables;
 mod variant;
 mod written;
 
 use std::sync::Arc;
 
 use async_graphql::{
-    ContextBase, InputType, MergedObject, MergedSubscription, Name, Pos, Request, Response, ScalarType, Schema,
-    ServerError, ValidationMode, Value, Variables, parser::parse_query,
+    ContextBase, InputType, MergedObject, MergedSubscription, Pos, Request, Response, ScalarType, Schema, ServerError,
+    ValidationMode, Value, Variables, parser::parse_query,
 };
 use entity::{metric_block::KnownBlocks, source::Reader, tag as tag_row, variant::Words};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
@@ -42,6 +43,7 @@ use crate::{
 };
 pub use document::Document;
 use loaders::{Driver, Loaders};
+use variables::InputTypes;
 use written::{LeftToTheEngine, Writing};
 pub use written::{write_answer, write_value};
 
@@ -148,8 +150,16 @@ struct Opened {
     schema: Inner,
     /// The same schema for documents that are known to be valid.
     lenient: Inner,
+    input_types: InputTypes,
     reader: Reader,
     documents: Cache<String, Document>,
+}
+
+/// A request as the engine takes it.
+struct Prepared<'a> {
+    schema: &'a Inner,
+    request: Request,
+    driver: Driver,
 }
 
 /// A request: a document, the operation to run, and the values of its variables.
@@ -176,8 +186,10 @@ impl Graph {
         };
         let served = Arc::new(Served { database: database.clone(), ingest, page_size: page_size.into(), known });
         let schema = |mode| builder().validation_mode(mode).data(Arc::clone(&served)).finish();
+        let strict = schema(ValidationMode::Strict);
         Self(Arc::new(Opened {
-            schema: schema(ValidationMode::Strict),
+            input_types: InputTypes::of(&strict.sdl()),
+            schema: strict,
             lenient: schema(ValidationMode::Fast),
             reader: database.reader,
             documents: Cache::new(KEPT_DOCUMENTS),
@@ -211,14 +223,11 @@ impl Graph {
     /// Lists may have written themselves: [`write_answer`] writes such an answer, the engine's own serializer would not.
     pub async fn execute(&self, operation: Operation) -> Response {
         let document = operation.document.clone();
-        let (request, driver) = match self.request(operation) {
-            Ok((request, driver)) => (request, driver),
+        let Prepared { schema, request, driver } = match self.prepare(operation) {
+            Ok(prepared) => prepared,
             Err(refused) => return *refused,
         };
-        if document.is_known_to_be_valid() {
-            return coded(driver.drive(self.0.lenient.execute(request)).await);
-        }
-        let response = driver.drive(self.0.schema.execute(request)).await;
+        let response = driver.drive(schema.execute(request)).await;
         // An error with a path comes from a resolver: the document was found valid.
         if response.errors.iter().all(|error| !error.path.is_empty()) {
             document.was_valid();
@@ -228,10 +237,10 @@ impl Graph {
 
     /// Runs an operation whose answers keep coming: a subscription. A query or a mutation gives one answer.
     pub fn subscribe(&self, operation: Operation) -> BoxStream<'static, Response> {
-        match self.request(operation) {
-            Ok((request, driver)) => {
+        match self.prepare(operation) {
+            Ok(Prepared { schema, request, driver }) => {
                 let request = request.data(LeftToTheEngine);
-                let answers = self.0.schema.execute_stream(request);
+                let answers = schema.execute_stream(request);
                 let next = async |(driver, mut answers): (Driver, BoxStream<'static, Response>)| {
                     let answer = driver.drive(answers.next()).await?;
                     Some((coded(answer), (driver, answers)))
@@ -242,23 +251,19 @@ impl Graph {
         }
     }
 
-    fn request(&self, operation: Operation) -> Result<(Request, Driver), Box<Response>> {
+    fn prepare(&self, operation: Operation) -> Result<Prepared<'_>, Box<Response>> {
         let Operation { document, name, mut variables, omitted } = operation;
-        if let Some(path) = find_nul(&variables) {
-            let message = format!("{path}: U+0000 can't be stored or looked for: leave it out");
-            let error = with_code(ServerError::new(message, None), Code::BadUserInput);
-            return Err(Box::new(Response::from_errors(vec![error])));
-        }
-        if let Err(error) = document::complete(document.parsed(), name.as_deref(), &mut variables) {
-            return Err(Box::new(Response::from_errors(vec![with_code(error, Code::ValidationFailed)])));
-        }
+        let is_checked = self.0.input_types.check(document.parsed(), name.as_deref(), &mut variables);
+        let is_checked =
+            is_checked.map_err(|error| Box::new(Response::from_errors(vec![with_code(error, Code::BadUserInput)])))?;
+        let schema = if is_checked && document.is_known_to_be_valid() { &self.0.lenient } else { &self.0.schema };
         let loaders = Loaders::new(self.0.reader.clone());
         let driver = loaders.driver();
         let mut request = Request::new("").variables(variables).data(loaders);
         request.operation_name = name;
         request.set_parsed_query(document.parsed().clone());
         request = request.data(Writing::of(document, omitted));
-        Ok((request, driver))
+        Ok(Prepared { schema, request, driver })
     }
 }
 
@@ -287,32 +292,6 @@ fn set_code(error: &mut ServerError, code: Code) {
 pub fn with_code(mut error: ServerError, code: Code) -> ServerError {
     set_code(&mut error, code);
     error
-}
-
-/// The path of a text with U+0000 in it, which no engine keeps.
-fn find_nul(variables: &Variables) -> Option<String> {
-    fn within(path: &str, value: &Value) -> Option<String> {
-        match value {
-            Value::String(text) => text.contains('\0').then(|| path.to_owned()),
-            Value::List(list) => list.iter().enumerate().find_map(|(i, value)| within(&format!("{path}.{i}"), value)),
-            Value::Object(members) => members.iter().find_map(|(name, value)| {
-                if name.contains('\0') { Some(path.to_owned()) } else { within(&format!("{path}.{name}"), value) }
-            }),
-            _ => None,
-        }
-    }
-    // Paths are built for the rare answer, not for every value.
-    let (name, value): (&Name, &Value) = variables.iter().find(|(_, value)| contains_nul(value))?;
-    within(name, value)
-}
-
-fn contains_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::List(list) => list.iter().any(contains_nul),
-        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || contains_nul(value)),
-        _ => false,
-    }
 }
 
 /// Whether a scalar called `name` takes `value`, and if not, what it would take.
