@@ -35,7 +35,7 @@ const ENGINES: &[(&str, &str)] = &[
     ("entity/src/sqlite.rs", "what only SQLite understands"),
     ("migration/src/m0001_base.rs", "types of columns, and indexes"),
     ("migration/src/m0002_listings.rs", "how a table is laid out"),
-    ("src/config.rs", "the spellings of a database's address"),
+    ("src/config/database.rs", "the spellings of a database's address"),
     ("src/db.rs", "how each is opened"),
     ("src/ingest/counters.rs", "what is cheaper where the database is a function call away"),
 ];

@@ -5,7 +5,10 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, header},
 };
 use http_body_util::BodyExt as _;
-use metrograph::{App, config::Settings};
+use metrograph::{
+    App,
+    config::{self, Settings},
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -46,13 +49,8 @@ impl TestApp {
             Some(database) => database.url(),
             None => format!("sqlite://{}?mode=rwc", folder.path().join("metrograph.db").display()),
         };
-        let mut settings = Settings {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            database_url: url.parse().unwrap(),
-            page_size: "500".parse().unwrap(),
-            rest_dir: None,
-            log: "off".parse().unwrap(),
-        };
+        let (_, mut settings) = config::from(["metrograph", "--listen", "127.0.0.1:0", "--log", "off"]).unwrap();
+        settings.database_url = url.parse().unwrap();
         change(&mut settings);
         let app = App::open(&settings).await.unwrap();
         Some(Self { app, engine, settings, _folder: folder, database })
