@@ -140,4 +140,25 @@ on_both_engines! {
         assert_eq!(taken[1], taken[2], "{taken:?}");
         assert!(taken[0] <= 30, "{taken:?}");
     }
+
+    async fn a_count_is_made_once_for_each_change_of_the_history(app: &TestApp) {
+        let query = "{ metricCount(where: {scmRef: {startsWith: \"a\"}}) }";
+        let count = async |app: &TestApp| {
+            let before = app.statements();
+            (app.bare(query).await, app.statements() - before)
+        };
+        let record = async |app: &TestApp| app.record_all(vec![metric(json!({ "sessionHash": "s", "contextHash": "c" }))]).await;
+        record(app).await;
+        assert_eq!(count(app).await, (json!(0), 2));
+        assert_eq!(count(app).await, (json!(0), 1));
+        app.announce_session(session("s", json!({ "scmRef": "abc" }))).await;
+        assert_eq!(count(app).await.0, json!(1));
+        record(app).await;
+        assert_eq!(count(app).await.0, json!(2));
+        // What another server writes counts as well.
+        let other = app.beside().await;
+        record(&other).await;
+        assert_eq!(count(app).await.0, json!(3));
+        other.finish().await;
+    }
 }

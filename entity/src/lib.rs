@@ -15,6 +15,7 @@ pub mod engine;
 pub mod execution_context;
 pub mod filter;
 pub mod item;
+pub mod known_counts;
 pub mod list;
 pub mod metric;
 pub mod metric_block;

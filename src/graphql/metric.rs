@@ -14,7 +14,7 @@ use entity::{
 };
 
 use super::{
-    Answer,
+    Answer, Served,
     component::Component,
     context::ExecutionContext,
     filter::{Connectives, DateTimeFilter, Direction, FloatFilter, StringFilter, Where, check},
@@ -95,7 +95,12 @@ impl Listed for Metric {
     }
 
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        Ok(pages::count(&served(ctx).database.reader, filter).await?)
+        let Served { database, known, .. } = served(ctx);
+        let count = pages::count(&database.reader, filter);
+        if *filter == Tree::default() {
+            return Ok(count.await?);
+        }
+        Ok(known.counts.of(&database.reader, format!("metrics {filter:?}"), count).await?)
     }
 }
 

@@ -32,7 +32,7 @@ use async_graphql::{
     ContextBase, InputType, MergedObject, MergedSubscription, Pos, Request, Response, ScalarType, Schema, ServerError,
     ValidationMode, Value, Variables, parser::parse_query,
 };
-use entity::{metric_block::KnownBlocks, source::Reader, tag as tag_row, variant::Words};
+use entity::{known_counts::KnownCounts, metric_block::KnownBlocks, source::Reader, tag as tag_row, variant::Words};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use quick_cache::sync::Cache;
 
@@ -100,13 +100,14 @@ struct Served {
     known: Known,
 }
 
-/// What never changes once stored, by key.
+/// What never changes once stored, by key, and what has not changed since it was asked for.
 struct Known {
     variants: Cache<i64, Arc<Words>>,
     sessions: Cache<i64, Arc<str>>,
     contexts: Cache<i64, Arc<str>>,
     tags: Cache<i64, Arc<tag_row::Model>>,
     blocks: KnownBlocks,
+    counts: KnownCounts,
 }
 
 fn served<'a, T>(ctx: &ContextBase<'a, T>) -> &'a Served {
@@ -183,6 +184,7 @@ impl Graph {
             contexts: Cache::new(50_000),
             tags: Cache::new(50_000),
             blocks: KnownBlocks::default(),
+            counts: KnownCounts::default(),
         };
         let served = Arc::new(Served { database: database.clone(), ingest, page_size: page_size.into(), known });
         let schema = |mode| builder().validation_mode(mode).data(Arc::clone(&served)).finish();
