@@ -6,6 +6,7 @@ mod support;
 
 mod binary;
 mod database;
+mod foreign_text;
 mod graphql_hostile;
 mod graphql_http;
 mod graphql_lists;
