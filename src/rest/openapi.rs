@@ -130,7 +130,12 @@ impl Writer<'_> {
         responses["400"] = error("An argument or a member of the body does not fit.");
         if point.is_post {
             responses["409"] = error("The hash is known with another payload.");
+            responses["413"] = error("The body is over the limit.");
+            responses["415"] = error("The body does not say that it is JSON.");
         }
+        responses["401"] = error("Who asks is not known: see --access.");
+        responses["403"] = error("Who asks may not.");
+        responses["429"] = error("Too many requests: try again later.");
         responses["503"] = error(&format!("{}: try again in a second.", Code::Busy));
         responses
     }

@@ -23,7 +23,7 @@ def fuzz(python, folder, url, examples, *options):
         str(python.parent / "schemathesis"), "run", url, "--checks", CHECKS, "--max-examples", str(examples),
         "--seed", "1", "--generation-database", "none", "--no-color", *options,
     ]
-    code, output = run_group(command, SECONDS, cwd=folder, env=plain_environment())
+    code, output = run_group(command, SECONDS, cwd=folder, env=plain_environment(SCHEMATHESIS_HOOKS="fuzz_hooks", PYTHONPATH=str(HERE)))
     print(output, end="", flush=True)
     return code
 
