@@ -11,9 +11,9 @@ const RUST: &[&str] = &["rs"];
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["lib", "rest", "graphql", "telemetry", "config"]),
     ("lib", &["web", "rest", "graphql", "ingest", "db", "config"]),
-    ("web", &["rest", "graphql", "error"]),
+    ("web", &["rest", "graphql", "error", "config"]),
     ("rest", &["graphql", "error"]),
-    ("graphql", &["ingest", "db", "entity", "error"]),
+    ("graphql", &["ingest", "db", "entity", "error", "config"]),
     ("ingest", &["db", "entity", "error"]),
     // Every setting is read and checked in one place: what database to open is one of them.
     ("db", &["migration", "entity", "config"]),
