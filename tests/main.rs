@@ -6,8 +6,12 @@ mod support;
 
 mod binary;
 mod database;
+mod graphql_batches;
+mod graphql_caching;
+mod graphql_documents;
 mod graphql_hostile;
 mod graphql_http;
+mod graphql_limits;
 mod graphql_lists;
 mod graphql_live;
 mod graphql_mutations;

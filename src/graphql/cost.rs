@@ -58,8 +58,8 @@ impl Extension for Measuring {
 }
 
 /// A schema that finds out costs and runs nothing.
-pub(super) fn measuring() -> Inner {
-    builder().extension(Measuring).finish()
+pub(super) fn measuring(recursion: usize) -> Inner {
+    builder().limit_recursive_depth(recursion).extension(Measuring).finish()
 }
 
 impl Graph {

@@ -129,13 +129,13 @@ fn loaders_of<'a, T>(ctx: &ContextBase<'a, T>) -> &'a Loaders {
     ctx.data_unchecked::<Loaders>()
 }
 
-/// Selection sets within each other, fragments spread, at most: reading them takes stack. Fields have a limit of their own.
-const DEEPEST: usize = 90;
+/// Selection sets that may lie within each other, fragments spread, beyond the fields that may.
+const SPREAD: usize = 8;
 
 type Inner = Schema<Query, Mutation, Subscription>;
 
 fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
-    Schema::build(Query::default(), Mutation::default(), Subscription::default()).limit_recursive_depth(DEEPEST)
+    Schema::build(Query::default(), Mutation::default(), Subscription::default())
 }
 
 /// The schema as text.
@@ -187,7 +187,7 @@ impl Graph {
             tags: Cache::new(50_000),
             blocks: KnownBlocks::default(),
         };
-        let Limits { max_complexity, max_rows, .. } = *documents.limits();
+        let Limits { max_complexity, max_depth, max_rows, .. } = *documents.limits();
         let (page_size, most_rows) = (page_size.into(), max_rows as u64);
         let served = Arc::new(Served { database: database.clone(), ingest, page_size, most_rows, known });
         let schema =
@@ -197,7 +197,7 @@ impl Graph {
             input_types: InputTypes::of(&strict.sdl()),
             schema: strict,
             lenient: schema(ValidationMode::Fast),
-            measuring: cost::measuring(),
+            measuring: cost::measuring(max_depth + SPREAD),
             reader: database.reader,
             documents,
         }))
@@ -277,6 +277,11 @@ impl Graph {
     /// The engine's own errors have no code: those without a path come from before the first resolver.
     fn coded(&self, mut response: Response) -> Response {
         for error in &mut response.errors {
+            if error.message.starts_with("The recursion depth of the query") {
+                let asked = "selections lie too deep within each other, fragments spread";
+                *error =
+                    limits::crossed("max-depth", asked, self.limits().max_depth + SPREAD, "ask in several requests");
+            }
             if error.message == "Query is too complex." {
                 let asked =
                     "the request costs too many fields, those of a list counted once for every row that it may have";

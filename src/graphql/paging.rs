@@ -226,10 +226,11 @@ pub fn limit(argument: &str, given: Option<i64>, most: u64) -> Result<Option<u64
     }
 }
 
-/// The cost of a connection: that of its rows.
+/// The cost of a connection: that of its rows. It ends where the engine, adding such costs up, could not go on.
 pub fn cost(first: Option<i64>, last: Option<i64>, a_row: usize) -> usize {
+    const BEYOND_ALL_LIMITS: usize = 1_000_000_000_000;
     let rows = first.or(last).unwrap_or(FEW).clamp(1, MOST);
-    usize::try_from(rows).unwrap_or(1).saturating_mul(a_row)
+    usize::try_from(rows).unwrap_or(1).saturating_mul(a_row).min(BEYOND_ALL_LIMITS)
 }
 
 /// A cursor holds the list it was made for, so that it is not taken for a place in another.
