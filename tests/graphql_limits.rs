@@ -122,9 +122,9 @@ async fn directives() {
 
 #[tokio::test]
 async fn tokens() {
-    let app = app(|limits| limits.max_tokens = 11).await;
+    let app = app(|limits| limits.max_tokens = 16).await;
     runs(&app, "{ metricCount(where: {item: {eq: \"{ a b c d e f g }\"}}) } # not, counted, this, is").await;
-    refused(&app, "max-tokens", 11, "{ metricCount(where: {item: {eq: \"a\"}}) __typename }").await;
+    refused(&app, "max-tokens", 16, "{ metricCount(where: {item: {eq: \"a\"}}) __typename }").await;
 }
 
 #[tokio::test]

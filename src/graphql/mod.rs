@@ -190,8 +190,10 @@ impl Graph {
         let Limits { max_complexity, max_depth, max_rows, .. } = *documents.limits();
         let (page_size, most_rows) = (page_size.into(), max_rows as u64);
         let served = Arc::new(Served { database: database.clone(), ingest, page_size, most_rows, known });
-        let schema =
-            |mode| builder().validation_mode(mode).limit_complexity(max_complexity).data(Arc::clone(&served)).finish();
+        let schema = |mode| {
+            let builder = builder().validation_mode(mode).limit_complexity(max_complexity);
+            builder.limit_recursive_depth(max_depth + SPREAD).data(Arc::clone(&served)).finish()
+        };
         let strict = schema(ValidationMode::Strict);
         Self(Arc::new(Opened {
             input_types: InputTypes::of(&strict.sdl()),
