@@ -124,11 +124,8 @@ impl Documents {
     fn by_id(&self, id: &str) -> Result<Document, ServerError> {
         let of_hash = || self.by_digits(id.strip_prefix("sha256:")?);
         self.trusted.by_id(id).map(Ok).or_else(of_hash).unwrap_or_else(|| {
-            let (code, message) = match self.is_trusted_only {
-                true => (Code::DocumentNotTrusted, "documentId: no trusted document has this id"),
-                false => (Code::DocumentNotFound, "documentId: no document has this id"),
-            };
-            Err(as_server_error(Error::new(code, message)))
+            let code = if self.is_trusted_only { Code::DocumentNotTrusted } else { Code::DocumentNotFound };
+            Err(as_server_error(Error::new(code, "documentId: no document has this id")))
         })
     }
 

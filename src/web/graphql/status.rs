@@ -55,21 +55,23 @@ fn code(error: &ServerError) -> Code {
     }
 }
 
+/// A request that ran and had errors. The specification's draft speaks of 294.
+const PARTIAL: u16 = 200;
+/// A request whose document, variables or size are refused. The specification's draft speaks of 422.
+const INVALID: u16 = 400;
+
 /// The status of an answer in this media type.
 pub fn status(outcome: Outcome, media: Media) -> StatusCode {
-    let is_json = media != Media::GraphqlResponse;
-    let status = match outcome {
-        Outcome::Complete => 200,
-        // The specification's draft says 294 here, for its own media type.
-        Outcome::Partial => 200,
-        // Old clients take any other status for one that a proxy gave.
-        Outcome::Unparsed | Outcome::Invalid if is_json => 200,
-        Outcome::Unparsed => 400,
-        // The draft says 422 here.
-        Outcome::Invalid => 400,
-        // Who may not enter, or comes at a bad time, is told so in either type.
-        Outcome::Denied(code) if is_json && code.status() == 404 => 200,
-        Outcome::Denied(code) | Outcome::Malformed(code) => code.status(),
+    // With the specification's own media type, and with the old one, where clients take any other status than 200 for one that a
+    // proxy gave; only who may not enter, or comes at a bad time, is told so in either.
+    let (own, old) = match outcome {
+        Outcome::Complete => (200, 200),
+        Outcome::Partial => (PARTIAL, 200),
+        Outcome::Unparsed => (400, 200),
+        Outcome::Invalid => (INVALID, 200),
+        Outcome::Denied(code) if code.status() == 404 => (404, 200),
+        Outcome::Denied(code) | Outcome::Malformed(code) => (code.status(), code.status()),
     };
+    let status = if media == Media::GraphqlResponse { own } else { old };
     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
