@@ -2,6 +2,10 @@
 
 use std::{fs, path::Path};
 
+use axum::{
+    body::Body,
+    http::{Request, header},
+};
 use metrograph::{App, config::Settings};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -9,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::support::{Engine, Reply, TestApp};
 
+const RESPONSE: &str = "application/graphql-response+json";
 const COUNT: &str = "{ sessionCount }";
 const TWO: &str = "query one { sessionCount } query two($h: String!) { session(hash: $h) { hash } }";
 
@@ -177,6 +182,12 @@ async fn trusted_documents_are_asked_for_by_id() {
         assert_eq!(code(&send(&app, &json!({ "documentId": "count", "query": COUNT })).await), "BAD_USER_INPUT");
         let unknown = if only { "DOCUMENT_NOT_TRUSTED" } else { "DOCUMENT_NOT_FOUND" };
         assert_eq!(code(&send(&app, &json!({ "documentId": "notes" })).await), unknown);
+        for (accept, status) in
+            [("application/json", if only { 403 } else { 200 }), (RESPONSE, if only { 403 } else { 404 })]
+        {
+            let request = Request::get(path(&[("documentId", "notes")])).header(header::ACCEPT, accept);
+            assert_eq!(app.send(request.body(Body::empty()).unwrap()).await.status, status, "{accept}");
+        }
     }
 }
 

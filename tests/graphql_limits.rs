@@ -161,6 +161,25 @@ async fn rows() {
 }
 
 #[tokio::test]
+async fn rest_has_limits_of_its_own() {
+    let app = app(|limits| {
+        *limits = Limits {
+            max_depth: 1,
+            max_complexity: 1,
+            max_aliases: 0,
+            max_root_fields: 1,
+            max_tokens: 1,
+            max_rows: 1,
+            ..*limits
+        };
+    })
+    .await;
+    assert_eq!(app.get("/api/v1/metrics/count").await.expect(200), json!({ "count": 0 }));
+    assert_eq!(app.get("/api/v1/sessions/").await.status, 204);
+    assert_eq!(app.get("/api/v1/resources/memory/head/20/metrics").await.status.as_u16() / 100, 2);
+}
+
+#[tokio::test]
 async fn batches() {
     let app = app(|limits| limits.max_batch = 3).await;
     let batch = |count| Value::from(vec![json!({ "query": "{ sessionCount }" }); count]);

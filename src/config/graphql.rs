@@ -62,7 +62,7 @@ pub struct Limits {
         value_parser = number(1, 1_000_000))]
     pub max_tokens: usize,
 
-    /// GraphQL: rows of one list, at most; the schema has room for 500
+    /// GraphQL: rows of a connection, at most; the schema promises no more than 500
     #[arg(long, global = true, env = "METROGRAPH_MAX_ROWS", default_value_t = 500, value_name = "ROWS",
         value_parser = number(1, 500))]
     pub max_rows: usize,

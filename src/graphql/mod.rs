@@ -151,6 +151,8 @@ struct Opened {
     schema: Inner,
     /// The same schema for documents that are known to be valid.
     lenient: Inner,
+    /// The same schema for our own documents, which cost what they cost.
+    unlimited: Inner,
     /// The same schema once more, for finding out what requests cost.
     measuring: Inner,
     input_types: InputTypes,
@@ -190,15 +192,16 @@ impl Graph {
         let Limits { max_complexity, max_depth, max_rows, .. } = *documents.limits();
         let (page_size, most_rows) = (page_size.into(), max_rows as u64);
         let served = Arc::new(Served { database: database.clone(), ingest, page_size, most_rows, known });
-        let schema = |mode| {
-            let builder = builder().validation_mode(mode).limit_complexity(max_complexity);
+        let schema = |mode, most| {
+            let builder = builder().validation_mode(mode).limit_complexity(most);
             builder.limit_recursive_depth(max_depth + SPREAD).data(Arc::clone(&served)).finish()
         };
-        let strict = schema(ValidationMode::Strict);
+        let strict = schema(ValidationMode::Strict, max_complexity);
         Self(Arc::new(Opened {
             input_types: InputTypes::of(&strict.sdl()),
             schema: strict,
-            lenient: schema(ValidationMode::Fast),
+            lenient: schema(ValidationMode::Fast, max_complexity),
+            unlimited: schema(ValidationMode::Fast, usize::MAX),
             measuring: cost::measuring(max_depth + SPREAD),
             reader: database.reader,
             documents,
@@ -266,7 +269,11 @@ impl Graph {
         let is_checked = self.0.input_types.check(document.parsed(), name.as_deref(), &mut variables);
         let is_checked =
             is_checked.map_err(|error| Box::new(Response::from_errors(vec![with_code(error, Code::BadUserInput)])))?;
-        let schema = if is_checked && document.is_known_to_be_valid() { &self.0.lenient } else { &self.0.schema };
+        let schema = match is_checked && document.is_known_to_be_valid() {
+            true if document.is_own() => &self.0.unlimited,
+            true => &self.0.lenient,
+            false => &self.0.schema,
+        };
         let loaders = Loaders::new(self.0.reader.clone());
         let driver = loaders.driver();
         let mut request = Request::new("").variables(variables).data(loaders);

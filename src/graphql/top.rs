@@ -82,7 +82,6 @@ impl TopQuery {
         let end = direction.unwrap_or_default().into();
         let first = first.unwrap_or(FEW);
         let limit = u64::try_from(first.min(MOST))
-            .map(|rows| rows.min(served(ctx).most_rows))
             .map_err(|_| Error::bad_input(format!("first: give a number from 0 to {MOST}, not {first}")))?;
         let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
         let rows = top::top(&served(ctx).database.reader, resource.into(), end, &filter, limit).await;

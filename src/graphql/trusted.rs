@@ -73,7 +73,8 @@ impl Trusted {
         let parsed = parse_query(text).map_err(|error| DocumentError::of_file(file, error.to_string()))?;
         let within = limits::check_tokens(text, limits).and_then(|()| limits::check(&parsed, limits));
         within.map_err(|error| DocumentError::of_file(file, error.message))?;
-        let (hash, document) = (Hash::of(text), Document::checked(parsed));
+        let (hash, document) = (Hash::of(text), Document::new(parsed));
+        document.was_valid();
         match self.by_id.entry(id) {
             Entry::Occupied(known) if known.get().0 != hash => {
                 let reason = format!("the id {} is given to another document already", known.key());

@@ -252,7 +252,7 @@ impl Reader<'_> {
                 _ => {}
             }
         }
-        parser::parse_query(text).map(Runnable::checked).map_err(|error| error.to_string())
+        parser::parse_query(text).map(Runnable::own).map_err(|error| error.to_string())
     }
 
     fn collect_fragments(&self, set: &SelectionSet, names: &mut HashSet<String>) {
