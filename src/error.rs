@@ -86,6 +86,16 @@ codes! {
     ParseFailed "GRAPHQL_PARSE_FAILED" 400,
     /// The document does not fit the schema.
     ValidationFailed "GRAPHQL_VALIDATION_FAILED" 400,
+    /// The request asks for more than a limit allows.
+    LimitExceeded "LIMIT_EXCEEDED" 400,
+    /// No document is known by this hash: send it along once.
+    PersistedQueryNotFound "PERSISTED_QUERY_NOT_FOUND" 404,
+    /// Documents are not kept by their hash here.
+    PersistedQueryNotSupported "PERSISTED_QUERY_NOT_SUPPORTED" 400,
+    /// No document is known by this id.
+    DocumentNotFound "DOCUMENT_NOT_FOUND" 404,
+    /// Only trusted documents are answered, and this is none.
+    DocumentNotTrusted "DOCUMENT_NOT_TRUSTED" 403,
     /// Whoever asks may not.
     Forbidden "FORBIDDEN" 403,
     /// Nothing is there: no such path, page or object.

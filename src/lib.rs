@@ -23,9 +23,8 @@ use tokio::{net::TcpListener, sync::watch};
 
 use config::Settings;
 use db::{Database, OpenError};
-use graphql::Graph;
+use graphql::{DocumentError, Documents, Graph};
 use ingest::{Committer, Ingest};
-use rest::DocumentError;
 
 /// How long a stop waits for requests in flight.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
@@ -36,7 +35,7 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Database(#[from] OpenError),
-    /// A document of REST operations.
+    /// A document of REST operations, or a trusted one.
     #[error(transparent)]
     Document(#[from] DocumentError),
 }
@@ -51,17 +50,18 @@ pub struct App {
 }
 
 impl App {
-    /// Checks the documents of REST operations, opens the database and starts the committer.
+    /// Checks the documents of REST operations and the trusted ones, opens the database and starts the committer.
     ///
     /// # Errors
     /// A document that does not fit the schema; a database that can't be used.
     pub async fn open(settings: &Settings) -> Result<Self, StartError> {
         let facades = rest::load(&graphql::sdl(), settings.rest_dir.as_deref())?;
+        let documents = Documents::open(&settings.graphql, web::DOCUMENTS)?;
         let database = Database::open(&settings.database_url).await?;
         let (ingest, committer) = Ingest::start(&database).await.map_err(OpenError::from)?;
-        let graph = Graph::new(database.clone(), ingest, settings.page_size.rows());
+        let graph = Graph::new(database.clone(), ingest, settings.page_size.rows(), documents);
         let (ending, ended) = watch::channel(false);
-        Ok(Self { router: web::router(&graph, facades, &ended), ending, database, committer })
+        Ok(Self { router: web::router(&graph, facades, &settings.graphql, &ended), ending, database, committer })
     }
 
     /// What answers requests.

@@ -12,7 +12,7 @@ use crate::support::{
     on_both_engines,
 };
 
-const REFUSED: [&str; 3] = ["BAD_USER_INPUT", "GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED"];
+const REFUSED: [&str; 4] = ["BAD_USER_INPUT", "GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "LIMIT_EXCEEDED"];
 
 fn short(text: &str) -> String {
     text.chars().take(300).collect()
@@ -215,7 +215,7 @@ on_both_engines! {
         app.graphql(&deep(4)).await;
         refused(app, &deep(6)).await;
         refused(app, &deep(500)).await;
-        let aliases = |count: usize| format!("{{ {} }}", (0..count).map(|n| format!("a{n}: sessionCount ")).collect::<String>());
+        let aliases = |count: usize| format!("{{ session(hash: \"s1\") {{ {} }} }}", (0..count).map(|n| format!("a{n}: hash ")).collect::<String>());
         app.graphql(&aliases(200)).await;
         refused(app, &aliases(201)).await;
         refused(app, &aliases(20_000)).await;

@@ -113,9 +113,10 @@ on_both_engines! {
     }
 
     async fn a_body_that_is_no_request_is_400(app: &TestApp) {
-        for body in ["", "{", "null", "1", "\"{ sessionCount }\"", "[]", r#"[{"query": "{ sessionCount }"}]"#, "{}", r#"{"query": null}"#,
+        for body in ["", "{", "null", "1", "\"{ sessionCount }\"", "[]", "[1]", "[[]]", r#"[{"query": "{ sessionCount }"}, null]"#, "{}", r#"{"query": null}"#,
             r#"{"query": 1}"#, r#"{"query": ["{ sessionCount }"]}"#, r#"{"query": "{ sessionCount }", "variables": []}"#,
-            r#"{"query": "{ sessionCount }", "variables": "x"}"#, r#"{"query": "{ sessionCount }", "operationName": 1}"#,
+            r#"{"query": "{ sessionCount }", "variables": "x"}"#, r#"{"query": "{ sessionCount }", "extensions": []}"#,
+            r#"{"query": "{ sessionCount }", "extensions": "x"}"#, r#"{"documentId": 1}"#, r#"{"query": "{ sessionCount }", "extensions": {"cost": 1}}"#, r#"{"query": "{ sessionCount }", "operationName": 1}"#,
             r#"{"query": "{ sessionCount }"} trailing"#, r#"{"query": "{ sessionCount }", "query": "{ metricCount }"}"#, "\u{feff}{}"] {
             for accept in [JSON, RESPONSE] {
                 let reply = post(app, Some(JSON), Some(accept), body).await;

@@ -208,6 +208,18 @@ fn a_flag_that_makes_no_sense_is_refused_in_one_line_that_names_it() {
         ("--rest-dir", ""),
         ("--log", "metrograph=loud"),
         ("--log", ""),
+        ("--max-depth", "0"),
+        ("--max-depth", "61"),
+        ("--max-complexity", "0"),
+        ("--max-aliases", "-1"),
+        ("--max-root-fields", "0"),
+        ("--max-directives", "many"),
+        ("--max-tokens", "0"),
+        ("--max-rows", "501"),
+        ("--max-batch", "0"),
+        ("--documents-dir", "nowhere"),
+        ("--persisted-megabytes", "1001"),
+        ("--cache-seconds", "-1"),
         ("--colour", "blue"),
     ];
     for (flag, value) in cases {
@@ -218,6 +230,7 @@ fn a_flag_that_makes_no_sense_is_refused_in_one_line_that_names_it() {
     run(folder.path(), &["--page-size", "-1"], &[]).assert_refused(&["-1"]);
     run(folder.path(), &["sing"], &[]).assert_refused(&["sing"]);
     run(folder.path(), &["--page-size"], &[]).assert_refused(&["--page-size"]);
+    run(folder.path(), &["--trusted-only"], &[]).assert_refused(&["--documents-dir"]);
 }
 
 #[test]
@@ -229,6 +242,18 @@ fn a_variable_that_makes_no_sense_is_refused_in_one_line_that_names_it() {
         ("METROGRAPH_PAGE_SIZE", "0", "--page-size"),
         ("METROGRAPH_REST_DIR", "nowhere", "--rest-dir"),
         ("METROGRAPH_LOG", "metrograph=loud", "--log"),
+        ("METROGRAPH_MAX_DEPTH", "61", "--max-depth"),
+        ("METROGRAPH_MAX_COMPLEXITY", "", "--max-complexity"),
+        ("METROGRAPH_MAX_ALIASES", "x", "--max-aliases"),
+        ("METROGRAPH_MAX_ROOT_FIELDS", "0", "--max-root-fields"),
+        ("METROGRAPH_MAX_DIRECTIVES", "-1", "--max-directives"),
+        ("METROGRAPH_MAX_TOKENS", "0", "--max-tokens"),
+        ("METROGRAPH_MAX_ROWS", "0", "--max-rows"),
+        ("METROGRAPH_MAX_BATCH", "0", "--max-batch"),
+        ("METROGRAPH_DOCUMENTS_DIR", "nowhere", "--documents-dir"),
+        ("METROGRAPH_TRUSTED_ONLY", "true", "--documents-dir"),
+        ("METROGRAPH_PERSISTED_MEGABYTES", "-1", "--persisted-megabytes"),
+        ("METROGRAPH_CACHE_SECONDS", "soon", "--cache-seconds"),
         ("MONITOR_SERVER_DATABASE_URI", "mysql://user@localhost/name", "MONITOR_SERVER_DATABASE_URI"),
         ("MONITOR_SERVER_DATABASE_URI", "old.db", "MONITOR_SERVER_DATABASE_URI"),
         ("MONITOR_SERVER_DATABASE_URI", "sqlite://", "MONITOR_SERVER_DATABASE_URI"),

@@ -28,21 +28,27 @@ pub struct Document(Arc<Known>);
 struct Known {
     parsed: ExecutableDocument,
     merges_lists: bool,
+    is_own: bool,
     is_valid: AtomicBool,
 }
 
 impl Document {
     /// A document that was parsed and may be invalid.
     pub fn new(parsed: ExecutableDocument) -> Self {
-        let merges_lists = merges_lists(&parsed);
-        Self(Arc::new(Known { parsed, merges_lists, is_valid: AtomicBool::new(false) }))
+        Self::with(parsed, false)
     }
 
-    /// A document that fits the schema, and whose variables are checked before it runs.
-    pub fn checked(parsed: ExecutableDocument) -> Self {
-        let document = Self::new(parsed);
-        document.0.is_valid.store(true, Ordering::Relaxed);
+    /// A document of the façade: it fits the schema, its variables are checked before it runs, and the limits of what clients may ask
+    /// are not for it.
+    pub fn own(parsed: ExecutableDocument) -> Self {
+        let document = Self::with(parsed, true);
+        document.was_valid();
         document
+    }
+
+    fn with(parsed: ExecutableDocument, is_own: bool) -> Self {
+        let merges_lists = merges_lists(&parsed);
+        Self(Arc::new(Known { parsed, merges_lists, is_own, is_valid: AtomicBool::new(false) }))
     }
 
     /// What was parsed.
@@ -53,6 +59,11 @@ impl Document {
     /// Whether a selection names the same field with selections of its own twice, which the engine runs twice and merges.
     pub fn merges_lists(&self) -> bool {
         self.0.merges_lists
+    }
+
+    /// Whether limits are not for it.
+    pub fn is_own(&self) -> bool {
+        self.0.is_own
     }
 
     /// Whether it need not be validated again.

@@ -4,9 +4,13 @@
 mod build;
 mod component;
 mod context;
+mod cost;
 mod document;
+mod documents;
+mod file;
 mod filter;
 mod item;
+mod limits;
 mod live;
 mod loaders;
 mod lookups;
@@ -15,12 +19,14 @@ mod node;
 mod numbered;
 mod object;
 mod paging;
+mod persisted;
 mod pipeline;
 mod record;
 mod scalar;
 mod session;
 mod tag;
 mod top;
+mod trusted;
 mod user_error;
 mod variables;
 mod variant;
@@ -30,18 +36,22 @@ use std::sync::Arc;
 
 use async_graphql::{
     ContextBase, InputType, MergedObject, MergedSubscription, Pos, Request, Response, ScalarType, Schema, ServerError,
-    ValidationMode, Value, Variables, parser::parse_query,
+    ValidationMode, Value, Variables,
 };
 use entity::{known_counts::KnownCounts, metric_block::KnownBlocks, source::Reader, tag as tag_row, variant::Words};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use quick_cache::sync::Cache;
 
 use crate::{
+    config::Limits,
     db::Database,
     error::{Code, Error},
     ingest::Ingest,
 };
+pub use cost::Cost;
 pub use document::Document;
+pub use documents::Documents;
+pub use file::{DocumentError, read_document, read_schema};
 use loaders::{Driver, Loaders};
 use variables::InputTypes;
 use written::{LeftToTheEngine, Writing};
@@ -97,6 +107,8 @@ struct Served {
     database: Database,
     ingest: Ingest,
     page_size: u64,
+    /// Rows of a connection, at most.
+    most_rows: u64,
     known: Known,
 }
 
@@ -118,24 +130,13 @@ fn loaders_of<'a, T>(ctx: &ContextBase<'a, T>) -> &'a Loaders {
     ctx.data_unchecked::<Loaders>()
 }
 
-/// Fields that one request may cost, those of a list counted once for every row that it may have.
-const MOST_COMPLEX: usize = 500_000;
-/// Fields inside fields, at most; GraphiQL's own introspection needs 13.
-const DEEPEST: usize = 24;
-/// Aliases in one document, at most.
-const MOST_ALIASES: usize = 200;
-/// Parsed documents that are kept by their text.
-const KEPT_DOCUMENTS: usize = 500;
-/// Documents longer than this are parsed anew each time.
-const LONGEST_KEPT: usize = 20_000;
+/// Selection sets that may lie within each other, fragments spread, beyond the fields that may.
+const SPREAD: usize = 8;
 
 type Inner = Schema<Query, Mutation, Subscription>;
 
 fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
     Schema::build(Query::default(), Mutation::default(), Subscription::default())
-        .limit_complexity(MOST_COMPLEX)
-        .limit_depth(DEEPEST)
-        .limit_aliases(MOST_ALIASES)
 }
 
 /// The schema as text.
@@ -151,9 +152,13 @@ struct Opened {
     schema: Inner,
     /// The same schema for documents that are known to be valid.
     lenient: Inner,
+    /// The same schema for our own documents, which cost what they cost.
+    unlimited: Inner,
+    /// The same schema once more, for finding out what requests cost.
+    measuring: Inner,
     input_types: InputTypes,
     reader: Reader,
-    documents: Cache<String, Document>,
+    documents: Documents,
 }
 
 /// A request as the engine takes it.
@@ -176,8 +181,8 @@ pub struct Operation {
 }
 
 impl Graph {
-    /// A graph over `database`, whose numbered pages have `page_size` rows.
-    pub fn new(database: Database, ingest: Ingest, page_size: u32) -> Self {
+    /// A graph over `database`, whose numbered pages have `page_size` rows, and which is asked with `documents`.
+    pub fn new(database: Database, ingest: Ingest, page_size: u32, documents: Documents) -> Self {
         let known = Known {
             variants: Cache::new(50_000),
             sessions: Cache::new(100_000),
@@ -186,38 +191,45 @@ impl Graph {
             blocks: KnownBlocks::default(),
             counts: KnownCounts::default(),
         };
-        let served = Arc::new(Served { database: database.clone(), ingest, page_size: page_size.into(), known });
-        let schema = |mode| builder().validation_mode(mode).data(Arc::clone(&served)).finish();
-        let strict = schema(ValidationMode::Strict);
+        let Limits { max_complexity, max_depth, max_rows, .. } = *documents.limits();
+        let (page_size, most_rows) = (page_size.into(), max_rows as u64);
+        let served = Arc::new(Served { database: database.clone(), ingest, page_size, most_rows, known });
+        let schema = |mode, most| {
+            let builder = builder().validation_mode(mode).limit_complexity(most);
+            builder.limit_recursive_depth(max_depth + SPREAD).data(Arc::clone(&served)).finish()
+        };
+        let strict = schema(ValidationMode::Strict, max_complexity);
         Self(Arc::new(Opened {
             input_types: InputTypes::of(&strict.sdl()),
             schema: strict,
-            lenient: schema(ValidationMode::Fast),
+            lenient: schema(ValidationMode::Fast, max_complexity),
+            unlimited: schema(ValidationMode::Fast, usize::MAX),
+            measuring: cost::measuring(max_depth + SPREAD),
             reader: database.reader,
-            documents: Cache::new(KEPT_DOCUMENTS),
+            documents,
         }))
     }
 
-    /// Parses a document, or finds it among those parsed before.
+    /// What documents and requests may hold.
+    pub fn limits(&self) -> &Limits {
+        self.0.documents.limits()
+    }
+
+    /// Parses a document, or finds it among those parsed before. Where only trusted documents are answered, it is one of them.
     ///
     /// # Errors
-    /// [`Code::ParseFailed`] with the place and the reason.
+    /// [`Code::ParseFailed`] with the place and the reason, [`Code::LimitExceeded`], [`Code::DocumentNotTrusted`].
     pub fn parse(&self, text: &str) -> Result<Document, ServerError> {
-        if let Some(document) = self.0.documents.get(text) {
-            return Ok(document);
-        }
-        let document = parse_query(text).map_err(|error| with_code(error.into(), Code::ParseFailed))?;
-        document::check_size(&document)
-            .and_then(|()| document::check_subscriptions(&document))
-            .map_err(|error| with_code(error, Code::ValidationFailed))?;
-        if text.contains('\0') || text.contains("\\u0000") {
-            return Err(with_code(ServerError::new("U+0000 can't be stored or looked for", None), Code::BadUserInput));
-        }
-        let document = Document::new(document);
-        if text.len() <= LONGEST_KEPT {
-            self.0.documents.insert(text.to_owned(), document.clone());
-        }
-        Ok(document)
+        self.0.documents.parse(text)
+    }
+
+    /// The document that a request names: by its text, by the `id` of a trusted document, or by the `hash` of a text that was sent
+    /// before; hash and text together leave the text for later requests.
+    ///
+    /// # Errors
+    /// Those of [`Self::parse`]; no such document.
+    pub fn document(&self, text: Option<&str>, id: Option<&str>, hash: Option<&str>) -> Result<Document, ServerError> {
+        self.0.documents.find(text, id, hash)
     }
 
     /// Runs an operation. Every error of the answer has a code.
@@ -234,7 +246,7 @@ impl Graph {
         if response.errors.iter().all(|error| !error.path.is_empty()) {
             document.was_valid();
         }
-        coded(response)
+        self.coded(response)
     }
 
     /// Runs an operation whose answers keep coming: a subscription. A query or a mutation gives one answer.
@@ -243,11 +255,12 @@ impl Graph {
             Ok(Prepared { schema, request, driver }) => {
                 let request = request.data(LeftToTheEngine);
                 let answers = schema.execute_stream(request);
-                let next = async |(driver, mut answers): (Driver, BoxStream<'static, Response>)| {
+                let graph = self.clone();
+                let next = async |(graph, driver, mut answers): (Self, Driver, BoxStream<'static, Response>)| {
                     let answer = driver.drive(answers.next()).await?;
-                    Some((coded(answer), (driver, answers)))
+                    Some((graph.coded(answer), (graph, driver, answers)))
                 };
-                stream::unfold((driver, answers), next).boxed()
+                stream::unfold((graph, driver, answers), next).boxed()
             }
             Err(refused) => stream::iter([*refused]).boxed(),
         }
@@ -258,7 +271,11 @@ impl Graph {
         let is_checked = self.0.input_types.check(document.parsed(), name.as_deref(), &mut variables);
         let is_checked =
             is_checked.map_err(|error| Box::new(Response::from_errors(vec![with_code(error, Code::BadUserInput)])))?;
-        let schema = if is_checked && document.is_known_to_be_valid() { &self.0.lenient } else { &self.0.schema };
+        let schema = match is_checked && document.is_known_to_be_valid() {
+            true if document.is_own() => &self.0.unlimited,
+            true => &self.0.lenient,
+            false => &self.0.schema,
+        };
         let loaders = Loaders::new(self.0.reader.clone());
         let driver = loaders.driver();
         let mut request = Request::new("").variables(variables).data(loaders);
@@ -267,23 +284,32 @@ impl Graph {
         request = request.data(Writing::of(document, omitted));
         Ok(Prepared { schema, request, driver })
     }
-}
 
-/// The engine's own errors have no code: those without a path come from before the first resolver.
-fn coded(mut response: Response) -> Response {
-    for error in &mut response.errors {
-        if error.message == "Query is too complex." {
-            error.message = format!(
-                "the request is too complex: at most {MOST_COMPLEX} fields when every list is full (50 rows unless told): ask for \
-                 fewer rows with first"
-            );
+    /// The engine's own errors have no code: those without a path come from before the first resolver.
+    fn coded(&self, mut response: Response) -> Response {
+        for error in &mut response.errors {
+            if error.message.starts_with("The recursion depth of the query") {
+                let asked = "selections lie too deep within each other, fragments spread";
+                *error =
+                    limits::crossed("max-depth", asked, self.limits().max_depth + SPREAD, "ask in several requests");
+            }
+            if error.message == "Query is too complex." {
+                let asked =
+                    "the request costs too many fields, those of a list counted once for every row that it may have";
+                *error = limits::crossed(
+                    "max-complexity",
+                    asked,
+                    self.limits().max_complexity,
+                    "ask for fewer rows with first",
+                );
+            }
+            let code = if error.path.is_empty() { Code::ValidationFailed } else { Code::BadUserInput };
+            if error.extensions.as_ref().is_none_or(|extensions| extensions.get("code").is_none()) {
+                set_code(error, code);
+            }
         }
-        let code = if error.path.is_empty() { Code::ValidationFailed } else { Code::BadUserInput };
-        if error.extensions.as_ref().is_none_or(|extensions| extensions.get("code").is_none()) {
-            set_code(error, code);
-        }
+        response
     }
-    response
 }
 
 fn set_code(error: &mut ServerError, code: Code) {
@@ -294,6 +320,11 @@ fn set_code(error: &mut ServerError, code: Code) {
 pub fn with_code(mut error: ServerError, code: Code) -> ServerError {
     set_code(&mut error, code);
     error
+}
+
+/// The error as an answer holds it.
+pub fn as_server_error(Error { code, message }: Error) -> ServerError {
+    with_code(ServerError::new(message, None), code)
 }
 
 /// Whether a scalar called `name` takes `value`, and if not, what it would take.

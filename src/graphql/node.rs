@@ -113,7 +113,7 @@ impl NodeQuery {
     }
 
     /// The objects with these ids, in the order asked, null where there is none.
-    #[graphql(complexity = "ids.len().min(MOST_IDS) * child_complexity")]
+    #[graphql(complexity = "super::paging::cost(i64::try_from(ids.len()).ok(), None, child_complexity)")]
     async fn nodes(
         &self,
         ctx: &Context<'_>,

@@ -20,7 +20,7 @@ use super::{
     served,
     written::{Items, Leads, Written},
 };
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// Rows of a connection when nothing is said.
 pub const FEW: i64 = 50;
@@ -162,12 +162,12 @@ pub struct Arguments<T: Listed> {
 
 impl<T: Listed> Arguments<T> {
     /// The stretch asked for, one row longer, so as to see whether there are more.
-    fn slice(self) -> Result<Slice<T::Entity>, Error> {
+    fn slice(self, most: u64) -> Result<Slice<T::Entity>, Error> {
         let Self { first, after, last, before, filter, order_by } = self;
-        let (limit, from_end) = match (limit("first", first)?, limit("last", last)?) {
+        let (limit, from_end) = match (limit("first", first, most)?, limit("last", last, most)?) {
             (Some(_), Some(_)) => return Err(Error::bad_input("first, last: give one of them, not both")),
             (None, Some(last)) => (last, true),
-            (first, None) => (first.unwrap_or(FEW.unsigned_abs()), false),
+            (first, None) => (first.unwrap_or(FEW.unsigned_abs().min(most)), false),
         };
         let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
         let order = order_by.map(Into::into).unwrap_or_default();
@@ -183,7 +183,7 @@ impl<T: Listed> Arguments<T> {
 
     /// Reads the connection.
     pub async fn read(self, ctx: &Context<'_>, of_whom: Of<T::Entity>) -> Answer<Connection<T>> {
-        let slice = self.slice()?;
+        let slice = self.slice(served(ctx).most_rows)?;
         let asked = usize::try_from(slice.limit - 1).unwrap_or(usize::MAX);
         let mut rows = match &of_whom {
             Of::Everyone => list::rows(&served(ctx).database.reader, &slice).await.map_err(Error::from)?,
@@ -212,18 +212,25 @@ impl<T: Listed> Arguments<T> {
     }
 }
 
-fn limit(argument: &str, given: Option<i64>) -> Result<Option<u64>, Error> {
-    match given {
-        None => Ok(None),
-        Some(rows @ 0..=MOST) => Ok(Some(rows.unsigned_abs())),
-        Some(rows) => Err(Error::bad_input(format!("{argument}: give a number from 0 to {MOST}, not {rows}"))),
+/// How many rows an argument asks for, `most` at most.
+///
+/// # Errors
+/// [`Code::BadUserInput`] for a negative number, [`Code::LimitExceeded`] for too large a one.
+pub fn limit(argument: &str, given: Option<i64>, most: u64) -> Result<Option<u64>, Error> {
+    let Some(rows) = given else { return Ok(None) };
+    let refused = |code| Error::new(code, format!("{argument}: give a number from 0 to {most}, not {rows}"));
+    match u64::try_from(rows) {
+        Ok(rows) if rows <= most => Ok(Some(rows)),
+        Ok(_) => Err(refused(Code::LimitExceeded)),
+        Err(_) => Err(refused(Code::BadUserInput)),
     }
 }
 
-/// The cost of a connection: that of its rows.
+/// The cost of a connection: that of its rows. It ends where the engine, adding such costs up, could not go on.
 pub fn cost(first: Option<i64>, last: Option<i64>, a_row: usize) -> usize {
+    const BEYOND_ALL_LIMITS: usize = 1_000_000_000_000;
     let rows = first.or(last).unwrap_or(FEW).clamp(1, MOST);
-    usize::try_from(rows).unwrap_or(1).saturating_mul(a_row)
+    usize::try_from(rows).unwrap_or(1).saturating_mul(a_row).min(BEYOND_ALL_LIMITS)
 }
 
 /// A cursor holds the list it was made for, so that it is not taken for a place in another.

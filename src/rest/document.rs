@@ -1,37 +1,18 @@
 //! Reads documents of operations, checks them against the schema, and gives the entry points they describe.
 
-use std::{
-    collections::HashSet,
-    fmt::{self, Write as _},
-    ops::Range,
-    sync::Arc,
-};
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use apollo_compiler::{
     ExecutableDocument, Node, Schema,
     ast::{self, DirectiveList, OperationType, Type, Value},
     executable::{Field, Operation, Selection, SelectionSet},
-    parser::{LineColumn, SourceSpan},
-    validation::{DiagnosticList, Valid},
+    parser::SourceSpan,
+    validation::Valid,
 };
 use async_graphql::parser;
 
 use super::template::Template;
-use crate::graphql::Document as Runnable;
-
-/// Why a document can't be served: the file, the place in it, and the reason.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}:{column}: {reason}")]
-pub struct DocumentError {
-    /// The document.
-    pub file: String,
-    /// From 1.
-    pub line: usize,
-    /// From 1.
-    pub column: usize,
-    /// What is wrong.
-    pub reason: String,
-}
+use crate::graphql::{Document as Runnable, DocumentError, read_document, read_schema};
 
 /// The form of an answer; `rest.graphql` says what each is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,20 +72,7 @@ pub(super) struct Document {
 /// # Errors
 /// The schema's own defects.
 pub(super) fn schema(sdl: &str) -> Result<Valid<Schema>, DocumentError> {
-    let text = format!("{sdl}\n{}", include_str!("rest.graphql"));
-    Schema::parse_and_validate(text, "schema.graphql").map_err(|invalid| first("schema.graphql", &invalid.errors))
-}
-
-/// The first of `errors`, the others behind it: one may be the cause of another.
-fn first(file: &str, errors: &DiagnosticList) -> DocumentError {
-    let place = |span: Option<Range<LineColumn>>| span.map_or((1, 1), |range| (range.start.line, range.start.column));
-    let mut errors = errors.iter().map(|error| (place(error.line_column_range()), error.error.to_string()));
-    let ((line, column), mut reason) = errors.next().unwrap_or_else(|| ((1, 1), "it is not valid".to_owned()));
-    for ((line, column), other) in errors {
-        // Writing to a String cannot fail.
-        let _ = write!(reason, "; {line}:{column}: {other}");
-    }
-    DocumentError { file: file.to_owned(), line, column, reason }
+    read_schema(format!("{sdl}\n{}", include_str!("rest.graphql")))
 }
 
 /// Reads a document called `file`.
@@ -112,9 +80,8 @@ fn first(file: &str, errors: &DiagnosticList) -> DocumentError {
 /// # Errors
 /// The first thing that does not fit the schema, or makes no sense.
 pub(super) fn read(schema: &Valid<Schema>, file: &str, text: &str) -> Result<Document, DocumentError> {
-    let checked =
-        ExecutableDocument::parse_and_validate(schema, text, file).map_err(|invalid| first(file, &invalid.errors))?;
-    let parsed = ast::Document::parse(text, file).map_err(|invalid| first(file, &invalid.errors))?;
+    let checked = read_document(schema, file, text)?;
+    let parsed = ast::Document::parse(text, file).map_err(|invalid| DocumentError::first(file, &invalid.errors))?;
     let reader = Reader { file, checked: &checked, parsed: &parsed };
     if let Some(anonymous) = &checked.operations.anonymous {
         return Err(reader.error(anonymous.location(), "every operation needs a name"));
@@ -285,7 +252,7 @@ impl Reader<'_> {
                 _ => {}
             }
         }
-        parser::parse_query(text).map(Runnable::checked).map_err(|error| error.to_string())
+        parser::parse_query(text).map(Runnable::own).map_err(|error| error.to_string())
     }
 
     fn collect_fragments(&self, set: &SelectionSet, names: &mut HashSet<String>) {

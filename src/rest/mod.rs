@@ -27,13 +27,13 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-pub use self::document::DocumentError;
 use self::{
     document::{Document, EntryPoint},
     input::Given,
     reply::{Asked, Outcome},
     template::Template,
 };
+pub use crate::graphql::DocumentError;
 use crate::{
     error::{Code, Error},
     graphql::{Graph, Operation, write_answer},
@@ -60,20 +60,17 @@ pub fn load(sdl: &str, directory: Option<&Path>) -> Result<Vec<Facade>, Document
     let schema = Arc::new(document::schema(sdl)?);
     let mut facades = vec![facade(&schema, "v1", "v1.graphql", include_str!("v1.graphql"))?];
     for (file, name) in directory.map(own_documents).transpose()?.unwrap_or_default() {
-        let unreadable = |error: std::io::Error| whole_file(&file, &error.to_string());
+        let unreadable = |error: std::io::Error| DocumentError::of_file(&file, error.to_string());
         let text = std::fs::read_to_string(&file).map_err(unreadable)?;
         facades.push(facade(&schema, &name, &file, &text)?);
     }
     Ok(facades)
 }
 
-fn whole_file(file: &str, reason: &str) -> DocumentError {
-    DocumentError { file: file.to_owned(), line: 1, column: 1, reason: reason.to_owned() }
-}
-
 /// The documents of a directory and the names they are served under, in order.
 fn own_documents(directory: &Path) -> Result<Vec<(String, String)>, DocumentError> {
-    let unreadable = |error: std::io::Error| whole_file(&directory.display().to_string(), &error.to_string());
+    let unreadable =
+        |error: std::io::Error| DocumentError::of_file(&directory.display().to_string(), error.to_string());
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
@@ -85,7 +82,7 @@ fn own_documents(directory: &Path) -> Result<Vec<(String, String)>, DocumentErro
         let is_word = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         if !is_word || name == "v1" {
             let reason = "the file's name becomes part of the path: letters, digits, - and _, and not v1";
-            return Err(whole_file(&file, reason));
+            return Err(DocumentError::of_file(&file, reason));
         }
         found.push((file, name));
     }

@@ -1,119 +1,61 @@
-//! GraphQL over HTTP, after the specification of that name (draft of 2025): POST with JSON, GET for queries, the status by the media
-//! type asked for.
+//! GraphQL over HTTP, after the specification of that name (draft of 2025): POST with JSON, one request or a batch; GET for queries,
+//! which caches may keep; the status by the media type asked for.
+
+mod answer;
+mod media;
+mod request;
+mod status;
 
 use std::sync::Arc;
 
 use async_graphql::{
-    Response as Answer, ServerError, Value, Variables,
+    Response as Answer, ServerError,
     parser::types::{DocumentOperations, ExecutableDocument, OperationType},
 };
 use axum::{
     body::Bytes,
     extract::{RawQuery, State, rejection::BytesRejection},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    response::{IntoResponse as _, Response},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::Response,
 };
-use serde::Deserialize;
+use futures_util::{StreamExt as _, stream};
 
+use self::{
+    answer::{batch_body, respond, respond_to_get},
+    media::Media,
+    request::{Request, Sent},
+    status::Outcome,
+};
 use super::{Ways, assets, live};
 use crate::{
-    error::Code,
-    graphql::{Operation, with_code, write_answer, write_value},
+    error::{Code, Error},
+    graphql::{Operation, as_server_error},
 };
+pub(super) use answer::body;
 
-/// The media types of answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Media {
-    /// The specification's own: the status tells whether the request could be run.
-    GraphqlResponse,
-    /// The old one: 200 for every well-formed request.
-    Json,
-    /// Server-sent events, for subscriptions.
-    EventStream,
-}
+/// Requests of a batch that run at the same time.
+const SIDE_BY_SIDE: usize = 4;
 
-impl Media {
-    fn name(self) -> &'static str {
-        match self {
-            Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
-            Self::Json | Self::EventStream => "application/json; charset=utf-8",
-        }
-    }
-
-    /// The best of what `Accept` lists; JSON where nothing is said.
-    fn negotiate(headers: &HeaderMap) -> Option<Self> {
-        let mut best: Option<(f32, Self)> = None;
-        let mut asked = false;
-        for value in headers.get_all(header::ACCEPT) {
-            for range in value.to_str().unwrap_or_default().split(',') {
-                let mut parts = range.split(';').map(str::trim);
-                let name = parts.next().unwrap_or_default().to_ascii_lowercase();
-                asked |= !name.is_empty();
-                let media = match name.as_str() {
-                    "application/graphql-response+json" => Self::GraphqlResponse,
-                    "text/event-stream" => Self::EventStream,
-                    "application/json" | "application/*" | "*/*" => Self::Json,
-                    _ => continue,
-                };
-                let quality =
-                    parts.find_map(|part| part.strip_prefix("q=")).and_then(|q| q.parse().ok()).unwrap_or(1.0);
-                if quality > 0.0 && best.is_none_or(|(so_far, _)| quality > so_far) {
-                    best = Some((quality, media));
-                }
-            }
-        }
-        if asked { best.map(|(_, media)| media) } else { Some(Self::Json) }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Body {
-    query: Option<String>,
-    operation_name: Option<String>,
-    variables: Option<Variables>,
-}
-
-/// Whether anything was run: otherwise there is no `data` to speak of.
-fn was_run(answer: &Answer) -> bool {
-    answer.errors.is_empty() || answer.data != Value::Null || answer.errors.iter().any(|error| !error.path.is_empty())
-}
-
-/// An answer as it is written.
-pub(super) fn body(answer: &Answer) -> Vec<u8> {
-    let mut json = vec![b'{'];
-    if was_run(answer) {
-        json.extend_from_slice(b"\"data\":");
-        write_answer(&answer.data, &mut json);
-    }
-    if !answer.errors.is_empty() {
-        json.extend_from_slice(if json.len() > 1 { b",\"errors\":" } else { b"\"errors\":" });
-        write_value(&answer.errors, &mut json);
-    }
-    json.push(b'}');
-    json
-}
-
-fn write(media: Media, status: StatusCode, answer: &Answer) -> Response {
-    let status = match media {
-        Media::GraphqlResponse if status == StatusCode::OK && !was_run(answer) => StatusCode::BAD_REQUEST,
-        _ => status,
-    };
-    (status, [(header::CONTENT_TYPE, media.name())], body(answer)).into_response()
+/// An answer to a request that was not run.
+fn refused(error: Error) -> Answer {
+    Answer::from_errors(vec![as_server_error(error)])
 }
 
 /// A request that is not well-formed.
-fn refuse(media: Media, code: Code, message: &str) -> Response {
-    let answer = Answer::from_errors(vec![with_code(ServerError::new(message, None), code)]);
-    write(media, StatusCode::from_u16(code.status()).unwrap_or(StatusCode::BAD_REQUEST), &answer)
+fn malformed(media: Media, code: Code, message: impl Into<String>) -> Response {
+    respond(media, Outcome::Malformed(code), body(&refused(Error::new(code, message))))
 }
 
 fn not_acceptable() -> Response {
     let message = "Accept: answers come as application/graphql-response+json, application/json or text/event-stream";
-    refuse(Media::Json, Code::NotAcceptable, message)
+    malformed(Media::Json, Code::NotAcceptable, message)
 }
 
-/// A query or a mutation.
+fn no_document(media: Media) -> Response {
+    malformed(media, Code::ParseFailed, "query: it is required: the text of a GraphQL document, or documentId: its id")
+}
+
+/// Queries and mutations.
 pub(super) async fn post(
     State(ways): State<Ways>,
     headers: HeaderMap,
@@ -123,81 +65,128 @@ pub(super) async fn post(
     // A form on another site can send neither this type nor ask for permission to: this is what keeps mutations ours.
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        return refuse(media, Code::UnsupportedMediaType, "Content-Type: send the request as application/json");
+        return malformed(media, Code::UnsupportedMediaType, "Content-Type: send the request as application/json");
     }
     let body = match body {
         Ok(body) => body,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            return refuse(media, Code::TooLarge, "the body is over the limit: send it in parts");
+            return malformed(media, Code::TooLarge, "the body is over the limit: send it in parts");
         }
-        Err(_) => return refuse(media, Code::ParseFailed, "the body could not be read"),
+        Err(_) => return malformed(media, Code::ParseFailed, "the body could not be read"),
     };
-    match serde_json::from_slice(&body) {
-        Ok(body) => run(&ways, media, body, true).await,
-        Err(error) => refuse(media, Code::ParseFailed, &format!("the body is no GraphQL request: {error}")),
+    match request::read(&body) {
+        Ok(Sent::One(request)) => one(&ways, media, request).await,
+        Ok(Sent::Batch(requests)) => batch(&ways, media, requests).await,
+        Err(reason) => malformed(media, Code::ParseFailed, format!("the body is no GraphQL request: {reason}")),
     }
 }
 
 /// A query; or, for a browser that just looks, GraphiQL.
 pub(super) async fn get(State(ways): State<Ways>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
-    let mut body = Body { query: None, operation_name: None, variables: None };
-    let mut variables = None;
-    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        match &*name {
-            "query" => body.query = Some(value.into_owned()),
-            "operationName" => body.operation_name = Some(value.into_owned()),
-            "variables" => variables = Some(value.into_owned()),
-            _ => {}
-        }
-    }
-    let wants_page = headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|accept| accept.contains("text/html"));
-    if body.query.is_none() && wants_page {
+    let read = request::read_parameters(&query.unwrap_or_default());
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accept.contains("text/html") && read.as_ref().is_ok_and(|request| !request.names_a_document()) {
         return assets::page("graphiql.html");
     }
     let Some(media) = Media::negotiate(&headers) else { return not_acceptable() };
-    if let Some(text) = variables.filter(|text| !text.is_empty()) {
-        match serde_json::from_str(&text) {
-            Ok(read) => body.variables = Some(read),
-            Err(error) => return refuse(media, Code::ParseFailed, &format!("variables: no JSON object: {error}")),
-        }
+    let request = match read {
+        Ok(request) => request,
+        Err(reason) => return malformed(media, Code::ParseFailed, reason),
+    };
+    if !request.names_a_document() {
+        return no_document(media);
     }
-    run(&ways, media, body, false).await
-}
-
-async fn run(ways: &Ways, media: Media, body: Body, may_mutate: bool) -> Response {
-    let Body { query, operation_name, variables } = body;
-    let Some(query) = query else {
-        return refuse(media, Code::ParseFailed, "query: it is required: the text of a GraphQL document");
+    let wanted = match prepare(&ways, request) {
+        Ok(wanted) => wanted,
+        Err(answer) => return cached(&ways, &headers, media, &answer),
     };
-    let document = match ways.graph.parse(&query) {
-        Ok(document) => document,
-        Err(error) => return write(media, StatusCode::OK, &Answer::from_errors(vec![error])),
-    };
-    let name = operation_name.filter(|name| !name.is_empty());
-    if !may_mutate && is_mutation(document.parsed(), name.as_deref()) {
-        let mut response = refuse(media, Code::MethodNotAllowed, "a mutation is sent with POST");
+    if is_of(OperationType::Mutation, &wanted.operation) {
+        let mut response = malformed(media, Code::MethodNotAllowed, "a mutation is sent with POST");
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
-    let operation = Operation { document, name, variables: variables.unwrap_or_default(), omitted: Arc::default() };
     if media == Media::EventStream {
-        return live::events(ways, operation);
+        return live::events(&ways, wanted.operation);
     }
-    let answer = ways.graph.execute(operation).await;
-    let mut response = write(media, StatusCode::OK, &answer);
-    response.headers_mut().insert(HeaderName::from_static("vary"), HeaderValue::from_static("accept"));
-    response
+    let answer = run(&ways, wanted).await;
+    cached(&ways, &headers, media, &answer)
 }
 
-fn is_mutation(document: &ExecutableDocument, name: Option<&str>) -> bool {
-    match &document.operations {
-        DocumentOperations::Single(operation) => operation.node.ty == OperationType::Mutation,
-        DocumentOperations::Multiple(operations) => match name {
-            Some(name) => operations.get(name).is_some_and(|operation| operation.node.ty == OperationType::Mutation),
-            None => operations.values().any(|operation| operation.node.ty == OperationType::Mutation),
-        },
+fn cached(ways: &Ways, headers: &HeaderMap, media: Media, answer: &Answer) -> Response {
+    respond_to_get(headers, ways.settings.cache_seconds, media, Outcome::of(answer), body(answer))
+}
+
+async fn one(ways: &Ways, media: Media, request: Request) -> Response {
+    if !request.names_a_document() {
+        return no_document(media);
+    }
+    let answer = match prepare(ways, request) {
+        Ok(wanted) if media == Media::EventStream => return live::events(ways, wanted.operation),
+        Ok(wanted) => run(ways, wanted).await,
+        Err(answer) => *answer,
+    };
+    respond(media, Outcome::of(&answer), body(&answer))
+}
+
+/// Requests that know nothing of each other, some of them at the same time. Each has its own answer, whatever becomes of the others.
+async fn batch(ways: &Ways, media: Media, requests: Vec<Request>) -> Response {
+    let most = ways.settings.limits.max_batch;
+    if media == Media::EventStream {
+        return malformed(media, Code::NotAcceptable, "Accept: a batch is answered as JSON, not as events");
+    }
+    if requests.is_empty() {
+        return malformed(media, Code::ParseFailed, "the batch is empty: it holds 1 request at least");
+    }
+    if requests.len() > most {
+        let message = format!("max-batch: {} requests were sent together, at most {most} are allowed", requests.len());
+        return malformed(media, Code::LimitExceeded, message);
+    }
+    let answers = requests.into_iter().map(async |request| match prepare(ways, request) {
+        Ok(wanted) if is_of(OperationType::Subscription, &wanted.operation) => {
+            refused(Error::bad_input("a subscription can't be part of a batch: send it by itself"))
+        }
+        Ok(wanted) => run(ways, wanted).await,
+        Err(answer) => *answer,
+    });
+    let answers: Vec<Answer> = stream::iter(answers).buffered(SIDE_BY_SIDE).collect().await;
+    respond(media, Outcome::Complete, batch_body(&answers))
+}
+
+/// What is to be run, and whether its cost is to be told.
+struct Wanted {
+    operation: Operation,
+    cost: bool,
+}
+
+/// Finds the document of a request.
+fn prepare(ways: &Ways, request: Request) -> Result<Wanted, Box<Answer>> {
+    let Request { query, document_id, operation_name, variables, extensions } = request;
+    let document = ways.graph.document(query.as_deref(), document_id.as_deref(), extensions.hash.as_deref());
+    let document = document.map_err(|error: ServerError| Box::new(Answer::from_errors(vec![error])))?;
+    let name = operation_name.filter(|name| !name.is_empty());
+    let operation = Operation { document, name, variables, omitted: Arc::default() };
+    Ok(Wanted { operation, cost: extensions.cost })
+}
+
+async fn run(ways: &Ways, Wanted { operation, cost }: Wanted) -> Answer {
+    let cost = if cost { ways.graph.cost(&operation).await } else { None };
+    let answer = ways.graph.execute(operation).await;
+    match cost {
+        Some(cost) => answer.extension("cost", cost.into()),
+        None => answer,
+    }
+}
+
+/// Whether what is to be run is of this type; any operation of the document, where it is not said which.
+fn is_of(wanted: OperationType, Operation { document, name, .. }: &Operation) -> bool {
+    let parsed: &ExecutableDocument = document.parsed();
+    match (&parsed.operations, name.as_deref()) {
+        (DocumentOperations::Single(operation), _) => operation.node.ty == wanted,
+        (DocumentOperations::Multiple(operations), Some(name)) => {
+            operations.get(name).is_some_and(|operation| operation.node.ty == wanted)
+        }
+        (DocumentOperations::Multiple(operations), None) => {
+            operations.values().any(|operation| operation.node.ty == wanted)
+        }
     }
 }

@@ -4,6 +4,8 @@ mod assets;
 mod graphql;
 mod live;
 
+use std::sync::Arc;
+
 use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
@@ -13,10 +15,17 @@ use axum::{
 };
 use tokio::sync::watch;
 use tower_http::{
-    catch_panic::CatchPanicLayer, compression::CompressionLayer, set_header::SetResponseHeaderLayer, trace::TraceLayer,
+    catch_panic::CatchPanicLayer,
+    compression::{
+        CompressionLayer,
+        predicate::{DefaultPredicate, Predicate as _, SizeAbove},
+    },
+    set_header::SetResponseHeaderLayer,
+    trace::TraceLayer,
 };
 
 use crate::{
+    config::GraphqlSettings,
     error::{Code, Error},
     graphql::Graph,
     rest::{self, Facade},
@@ -28,22 +37,36 @@ pub const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// What this server may be shown with: nothing from elsewhere.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; frame-ancestors 'none'";
 
-/// What GraphQL over HTTP needs: the graph, and the word that the server stops.
+/// The documents that our own pages send, with their names.
+pub const DOCUMENTS: &[(&str, &str)] = &[("overview.graphql", include_str!("../../web/src/overview.graphql"))];
+
+/// Smaller answers are sent as they are: there is little to gain.
+const LEAST_COMPRESSED: u16 = 1_024;
+
+/// What GraphQL over HTTP needs: the graph, its settings, and the word that the server stops.
 #[derive(Clone)]
 struct Ways {
     graph: Graph,
+    settings: Arc<GraphqlSettings>,
     ended: watch::Receiver<bool>,
 }
 
 /// Everything that is served.
-pub fn router(graph: &Graph, facades: Vec<Facade>, ended: &watch::Receiver<bool>) -> Router {
+pub fn router(
+    graph: &Graph,
+    facades: Vec<Facade>,
+    settings: &GraphqlSettings,
+    ended: &watch::Receiver<bool>,
+) -> Router {
+    let ways = Ways { graph: graph.clone(), settings: Arc::new(settings.clone()), ended: ended.clone() };
+    let is_worth_it = SizeAbove::new(LEAST_COMPRESSED).and(DefaultPredicate::new());
     let header = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
     Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post).layer(DefaultBodyLimit::max(MOST_BYTES)))
         .route("/graphql/ws", get(live::socket))
-        .with_state(Ways { graph: graph.clone(), ended: ended.clone() })
+        .with_state(ways)
         .route("/", get(async || assets::page("index.html")))
         .route("/index.html", get(async || assets::page("index.html")))
         .route("/graphiql", get(async || assets::page("graphiql.html")))
@@ -57,7 +80,7 @@ pub fn router(graph: &Graph, facades: Vec<Facade>, ended: &watch::Receiver<bool>
         })
         .layer(header("content-security-policy", CONTENT_SECURITY_POLICY))
         .layer(header("x-content-type-options", "nosniff"))
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().compress_when(is_worth_it))
         .layer(CatchPanicLayer::custom(|_| -> Response {
             Error::new(Code::Internal, "a defect of the server; see its log").into_response()
         }))

@@ -1,7 +1,8 @@
-"""Virtual environments of the real clients, made once and kept.
+"""What the real clients run in, made once and kept: virtual environments of Python, packages of Node.
 
 As a command: `environments.py FOLDER REQUIREMENTS…` prints the path of the Python in FOLDER.
 """
+import shutil
 import subprocess
 import sys
 import venv
@@ -24,6 +25,19 @@ def python_with(folder, requirements, without_dependencies=()):
         subprocess.run([*install, "--no-deps", "-r", file], check=True, stdout=sys.stderr)
     complete.write_text(wanted)
     return python
+
+
+def node_with(folder, sources):
+    """A copy of the scripts in `sources` in `folder`, beside the packages that their lock file names."""
+    folder, sources = Path(folder).resolve(), Path(sources)
+    complete = folder / "complete.txt"
+    wanted = (sources / "package-lock.json").read_text()
+    shutil.copytree(sources, folder, dirs_exist_ok=True)
+    if not (complete.is_file() and complete.read_text() == wanted):
+        complete.unlink(missing_ok=True)
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, check=True, stdout=sys.stderr)
+        complete.write_text(wanted)
+    return folder
 
 
 if __name__ == "__main__":

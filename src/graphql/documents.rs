@@ -1,0 +1,165 @@
+//! Finds the document of a request: by its text, by an id that is trusted, or by the hash of a text that was sent before.
+
+use std::path::Path;
+
+use async_graphql::{ServerError, parser::parse_query};
+use quick_cache::{Weighter, sync::Cache};
+
+use super::{
+    as_server_error,
+    document::{self, Document},
+    file::DocumentError,
+    limits,
+    persisted::{Hash, Persisted},
+    sdl,
+    trusted::Trusted,
+    with_code,
+};
+use crate::{
+    config::{GraphqlSettings, Limits},
+    error::{Code, Error},
+};
+
+/// Parsed documents that are kept by their text, about.
+const KEPT: usize = 500;
+/// Bytes of the texts of parsed documents that are kept, all together. What was parsed takes a multiple of it.
+const KEPT_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes that even the smallest document counts for.
+const SMALLEST: u64 = 1_000;
+/// Documents longer than this are parsed anew each time.
+const LONGEST_KEPT: usize = 20_000;
+
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<String, Document> for Bytes {
+    fn weight(&self, text: &String, _: &Document) -> u64 {
+        text.len() as u64 + SMALLEST
+    }
+}
+
+/// Where documents come from.
+pub struct Documents {
+    limits: Limits,
+    parsed: Cache<String, Document, Bytes>,
+    persisted: Option<Persisted>,
+    trusted: Trusted,
+    is_trusted_only: bool,
+}
+
+impl Documents {
+    /// Reads the trusted documents, those of the program's own pages among them.
+    ///
+    /// # Errors
+    /// The first document that does not fit the schema or the limits, with file, line and reason.
+    pub fn open(settings: &GraphqlSettings, own: &[(&str, &str)]) -> Result<Self, DocumentError> {
+        let GraphqlSettings { limits, documents, .. } = settings;
+        let is_trusted_only = documents.trusted_only;
+        let sdl = sdl();
+        let load = |folder: &Path| Trusted::load(folder, &sdl, limits);
+        let mut trusted = documents.documents_dir.as_deref().map(load).transpose()?.unwrap_or_default();
+        for (name, text) in own.iter().filter(|_| is_trusted_only) {
+            trusted.add_own(&sdl, limits, name, text)?;
+        }
+        let room = documents.persisted_megabytes as u64 * 1_000_000;
+        Ok(Self {
+            limits: *limits,
+            parsed: Cache::with_weighter(KEPT, KEPT_BYTES, Bytes),
+            // A hash that a stranger has left is no reason to trust.
+            persisted: Persisted::with_room(if is_trusted_only { 0 } else { room }),
+            trusted,
+            is_trusted_only,
+        })
+    }
+
+    /// What documents may hold.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The document that a request names. An id goes before a hash, a hash before a text: the text is for whoever does not know it yet.
+    pub(super) fn find(
+        &self,
+        text: Option<&str>,
+        id: Option<&str>,
+        hash: Option<&str>,
+    ) -> Result<Document, ServerError> {
+        let refuse = |code, message: &str| Err(as_server_error(Error::new(code, message)));
+        match (text, id, hash) {
+            (Some(_), Some(_), _) => refuse(Code::BadUserInput, "documentId: give it or query, not both"),
+            (None, Some(id), _) => self.by_id(id),
+            (None, None, Some(hash)) => self.by_hash(hash),
+            (Some(text), None, Some(hash)) => self.keep(text, hash),
+            (Some(text), None, None) => self.parse(text),
+            (None, None, None) => refuse(Code::ParseFailed, "query: it is required: the text of a GraphQL document"),
+        }
+    }
+
+    /// Parses a text, or finds it among those parsed before.
+    pub(super) fn parse(&self, text: &str) -> Result<Document, ServerError> {
+        if self.is_trusted_only {
+            let message = "only trusted documents are answered here, and this text is none of them: ask by documentId";
+            let refused = || as_server_error(Error::new(Code::DocumentNotTrusted, message));
+            return self.trusted.by_hash(&Hash::of(text)).ok_or_else(refused);
+        }
+        if let Some(document) = self.parsed.get(text) {
+            return Ok(document);
+        }
+        limits::check_tokens(text, &self.limits)?;
+        let document = parse_query(text).map_err(|error| with_code(error.into(), Code::ParseFailed))?;
+        limits::check(&document, &self.limits)?;
+        document::check_size(&document)
+            .and_then(|()| document::check_subscriptions(&document))
+            .map_err(|error| with_code(error, Code::ValidationFailed))?;
+        if text.contains('\0') || text.contains("\\u0000") {
+            return Err(with_code(ServerError::new("U+0000 can't be stored or looked for", None), Code::BadUserInput));
+        }
+        let document = Document::new(document);
+        if text.len() <= LONGEST_KEPT {
+            self.parsed.insert(text.to_owned(), document.clone());
+        }
+        Ok(document)
+    }
+
+    fn by_id(&self, id: &str) -> Result<Document, ServerError> {
+        let of_hash = || self.by_digits(id.strip_prefix("sha256:")?);
+        self.trusted.by_id(id).map(Ok).or_else(of_hash).unwrap_or_else(|| {
+            let code = if self.is_trusted_only { Code::DocumentNotTrusted } else { Code::DocumentNotFound };
+            Err(as_server_error(Error::new(code, "documentId: no document has this id")))
+        })
+    }
+
+    /// The document that was sent with this hash before. Clients that were given a manifest send its ids here, too.
+    fn by_hash(&self, hash: &str) -> Result<Document, ServerError> {
+        // The messages are those by which Apollo's clients know what to do.
+        let (code, message) = match &self.persisted {
+            Some(_) => (Code::PersistedQueryNotFound, "PersistedQueryNotFound"),
+            None if self.is_trusted_only => {
+                (Code::DocumentNotTrusted, "extensions.persistedQuery.sha256Hash: no trusted document has this hash")
+            }
+            None => (Code::PersistedQueryNotSupported, "PersistedQueryNotSupported"),
+        };
+        let found = self.trusted.by_id(hash).map(Ok).or_else(|| self.by_digits(hash));
+        found.unwrap_or_else(|| Err(as_server_error(Error::new(code, message))))
+    }
+
+    fn by_digits(&self, digits: &str) -> Option<Result<Document, ServerError>> {
+        let hash = Hash::parse(digits)?;
+        let trusted = self.trusted.by_hash(&hash).map(Ok);
+        trusted.or_else(|| Some(self.parse(&self.persisted.as_ref()?.get(&hash)?)))
+    }
+
+    /// Parses a text that was sent with its hash, and keeps it when it is a document.
+    fn keep(&self, text: &str, digits: &str) -> Result<Document, ServerError> {
+        let hash = Hash::of(text);
+        if Hash::parse(digits) != Some(hash) {
+            let message = "extensions.persistedQuery.sha256Hash: this is not the SHA-256 of query";
+            return Err(as_server_error(Error::bad_input(message)));
+        }
+        let document = self.parse(text)?;
+        if let Some(persisted) = &self.persisted {
+            persisted.keep(hash, text);
+        }
+        Ok(document)
+    }
+}

@@ -1,0 +1,131 @@
+//! Trusted documents: a folder of operations that the one who runs the server knows, each asked for by its id.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use apollo_compiler::{Schema, validation::Valid};
+use async_graphql::parser::parse_query;
+use serde_json::Value;
+
+use super::{
+    document::Document,
+    file::{DocumentError, read_document, read_schema},
+    limits,
+    persisted::Hash,
+};
+use crate::config::Limits;
+
+/// Documents that are known before anybody asks.
+#[derive(Debug, Default)]
+pub struct Trusted {
+    by_id: HashMap<String, (Hash, Document)>,
+    by_hash: HashMap<Hash, Document>,
+}
+
+impl Trusted {
+    /// Reads the folder: of `NAME.graphql` the id is NAME; a `*.json` names its documents by the ids in it.
+    ///
+    /// # Errors
+    /// The first document that does not fit the schema or the limits, with file, line and reason.
+    pub fn load(folder: &Path, sdl: &str, limits: &Limits) -> Result<Self, DocumentError> {
+        let schema = read_schema(sdl)?;
+        let mut trusted = Self::default();
+        for path in files(folder)? {
+            let file = path.display().to_string();
+            let read = || fs::read_to_string(&path).map_err(|error| DocumentError::of_file(&file, error.to_string()));
+            let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            match path.extension().and_then(|ending| ending.to_str()) {
+                Some("graphql") => trusted.add(&schema, limits, &file, stem, &read()?)?,
+                Some("json") => {
+                    for (id, text) in manifest(&file, &read()?)? {
+                        trusted.add(&schema, limits, &format!("{file}, document {id}"), id, &text)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(trusted)
+    }
+
+    /// Lets a document in that belongs to the program.
+    ///
+    /// # Errors
+    /// What does not fit the schema or the limits.
+    pub fn add_own(&mut self, sdl: &str, limits: &Limits, name: &str, text: &str) -> Result<(), DocumentError> {
+        self.add(&read_schema(sdl)?, limits, name, name.to_owned(), text)
+    }
+
+    fn add(
+        &mut self,
+        schema: &Valid<Schema>,
+        limits: &Limits,
+        file: &str,
+        id: String,
+        text: &str,
+    ) -> Result<(), DocumentError> {
+        let checked = read_document(schema, file, text)?;
+        if checked.operations.is_empty() {
+            return Err(DocumentError::of_file(file, "it has no operation"));
+        }
+        let parsed = parse_query(text).map_err(|error| DocumentError::of_file(file, error.to_string()))?;
+        let within = limits::check_tokens(text, limits).and_then(|()| limits::check(&parsed, limits));
+        within.map_err(|error| DocumentError::of_file(file, error.message))?;
+        let (hash, document) = (Hash::of(text), Document::new(parsed));
+        document.was_valid();
+        match self.by_id.entry(id) {
+            Entry::Occupied(known) if known.get().0 != hash => {
+                let reason = format!("the id {} is given to another document already", known.key());
+                return Err(DocumentError::of_file(file, reason));
+            }
+            Entry::Occupied(_) => {}
+            Entry::Vacant(place) => drop(place.insert((hash, document.clone()))),
+        }
+        self.by_hash.insert(hash, document);
+        Ok(())
+    }
+
+    /// The document with this id.
+    pub(super) fn by_id(&self, id: &str) -> Option<Document> {
+        self.by_id.get(id).map(|(_, document)| document.clone())
+    }
+
+    /// The document with this text.
+    pub(super) fn by_hash(&self, hash: &Hash) -> Option<Document> {
+        self.by_hash.get(hash).cloned()
+    }
+}
+
+/// The files of a folder, in order.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, DocumentError> {
+    let unreadable = |error: std::io::Error| DocumentError::of_file(&folder.display().to_string(), error.to_string());
+    let entries = fs::read_dir(folder).map_err(unreadable)?;
+    let mut files =
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    files.sort();
+    Ok(files)
+}
+
+/// The ids and the texts of a manifest: `{"ID": "TEXT"}` of graphql-codegen and Relay, or Apollo's
+/// `{"operations": [{"id": "ID", "body": "TEXT"}]}`.
+fn manifest(file: &str, text: &str) -> Result<Vec<(String, String)>, DocumentError> {
+    let malformed = |error: serde_json::Error| DocumentError {
+        line: error.line().max(1),
+        column: error.column().max(1),
+        ..DocumentError::of_file(file, error.to_string())
+    };
+    let no_texts = || DocumentError::of_file(file, "no manifest: an object of ids and documents is expected");
+    let value: Value = serde_json::from_str(text).map_err(malformed)?;
+    let members = value.as_object().ok_or_else(no_texts)?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let documents: Option<Vec<_>> = match members.get("operations") {
+        Some(Value::Array(operations)) => operations
+            .iter()
+            .map(|operation| Some((text(operation.get("id")?)?, text(operation.get("body")?)?)))
+            .collect(),
+        _ => members.iter().map(|(id, document)| Some((id.clone(), text(document)?))).collect(),
+    };
+    documents.ok_or_else(no_texts)
+}

@@ -1,0 +1,103 @@
+//! Writes answers, and lets caches keep those of queries sent by GET.
+
+use async_graphql::Response as Answer;
+use axum::{
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    graphql::{write_answer, write_value},
+    web::graphql::{
+        media::Media,
+        status::{Outcome, status, was_run},
+    },
+};
+
+/// Bytes of a digest that tell one answer from another.
+const TAG: usize = 16;
+
+/// An answer as it is written.
+pub fn body(answer: &Answer) -> Vec<u8> {
+    let mut json = Vec::new();
+    write(answer, &mut json);
+    json
+}
+
+/// Answers as they are written, in their order.
+pub fn batch_body(answers: &[Answer]) -> Vec<u8> {
+    let mut json = vec![b'['];
+    for answer in answers {
+        if json.len() > 1 {
+            json.push(b',');
+        }
+        write(answer, &mut json);
+    }
+    json.push(b']');
+    json
+}
+
+fn write(answer: &Answer, json: &mut Vec<u8>) {
+    let mut separator = b'{';
+    let mut member = |name: &str, json: &mut Vec<u8>| {
+        json.push(std::mem::replace(&mut separator, b','));
+        write_value(name, json);
+        json.push(b':');
+    };
+    if was_run(answer) {
+        member("data", json);
+        write_answer(&answer.data, json);
+    }
+    if !answer.errors.is_empty() {
+        member("errors", json);
+        write_value(&answer.errors, json);
+    }
+    if !answer.extensions.is_empty() {
+        member("extensions", json);
+        write_value(&answer.extensions, json);
+    }
+    json.push(b'}');
+}
+
+/// The HTTP answer. What is answered depends on the media type asked for, and on who asks.
+pub fn respond(media: Media, outcome: Outcome, body: Vec<u8>) -> Response {
+    let headers = [(header::CONTENT_TYPE, media.name()), (header::VARY, "accept, authorization")];
+    (status(outcome, media), headers, body).into_response()
+}
+
+/// [`respond`] to a GET: a cache may keep what ran without errors, and is told when it still holds. `seconds` says for how long it
+/// need not ask; whatever is kept for somebody with a token is kept by that client alone, as HTTP has it.
+pub fn respond_to_get(asked: &HeaderMap, seconds: u32, media: Media, outcome: Outcome, body: Vec<u8>) -> Response {
+    if outcome != Outcome::Complete {
+        let mut response = respond(media, outcome, body);
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        return response;
+    }
+    // Weak: the same answer may come compressed or not.
+    let tag = format!("W/\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(&body)[..TAG]));
+    let lasting = match seconds {
+        // Every commit may change the answer.
+        0 => "private, no-cache".to_owned(),
+        seconds => format!("max-age={seconds}"),
+    };
+    let mut response = respond(media, outcome, if is_known(asked, &tag) { Vec::new() } else { body });
+    if is_known(asked, &tag) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response.headers_mut().remove(header::CONTENT_TYPE);
+    }
+    for (name, value) in [(header::ETAG, tag), (header::CACHE_CONTROL, lasting)] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+/// Whether `If-None-Match` names this tag.
+fn is_known(asked: &HeaderMap, tag: &str) -> bool {
+    let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let given = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    given.flat_map(|value| value.split(',')).any(|given| given.trim() == "*" || strong(given) == strong(tag))
+}

@@ -1,0 +1,164 @@
+//! Reads requests: from the body of a POST, one or a batch, and from the parameters of a GET.
+
+use std::fmt;
+
+use async_graphql::Variables;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::{Map, Value};
+
+/// A request as it was sent.
+#[derive(Debug, Default)]
+pub struct Request {
+    /// The text of a document.
+    pub query: Option<String>,
+    /// The id of a document that is known here.
+    pub document_id: Option<String>,
+    /// Which operation, where the document has several.
+    pub operation_name: Option<String>,
+    /// The variables.
+    pub variables: Variables,
+    /// What else the client asks for.
+    pub extensions: Extensions,
+}
+
+impl Request {
+    /// Whether it says which document to run.
+    pub fn names_a_document(&self) -> bool {
+        self.query.is_some() || self.document_id.is_some() || self.extensions.hash.is_some()
+    }
+}
+
+/// The members of `extensions` that mean something here.
+#[derive(Debug, Default)]
+pub struct Extensions {
+    /// `persistedQuery.sha256Hash`: the document's hash.
+    pub hash: Option<String>,
+    /// `cost`: tell in the answer what the request costs.
+    pub cost: bool,
+}
+
+impl Extensions {
+    fn of(members: &Map<String, Value>) -> Result<Self, String> {
+        let cost = match members.get("cost") {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(cost)) => *cost,
+            Some(_) => return Err("extensions.cost: true or false is expected".to_owned()),
+        };
+        let hash = match members.get("persistedQuery") {
+            None | Some(Value::Null) => None,
+            Some(Value::Object(persisted)) => {
+                if persisted.get("version").and_then(Value::as_u64) != Some(1) {
+                    return Err("extensions.persistedQuery.version: 1 is expected".to_owned());
+                }
+                let hash = persisted.get("sha256Hash").and_then(Value::as_str);
+                Some(hash.ok_or("extensions.persistedQuery.sha256Hash: a text is expected")?.to_owned())
+            }
+            Some(_) => return Err("extensions.persistedQuery: an object is expected".to_owned()),
+        };
+        Ok(Self { hash, cost })
+    }
+}
+
+/// What came in the body of a POST.
+#[derive(Debug)]
+pub enum Sent {
+    /// One request.
+    One(Request),
+    /// Requests that are answered together.
+    Batch(Vec<Request>),
+}
+
+/// Reads the body of a POST.
+///
+/// # Errors
+/// What is wrong and where, in words.
+pub fn read(body: &[u8]) -> Result<Sent, String> {
+    let sent = match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'[') => serde_json::from_slice(body).map(Sent::Batch),
+        _ => serde_json::from_slice(body).map(Sent::One),
+    };
+    sent.map_err(|error| error.to_string())
+}
+
+/// Reads the parameters of a GET.
+///
+/// # Errors
+/// What is wrong and where, in words.
+pub fn read_parameters(parameters: &str) -> Result<Request, String> {
+    fn json<T: for<'a> Deserialize<'a>>(name: &str, text: &str) -> Result<T, String> {
+        serde_json::from_str(text).map_err(|error| format!("{name}: no JSON object: {error}"))
+    }
+    let mut request = Request::default();
+    let mut seen = Vec::new();
+    for (name, value) in form_urlencoded::parse(parameters.as_bytes()) {
+        let is_ours = ["query", "documentId", "operationName", "variables", "extensions"].contains(&&*name);
+        if is_ours && seen.contains(&name) {
+            return Err(format!("{name}: it is given twice"));
+        }
+        match &*name {
+            "query" => request.query = Some(value.into_owned()),
+            "documentId" => request.document_id = Some(value.into_owned()),
+            "operationName" => request.operation_name = Some(value.into_owned()),
+            "variables" if !value.is_empty() => request.variables = json("variables", &value)?,
+            "extensions" if !value.is_empty() => {
+                let members: Option<Map<String, Value>> = json("extensions", &value)?;
+                request.extensions = Extensions::of(&members.unwrap_or_default())?;
+            }
+            _ => {}
+        }
+        seen.push(name);
+    }
+    Ok(request)
+}
+
+/// Reads an object, each of whose members is named where it does not fit. Variables may be large: they are not read twice.
+impl<'de> Deserialize<'de> for Request {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Members)
+    }
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Request;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with query, the text of a GraphQL document")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> Result<Request, M::Error> {
+        let mut request = Request::default();
+        let mut seen = Vec::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let members = &mut members;
+            match name.as_str() {
+                "query" => request.query = member(members, "query", &mut seen)?,
+                "documentId" => request.document_id = member(members, "documentId", &mut seen)?,
+                "operationName" => request.operation_name = member(members, "operationName", &mut seen)?,
+                "variables" => request.variables = member(members, "variables", &mut seen)?,
+                "extensions" => {
+                    let given: Option<Map<String, Value>> = member(members, "extensions", &mut seen)?;
+                    request.extensions = Extensions::of(&given.unwrap_or_default()).map_err(Error::custom)?;
+                }
+                _ => drop(members.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(request)
+    }
+}
+
+fn member<'de, M: MapAccess<'de>, T: Deserialize<'de>>(
+    members: &mut M,
+    name: &'static str,
+    seen: &mut Vec<&'static str>,
+) -> Result<T, M::Error> {
+    if seen.contains(&name) {
+        return Err(Error::custom(format!("{name}: it is given twice")));
+    }
+    seen.push(name);
+    members.next_value().map_err(|error| Error::custom(format!("{name}: {error}")))
+}

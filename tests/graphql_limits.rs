@@ -1,0 +1,214 @@
+//! The limits of GraphQL requests: each holds what it says and refuses more by its name, whatever it is set to.
+
+use metrograph::config::Limits;
+use serde_json::{Value, json};
+
+use crate::support::{Engine, TestApp};
+
+async fn app(change: impl FnOnce(&mut Limits)) -> TestApp {
+    TestApp::with(Engine::Sqlite, |settings| change(&mut settings.graphql.limits)).await.unwrap()
+}
+
+/// The document runs.
+async fn runs(app: &TestApp, query: &str) {
+    app.graphql(query).await;
+}
+
+/// The document is refused by this limit, which says how much it allows.
+async fn refused(app: &TestApp, limit: &str, most: usize, query: &str) {
+    let reply = app.post("/graphql", &json!({ "query": query })).await;
+    let answer = reply.json();
+    let error = &answer["errors"][0];
+    assert_eq!(error["extensions"], json!({ "code": "LIMIT_EXCEEDED", "limit": limit }), "{answer}");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains(limit) && message.contains(&format!("at most {most} are allowed")), "{message}");
+    assert!(answer.get("data").is_none(), "{answer}");
+}
+
+fn repeated(count: usize, text: impl Fn(usize) -> String) -> String {
+    (0..count).map(text).collect()
+}
+
+#[tokio::test]
+async fn depth() {
+    let app = app(|limits| limits.max_depth = 4).await;
+    for (fits, over) in [
+        ("{ sessions { nodes { build { name } } } }", "{ sessions { nodes { build { pipeline { name } } } } }"),
+        (
+            "{ sessions { ...A } } fragment A on SessionConnection { nodes { ...B } } fragment B on Session { build { name } }",
+            "{ sessions { ...A } } fragment A on SessionConnection { nodes { ...B } }
+             fragment B on Session { build { pipeline { name } } }",
+        ),
+        (
+            "query a { sessionCount } query b { sessions { nodes { hash } } }",
+            "query a { sessionCount } query b { sessions { nodes { build { pipeline { name } } } } }",
+        ),
+    ] {
+        if !fits.contains("query") {
+            runs(&app, fits).await;
+        }
+        refused(&app, "max-depth", 4, over).await;
+    }
+    let inline = format!("{{ {} sessionCount {} }}", "... on Query {".repeat(20), "}".repeat(20));
+    refused(&app, "max-depth", 12, &inline).await;
+}
+
+#[tokio::test]
+async fn depth_as_far_as_it_can_be_set() {
+    let app = app(|limits| (limits.max_depth, limits.max_complexity) = (60, 1_000_000_000)).await;
+    let deep = |levels: usize| {
+        let open = "pipeline { builds(first: 1) { nodes {".repeat(levels);
+        format!("{{ sessions(first: 1) {{ nodes {{ build {{ {open} name {} }} }} }} }}", "} } }".repeat(levels))
+    };
+    runs(&app, &deep(18)).await;
+    refused(&app, "max-depth", 60, &deep(19)).await;
+}
+
+#[tokio::test]
+async fn complexity() {
+    let app = app(|limits| limits.max_complexity = 100).await;
+    runs(&app, "{ sessions(first: 33) { nodes { id hash } } }").await;
+    refused(&app, "max-complexity", 100, "{ sessions(first: 34) { nodes { id hash } } }").await;
+    refused(&app, "max-complexity", 100, "{ sessions { nodes { id hash } } }").await;
+}
+
+#[tokio::test]
+async fn complexity_beyond_all_numbers() {
+    let app = app(|_| ()).await;
+    let (open, close) = ("sessions(first: 500) { nodes { build { ", "} } }");
+    for lists in [2, 5, 7] {
+        let deep = format!("{{ {} name {} }}", open.repeat(lists), close.repeat(lists));
+        refused(&app, "max-complexity", 500_000, &deep).await;
+    }
+}
+
+#[tokio::test]
+async fn aliases() {
+    let app = app(|limits| limits.max_aliases = 5).await;
+    let document = |count| format!("{{ session(hash: \"a\") {{ {} }} }}", repeated(count, |n| format!("a{n}: hash ")));
+    runs(&app, &document(5)).await;
+    refused(&app, "max-aliases", 5, &document(6)).await;
+    let spread = "{ a: session(hash: \"a\") { ...A } b: session(hash: \"b\") { ...A } } fragment A on Session { x: hash y: hash }";
+    refused(&app, "max-aliases", 5, spread).await;
+}
+
+#[tokio::test]
+async fn root_fields() {
+    let app = app(|limits| limits.max_root_fields = 3).await;
+    runs(&app, "{ sessionCount contextCount metricCount }").await;
+    refused(&app, "max-root-fields", 3, "{ sessionCount contextCount metricCount __typename }").await;
+    refused(
+        &app,
+        "max-root-fields",
+        3,
+        "{ sessionCount ... { contextCount ...A } } fragment A on Query { metricCount __typename }",
+    )
+    .await;
+    refused(&app, "max-root-fields", 3, "mutation { __typename __typename __typename __typename }").await;
+}
+
+#[tokio::test]
+async fn directives() {
+    let app = app(|limits| limits.max_directives = 2).await;
+    runs(&app, "{ sessionCount @skip(if: false) metricCount @include(if: true) }").await;
+    for over in [
+        "{ sessionCount @skip(if: false) metricCount @include(if: true) contextCount @skip(if: false) }",
+        "{ ...A @skip(if: false) ... @skip(if: false) { metricCount } } fragment A on Query { sessionCount @skip(if: false) }",
+        "{ sessionCount @skip(if: false) @skip(if: false) @skip(if: false) }",
+    ] {
+        refused(&app, "max-directives", 2, over).await;
+    }
+}
+
+#[tokio::test]
+async fn tokens() {
+    let app = app(|limits| limits.max_tokens = 16).await;
+    runs(&app, "{ metricCount(where: {item: {eq: \"{ a b c d e f g }\"}}) } # not, counted, this, is").await;
+    refused(&app, "max-tokens", 16, "{ metricCount(where: {item: {eq: \"a\"}}) __typename }").await;
+}
+
+#[tokio::test]
+async fn tokens_beyond_all_bounds_are_refused_at_once() {
+    let app = app(|_| ()).await;
+    for text in ["{".repeat(5_000_000), "{ a ".repeat(1_000_000), format!("{{ {} }}", "a ".repeat(5_000_000))] {
+        let start = std::time::Instant::now();
+        refused(&app, "max-tokens", 15_000, &text).await;
+        assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn rows() {
+    let app = app(|limits| limits.max_rows = 20).await;
+    for fits in [
+        "sessions(first: 20) { nodes { hash } }",
+        "sessions(last: 20) { nodes { hash } }",
+        "sessions { nodes { hash } }",
+    ] {
+        runs(&app, &format!("{{ {fits} }}")).await;
+    }
+    for (argument, over) in
+        [("first", "sessions(first: 21) { nodes { hash } }"), ("last", "metrics(last: 500) { nodes { id } }")]
+    {
+        let answer = app.graphql_with(&format!("{{ {over} }}"), json!({})).await;
+        let error = &answer["errors"][0];
+        assert_eq!(error["extensions"]["code"], "LIMIT_EXCEEDED", "{answer}");
+        assert!(
+            error["message"].as_str().unwrap().starts_with(&format!("{argument}: give a number from 0 to 20")),
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn rest_has_limits_of_its_own() {
+    let app = app(|limits| {
+        *limits = Limits {
+            max_depth: 1,
+            max_complexity: 1,
+            max_aliases: 0,
+            max_root_fields: 1,
+            max_tokens: 1,
+            max_rows: 1,
+            ..*limits
+        };
+    })
+    .await;
+    assert_eq!(app.get("/api/v1/metrics/count").await.expect(200), json!({ "count": 0 }));
+    assert_eq!(app.get("/api/v1/sessions/").await.status, 204);
+    assert_eq!(app.get("/api/v1/resources/memory/head/20/metrics").await.status.as_u16() / 100, 2);
+}
+
+#[tokio::test]
+async fn batches() {
+    let app = app(|limits| limits.max_batch = 3).await;
+    let batch = |count| Value::from(vec![json!({ "query": "{ sessionCount }" }); count]);
+    let answers = app.post("/graphql", &batch(3)).await.expect(200);
+    assert_eq!(answers, Value::from(vec![json!({ "data": { "sessionCount": 0 } }); 3]));
+    let refused = app.post("/graphql", &batch(4)).await.expect(400);
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "LIMIT_EXCEEDED");
+    assert_eq!(refused["errors"][0]["message"], "max-batch: 4 requests were sent together, at most 3 are allowed");
+}
+
+#[tokio::test]
+async fn the_cost_is_told_to_whoever_asks() {
+    let app = app(|limits| limits.max_complexity = 200).await;
+    let cost = async |query: &str, variables: Value| {
+        let body = json!({ "query": query, "variables": variables, "extensions": { "cost": true } });
+        app.post("/graphql", &body).await.expect(200)
+    };
+    let query = "query($n: Int) { sessions(first: $n) { totalCount nodes { id hash } } }";
+    let told = cost(query, json!({ "n": 10 })).await;
+    assert_eq!(
+        told["extensions"],
+        json!({ "cost": { "complexity": 40, "maxComplexity": 200, "depth": 3, "maxDepth": 24 } })
+    );
+    assert_eq!(told["data"]["sessions"]["nodes"], json!([]));
+    let refused = cost(query, json!({ "n": 100 })).await;
+    assert_eq!(refused["extensions"]["cost"]["complexity"], 400);
+    assert_eq!(refused["errors"][0]["extensions"]["limit"], "max-complexity");
+    assert!(refused.get("data").is_none());
+    for plain in [app.graphql_with(query, json!({ "n": 10 })).await, cost("{ nothing }", json!({})).await] {
+        assert!(plain.get("extensions").is_none(), "{plain}");
+    }
+}
