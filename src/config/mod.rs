@@ -1,5 +1,6 @@
 //! Every setting: its flag, its environment variable, its default and its meaning. Nothing else reads the environment.
 
+mod access;
 mod database;
 
 use std::{
@@ -16,6 +17,7 @@ use clap::{
     error::ErrorKind,
 };
 
+pub use access::{AccessMode, AccessSettings, Lifetime, NewToken, Scope, TokenCommand, TokenName};
 pub use database::DatabaseUrl;
 
 /// The history of your pytest runs as a graph: what every test cost, in which session, on which machine, from which build.
@@ -29,7 +31,7 @@ struct CommandLine {
 }
 
 /// What the program is asked to do.
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Store and serve (what happens without a command)
     Serve,
@@ -37,6 +39,9 @@ pub enum Command {
     Schema,
     /// Print the OpenAPI description of REST v1
     Openapi,
+    /// Make, list and revoke the tokens that --access asks for
+    #[command(subcommand, arg_required_else_help = false)]
+    Token(TokenCommand),
 }
 
 #[derive(Debug, Args)]
@@ -65,6 +70,9 @@ struct Flags {
         value_parser = NonEmptyStringValueParser::new().try_map(|text| LogFilter::from_str(&text)))]
     log: LogFilter,
 
+    #[command(flatten)]
+    access: AccessSettings,
+
     #[arg(long = "monitor-server-database-uri", hide = true, env = "MONITOR_SERVER_DATABASE_URI", hide_env = true,
         value_parser = NonEmptyStringValueParser::new().try_map(|text| DatabaseUrl::from_sqlalchemy(&text)))]
     monitor_server_database_uri: Option<DatabaseUrl>,
@@ -91,6 +99,8 @@ pub struct Settings {
     pub rest_dir: Option<PathBuf>,
     /// What to log.
     pub log: LogFilter,
+    /// Who may enter.
+    pub access: AccessSettings,
 }
 
 /// Why the program ends before it starts.
@@ -126,6 +136,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         page_size,
         rest_dir,
         log,
+        access,
         monitor_server_database_uri,
         monitor_server_pagination_count,
     } = settings;
@@ -135,6 +146,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         page_size: page_size.or(monitor_server_pagination_count).unwrap_or_default(),
         rest_dir,
         log,
+        access,
     };
     Ok((command.unwrap_or(Command::Serve), settings))
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -12,6 +12,8 @@ use async_graphql::{
     Name, Positioned, ServerError, Value,
     parser::types::{ExecutableDocument, Field, OperationType, Selection, SelectionSet},
 };
+
+use super::access::Scopes;
 
 /// Selections in one document, at most, those of a fragment counted wherever it is spread: checking it takes time with them.
 const MOST_SELECTIONS: usize = 20_000;
@@ -29,13 +31,14 @@ struct Known {
     parsed: ExecutableDocument,
     merges_lists: bool,
     is_valid: AtomicBool,
+    scopes: OnceLock<Scopes>,
 }
 
 impl Document {
     /// A document that was parsed and may be invalid.
     pub fn new(parsed: ExecutableDocument) -> Self {
         let merges_lists = merges_lists(&parsed);
-        Self(Arc::new(Known { parsed, merges_lists, is_valid: AtomicBool::new(false) }))
+        Self(Arc::new(Known { parsed, merges_lists, is_valid: AtomicBool::new(false), scopes: OnceLock::new() }))
     }
 
     /// A document that fits the schema, and whose variables are checked before it runs.
@@ -58,6 +61,11 @@ impl Document {
     /// Whether it need not be validated again.
     pub fn is_known_to_be_valid(&self) -> bool {
         self.0.is_valid.load(Ordering::Relaxed)
+    }
+
+    /// The scopes that its operations take, read once.
+    pub(super) fn scopes(&self, read: impl FnOnce(&ExecutableDocument) -> Scopes) -> &Scopes {
+        self.0.scopes.get_or_init(|| read(&self.0.parsed))
     }
 
     /// Takes note that it was validated.

@@ -1,6 +1,7 @@
 //! The product: the graph. One file per noun holds its type, its filters, its inputs, its queries and its mutations; the rest
 //! is what nouns share.
 
+mod access;
 mod build;
 mod component;
 mod context;
@@ -37,10 +38,14 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use quick_cache::sync::Cache;
 
 use crate::{
+    access::Caller,
+    config::Scope,
     db::Database,
     error::{Code, Error},
     ingest::Ingest,
 };
+pub use access::refusal;
+use access::{Requirements, requires};
 pub use document::Document;
 use loaders::{Driver, Loaders};
 use variables::InputTypes;
@@ -49,6 +54,7 @@ pub use written::{write_answer, write_value};
 
 /// What the history holds, as a graph.
 #[derive(Default, MergedObject)]
+#[graphql(directive = requires::apply(Scope::Read))]
 pub struct Query(
     node::NodeQuery,
     session::SessionQuery,
@@ -65,6 +71,7 @@ pub struct Query(
 
 /// What can be added to the history. An answer means that it is on disk.
 #[derive(Default, MergedObject)]
+#[graphql(directive = requires::apply(Scope::Ingest))]
 pub struct Mutation(session::SessionMutation, context::ContextMutation, record::RecordMutation);
 
 /// What happens to the history, as it happens.
@@ -151,6 +158,7 @@ struct Opened {
     /// The same schema for documents that are known to be valid.
     lenient: Inner,
     input_types: InputTypes,
+    requirements: Requirements,
     reader: Reader,
     documents: Cache<String, Document>,
 }
@@ -172,6 +180,8 @@ pub struct Operation {
     pub variables: Variables,
     /// The paths of fields that are left out of lists where they are null.
     pub omitted: Arc<[Vec<String>]>,
+    /// Who asks.
+    pub caller: Caller,
 }
 
 impl Graph {
@@ -187,8 +197,10 @@ impl Graph {
         let served = Arc::new(Served { database: database.clone(), ingest, page_size: page_size.into(), known });
         let schema = |mode| builder().validation_mode(mode).data(Arc::clone(&served)).finish();
         let strict = schema(ValidationMode::Strict);
+        let sdl = strict.sdl();
         Self(Arc::new(Opened {
-            input_types: InputTypes::of(&strict.sdl()),
+            input_types: InputTypes::of(&sdl),
+            requirements: Requirements::of(&sdl),
             schema: strict,
             lenient: schema(ValidationMode::Fast),
             reader: database.reader,
@@ -216,6 +228,17 @@ impl Graph {
             self.0.documents.insert(text.to_owned(), document.clone());
         }
         Ok(document)
+    }
+
+    /// Refuses a caller whose scopes do not cover an operation. [`Self::execute`] and [`Self::subscribe`] ask here, too.
+    ///
+    /// # Errors
+    /// Those of [`Caller::check`].
+    pub fn admit(&self, caller: &Caller, document: &Document, name: Option<&str>) -> Result<(), Error> {
+        if caller.may_everything() {
+            return Ok(());
+        }
+        caller.check(&self.0.requirements.of_operation(document, name))
     }
 
     /// Runs an operation. Every error of the answer has a code.
@@ -252,7 +275,8 @@ impl Graph {
     }
 
     fn prepare(&self, operation: Operation) -> Result<Prepared<'_>, Box<Response>> {
-        let Operation { document, name, mut variables, omitted } = operation;
+        let Operation { document, name, mut variables, omitted, caller } = operation;
+        self.admit(&caller, &document, name.as_deref()).map_err(|error| Box::new(refusal(error)))?;
         let is_checked = self.0.input_types.check(document.parsed(), name.as_deref(), &mut variables);
         let is_checked =
             is_checked.map_err(|error| Box::new(Response::from_errors(vec![with_code(error, Code::BadUserInput)])))?;

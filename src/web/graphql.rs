@@ -8,6 +8,7 @@ use async_graphql::{
     parser::types::{DocumentOperations, ExecutableDocument, OperationType},
 };
 use axum::{
+    Extension,
     body::Bytes,
     extract::{RawQuery, State, rejection::BytesRejection},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
@@ -15,10 +16,11 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{Ways, assets, live};
+use super::{Ways, access, assets, live};
 use crate::{
-    error::Code,
-    graphql::{Operation, with_code, write_answer, write_value},
+    access::Caller,
+    error::{Code, Error, challenge},
+    graphql::{Operation, refusal, with_code, write_answer, write_value},
 };
 
 /// The media types of answers.
@@ -95,11 +97,23 @@ pub(super) fn body(answer: &Answer) -> Vec<u8> {
 }
 
 fn write(media: Media, status: StatusCode, answer: &Answer) -> Response {
-    let status = match media {
-        Media::GraphqlResponse if status == StatusCode::OK && !was_run(answer) => StatusCode::BAD_REQUEST,
+    let refused = access::refused(answer).filter(|_| !was_run(answer));
+    let status = match (media, refused) {
+        (_, Some((code, _))) => StatusCode::from_u16(code.status()).unwrap_or(status),
+        (Media::GraphqlResponse, None) if status == StatusCode::OK && !was_run(answer) => StatusCode::BAD_REQUEST,
         _ => status,
     };
-    (status, [(header::CONTENT_TYPE, media.name())], body(answer)).into_response()
+    let mut response = (status, [(header::CONTENT_TYPE, media.name())], body(answer)).into_response();
+    if let Some((code, scope)) = refused {
+        challenge(response.headers_mut(), code, scope);
+    }
+    response
+}
+
+/// A caller who may not.
+fn refuse_caller(media: Media, error: Error) -> Response {
+    let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    write(media, status, &refusal(error))
 }
 
 /// A request that is not well-formed.
@@ -116,10 +130,14 @@ fn not_acceptable() -> Response {
 /// A query or a mutation.
 pub(super) async fn post(
     State(ways): State<Ways>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let Some(media) = Media::negotiate(&headers) else { return not_acceptable() };
+    if let Err(error) = caller.enter() {
+        return refuse_caller(media, error);
+    }
     // A form on another site can send neither this type nor ask for permission to: this is what keeps mutations ours.
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
@@ -133,13 +151,18 @@ pub(super) async fn post(
         Err(_) => return refuse(media, Code::ParseFailed, "the body could not be read"),
     };
     match serde_json::from_slice(&body) {
-        Ok(body) => run(&ways, media, body, true).await,
+        Ok(body) => run(&ways, caller, media, body, true).await,
         Err(error) => refuse(media, Code::ParseFailed, &format!("the body is no GraphQL request: {error}")),
     }
 }
 
 /// A query; or, for a browser that just looks, GraphiQL.
-pub(super) async fn get(State(ways): State<Ways>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn get(
+    State(ways): State<Ways>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
     let mut body = Body { query: None, operation_name: None, variables: None };
     let mut variables = None;
     for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
@@ -158,16 +181,19 @@ pub(super) async fn get(State(ways): State<Ways>, headers: HeaderMap, RawQuery(q
         return assets::page("graphiql.html");
     }
     let Some(media) = Media::negotiate(&headers) else { return not_acceptable() };
+    if let Err(error) = caller.enter() {
+        return refuse_caller(media, error);
+    }
     if let Some(text) = variables.filter(|text| !text.is_empty()) {
         match serde_json::from_str(&text) {
             Ok(read) => body.variables = Some(read),
             Err(error) => return refuse(media, Code::ParseFailed, &format!("variables: no JSON object: {error}")),
         }
     }
-    run(&ways, media, body, false).await
+    run(&ways, caller, media, body, false).await
 }
 
-async fn run(ways: &Ways, media: Media, body: Body, may_mutate: bool) -> Response {
+async fn run(ways: &Ways, caller: Caller, media: Media, body: Body, may_mutate: bool) -> Response {
     let Body { query, operation_name, variables } = body;
     let Some(query) = query else {
         return refuse(media, Code::ParseFailed, "query: it is required: the text of a GraphQL document");
@@ -182,8 +208,13 @@ async fn run(ways: &Ways, media: Media, body: Body, may_mutate: bool) -> Respons
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
-    let operation = Operation { document, name, variables: variables.unwrap_or_default(), omitted: Arc::default() };
+    let variables = variables.unwrap_or_default();
+    let operation = Operation { document, name, variables, omitted: Arc::default(), caller };
     if media == Media::EventStream {
+        // A stream has said 200 before its first event.
+        if let Err(error) = ways.graph.admit(&operation.caller, &operation.document, operation.name.as_deref()) {
+            return refuse_caller(media, error);
+        }
         return live::events(ways, operation);
     }
     let answer = ways.graph.execute(operation).await;

@@ -1,5 +1,6 @@
 //! HTTP: `/graphql`, the pages, and what holds for every answer.
 
+mod access;
 mod assets;
 mod graphql;
 mod live;
@@ -8,6 +9,7 @@ use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
     http::{HeaderName, HeaderValue},
+    middleware::from_fn_with_state,
     response::{IntoResponse as _, Response},
     routing::get,
 };
@@ -17,6 +19,7 @@ use tower_http::{
 };
 
 use crate::{
+    access::Access,
     error::{Code, Error},
     graphql::Graph,
     rest::{self, Facade},
@@ -28,29 +31,34 @@ pub const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// What this server may be shown with: nothing from elsewhere.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; frame-ancestors 'none'";
 
-/// What GraphQL over HTTP needs: the graph, and the word that the server stops.
+/// What GraphQL over HTTP needs: the graph, the door, and the word that the server stops.
 #[derive(Clone)]
 struct Ways {
     graph: Graph,
+    access: Access,
     ended: watch::Receiver<bool>,
 }
 
 /// Everything that is served.
-pub fn router(graph: &Graph, facades: Vec<Facade>, ended: &watch::Receiver<bool>) -> Router {
+pub fn router(graph: &Graph, facades: Vec<Facade>, access: &Access, ended: &watch::Receiver<bool>) -> Router {
     let header = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
-    Router::new()
+    let guarded = Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post).layer(DefaultBodyLimit::max(MOST_BYTES)))
         .route("/graphql/ws", get(live::socket))
-        .with_state(Ways { graph: graph.clone(), ended: ended.clone() })
+        .with_state(Ways { graph: graph.clone(), access: access.clone(), ended: ended.clone() })
+        .merge(rest::router(facades, graph, MOST_BYTES))
+        .route_layer(from_fn_with_state(access.clone(), access::identify));
+    // Pages hold no data: what they show, they ask for.
+    Router::new()
+        .merge(guarded)
         .route("/", get(async || assets::page("index.html")))
         .route("/index.html", get(async || assets::page("index.html")))
         .route("/graphiql", get(async || assets::page("graphiql.html")))
         .route("/favicon.svg", get(async |headers| assets::file("favicon.svg", &headers)))
         .route("/assets/{*path}", get(assets::asset))
         .route("/health", get(async || Json(serde_json::json!({ "status": "ok" }))))
-        .merge(rest::router(facades, graph, MOST_BYTES))
         .fallback(async || Error::new(Code::NotFound, "nothing is served at this path"))
         .method_not_allowed_fallback(async || {
             Error::new(Code::MethodNotAllowed, "this path is served, but not with this method")
