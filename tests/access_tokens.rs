@@ -161,10 +161,14 @@ fn a_server_that_stands_open_to_the_network_warns_and_says_what_to_do() {
         let log = log_of(folder.path(), &["--listen", quiet]);
         assert!(!log.contains("WARN"), "{quiet}: {log}");
     }
-    for (mode, what) in [("read", "nobody may write"), ("closed", "nobody may enter")] {
+    let unusable = |mode, what: &str| {
         let log = log_of(folder.path(), &["--listen", "127.0.0.1:0", "--access", mode]);
         assert!(log.contains("WARN") && log.contains(what) && log.contains(remedy), "{log}");
-    }
+    };
+    unusable("read", "lets anybody write");
+    unusable("closed", "lets anybody enter");
+    create(folder.path(), "read");
+    unusable("closed", "lets anybody write");
     create(folder.path(), "ingest");
     let log = log_of(folder.path(), &["--listen", "0.0.0.0:0", "--access", "read"]);
     assert!(!log.contains("WARN"), "{log}");

@@ -128,7 +128,7 @@ impl Access {
         }
     }
 
-    /// Warns of a server that stands open to the network, and of one that nobody could use.
+    /// Warns of a server that stands open to the network, and of one that nobody could write to.
     ///
     /// # Errors
     /// The database's.
@@ -143,9 +143,10 @@ impl Access {
             }
             return Ok(());
         }
-        if row::live(&self.0.reader, now()).await?.is_empty() {
-            let what = if self.0.mode == AccessMode::Read { "write" } else { "enter" };
-            tracing::warn!("there is no live token, so nobody may {what}: make one ({remedy})");
+        let live = row::live(&self.0.reader, now()).await?;
+        if live.iter().all(|token| token.scope == Scope::Read.as_str()) {
+            let what = if live.is_empty() && self.0.mode == AccessMode::Closed { "enter" } else { "write" };
+            tracing::warn!("no live token lets anybody {what}: make one ({remedy})");
         }
         Ok(())
     }
