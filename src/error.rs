@@ -5,7 +5,7 @@ use std::fmt;
 
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
@@ -17,12 +17,19 @@ pub struct Error {
     pub code: Code,
     /// Names the field or argument at fault and the remedy.
     pub message: String,
+    /// The scope that would let it pass, for [`Code::Forbidden`].
+    pub scope: Option<&'static str>,
 }
 
 impl Error {
     /// A failure of this kind.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), scope: None }
+    }
+
+    /// A token that does not reach far enough: one of this scope would.
+    pub fn lacks(scope: &'static str, message: impl Into<String>) -> Self {
+        Self { scope: Some(scope), ..Self::new(Code::Forbidden, message) }
     }
 
     /// Input that can't be used as it is.
@@ -47,7 +54,24 @@ impl IntoResponse for Error {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        challenge(response.headers_mut(), self.code, self.scope);
         response
+    }
+}
+
+/// Says how to come back (`WWW-Authenticate`), where a token would help.
+pub fn challenge(headers: &mut HeaderMap, code: Code, scope: Option<&str>) {
+    match (code, scope) {
+        (Code::Unauthenticated, _) => {
+            for scheme in [r#"Basic realm="metrograph""#, r#"Bearer realm="metrograph""#] {
+                headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
+            }
+        }
+        (Code::Forbidden, Some(scope)) => {
+            let lacking = format!(r#"Bearer error="insufficient_scope", scope="{scope}""#);
+            headers.extend(HeaderValue::from_str(&lacking).ok().map(|value| (header::WWW_AUTHENTICATE, value)));
+        }
+        _ => {}
     }
 }
 
@@ -96,6 +120,8 @@ codes! {
     DocumentNotFound "DOCUMENT_NOT_FOUND" 404,
     /// Only trusted documents are answered, and this is none.
     DocumentNotTrusted "DOCUMENT_NOT_TRUSTED" 403,
+    /// A token is needed, and none that counts was given.
+    Unauthenticated "UNAUTHENTICATED" 401,
     /// Whoever asks may not.
     Forbidden "FORBIDDEN" 403,
     /// Nothing is there: no such path, page or object.

@@ -3,10 +3,11 @@
 //! The house, from the door inwards. `main` reads the command line ([`config`]) and calls [`App::serve`]. [`web`] speaks HTTP: GraphQL,
 //! the pages, and around it [`rest`], which turns documents of GraphQL operations into REST entry points. Both ask [`graphql`],
 //! the product: one file per noun. What is read comes from `entity` through [`db`]; what is written goes through [`ingest`], one
-//! queue and one committer. [`error`] is the one table of failures, [`telemetry`] the log.
+//! queue and one committer. [`access`] knows who may. [`error`] is the one table of failures, [`telemetry`] the log.
 //!
 //! This file is the one place where the rooms are joined.
 
+pub mod access;
 pub mod config;
 pub mod db;
 pub mod error;
@@ -21,6 +22,7 @@ use std::{io, time::Duration};
 use axum::Router;
 use tokio::{net::TcpListener, sync::watch};
 
+use access::Access;
 use config::Settings;
 use db::{Database, OpenError};
 use graphql::{DocumentError, Documents, Graph};
@@ -59,9 +61,12 @@ impl App {
         let documents = Documents::open(&settings.graphql, web::DOCUMENTS)?;
         let database = Database::open(&settings.database_url).await?;
         let (ingest, committer) = Ingest::start(&database).await.map_err(OpenError::from)?;
+        let access = Access::new(settings.access.mode, &database, ingest.clone());
+        access.warn(settings.listen.ip()).await.map_err(OpenError::from)?;
         let graph = Graph::new(database.clone(), ingest, settings.page_size.rows(), documents);
         let (ending, ended) = watch::channel(false);
-        Ok(Self { router: web::router(&graph, facades, &settings.graphql, &ended), ending, database, committer })
+        let router = web::router(&graph, facades, &settings.graphql, &access, &ended);
+        Ok(Self { router, ending, database, committer })
     }
 
     /// What answers requests.

@@ -6,8 +6,8 @@ use std::{
 };
 
 use metrograph::{
-    App,
-    config::{self, Command, Settings, Stop},
+    App, access,
+    config::{self, Command, Settings, Stop, TokenCommand},
     graphql, rest, telemetry,
 };
 use tokio::{net::TcpListener, signal};
@@ -20,7 +20,8 @@ const REFUSED: u8 = 2;
 
 fn main() -> ExitCode {
     let done = match config::read() {
-        Ok((Command::Serve, settings)) => serve(&settings),
+        Ok((Command::Serve, settings)) => on_runtime(async move { serve(&settings).await }),
+        Ok((Command::Token(command), settings)) => on_runtime(async move { tokens(&command, &settings).await }),
         Ok((Command::Schema, _)) => print(&graphql::sdl()),
         Ok((Command::Openapi, _)) => rest::openapi(&graphql::sdl())
             .map_err(|error| error.to_string())
@@ -49,18 +50,25 @@ fn print(text: &str) -> Result<(), String> {
 /// Stack of each worker: documents and filters nest as deep as their limits let them.
 const STACK: usize = 8 * 1024 * 1024;
 
-fn serve(settings: &Settings) -> Result<(), String> {
+fn on_runtime(work: impl Future<Output = Result<(), String>> + Send + 'static) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     // On a worker, which has that stack; the thread that waits here has whatever the system gave it.
-    let settings = settings.clone();
-    let serving = runtime.block_on(runtime.spawn(async move { run(&settings).await }));
+    let done = runtime.block_on(runtime.spawn(work));
     // What still waits after the stop has been given its time waits for nobody.
     runtime.shutdown_background();
-    serving.map_err(|error| error.to_string())?
+    done.map_err(|error| error.to_string())?
 }
 
-async fn run(settings: &Settings) -> Result<(), String> {
+async fn tokens(command: &TokenCommand, settings: &Settings) -> Result<(), String> {
+    let said = access::run(command, &settings.database_url).await.map_err(|error| error.to_string())?;
+    print(&said.result)?;
+    // As above: nobody is left to tell.
+    let _ = io::stderr().write_all(said.note.as_bytes());
+    Ok(())
+}
+
+async fn serve(settings: &Settings) -> Result<(), String> {
     telemetry::start(settings.log.as_str());
     let listener = TcpListener::bind(settings.listen).await;
     let listener = listener.map_err(|error| format!("--listen: {} can't be listened on: {error}", settings.listen))?;

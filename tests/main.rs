@@ -4,6 +4,8 @@
 
 mod support;
 
+mod access;
+mod access_tokens;
 mod binary;
 mod database;
 mod foreign_text;

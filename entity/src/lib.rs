@@ -5,6 +5,7 @@
 //! parents. What the engines spell differently lies in `sqlite` and `postgres`, chosen by [`engine::Engine`]. [`source`] runs the
 //! statements: on SQLite through [`direct`], on PostgreSQL through the ORM.
 
+pub mod access_token;
 pub mod announced;
 pub mod build;
 pub mod component;

@@ -6,6 +6,7 @@ use sea_orm_migration::prelude::*;
 
 mod m0001_base;
 mod m0002_listings;
+mod m0003_tokens;
 
 /// Every migration, oldest first.
 pub struct Migrator;
@@ -13,11 +14,11 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_base::Migration), Box::new(m0002_listings::Migration)]
+        vec![Box::new(m0001_base::Migration), Box::new(m0002_listings::Migration), Box::new(m0003_tokens::Migration)]
     }
 }
 
 /// The names of all tables.
 pub fn tables() -> impl Iterator<Item = &'static str> {
-    m0001_base::TABLES.iter().map(|(name, _)| *name).chain([m0002_listings::TABLE])
+    m0001_base::TABLES.iter().map(|(name, _)| *name).chain([m0002_listings::TABLE, m0003_tokens::TABLE])
 }

@@ -1,5 +1,6 @@
 //! Every setting: its flag, its environment variable, its default and its meaning. Nothing else reads the environment.
 
+mod access;
 mod database;
 mod graphql;
 
@@ -17,6 +18,7 @@ use clap::{
     error::ErrorKind,
 };
 
+pub use access::{AccessMode, AccessSettings, Lifetime, NewToken, Scope, TokenCommand, TokenName};
 pub use database::DatabaseUrl;
 pub use graphql::{Documents, GraphqlSettings, Limits};
 
@@ -31,7 +33,7 @@ struct CommandLine {
 }
 
 /// What the program is asked to do.
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Store and serve (what happens without a command)
     Serve,
@@ -39,6 +41,9 @@ pub enum Command {
     Schema,
     /// Print the OpenAPI description of REST v1
     Openapi,
+    /// Make, list and revoke the tokens that --access asks for
+    #[command(subcommand, arg_required_else_help = false)]
+    Token(TokenCommand),
 }
 
 #[derive(Debug, Args)]
@@ -70,6 +75,9 @@ struct Flags {
     #[command(flatten)]
     graphql: GraphqlSettings,
 
+    #[command(flatten)]
+    access: AccessSettings,
+
     #[arg(long = "monitor-server-database-uri", hide = true, env = "MONITOR_SERVER_DATABASE_URI", hide_env = true,
         value_parser = NonEmptyStringValueParser::new().try_map(|text| DatabaseUrl::from_sqlalchemy(&text)))]
     monitor_server_database_uri: Option<DatabaseUrl>,
@@ -98,6 +106,8 @@ pub struct Settings {
     pub log: LogFilter,
     /// What `/graphql` serves.
     pub graphql: GraphqlSettings,
+    /// Who may enter.
+    pub access: AccessSettings,
 }
 
 /// Why the program ends before it starts.
@@ -134,6 +144,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         rest_dir,
         log,
         graphql,
+        access,
         monitor_server_database_uri,
         monitor_server_pagination_count,
     } = settings;
@@ -144,6 +155,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         rest_dir,
         log,
         graphql,
+        access,
     };
     Ok((command.unwrap_or(Command::Serve), settings))
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -12,6 +12,8 @@ use async_graphql::{
     Name, Positioned, ServerError, Value,
     parser::types::{ExecutableDocument, Field, OperationType, Selection, SelectionSet},
 };
+
+use super::access::Scopes;
 
 /// Selections in one document, at most, those of a fragment counted wherever it is spread: checking it takes time with them.
 const MOST_SELECTIONS: usize = 20_000;
@@ -30,6 +32,7 @@ struct Known {
     merges_lists: bool,
     is_own: bool,
     is_valid: AtomicBool,
+    scopes: OnceLock<Scopes>,
 }
 
 impl Document {
@@ -48,7 +51,13 @@ impl Document {
 
     fn with(parsed: ExecutableDocument, is_own: bool) -> Self {
         let merges_lists = merges_lists(&parsed);
-        Self(Arc::new(Known { parsed, merges_lists, is_own, is_valid: AtomicBool::new(false) }))
+        Self(Arc::new(Known {
+            parsed,
+            merges_lists,
+            is_own,
+            is_valid: AtomicBool::new(false),
+            scopes: OnceLock::new(),
+        }))
     }
 
     /// What was parsed.
@@ -69,6 +78,11 @@ impl Document {
     /// Whether it need not be validated again.
     pub fn is_known_to_be_valid(&self) -> bool {
         self.0.is_valid.load(Ordering::Relaxed)
+    }
+
+    /// The scopes that its operations take, read once.
+    pub(super) fn scopes(&self, read: impl FnOnce(&ExecutableDocument) -> Scopes) -> &Scopes {
+        self.0.scopes.get_or_init(|| read(&self.0.parsed))
     }
 
     /// Takes note that it was validated.

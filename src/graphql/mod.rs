@@ -1,6 +1,7 @@
 //! The product: the graph. One file per noun holds its type, its filters, its inputs, its queries and its mutations; the rest
 //! is what nouns share.
 
+mod access;
 mod build;
 mod component;
 mod context;
@@ -43,11 +44,14 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use quick_cache::sync::Cache;
 
 use crate::{
-    config::Limits,
+    access::Caller,
+    config::{Limits, Scope},
     db::Database,
     error::{Code, Error},
     ingest::Ingest,
 };
+pub use access::refusal;
+use access::{Requirements, requires};
 pub use cost::Cost;
 pub use document::Document;
 pub use documents::Documents;
@@ -59,6 +63,7 @@ pub use written::{write_answer, write_value};
 
 /// What the history holds, as a graph.
 #[derive(Default, MergedObject)]
+#[graphql(directive = requires::apply(Scope::Read))]
 pub struct Query(
     node::NodeQuery,
     session::SessionQuery,
@@ -75,6 +80,7 @@ pub struct Query(
 
 /// What can be added to the history. An answer means that it is on disk.
 #[derive(Default, MergedObject)]
+#[graphql(directive = requires::apply(Scope::Ingest))]
 pub struct Mutation(session::SessionMutation, context::ContextMutation, record::RecordMutation);
 
 /// What happens to the history, as it happens.
@@ -157,6 +163,7 @@ struct Opened {
     /// The same schema once more, for finding out what requests cost.
     measuring: Inner,
     input_types: InputTypes,
+    requirements: Requirements,
     reader: Reader,
     documents: Documents,
 }
@@ -178,6 +185,8 @@ pub struct Operation {
     pub variables: Variables,
     /// The paths of fields that are left out of lists where they are null.
     pub omitted: Arc<[Vec<String>]>,
+    /// Who asks.
+    pub caller: Caller,
 }
 
 impl Graph {
@@ -199,8 +208,10 @@ impl Graph {
             builder.limit_recursive_depth(max_depth + SPREAD).data(Arc::clone(&served)).finish()
         };
         let strict = schema(ValidationMode::Strict, max_complexity);
+        let sdl = strict.sdl();
         Self(Arc::new(Opened {
-            input_types: InputTypes::of(&strict.sdl()),
+            input_types: InputTypes::of(&sdl),
+            requirements: Requirements::of(&sdl),
             schema: strict,
             lenient: schema(ValidationMode::Fast, max_complexity),
             unlimited: schema(ValidationMode::Fast, usize::MAX),
@@ -230,6 +241,17 @@ impl Graph {
     /// Those of [`Self::parse`]; no such document.
     pub fn document(&self, text: Option<&str>, id: Option<&str>, hash: Option<&str>) -> Result<Document, ServerError> {
         self.0.documents.find(text, id, hash)
+    }
+
+    /// Refuses a caller whose scopes do not cover an operation. [`Self::execute`] and [`Self::subscribe`] ask here, too.
+    ///
+    /// # Errors
+    /// Those of [`Caller::check`].
+    pub fn admit(&self, caller: &Caller, document: &Document, name: Option<&str>) -> Result<(), Error> {
+        if caller.may_everything() {
+            return Ok(());
+        }
+        caller.check(&self.0.requirements.of_operation(document, name))
     }
 
     /// Runs an operation. Every error of the answer has a code.
@@ -267,7 +289,8 @@ impl Graph {
     }
 
     fn prepare(&self, operation: Operation) -> Result<Prepared<'_>, Box<Response>> {
-        let Operation { document, name, mut variables, omitted } = operation;
+        let Operation { document, name, mut variables, omitted, caller } = operation;
+        self.admit(&caller, &document, name.as_deref()).map_err(|error| Box::new(refusal(error)))?;
         let is_checked = self.0.input_types.check(document.parsed(), name.as_deref(), &mut variables);
         let is_checked =
             is_checked.map_err(|error| Box::new(Response::from_errors(vec![with_code(error, Code::BadUserInput)])))?;
@@ -323,8 +346,12 @@ pub fn with_code(mut error: ServerError, code: Code) -> ServerError {
 }
 
 /// The error as an answer holds it.
-pub fn as_server_error(Error { code, message }: Error) -> ServerError {
-    with_code(ServerError::new(message, None), code)
+pub fn as_server_error(Error { code, message, scope }: Error) -> ServerError {
+    let mut error = with_code(ServerError::new(message, None), code);
+    if let Some(scope) = scope {
+        error.extensions.get_or_insert_default().set("scope", scope);
+    }
+    error
 }
 
 /// Whether a scalar called `name` takes `value`, and if not, what it would take.

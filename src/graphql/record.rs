@@ -4,7 +4,9 @@ use async_graphql::{Context, InputObject, Object, SimpleObject, Subscription};
 use futures_util::Stream;
 
 use super::{
-    Answer, Failure, live,
+    Answer, Failure,
+    access::requires,
+    live,
     metric::{Metric, MetricWhere},
     paging::Listed,
     scalar::LocalDateTime,
@@ -12,7 +14,7 @@ use super::{
     user_error::{self, UserError},
     written::Items,
 };
-use crate::ingest::NewMetric;
+use crate::{config::Scope, ingest::NewMetric};
 
 /// A measurement to record.
 #[derive(Debug, InputObject)]
@@ -155,6 +157,7 @@ pub struct RecordSubscription;
 #[Subscription]
 impl RecordSubscription {
     /// Each metric that is recorded from now on, once it is on disk.
+    #[graphql(directive = requires::apply(Scope::Read))]
     async fn metric_recorded(
         &self,
         ctx: &Context<'_>,

@@ -11,6 +11,7 @@ use futures_util::{Stream, future::BoxFuture};
 
 use super::{
     Answer, Failure,
+    access::requires,
     build::Build,
     context::ExecutionContext,
     filter::{Connectives, DateTimeFilter, Direction, StringFilter, Where, check},
@@ -30,7 +31,7 @@ use super::{
     user_error::{self, UserError},
     written::{Leads, Place, Texts, WriteEdge, Writing, write},
 };
-use crate::{error::Error, ingest::NewSession};
+use crate::{config::Scope, error::Error, ingest::NewSession};
 
 /// An announced session.
 pub struct Session(row::Model);
@@ -109,12 +110,14 @@ graph_object! {
 
         /// The build it was part of: that of the tag `pipeline_build_no` in the pipeline of the tag `pipeline_branch`.
         /// Null without these tags.
+        #[graphql(directive = requires::apply(Scope::Read))]
         async fn build(&self, ctx: &Context<'_>) -> Option<Answer<Build>> {
             let build = build_row_of(ctx, &self.0).await;
             build.map(|build| build.filter(|build| !build.name.is_empty()).map(Build)).transpose()
         }
 
         /// The pipeline it was part of: that of the tag `pipeline_branch`. Null without this tag.
+        #[graphql(directive = requires::apply(Scope::Read))]
         async fn pipeline(&self, ctx: &Context<'_>) -> Option<Answer<Pipeline>> {
             let build = match build_row_of(ctx, &self.0).await.transpose()? {
                 Ok(build) => build,
@@ -378,6 +381,7 @@ pub struct SessionSubscription;
 #[Subscription]
 impl SessionSubscription {
     /// Each session that is announced from now on, once it is on disk.
+    #[graphql(directive = requires::apply(Scope::Read))]
     async fn session_announced(
         &self,
         ctx: &Context<'_>,

@@ -29,8 +29,8 @@ pub struct UserError {
 pub fn part<T>(outcome: Result<T, Error>, field: &str) -> Answer<(Option<T>, Vec<UserError>)> {
     let (code, message) = match outcome {
         Ok(object) => return Ok((Some(object), Vec::new())),
-        Err(Error { code: Code::Conflict, message }) => (UserErrorCode::Conflict, message),
-        Err(Error { code: Code::TooLarge, message }) => (UserErrorCode::TooMany, message),
+        Err(Error { code: Code::Conflict, message, .. }) => (UserErrorCode::Conflict, message),
+        Err(Error { code: Code::TooLarge, message, .. }) => (UserErrorCode::TooMany, message),
         Err(error) => return Err(error.into()),
     };
     Ok((None, vec![UserError { code, message, field: vec![field.to_owned()] }]))

@@ -1,7 +1,7 @@
 //! The committer: takes what is waiting, stores it in one transaction, then answers all of it.
 
 use entity::{
-    execution_context, list, metric, metric_block, session, session_tag,
+    access_token, execution_context, list, metric, metric_block, session, session_tag,
     source::{Source, Transaction, Writer},
     tag,
 };
@@ -66,6 +66,7 @@ enum Outcome {
     Metrics(Vec<metric::Model>),
     Session(Result<session::Model, Error>),
     Context(execution_context::Model),
+    TokenUse,
 }
 
 impl Outcome {
@@ -78,7 +79,7 @@ impl Outcome {
                 let number = row.announced.unwrap_or_default();
                 latest.session = if number > latest.session { number } else { latest.session };
             }
-            Self::Session(Err(_)) | Self::Context(_) => {}
+            Self::Session(Err(_)) | Self::Context(_) | Self::TokenUse => {}
         }
     }
 }
@@ -112,6 +113,7 @@ impl Committer {
                 (Work::Metrics(_, answer), Ok(Outcome::Metrics(rows))) => _ = answer.send(Ok(rows)),
                 (Work::Session(_, answer), Ok(Outcome::Session(row))) => _ = answer.send(row),
                 (Work::Context(_, answer), Ok(Outcome::Context(row))) => _ = answer.send(Ok(row)),
+                (Work::TokenUse(..), _) => {}
                 (Work::Metrics(_, answer), outcome) => _ = answer.send(Err(mismatch(outcome))),
                 (Work::Session(_, answer), outcome) => _ = answer.send(Err(mismatch(outcome))),
                 (Work::Context(_, answer), outcome) => _ = answer.send(Err(mismatch(outcome))),
@@ -130,6 +132,10 @@ impl Committer {
                 Work::Metrics(..) => open.insert_parts(works, &mut outcomes).await?,
                 Work::Session(session, _) => outcomes.push(Outcome::Session(open.announce_session(session).await?)),
                 Work::Context(context, _) => outcomes.push(Outcome::Context(open.announce_context(context).await?)),
+                Work::TokenUse(token, now) => {
+                    access_token::note_use(&open.tx, *token, *now).await?;
+                    outcomes.push(Outcome::TokenUse);
+                }
             }
         }
         open.tx.commit().await?;

@@ -102,13 +102,15 @@ enum Work {
     Metrics(Vec<NewMetric>, Answer<Vec<metric::Model>>),
     Session(NewSession, Answer<session::Model>),
     Context(NewContext, Answer<execution_context::Model>),
+    /// A token was sent at this time. Nobody waits.
+    TokenUse(i64, i64),
 }
 
 impl Work {
     fn metrics(&self) -> &[NewMetric] {
         match self {
             Self::Metrics(metrics, _) => metrics,
-            Self::Session(..) | Self::Context(..) => &[],
+            Self::Session(..) | Self::Context(..) | Self::TokenUse(..) => &[],
         }
     }
 
@@ -224,6 +226,13 @@ impl Ingest {
     /// [`Code::Busy`], [`Code::DatabaseUnavailable`].
     pub async fn announce_context(&self, context: NewContext) -> Result<execution_context::Model, Error> {
         self.hand_over(|answer| Work::Context(context, answer)).await
+    }
+
+    /// Has it noted that the token of this key was sent at `now` (microseconds since 1970 in UTC), and does not wait. Answers
+    /// whether there was room.
+    pub fn note_token_use(&self, token: i64, now: i64) -> bool {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        place.is_ok_and(|place| self.queue.send(Waiting { work: Work::TokenUse(token, now), place }).is_ok())
     }
 
     async fn hand_over<T>(&self, work: impl FnOnce(Answer<T>) -> Work) -> Result<T, Error> {

@@ -16,7 +16,7 @@ use std::{
 use apollo_compiler::{Schema, validation::Valid};
 use async_graphql::Value;
 use axum::{
-    Router,
+    Extension, Router,
     body::Bytes,
     extract::{
         DefaultBodyLimit, RawPathParams, RawQuery, State,
@@ -35,6 +35,7 @@ use self::{
 };
 pub use crate::graphql::DocumentError;
 use crate::{
+    access::Caller,
     error::{Code, Error},
     graphql::{Graph, Operation, write_answer},
 };
@@ -183,6 +184,7 @@ impl Served {
         path: &HashMap<String, String>,
         query: &[(String, String)],
         body: Option<Value>,
+        caller: Caller,
     ) -> Result<Outcome, Error> {
         let point = &*self.point;
         let variables = input::variables(&self.schema, point, &Given { path, query, body: body.as_ref() })?;
@@ -196,26 +198,29 @@ impl Served {
             page,
             echo: point.echo.iter().map(|name| (name.as_str(), path.get(name).map_or("", String::as_str))).collect(),
         };
-        let operation =
-            Operation { document: point.runnable.clone(), name: None, variables, omitted: Arc::clone(&point.omitted) };
+        let (document, omitted) = (point.runnable.clone(), Arc::clone(&point.omitted));
+        let operation = Operation { document, name: None, variables, omitted, caller };
         reply::outcome(point, &asked, self.graph.execute(operation).await)
     }
 }
 
 async fn answer(
     State(served): State<Arc<Served>>,
+    Extension(caller): Extension<Caller>,
     arguments: Result<RawPathParams, RawPathParamsRejection>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Error> {
+    // Before what was sent is looked at: whoever may not ask is not told what is wrong with it.
+    served.graph.admit(&caller, &served.point.runnable, None)?;
     let arguments = arguments.map_err(|_| Error::bad_input("the path is not UTF-8"))?;
     let values = arguments.iter().map(|(_, value)| value.to_owned());
     let path: HashMap<String, String> = served.template.arguments().map(str::to_owned).zip(values).collect();
     let query: Vec<(String, String)> =
         form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
     let body = read_body(&headers, body, served.point.is_post)?;
-    Ok(match served.run(&path, &query, body).await? {
+    Ok(match served.run(&path, &query, body, caller).await? {
         Outcome::Found(body) => written(StatusCode::OK, &body),
         Outcome::Created(body) => written(StatusCode::CREATED, &body),
         Outcome::Empty => StatusCode::NO_CONTENT.into_response(),

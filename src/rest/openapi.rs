@@ -44,7 +44,15 @@ pub(super) fn describe(facade: &Facade) -> Value {
         "openapi": "3.1.0",
         "info": { "title": title, "version": env!("CARGO_PKG_VERSION") },
         "paths": paths,
-        "components": { "schemas": schemas },
+        // Whether one is needed, and which, is for the server's operator to say.
+        "security": [{}, { "bearer": [] }, { "password": [] }],
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "bearer": { "type": "http", "scheme": "bearer", "description": "A token." },
+                "password": { "type": "http", "scheme": "basic", "description": "A token as the password of any user." },
+            },
+        },
     })
 }
 
@@ -128,6 +136,8 @@ impl Writer<'_> {
             }),
         };
         responses["400"] = error("An argument or a member of the body does not fit.");
+        responses["401"] = error("This takes a token.");
+        responses["403"] = error("This takes a token of another scope.");
         if point.is_post {
             responses["409"] = error("The hash is known with another payload.");
             responses["413"] = error("The body is over the limit.");

@@ -13,6 +13,7 @@ use async_graphql::{
     parser::types::{DocumentOperations, ExecutableDocument, OperationType},
 };
 use axum::{
+    Extension,
     body::Bytes,
     extract::{RawQuery, State, rejection::BytesRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -26,24 +27,29 @@ use self::{
     request::{Request, Sent},
     status::Outcome,
 };
-use super::{Ways, assets, live};
+use super::{Ways, access, assets, live};
 use crate::{
-    error::{Code, Error},
-    graphql::{Operation, as_server_error},
+    access::Caller,
+    error::{Code, Error, challenge},
+    graphql::{Operation, refusal},
 };
 pub(super) use answer::body;
 
 /// Requests of a batch that run at the same time.
 const SIDE_BY_SIDE: usize = 4;
 
-/// An answer to a request that was not run.
-fn refused(error: Error) -> Answer {
-    Answer::from_errors(vec![as_server_error(error)])
+/// An answer as it is sent. Whoever may not is told how to come back.
+fn told(media: Media, answer: &Answer) -> Response {
+    let mut response = respond(media, Outcome::of(answer), body(answer));
+    if let Some((code, scope)) = access::refused(answer) {
+        challenge(response.headers_mut(), code, scope);
+    }
+    response
 }
 
 /// A request that is not well-formed.
 fn malformed(media: Media, code: Code, message: impl Into<String>) -> Response {
-    respond(media, Outcome::Malformed(code), body(&refused(Error::new(code, message))))
+    respond(media, Outcome::Malformed(code), body(&refusal(Error::new(code, message))))
 }
 
 fn not_acceptable() -> Response {
@@ -58,10 +64,14 @@ fn no_document(media: Media) -> Response {
 /// Queries and mutations.
 pub(super) async fn post(
     State(ways): State<Ways>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let Some(media) = Media::negotiate(&headers) else { return not_acceptable() };
+    if let Err(error) = caller.enter() {
+        return told(media, &refusal(error));
+    }
     // A form on another site can send neither this type nor ask for permission to: this is what keeps mutations ours.
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
@@ -75,20 +85,28 @@ pub(super) async fn post(
         Err(_) => return malformed(media, Code::ParseFailed, "the body could not be read"),
     };
     match request::read(&body) {
-        Ok(Sent::One(request)) => one(&ways, media, request).await,
-        Ok(Sent::Batch(requests)) => batch(&ways, media, requests).await,
+        Ok(Sent::One(request)) => one(&ways, caller, media, request).await,
+        Ok(Sent::Batch(requests)) => batch(&ways, &caller, media, requests).await,
         Err(reason) => malformed(media, Code::ParseFailed, format!("the body is no GraphQL request: {reason}")),
     }
 }
 
 /// A query; or, for a browser that just looks, GraphiQL.
-pub(super) async fn get(State(ways): State<Ways>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn get(
+    State(ways): State<Ways>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
     let read = request::read_parameters(&query.unwrap_or_default());
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.contains("text/html") && read.as_ref().is_ok_and(|request| !request.names_a_document()) {
         return assets::page("graphiql.html");
     }
     let Some(media) = Media::negotiate(&headers) else { return not_acceptable() };
+    if let Err(error) = caller.enter() {
+        return told(media, &refusal(error));
+    }
     let request = match read {
         Ok(request) => request,
         Err(reason) => return malformed(media, Code::ParseFailed, reason),
@@ -96,7 +114,7 @@ pub(super) async fn get(State(ways): State<Ways>, headers: HeaderMap, RawQuery(q
     if !request.names_a_document() {
         return no_document(media);
     }
-    let wanted = match prepare(&ways, request) {
+    let wanted = match prepare(&ways, caller, request) {
         Ok(wanted) => wanted,
         Err(answer) => return cached(&ways, &headers, media, &answer),
     };
@@ -106,30 +124,43 @@ pub(super) async fn get(State(ways): State<Ways>, headers: HeaderMap, RawQuery(q
         return response;
     }
     if media == Media::EventStream {
-        return live::events(&ways, wanted.operation);
+        return stream_of(&ways, media, wanted.operation);
     }
     let answer = run(&ways, wanted).await;
     cached(&ways, &headers, media, &answer)
 }
 
-fn cached(ways: &Ways, headers: &HeaderMap, media: Media, answer: &Answer) -> Response {
-    respond_to_get(headers, ways.settings.cache_seconds, media, Outcome::of(answer), body(answer))
+/// The events of an operation. A stream has said 200 before its first event, so whoever may not is told before.
+fn stream_of(ways: &Ways, media: Media, operation: Operation) -> Response {
+    match ways.graph.admit(&operation.caller, &operation.document, operation.name.as_deref()) {
+        Ok(()) => live::events(ways, operation),
+        Err(error) => told(media, &refusal(error)),
+    }
 }
 
-async fn one(ways: &Ways, media: Media, request: Request) -> Response {
+fn cached(ways: &Ways, headers: &HeaderMap, media: Media, answer: &Answer) -> Response {
+    if Outcome::of(answer) != Outcome::Complete {
+        let mut response = told(media, answer);
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        return response;
+    }
+    respond_to_get(headers, ways.settings.cache_seconds, media, body(answer))
+}
+
+async fn one(ways: &Ways, caller: Caller, media: Media, request: Request) -> Response {
     if !request.names_a_document() {
         return no_document(media);
     }
-    let answer = match prepare(ways, request) {
-        Ok(wanted) if media == Media::EventStream => return live::events(ways, wanted.operation),
+    let answer = match prepare(ways, caller, request) {
+        Ok(wanted) if media == Media::EventStream => return stream_of(ways, media, wanted.operation),
         Ok(wanted) => run(ways, wanted).await,
         Err(answer) => *answer,
     };
-    respond(media, Outcome::of(&answer), body(&answer))
+    told(media, &answer)
 }
 
 /// Requests that know nothing of each other, some of them at the same time. Each has its own answer, whatever becomes of the others.
-async fn batch(ways: &Ways, media: Media, requests: Vec<Request>) -> Response {
+async fn batch(ways: &Ways, caller: &Caller, media: Media, requests: Vec<Request>) -> Response {
     let most = ways.settings.limits.max_batch;
     if media == Media::EventStream {
         return malformed(media, Code::NotAcceptable, "Accept: a batch is answered as JSON, not as events");
@@ -141,9 +172,9 @@ async fn batch(ways: &Ways, media: Media, requests: Vec<Request>) -> Response {
         let message = format!("max-batch: {} requests were sent together, at most {most} are allowed", requests.len());
         return malformed(media, Code::LimitExceeded, message);
     }
-    let answers = requests.into_iter().map(async |request| match prepare(ways, request) {
+    let answers = requests.into_iter().map(async |request| match prepare(ways, caller.clone(), request) {
         Ok(wanted) if is_of(OperationType::Subscription, &wanted.operation) => {
-            refused(Error::bad_input("a subscription can't be part of a batch: send it by itself"))
+            refusal(Error::bad_input("a subscription can't be part of a batch: send it by itself"))
         }
         Ok(wanted) => run(ways, wanted).await,
         Err(answer) => *answer,
@@ -159,12 +190,12 @@ struct Wanted {
 }
 
 /// Finds the document of a request.
-fn prepare(ways: &Ways, request: Request) -> Result<Wanted, Box<Answer>> {
+fn prepare(ways: &Ways, caller: Caller, request: Request) -> Result<Wanted, Box<Answer>> {
     let Request { query, document_id, operation_name, variables, extensions } = request;
     let document = ways.graph.document(query.as_deref(), document_id.as_deref(), extensions.hash.as_deref());
     let document = document.map_err(|error: ServerError| Box::new(Answer::from_errors(vec![error])))?;
     let name = operation_name.filter(|name| !name.is_empty());
-    let operation = Operation { document, name, variables, omitted: Arc::default() };
+    let operation = Operation { document, name, variables, omitted: Arc::default(), caller };
     Ok(Wanted { operation, cost: extensions.cost })
 }
 

@@ -1,12 +1,17 @@
 //! Subscriptions: as server-sent events, and over a WebSocket that speaks graphql-transport-ws.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_graphql::{
     Data, Executor, Request, Response as Answer,
     http::{WebSocket as Protocol, WebSocketProtocols, WsMessage},
 };
 use axum::{
+    Extension,
     extract::{
         State, WebSocketUpgrade,
         ws::{CloseFrame, Message, WebSocket, rejection::WebSocketUpgradeRejection},
@@ -25,6 +30,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Ways, graphql::body};
 use crate::{
+    access::{Access, Caller},
     error::{Code, Error},
     graphql::{Graph, Operation},
 };
@@ -45,7 +51,9 @@ async fn end(mut ended: watch::Receiver<bool>) {
 
 /// The answers of an operation as `next` events, then `complete` (graphql-sse, distinct connections mode).
 pub(super) fn events(ways: &Ways, operation: Operation) -> Response {
-    let answers = ways.graph.subscribe(operation).take_until(Box::pin(end(ways.ended.clone())));
+    let refused = ways.access.clone().until_refused(operation.caller.clone());
+    let ended = end(ways.ended.clone());
+    let answers = ways.graph.subscribe(operation).take_until(Box::pin(refused)).take_until(Box::pin(ended));
     let next = answers.map(|answer| Event::default().event("next").data(String::from_utf8_lossy(&body(&answer))));
     let complete = stream::iter([Event::default().event("complete").data("")]);
     Sse::new(next.chain(complete).map(Ok::<_, Infallible>)).keep_alive(KeepAlive::default()).into_response()
@@ -55,15 +63,18 @@ pub(super) fn events(ways: &Ways, operation: Operation) -> Response {
 /// only our own may.
 pub(super) async fn socket(
     State(ways): State<Ways>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Error> {
     if is_from_elsewhere(&headers) {
         return Err(Error::new(Code::Forbidden, "Origin: pages of another site may not open a socket here"));
     }
+    // Whoever sends none may still do so with the first message.
+    caller.verify()?;
     let upgrade =
         upgrade.map_err(|_| Error::bad_input(format!("a WebSocket that speaks {PROTOCOL} is opened here")))?;
-    Ok(upgrade.protocols([PROTOCOL]).on_upgrade(|socket| speak(socket, ways)))
+    Ok(upgrade.protocols([PROTOCOL]).on_upgrade(|socket| speak(socket, ways, caller)))
 }
 
 fn is_from_elsewhere(headers: &HeaderMap) -> bool {
@@ -72,11 +83,11 @@ fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     origin.is_some_and(|origin| text(header::HOST).is_none_or(|host| !host.eq_ignore_ascii_case(origin)))
 }
 
-async fn speak(socket: WebSocket, ways: Ways) {
+async fn speak(socket: WebSocket, ways: Ways, caller: Caller) {
     let speaks = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
     let (mut sink, mut messages) = socket.split();
     let last = if speaks {
-        converse(&mut sink, &mut messages, ways).await
+        converse(&mut sink, &mut messages, ways, caller).await
     } else {
         Some(CloseFrame { code: 4406, reason: format!("the sub-protocol is {PROTOCOL}").into() })
     };
@@ -92,11 +103,24 @@ async fn converse(
     sink: &mut SplitSink<WebSocket, Message>,
     messages: &mut SplitStream<WebSocket>,
     ways: Ways,
+    caller: Caller,
 ) -> Option<CloseFrame> {
     let (heard, mut unread) = mpsc::channel(HEARD);
     let texts = stream::poll_fn(move |cx| unread.poll_recv(cx));
     let ended = Box::pin(end(ways.ended));
-    let mut answers = Protocol::new(Runner(ways.graph), texts, WebSocketProtocols::GraphQLWS).take_until(ended);
+    let introduced = Arc::new(OnceLock::new());
+    let runner = Runner { graph: ways.graph, access: ways.access.clone(), caller, introduced: Arc::clone(&introduced) };
+    let protocol = Protocol::new(runner, texts, WebSocketProtocols::GraphQLWS);
+    let mut answers = protocol
+        .on_connection_init(async move |payload: serde_json::Value| {
+            if let Some(credentials) = payload.get("authorization") {
+                let credentials = credentials.as_str().unwrap_or_default();
+                // A connection is introduced once.
+                let _ = introduced.set(ways.access.caller_of(Some(credentials)).await);
+            }
+            Ok(Data::default())
+        })
+        .take_until(ended);
     loop {
         let answer = tokio::select! {
             message = messages.next(), if heard.capacity() > 0 => {
@@ -134,12 +158,21 @@ fn close_code(given: u16) -> u16 {
 
 /// The graph, as the engine's protocol asks it.
 #[derive(Clone)]
-struct Runner(Graph);
+struct Runner {
+    graph: Graph,
+    access: Access,
+    /// Who opened the socket.
+    caller: Caller,
+    /// Who the first message says they are, which counts more.
+    introduced: Arc<OnceLock<Caller>>,
+}
 
 impl Runner {
     fn operation(&self, request: Request) -> Result<Operation, Box<Answer>> {
-        let document = self.0.parse(&request.query).map_err(|error| Box::new(Answer::from_errors(vec![error])))?;
-        Ok(Operation { document, name: request.operation_name, variables: request.variables, omitted: Arc::default() })
+        let document = self.graph.parse(&request.query).map_err(|error| Box::new(Answer::from_errors(vec![error])))?;
+        let Request { operation_name: name, variables, .. } = request;
+        let caller = self.introduced.get().unwrap_or(&self.caller).clone();
+        Ok(Operation { document, name, variables, omitted: Arc::default(), caller })
     }
 }
 
@@ -147,14 +180,17 @@ impl Executor for Runner {
     async fn execute(&self, request: Request) -> Answer {
         match self.operation(request) {
             // The protocol writes answers by itself.
-            Ok(operation) => self.0.subscribe(operation).next().await.unwrap_or_default(),
+            Ok(operation) => self.graph.subscribe(operation).next().await.unwrap_or_default(),
             Err(refused) => *refused,
         }
     }
 
     fn execute_stream(&self, request: Request, _: Option<Arc<Data>>) -> BoxStream<'static, Answer> {
         match self.operation(request) {
-            Ok(operation) => self.0.subscribe(operation),
+            Ok(operation) => {
+                let refused = self.access.clone().until_refused(operation.caller.clone());
+                self.graph.subscribe(operation).take_until(Box::pin(refused)).boxed()
+            }
             Err(refused) => stream::iter([*refused]).boxed(),
         }
     }

@@ -1,5 +1,6 @@
 //! HTTP: `/graphql`, the pages, and what holds for every answer.
 
+mod access;
 mod assets;
 mod graphql;
 mod live;
@@ -10,6 +11,7 @@ use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
     http::{HeaderName, HeaderValue},
+    middleware::from_fn_with_state,
     response::{IntoResponse as _, Response},
     routing::get,
 };
@@ -25,6 +27,7 @@ use tower_http::{
 };
 
 use crate::{
+    access::Access,
     config::GraphqlSettings,
     error::{Code, Error},
     graphql::Graph,
@@ -43,11 +46,12 @@ pub const DOCUMENTS: &[(&str, &str)] = &[("overview.graphql", include_str!("../.
 /// Smaller answers are sent as they are: there is little to gain.
 const LEAST_COMPRESSED: u16 = 1_024;
 
-/// What GraphQL over HTTP needs: the graph, its settings, and the word that the server stops.
+/// What GraphQL over HTTP needs: the graph, its settings, the door, and the word that the server stops.
 #[derive(Clone)]
 struct Ways {
     graph: Graph,
     settings: Arc<GraphqlSettings>,
+    access: Access,
     ended: watch::Receiver<bool>,
 }
 
@@ -56,24 +60,30 @@ pub fn router(
     graph: &Graph,
     facades: Vec<Facade>,
     settings: &GraphqlSettings,
+    access: &Access,
     ended: &watch::Receiver<bool>,
 ) -> Router {
-    let ways = Ways { graph: graph.clone(), settings: Arc::new(settings.clone()), ended: ended.clone() };
+    let settings = Arc::new(settings.clone());
+    let ways = Ways { graph: graph.clone(), settings, access: access.clone(), ended: ended.clone() };
     let is_worth_it = SizeAbove::new(LEAST_COMPRESSED).and(DefaultPredicate::new());
     let header = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
-    Router::new()
+    let guarded = Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post).layer(DefaultBodyLimit::max(MOST_BYTES)))
         .route("/graphql/ws", get(live::socket))
         .with_state(ways)
+        .merge(rest::router(facades, graph, MOST_BYTES))
+        .route_layer(from_fn_with_state(access.clone(), access::identify));
+    // Pages hold no data: what they show, they ask for.
+    Router::new()
+        .merge(guarded)
         .route("/", get(async || assets::page("index.html")))
         .route("/index.html", get(async || assets::page("index.html")))
         .route("/graphiql", get(async || assets::page("graphiql.html")))
         .route("/favicon.svg", get(async |headers| assets::file("favicon.svg", &headers)))
         .route("/assets/{*path}", get(assets::asset))
         .route("/health", get(async || Json(serde_json::json!({ "status": "ok" }))))
-        .merge(rest::router(facades, graph, MOST_BYTES))
         .fallback(async || Error::new(Code::NotFound, "nothing is served at this path"))
         .method_not_allowed_fallback(async || {
             Error::new(Code::MethodNotAllowed, "this path is served, but not with this method")

@@ -1,7 +1,8 @@
 // Opens every page of a running Metrograph that holds data, in headless Chromium, and uses it as a person would.
 //
-//   node tests/clients/browser.mjs http://127.0.0.1:PORT [SCREENSHOT_DIR]
+//   node tests/clients/browser.mjs http://[NAME:TOKEN@]127.0.0.1:PORT [SCREENSHOT_DIR]
 //
+// NAME and TOKEN are what a person would type when the browser asks for them.
 // Any console error, uncaught error, failed response or request to another host fails the page it happened on.
 
 import assert from 'node:assert/strict';
@@ -16,7 +17,7 @@ if (!address) {
   console.error('usage: node tests/clients/browser.mjs http://127.0.0.1:PORT [SCREENSHOT_DIR]');
   process.exit(2);
 }
-const origin = new URL(address).origin;
+const { origin, username, password } = new URL(address);
 if (screenshots) mkdirSync(screenshots, { recursive: true });
 
 const browser = await chromium.launch({
@@ -45,7 +46,10 @@ process.exitCode = failed ? 1 : 0;
 
 async function visit(path, use) {
   // A context of its own: GraphiQL keeps its tabs in the browser's storage.
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 900 },
+    ...(password && { httpCredentials: { username, password } }),
+  });
   await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin });
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);

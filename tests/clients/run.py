@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import history
+from access_check import check_access
 from environments import python_with
 from plugin import Run
 from plugin_check import BUILD, SCM_REF, check_plugin
@@ -47,18 +48,22 @@ def main():
         on_fresh_server(report, f"plugin, {way}", binary, with_plugin)
 
     on_fresh_server(
+        report, "plugin, closed server", binary, lambda server, folder: check_access(report, server, plugin, folder),
+        "--access", "closed",
+    )
+    on_fresh_server(
         report, "library", binary, lambda server, folder: check_library(report, server, folder, plugin, library)
     )
     print(f"{report.passed} passed, {report.failed} failed")
     return 1 if report.failed else 0
 
 
-def on_fresh_server(report, name, binary, check):
+def on_fresh_server(report, name, binary, check, *arguments):
     """A server on an empty database for one check; an error in between is one more failure."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="metrograph-clients-") as folder:
         try:
-            with Server(binary, folder, PAGE_SIZE) as server:
+            with Server(binary, folder, PAGE_SIZE, arguments) as server:
                 check(server, Path(folder))
             report.check(f"{name}: the server starts and ends well")
         except Exception as error:

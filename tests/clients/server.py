@@ -13,15 +13,28 @@ STOP_SECONDS = 20
 class Server:
     """`with Server(binary, folder) as server:` serves at `server.url` and insists on a clean end."""
 
-    def __init__(self, binary, folder, page_size=None):
+    def __init__(self, binary, folder, page_size=None, arguments=()):
+        self.binary = str(binary)
         self.folder = Path(folder)
         self.command = [
-            str(binary),
+            self.binary,
             "--listen", "127.0.0.1:0",
-            "--database-url", f"sqlite://{self.folder / 'metrograph.db'}?mode=rwc",
+            "--database-url", self._database_url(),
+            *arguments,
         ]
         if page_size:
             self.command += ["--page-size", str(page_size)]
+
+    def _database_url(self):
+        return f"sqlite://{self.folder / 'metrograph.db'}?mode=rwc"
+
+    def token(self, *arguments):
+        """What `metrograph token` prints."""
+        command = [self.binary, "token", *arguments, "--database-url", self._database_url()]
+        done = subprocess.run(command, env=plain_environment(), capture_output=True, text=True, timeout=START_SECONDS)
+        if done.returncode != 0:
+            raise RuntimeError(f"{arguments}: {done.stderr}")
+        return done.stdout.rstrip("\n")
 
     def __enter__(self):
         with open(self.folder / "stdout.txt", "wb") as out, open(self.folder / "stderr.txt", "wb") as err:

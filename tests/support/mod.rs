@@ -1,5 +1,6 @@
 //! What makes a test two lines long: a server of its own on a database of its own, and short ways to ask it.
 
+pub mod access;
 mod app;
 pub mod history;
 mod postgres;

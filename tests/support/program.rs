@@ -112,6 +112,12 @@ impl Server {
         request(self.address, method, path, body).unwrap()
     }
 
+    /// The status of an answer to whoever sends these credentials.
+    pub fn status_as(&self, credentials: &str, method: &str, path: &str, body: &Value) -> u16 {
+        let headers = format!("Authorization: {credentials}\r\n");
+        request_with(self.address, method, path, &headers, body).unwrap().0
+    }
+
     /// The JSON of an answer that must be 200.
     pub fn get(&self, path: &str) -> Value {
         let (status, answer) = self.request("GET", path, &Value::Null);
@@ -168,9 +174,14 @@ fn connect(address: SocketAddr) -> TcpStream {
 
 /// Status and JSON of an answer; `None` when the connection was refused or cut.
 pub fn request(address: SocketAddr, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
+    request_with(address, method, path, "", body)
+}
+
+/// The same with further lines of its head.
+fn request_with(address: SocketAddr, method: &str, path: &str, headers: &str, body: &Value) -> Option<(u16, Value)> {
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Connection: close\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\n\r\n",
         body.len()
     );

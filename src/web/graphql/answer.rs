@@ -67,14 +67,9 @@ pub fn respond(media: Media, outcome: Outcome, body: Vec<u8>) -> Response {
     (status(outcome, media), headers, body).into_response()
 }
 
-/// [`respond`] to a GET: a cache may keep what ran without errors, and is told when it still holds. `seconds` says for how long it
+/// [`respond`] to a GET that ran without errors: a cache may keep it, and is told when it still holds. `seconds` says for how long it
 /// need not ask; whatever is kept for somebody with a token is kept by that client alone, as HTTP has it.
-pub fn respond_to_get(asked: &HeaderMap, seconds: u32, media: Media, outcome: Outcome, body: Vec<u8>) -> Response {
-    if outcome != Outcome::Complete {
-        let mut response = respond(media, outcome, body);
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        return response;
-    }
+pub fn respond_to_get(asked: &HeaderMap, seconds: u32, media: Media, body: Vec<u8>) -> Response {
     // Weak: the same answer may come compressed or not.
     let tag = format!("W/\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(&body)[..TAG]));
     let lasting = match seconds {
@@ -82,7 +77,7 @@ pub fn respond_to_get(asked: &HeaderMap, seconds: u32, media: Media, outcome: Ou
         0 => "private, no-cache".to_owned(),
         seconds => format!("max-age={seconds}"),
     };
-    let mut response = respond(media, outcome, if is_known(asked, &tag) { Vec::new() } else { body });
+    let mut response = respond(media, Outcome::Complete, if is_known(asked, &tag) { Vec::new() } else { body });
     if is_known(asked, &tag) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response.headers_mut().remove(header::CONTENT_TYPE);

@@ -1,0 +1,102 @@
+//! Whoever asks.
+
+use crate::{
+    config::{AccessMode, Scope},
+    error::{Code, Error},
+};
+
+const EVERYTHING: &[Scope] = &[Scope::Read, Scope::Ingest, Scope::Admin];
+
+/// Whoever asks, and what they may.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    token: Option<i64>,
+    scopes: Result<&'static [Scope], Error>,
+}
+
+/// What a token of this scope opens; `None` is none.
+fn scopes(mode: AccessMode, token: Option<Scope>) -> &'static [Scope] {
+    match (mode, token) {
+        (AccessMode::Open, _) | (_, Some(Scope::Admin)) => EVERYTHING,
+        (AccessMode::Read, Some(Scope::Ingest)) => &[Scope::Read, Scope::Ingest],
+        (AccessMode::Read, _) | (AccessMode::Closed, Some(Scope::Read)) => &[Scope::Read],
+        (AccessMode::Closed, Some(Scope::Ingest)) => &[Scope::Ingest],
+        (AccessMode::Closed, None) => &[],
+    }
+}
+
+impl Caller {
+    pub(super) fn without_token(mode: AccessMode) -> Self {
+        Self { token: None, scopes: Ok(scopes(mode, None)) }
+    }
+
+    pub(super) fn with_token(mode: AccessMode, token: i64, scope: Scope) -> Self {
+        Self { token: Some(token), scopes: Ok(scopes(mode, Some(scope))) }
+    }
+
+    pub(super) fn refused(reason: Error) -> Self {
+        Self { token: None, scopes: Err(reason) }
+    }
+
+    /// The key of the token, where one was sent that counts.
+    pub fn token(&self) -> Option<i64> {
+        self.token
+    }
+
+    /// Whether there is nothing to check.
+    pub fn may_everything(&self) -> bool {
+        matches!(self.scopes, Ok(scopes) if scopes.len() == EVERYTHING.len())
+    }
+
+    /// Refuses credentials that don't count; that there are none is no reason here.
+    ///
+    /// # Errors
+    /// [`Code::Unauthenticated`]; [`Code::DatabaseUnavailable`] when nobody knows.
+    pub fn verify(&self) -> Result<(), Error> {
+        self.scopes.clone().map(drop)
+    }
+
+    /// Refuses whoever may do nothing at all, before anything that they sent is looked at.
+    ///
+    /// # Errors
+    /// Those of [`Self::verify`].
+    pub fn enter(&self) -> Result<(), Error> {
+        if self.scopes.clone()?.is_empty() { Err(token_needed()) } else { Ok(()) }
+    }
+
+    /// Refuses whoever lacks one of the scopes.
+    ///
+    /// # Errors
+    /// Those of [`Self::enter`]; [`Code::Forbidden`] where another token would do.
+    pub fn check(&self, needed: &[Scope]) -> Result<(), Error> {
+        self.enter()?;
+        let scopes = self.scopes.clone()?;
+        let Some(lacking) = needed.iter().find(|scope| !scopes.contains(scope)) else { return Ok(()) };
+        if self.token.is_none() {
+            return Err(token_needed());
+        }
+        let lacking = lacking.as_str();
+        Err(Error::lacks(lacking, format!("this takes a token of the scope {lacking}, or admin: send another one")))
+    }
+}
+
+fn unauthenticated(message: &str) -> Error {
+    Error::new(Code::Unauthenticated, message)
+}
+
+fn token_needed() -> Error {
+    unauthenticated(
+        "Authorization: this takes a token: send Bearer TOKEN, or Basic with the token as the password; metrograph token \
+         create makes one",
+    )
+}
+
+pub(super) fn not_understood() -> Error {
+    unauthenticated("Authorization: send Bearer TOKEN, or Basic with the token as the password, once")
+}
+
+pub(super) fn unknown_token() -> Error {
+    unauthenticated(
+        "Authorization: the token is unknown, expired or revoked: send another one; metrograph token create makes one",
+    )
+}

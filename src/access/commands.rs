@@ -1,0 +1,128 @@
+//! `metrograph token`: works on the database itself, also while servers run on it.
+
+use entity::{
+    access_token::{self as row, Model},
+    source::Writer,
+    time,
+};
+use sea_orm::DbErr;
+
+use super::{now, token};
+use crate::{
+    config::{DatabaseUrl, NewToken, TokenCommand, TokenName},
+    db::{Database, OpenError},
+};
+
+/// What a command has to say.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Said {
+    /// What was asked for, to standard output.
+    pub result: String,
+    /// What a person should know, to standard error.
+    pub note: String,
+}
+
+/// Why a command on tokens failed.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The database can't be opened.
+    #[error(transparent)]
+    Unusable(#[from] OpenError),
+    /// The database failed afterwards.
+    #[error("--database-url: the database failed: {0}")]
+    Database(#[from] DbErr),
+    /// A live token has that name.
+    #[error("--name: a live token is called '{0}' already: choose another name, or revoke it first")]
+    Taken(String),
+    /// No live token has that name.
+    #[error("no live token is called '{0}': see metrograph token list")]
+    Unknown(String),
+    /// The system gives no random bits.
+    #[error("the system gives no random bits: {0}")]
+    NoRandomness(#[from] getrandom::Error),
+}
+
+/// Makes, lists or revokes tokens in the database at `url`.
+///
+/// # Errors
+/// [`TokenError`]; then nothing was changed.
+pub async fn run(command: &TokenCommand, url: &DatabaseUrl) -> Result<Said, TokenError> {
+    let database = Database::open(url).await?;
+    let said = match command {
+        TokenCommand::List => row::all(&database.reader).await.map(|tokens| list(&tokens)).map_err(TokenError::from),
+        TokenCommand::Create(new) => change(&database, async |writer| create(writer, new).await).await,
+        TokenCommand::Revoke { name } => change(&database, async |writer| revoke(writer, name).await).await,
+    };
+    database.close().await?;
+    said
+}
+
+async fn change(
+    database: &Database,
+    act: impl AsyncFnOnce(&Writer) -> Result<Said, TokenError>,
+) -> Result<Said, TokenError> {
+    let writer = database.writer().await?;
+    let said = act(&writer).await;
+    writer.close().await?;
+    said
+}
+
+async fn create(writer: &Writer, NewToken { name, scope, expires }: &NewToken) -> Result<Said, TokenError> {
+    let (name, scope, token) = (name.as_str(), scope.as_str(), token::random()?);
+    let tx = writer.begin().await?;
+    let now = now();
+    if row::live(&tx, now).await?.iter().any(|live| live.name == name) {
+        return Err(TokenError::Taken(name.to_owned()));
+    }
+    let lifetime = expires.map(|expires| i64::try_from(expires.duration().as_micros()).unwrap_or(i64::MAX));
+    let end = lifetime.map(|lifetime| now.saturating_add(lifetime));
+    row::add(&tx, name, token::hash(&token), scope, now, end).await?;
+    tx.commit().await?;
+    let end = end.map_or("it does not expire".to_owned(), |end| format!("it expires at {}", utc(end)));
+    let note = format!(
+        "This is the token '{name}' of the scope {scope}; {end}. It is shown this once: keep it where your secrets are.\n\
+         It is sent as Authorization: Bearer TOKEN, or as a password: pytest --remote-server http://{name}:TOKEN@HOST:8181/api/v1\n"
+    );
+    Ok(Said { result: format!("{token}\n"), note })
+}
+
+async fn revoke(writer: &Writer, name: &TokenName) -> Result<Said, TokenError> {
+    let name = name.as_str();
+    let tx = writer.begin().await?;
+    let now = now();
+    if !row::live(&tx, now).await?.iter().any(|live| live.name == name) {
+        return Err(TokenError::Unknown(name.to_owned()));
+    }
+    row::revoke(&tx, name, now).await?;
+    tx.commit().await?;
+    let note = format!("The token '{name}' is revoked: servers that run refuse it within a second.\n");
+    Ok(Said { result: String::new(), note })
+}
+
+const HEADINGS: [&str; 6] = ["NAME", "SCOPE", "MADE", "EXPIRES", "LAST USE", "STATE"];
+
+fn list(tokens: &[Model]) -> Said {
+    let now = now();
+    let cells = |token: &Model| {
+        let state = match token.revoked_at {
+            Some(at) => format!("revoked {}", utc(at)),
+            None if token.is_live(now) => "live".to_owned(),
+            None => "expired".to_owned(),
+        };
+        let time = |at: Option<i64>| at.map_or("never".to_owned(), utc);
+        let Model { name, scope, made_at, expires_at, last_used_at, .. } = token;
+        [name.clone(), scope.clone(), utc(*made_at), time(*expires_at), time(*last_used_at), state]
+    };
+    let lines: Vec<_> = std::iter::once(HEADINGS.map(str::to_owned)).chain(tokens.iter().map(cells)).collect();
+    let widths = [0, 1, 2, 3, 4, 5].map(|i| lines.iter().map(|line| line[i].len()).max().unwrap_or_default());
+    let line = |cells: &[String; 6]| {
+        let padded: String = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  ")).collect();
+        format!("{}\n", padded.trim_end())
+    };
+    Said { result: lines.iter().map(line).collect(), note: String::new() }
+}
+
+/// To the second.
+fn utc(micros: i64) -> String {
+    format!("{}Z", time::canonical(micros - micros.rem_euclid(1_000_000)))
+}

@@ -1,0 +1,150 @@
+//! Who may enter, and what is asked of tokens on the command line.
+
+use std::{str::FromStr, time::Duration};
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// Who may enter.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct AccessSettings {
+    /// Who may enter: everybody (open), everybody to read and tokens to write (read), tokens alone (closed)
+    #[arg(
+        id = "access",
+        long = "access",
+        global = true,
+        env = "METROGRAPH_ACCESS",
+        default_value = "open",
+        value_name = "MODE",
+        hide_possible_values = true
+    )]
+    pub mode: AccessMode,
+}
+
+/// Who may enter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AccessMode {
+    /// Everybody reads and writes; nobody is asked who they are.
+    Open,
+    /// Everybody reads; whoever writes needs a token.
+    Read,
+    /// Whoever reads or writes needs a token.
+    Closed,
+}
+
+/// What a token lets its bearer do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, async_graphql::Enum)]
+pub enum Scope {
+    /// Ask and listen: queries and subscriptions.
+    Read,
+    /// Record and announce, as CI workers do.
+    Ingest,
+    /// Everything.
+    Admin,
+}
+
+impl Scope {
+    /// How it is written on the command line, in the database and in HTTP.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Ingest => "ingest",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The scope that is written so.
+    pub fn named(text: &str) -> Option<Self> {
+        Self::value_variants().iter().find(|scope| scope.as_str() == text).copied()
+    }
+}
+
+/// What to do with tokens.
+#[derive(Debug, Clone, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token and print it, this once
+    Create(NewToken),
+    /// List the tokens that were made; what to send as the token is not stored
+    List,
+    /// Revoke a token: servers that run refuse it within a second
+    Revoke {
+        /// Its name
+        name: TokenName,
+    },
+}
+
+/// A token to make.
+#[derive(Debug, Clone, Args)]
+pub struct NewToken {
+    /// What to call it, such as the place where it is used
+    #[arg(long)]
+    pub name: TokenName,
+    /// What it is for: ingest (workers that send measurements), read (queries and subscriptions) or admin (everything)
+    #[arg(long, hide_possible_values = true)]
+    pub scope: Scope,
+    /// How long it is taken, such as 90d; s, m (minutes), h, d and w are known [default: until it is revoked]
+    #[arg(long, value_name = "TIME")]
+    pub expires: Option<Lifetime>,
+}
+
+/// The name of a token: one word that can stand in a table and on a command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenName(String);
+
+impl TokenName {
+    /// Characters, at most.
+    const LONGEST: usize = 64;
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TokenName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_word = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        // A name that begins with a dash would look like a flag to `token revoke`.
+        if is_word && !text.starts_with('-') && (1..=Self::LONGEST).contains(&text.len()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("give 1 to {} letters, digits, - _ and ., no - first", Self::LONGEST))
+        }
+    }
+}
+
+/// How long a token is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetime(Duration);
+
+impl Lifetime {
+    /// A century: whoever wants more wants a token that does not expire.
+    const LONGEST: u64 = 100 * 365 * 24 * 3600;
+
+    /// Counted from the moment it is made.
+    pub fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+impl FromStr for Lifetime {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+        let unit = match &text[number.len()..] {
+            "s" => Some(1),
+            "m" => Some(60),
+            "h" => Some(3600),
+            "d" => Some(24 * 3600),
+            "w" => Some(7 * 24 * 3600),
+            _ => None,
+        };
+        let seconds = unit.and_then(|unit: u64| number.parse::<u64>().ok()?.checked_mul(unit));
+        match seconds {
+            Some(seconds) if (1..=Self::LONGEST).contains(&seconds) => Ok(Self(Duration::from_secs(seconds))),
+            _ => Err("give a number and its unit, such as 90d, 12h or 30m, up to 36500d".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Tokens through the real program: made, listed and revoked beside a server that runs, and never in a log.
+
+use std::{fs, path::Path, thread, time::Duration};
+
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::{Message, client, client::IntoClientRequest as _};
+
+use crate::support::{
+    PostgresDatabase,
+    access::{MUTATION, basic, bearer},
+    program::{Ended, Server, metric, run},
+};
+
+/// A free port, so that tests can run side by side.
+const ANYWHERE: (&str, &str) = ("METROGRAPH_LISTEN", "127.0.0.1:0");
+
+fn token(folder: &Path, arguments: &[&str]) -> Ended {
+    run(folder, &[&["token"], arguments].concat(), &[])
+}
+
+/// Makes a token called like its scope.
+fn create(folder: &Path, scope: &str) -> String {
+    let made = token(folder, &["create", "--name", scope, "--scope", scope]);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    made.stdout.trim_end().to_owned()
+}
+
+fn start(folder: &Path, mode: &str) -> Server {
+    Server::start(folder, &["--access", mode], &[ANYWHERE])
+}
+
+#[test]
+fn create_prints_the_token_alone_and_explains_it_beside() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = token(folder.path(), &["create", "--name", "ci.linux_1-a", "--scope", "ingest", "--expires", "90d"]);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let line = made.stdout.strip_suffix('\n').unwrap();
+    let random = line.strip_prefix("mg_").unwrap();
+    assert!(random.len() == 43 && random.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)), "{line}");
+    assert!(made.stderr.contains("ci.linux_1-a") && made.stderr.contains("it expires at 20"), "{made:?}");
+    assert!(!made.stderr.contains(random), "{made:?}");
+    let other = token(folder.path(), &["create", "--name", "other", "--scope", "read"]).stdout;
+    assert_ne!(other, made.stdout);
+}
+
+#[test]
+fn only_a_hash_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = create(folder.path(), "admin");
+    let file = fs::read(folder.path().join("metrograph.db")).unwrap();
+    for secret in [made.as_bytes(), &made.as_bytes()[3..]] {
+        assert!(!file.windows(secret.len()).any(|bytes| bytes == secret));
+    }
+}
+
+#[test]
+fn list_tells_everything_but_the_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let listed = || token(folder.path(), &["list"]).stdout;
+    assert_eq!(listed(), "NAME  SCOPE  MADE  EXPIRES  LAST USE  STATE\n");
+    let made = create(folder.path(), "ingest");
+    token(folder.path(), &["create", "--name", "dashboards", "--scope", "read", "--expires", "12h"]);
+    let revoked = token(folder.path(), &["revoke", "ingest"]);
+    assert_eq!((revoked.code, revoked.stdout.as_str()), (Some(0), ""), "{revoked:?}");
+    create(folder.path(), "ingest");
+    let text = listed();
+    let rows: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(
+        rows.iter().map(|row| (row[0], row[1])).collect::<Vec<_>>(),
+        [("ingest", "ingest"), ("dashboards", "read"), ("ingest", "ingest")]
+    );
+    assert_eq!(rows.iter().map(|row| row[5]).collect::<Vec<_>>(), ["revoked", "live", "live"]);
+    assert_eq!((rows[0][3], rows[0][4]), ("never", "never"));
+    assert!(rows[1][3].starts_with("20") && rows[1][3].ends_with('Z'), "{text}");
+    assert!(!text.contains(&made[3..]), "{text}");
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    create(folder.path(), "read");
+    let long = "a".repeat(65);
+    for (arguments, named) in [
+        (&["create", "--name", "read", "--scope", "admin"][..], "'read' already"),
+        (&["create", "--name", "", "--scope", "read"], "--name"),
+        (&["create", "--name", "a b", "--scope", "read"], "--name"),
+        (&["create", "--name", "ä", "--scope", "read"], "--name"),
+        (&["create", "--name=-a", "--scope", "read"], "--name"),
+        (&["create", "--name", &long, "--scope", "read"], "--name"),
+        (&["create", "--scope", "read"], "--name"),
+        (&["create", "--name", "a"], "--scope"),
+        (&["create", "--name", "a", "--scope", "write"], "--scope"),
+        (&["create", "--name", "a", "--scope", "read", "--expires", "90"], "--expires"),
+        (&["create", "--name", "a", "--scope", "read", "--expires", "0d"], "--expires"),
+        (&["create", "--name", "a", "--scope", "read", "--expires=-1d"], "--expires"),
+        (&["create", "--name", "a", "--scope", "read", "--expires", "1 d"], "--expires"),
+        (&["create", "--name", "a", "--scope", "read", "--expires", "36501d"], "--expires"),
+        (&["create", "--name", "a", "--scope", "read", "--expires", "99999999999999999999w"], "--expires"),
+        (&["create", "--name", "a", "--scope", "read", "--expires", "9é"], "--expires"),
+        (&["revoke", "nobody"], "'nobody'"),
+        (&["revoke"], "NAME"),
+        (&["sing"], "sing"),
+        (&[], "token"),
+    ] {
+        token(folder.path(), arguments).assert_refused(&[named]);
+    }
+    assert_eq!(token(folder.path(), &["list"]).stdout.lines().count(), 2);
+    run(folder.path(), &["--access", "ajar"], &[ANYWHERE]).assert_refused(&["--access", "closed"]);
+    run(folder.path(), &[], &[ANYWHERE, ("METROGRAPH_ACCESS", "")]).assert_refused(&["--access"]);
+}
+
+#[test]
+fn tokens_come_and_go_beside_a_server_that_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path(), "closed");
+    assert_eq!(server.request("POST", "/api/v1/metrics/", &metric("a")).0, 401);
+    let made = create(folder.path(), "ingest");
+    thread::sleep(Duration::from_millis(1_200));
+    for credentials in [bearer(&made), basic("ingest", &made)] {
+        assert_eq!(server.status_as(&credentials, "POST", "/api/v1/metrics/", &metric("a")), 201);
+        assert_eq!(server.status_as(&credentials, "GET", "/api/v1/metrics/", &Value::Null), 403);
+    }
+    assert_eq!(token(folder.path(), &["revoke", "ingest"]).code, Some(0));
+    thread::sleep(Duration::from_millis(1_200));
+    assert_eq!(server.status_as(&bearer(&made), "POST", "/api/v1/metrics/", &metric("a")), 401);
+    server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_kept_in_postgresql_likewise() {
+    let Some(database) = PostgresDatabase::create().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let at = [("METROGRAPH_DATABASE_URL", database.url())];
+    let at: Vec<_> = at.iter().map(|(name, value)| (*name, value.as_str())).chain([ANYWHERE]).collect();
+    let made = run(folder.path(), &["token", "create", "--name", "ci", "--scope", "ingest"], &at);
+    let server = Server::start(folder.path(), &["--access", "read"], &at);
+    assert_eq!(server.count(), 0);
+    assert_eq!(server.request("POST", "/api/v1/metrics/", &metric("a")).0, 401);
+    assert_eq!(server.status_as(&bearer(made.stdout.trim_end()), "POST", "/api/v1/metrics/", &metric("a")), 201);
+    assert_eq!(run(folder.path(), &["token", "revoke", "ci"], &at).code, Some(0));
+    thread::sleep(Duration::from_millis(1_200));
+    assert_eq!(server.status_as(&bearer(made.stdout.trim_end()), "POST", "/api/v1/metrics/", &metric("a")), 401);
+    server.stop();
+    database.remove().await;
+}
+
+/// What a server that is stopped at once has logged.
+fn log_of(folder: &Path, arguments: &[&str]) -> String {
+    let server = Server::start(folder, arguments, &[]);
+    server.signal("TERM");
+    server.ended().stderr
+}
+
+#[test]
+fn a_server_that_stands_open_to_the_network_warns_and_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let remedy = "metrograph token create --name ci --scope ingest";
+    let log = log_of(folder.path(), &["--listen", "0.0.0.0:0"]);
+    assert!(log.contains("WARN") && log.contains(remedy) && log.contains("--access closed"), "{log}");
+    for quiet in ["127.0.0.1:0", "[::ffff:127.0.0.1]:0"] {
+        let log = log_of(folder.path(), &["--listen", quiet]);
+        assert!(!log.contains("WARN"), "{quiet}: {log}");
+    }
+    let unusable = |mode, what: &str| {
+        let log = log_of(folder.path(), &["--listen", "127.0.0.1:0", "--access", mode]);
+        assert!(log.contains("WARN") && log.contains(what) && log.contains(remedy), "{log}");
+    };
+    unusable("read", "lets anybody write");
+    unusable("closed", "lets anybody enter");
+    create(folder.path(), "read");
+    unusable("closed", "lets anybody write");
+    create(folder.path(), "ingest");
+    let log = log_of(folder.path(), &["--listen", "0.0.0.0:0", "--access", "read"]);
+    assert!(!log.contains("WARN"), "{log}");
+}
+
+#[test]
+fn a_token_is_in_no_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = create(folder.path(), "ingest");
+    let server = Server::start(folder.path(), &["--access", "closed", "--log", "trace"], &[ANYWHERE]);
+    let sent = [bearer(&made), basic("ingest", &made), bearer(&format!("{made}x")), format!("Digest {made}")];
+    for credentials in &sent {
+        for (path, body) in [("/api/v1/metrics/", metric("a")), ("/graphql", json!({ "query": MUTATION }))] {
+            server.status_as(credentials, "POST", path, &body);
+        }
+    }
+    let mut request = format!("ws://{}/graphql/ws", server.address).into_client_request().unwrap();
+    request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
+    request.headers_mut().insert("authorization", bearer(&made).parse().unwrap());
+    let (mut socket, _) = client(request, server.connect()).unwrap();
+    let hello = json!({ "type": "connection_init", "payload": { "authorization": bearer(&made) } });
+    socket.send(Message::text(hello.to_string())).unwrap();
+    assert!(socket.read().unwrap().to_text().unwrap().contains("connection_ack"));
+    drop(socket);
+    server.signal("TERM");
+    let log = server.ended().stderr;
+    assert!(log.contains("TRACE") && log.contains("/api/v1/metrics/"), "{log}");
+    for credentials in &sent {
+        let secret = credentials.split(' ').nth(1).unwrap();
+        assert!(!log.contains(secret) && !log.contains(&made[3..]), "{log}");
+    }
+}

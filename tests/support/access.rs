@@ -1,0 +1,215 @@
+//! Servers that ask who enters, the tokens that let in, and every way to ask them.
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, Request, header},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use futures_util::{SinkExt as _, StreamExt as _};
+use metrograph::{
+    access::{self, Said, TokenError},
+    config::{self, AccessMode, Command},
+};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{self, Message, client::IntoClientRequest as _},
+};
+use tower::ServiceExt as _;
+
+use super::{Reply, TestApp, metric};
+
+/// The ways to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Query,
+    Subscription,
+    Get,
+    SocketQuery,
+    Mutation,
+    Post,
+    SocketMutation,
+}
+
+pub const READING: [Way; 4] = [Way::Query, Way::Subscription, Way::Get, Way::SocketQuery];
+pub const WRITING: [Way; 3] = [Way::Mutation, Way::Post, Way::SocketMutation];
+
+pub const QUERY: &str = "{ metricCount }";
+pub const MUTATION: &str = r#"mutation { announceSession(input: {hash: "s", runDate: "2026-01-05T03:00:00", tags: {}}) { session { hash } } }"#;
+pub const SUBSCRIPTION: &str = "subscription { metricRecorded { itemName } }";
+
+/// The value of an `Authorization` header.
+pub fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+/// Likewise.
+pub fn basic(user: &str, token: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{token}")))
+}
+
+impl TestApp {
+    /// Another server on the same database that asks who enters.
+    pub async fn guarded(&self, mode: AccessMode) -> Self {
+        self.beside_with(|settings| settings.access.mode = mode).await
+    }
+
+    /// What `metrograph token` says to these arguments.
+    pub async fn tokens(&self, arguments: &[&str]) -> Result<Said, TokenError> {
+        let line = ["metrograph", "token"].iter().chain(arguments);
+        let (command, _) = config::from(line.copied()).unwrap();
+        let Command::Token(command) = command else { panic!("{command:?}") };
+        access::run(&command, &self.settings().database_url).await
+    }
+
+    /// A new token, called like its scope.
+    pub async fn token(&self, scope: &str) -> String {
+        self.tokens(&["create", "--name", scope, "--scope", scope]).await.unwrap().result.trim_end().to_owned()
+    }
+
+    /// GraphQL over POST.
+    pub async fn ask_as(&self, credentials: Option<&str>, query: &str) -> Reply {
+        let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
+        self.send_as(credentials, request.body(json!({ "query": query }).to_string().into()).unwrap()).await
+    }
+
+    /// GET.
+    pub async fn get_as(&self, credentials: Option<&str>, path: &str) -> Reply {
+        self.send_as(credentials, Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    /// Any request, with the value of an `Authorization` header.
+    pub async fn send_as(&self, credentials: Option<&str>, mut request: Request<Body>) -> Reply {
+        if let Some(credentials) = credentials {
+            let value = HeaderValue::from_bytes(credentials.as_bytes()).unwrap();
+            request.headers_mut().insert(header::AUTHORIZATION, value);
+        }
+        self.send(request).await
+    }
+
+    /// The status of the answer to one request; 200 for whatever is as it should be.
+    pub async fn status_of(&self, way: Way, credentials: Option<&str>) -> u16 {
+        let reply = match way {
+            Way::Query => self.ask_as(credentials, QUERY).await,
+            Way::Mutation => self.ask_as(credentials, MUTATION).await,
+            Way::Get => self.get_as(credentials, "/api/v1/metrics/count").await,
+            Way::Post => {
+                let request = Request::post("/api/v1/metrics/").header(header::CONTENT_TYPE, "application/json");
+                let body = metric(json!({})).to_string();
+                self.send_as(credentials, request.body(body.into()).unwrap()).await
+            }
+            Way::Subscription => return self.status_of_stream(credentials).await,
+            Way::SocketQuery => return self.status_of_socket(credentials, QUERY).await,
+            Way::SocketMutation => return self.status_of_socket(credentials, MUTATION).await,
+        };
+        match reply.status.as_u16() {
+            200 | 201 => 200,
+            status => status,
+        }
+    }
+
+    /// Of a stream that is let in, only the head is read: it does not end.
+    async fn status_of_stream(&self, credentials: Option<&str>) -> u16 {
+        let request = Request::post("/graphql")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::ACCEPT, "text/event-stream");
+        let mut request = request.body(Body::from(json!({ "query": SUBSCRIPTION }).to_string())).unwrap();
+        if let Some(credentials) = credentials {
+            request.headers_mut().insert(header::AUTHORIZATION, credentials.parse().unwrap());
+        }
+        self.router().oneshot(request).await.unwrap().status().as_u16()
+    }
+
+    /// Of the upgrade, or of what the operation comes to.
+    async fn status_of_socket(&self, credentials: Option<&str>, query: &str) -> u16 {
+        match Socket::open(self, credentials).await {
+            Ok(socket) => status_in(&socket.introduced(json!({})).await.answer(query).await),
+            Err(status) => status,
+        }
+    }
+}
+
+/// The status that REST would have for what came over a socket.
+pub fn status_in(payload: &Value) -> u16 {
+    let errors = payload.get("errors").unwrap_or(payload);
+    match errors[0]["extensions"]["code"].as_str() {
+        None => 200,
+        Some("UNAUTHENTICATED") => 401,
+        Some("FORBIDDEN") => 403,
+        Some(code) => panic!("{code}"),
+    }
+}
+
+impl Reply {
+    /// A refusal of the caller, in the form of the surface, that says how to come back.
+    pub fn refuses_caller(&self, status: u16, scope: &str) {
+        let answer = self.expect(status);
+        let challenges: Vec<_> = self.headers.get_all(header::WWW_AUTHENTICATE).iter().collect();
+        let lacking = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+        let (code, expected) = match status {
+            401 => ("UNAUTHENTICATED", vec![r#"Basic realm="metrograph""#, r#"Bearer realm="metrograph""#]),
+            _ => ("FORBIDDEN", vec![lacking.as_str()]),
+        };
+        assert_eq!(challenges, expected, "{answer}");
+        let members: Vec<_> = answer.as_object().unwrap().keys().map(String::as_str).collect();
+        if members == ["errors"] {
+            assert_eq!(answer["errors"][0]["extensions"]["code"], code);
+            assert_eq!(answer["errors"].as_array().unwrap().len(), 1);
+        } else {
+            assert_eq!(members, ["message"]);
+        }
+    }
+}
+
+/// A client of graphql-transport-ws.
+pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Socket {
+    /// Opens a socket, or tells with what status that was refused.
+    pub async fn open(app: &TestApp, credentials: Option<&str>) -> Result<Self, u16> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(axum::serve(listener, app.router()).into_future());
+        let mut request = format!("ws://{address}/graphql/ws").into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("graphql-transport-ws"));
+        if let Some(credentials) = credentials {
+            request.headers_mut().insert("authorization", credentials.parse().unwrap());
+        }
+        match connect_async(request).await {
+            Ok((socket, _)) => Ok(Self(socket)),
+            Err(tungstenite::Error::Http(response)) => Err(response.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Says hello with this payload.
+    pub async fn introduced(mut self, payload: Value) -> Self {
+        self.say(json!({ "type": "connection_init", "payload": payload })).await;
+        assert_eq!(self.hear().await["type"], "connection_ack");
+        self
+    }
+
+    /// The first answer to an operation.
+    pub async fn answer(&mut self, query: &str) -> Value {
+        self.subscribe(query).await;
+        self.hear().await["payload"].take()
+    }
+
+    /// Asks, and does not wait.
+    pub async fn subscribe(&mut self, query: &str) {
+        self.say(json!({ "id": "1", "type": "subscribe", "payload": { "query": query } })).await;
+    }
+
+    async fn say(&mut self, message: Value) {
+        self.0.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    /// The next message.
+    pub async fn hear(&mut self) -> Value {
+        let message = tokio::time::timeout(Duration::from_secs(20), self.0.next()).await;
+        serde_json::from_str(message.expect("an answer comes").unwrap().unwrap().to_text().unwrap()).unwrap()
+    }
+}
