@@ -59,7 +59,8 @@ impl App {
         let facades = rest::load(&graphql::sdl(), settings.rest_dir.as_deref())?;
         let database = Database::open(&settings.database_url).await?;
         let (ingest, committer) = Ingest::start(&database).await.map_err(OpenError::from)?;
-        let graph = Graph::new(database.clone(), ingest, settings.page_size.rows());
+        let buffer = usize::try_from(settings.live.buffer.get()).unwrap_or(usize::MAX);
+        let graph = Graph::new(database.clone(), ingest, settings.page_size.rows(), buffer);
         let (ending, ended) = watch::channel(false);
         Ok(Self { router: web::router(&graph, facades, &ended), ending, database, committer })
     }

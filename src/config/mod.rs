@@ -1,6 +1,7 @@
 //! Every setting: its flag, its environment variable, its default and its meaning. Nothing else reads the environment.
 
 mod database;
+mod live;
 
 use std::{
     ffi::OsString,
@@ -17,6 +18,7 @@ use clap::{
 };
 
 pub use database::DatabaseUrl;
+pub use live::LiveSettings;
 
 /// The history of your pytest runs as a graph: what every test cost, in which session, on which machine, from which build.
 #[derive(Debug, Parser)]
@@ -65,6 +67,9 @@ struct Flags {
         value_parser = NonEmptyStringValueParser::new().try_map(|text| LogFilter::from_str(&text)))]
     log: LogFilter,
 
+    #[command(flatten)]
+    live: LiveSettings,
+
     #[arg(long = "monitor-server-database-uri", hide = true, env = "MONITOR_SERVER_DATABASE_URI", hide_env = true,
         value_parser = NonEmptyStringValueParser::new().try_map(|text| DatabaseUrl::from_sqlalchemy(&text)))]
     monitor_server_database_uri: Option<DatabaseUrl>,
@@ -91,6 +96,8 @@ pub struct Settings {
     pub rest_dir: Option<PathBuf>,
     /// What to log.
     pub log: LogFilter,
+    /// How events reach subscribers.
+    pub live: LiveSettings,
 }
 
 /// Why the program ends before it starts.
@@ -126,6 +133,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         page_size,
         rest_dir,
         log,
+        live,
         monitor_server_database_uri,
         monitor_server_pagination_count,
     } = settings;
@@ -135,6 +143,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         page_size: page_size.or(monitor_server_pagination_count).unwrap_or_default(),
         rest_dir,
         log,
+        live,
     };
     Ok((command.unwrap_or(Command::Serve), settings))
 }

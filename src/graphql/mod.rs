@@ -16,7 +16,9 @@ mod numbered;
 mod object;
 mod paging;
 mod pipeline;
+mod progress;
 mod record;
+mod ring;
 mod scalar;
 mod session;
 mod tag;
@@ -30,7 +32,11 @@ use std::sync::Arc;
 
 use async_graphql::{
     ContextBase, InputType, MergedObject, MergedSubscription, Pos, Request, Response, ScalarType, Schema, ServerError,
-    ValidationMode, Value, Variables, parser::parse_query,
+    ValidationMode, Value, Variables,
+    parser::{
+        parse_query,
+        types::{DocumentOperations, OperationType},
+    },
 };
 use entity::{metric_block::KnownBlocks, source::Reader, tag as tag_row, variant::Words};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
@@ -42,9 +48,10 @@ use crate::{
     ingest::Ingest,
 };
 pub use document::Document;
+use live::{Feeds, Missed, Turns};
 use loaders::{Driver, Loaders};
 use variables::InputTypes;
-use written::{LeftToTheEngine, Writing};
+use written::Writing;
 pub use written::{write_answer, write_value};
 
 /// What the history holds, as a graph.
@@ -69,7 +76,7 @@ pub struct Mutation(session::SessionMutation, context::ContextMutation, record::
 
 /// What happens to the history, as it happens.
 #[derive(Default, MergedSubscription)]
-pub struct Subscription(record::RecordSubscription, session::SessionSubscription);
+pub struct Subscription(record::RecordSubscription, progress::RunSubscription);
 
 /// A failure inside a resolver. It has no text form of its own, so that its code is never left behind.
 #[derive(Debug, Clone)]
@@ -98,6 +105,10 @@ struct Served {
     ingest: Ingest,
     page_size: u64,
     known: Known,
+    metrics: Feeds<metric::Metric>,
+    sessions: Feeds<session::Session>,
+    runs: progress::Runs,
+    turns: Turns,
 }
 
 /// What never changes once stored, by key.
@@ -110,6 +121,10 @@ struct Known {
 }
 
 fn served<'a, T>(ctx: &ContextBase<'a, T>) -> &'a Served {
+    shared(ctx)
+}
+
+fn shared<'a, T>(ctx: &ContextBase<'a, T>) -> &'a Arc<Served> {
     ctx.data_unchecked::<Arc<Served>>()
 }
 
@@ -152,6 +167,7 @@ struct Opened {
     lenient: Inner,
     input_types: InputTypes,
     reader: Reader,
+    turns: Turns,
     documents: Cache<String, Document>,
 }
 
@@ -174,9 +190,26 @@ pub struct Operation {
     pub omitted: Arc<[Vec<String>]>,
 }
 
+impl Operation {
+    /// What is asked for; `None` where the name leads to no operation.
+    pub fn kind(&self) -> Option<OperationType> {
+        match (&self.document.parsed().operations, &self.name) {
+            (DocumentOperations::Single(operation), None) => Some(operation.node.ty),
+            (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => {
+                operations.values().next().map(|operation| operation.node.ty)
+            }
+            (DocumentOperations::Multiple(operations), Some(name)) => {
+                operations.get(name.as_str()).map(|operation| operation.node.ty)
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Graph {
-    /// A graph over `database`, whose numbered pages have `page_size` rows.
-    pub fn new(database: Database, ingest: Ingest, page_size: u32) -> Self {
+    /// A graph over `database`, whose numbered pages have `page_size` rows, and which keeps at most `buffer` events for a slow
+    /// subscriber.
+    pub fn new(database: Database, ingest: Ingest, page_size: u32, buffer: usize) -> Self {
         let known = Known {
             variants: Cache::new(50_000),
             sessions: Cache::new(100_000),
@@ -184,7 +217,16 @@ impl Graph {
             tags: Cache::new(50_000),
             blocks: KnownBlocks::default(),
         };
-        let served = Arc::new(Served { database: database.clone(), ingest, page_size: page_size.into(), known });
+        let served = Arc::new(Served {
+            database: database.clone(),
+            ingest,
+            page_size: page_size.into(),
+            known,
+            metrics: Feeds::new(buffer),
+            sessions: Feeds::new(buffer),
+            runs: progress::Runs::default(),
+            turns: Turns::default(),
+        });
         let schema = |mode| builder().validation_mode(mode).data(Arc::clone(&served)).finish();
         let strict = schema(ValidationMode::Strict);
         Self(Arc::new(Opened {
@@ -192,6 +234,7 @@ impl Graph {
             schema: strict,
             lenient: schema(ValidationMode::Fast),
             reader: database.reader,
+            turns: served.turns.clone(),
             documents: Cache::new(KEPT_DOCUMENTS),
         }))
     }
@@ -237,18 +280,35 @@ impl Graph {
 
     /// Runs an operation whose answers keep coming: a subscription. A query or a mutation gives one answer.
     pub fn subscribe(&self, operation: Operation) -> BoxStream<'static, Response> {
-        match self.prepare(operation) {
-            Ok(Prepared { schema, request, driver }) => {
-                let request = request.data(LeftToTheEngine);
-                let answers = schema.execute_stream(request);
-                let next = async |(driver, mut answers): (Driver, BoxStream<'static, Response>)| {
-                    let answer = driver.drive(answers.next()).await?;
-                    Some((coded(answer), (driver, answers)))
-                };
-                stream::unfold((driver, answers), next).boxed()
-            }
-            Err(refused) => stream::iter([*refused]).boxed(),
+        if operation.kind() != Some(OperationType::Subscription) {
+            let graph = self.clone();
+            return stream::once(async move { graph.execute(operation).await }).boxed();
         }
+        let document = operation.document.clone();
+        let Prepared { schema, mut request, .. } = match self.prepare(operation) {
+            Ok(prepared) => prepared,
+            Err(refused) => return stream::iter([*refused]).boxed(),
+        };
+        let loaders = Loaders::in_turn(self.0.reader.clone(), self.0.turns.clone());
+        let driver = loaders.driver();
+        let missed = Missed::default();
+        request = request.data(loaders).data(missed.clone());
+        let answers = schema.execute_stream(request);
+        stream::unfold((driver, answers), move |(driver, mut answers)| {
+            let (document, missed) = (document.clone(), missed.clone());
+            async move {
+                let mut answer = coded(driver.drive(answers.next()).await?);
+                if answer.errors.iter().all(|error| !error.path.is_empty()) {
+                    document.was_valid();
+                }
+                let missed = missed.take();
+                if missed > 0 {
+                    answer.extensions.insert("missed".to_owned(), Value::from(missed));
+                }
+                Some((answer, (driver, answers)))
+            }
+        })
+        .boxed()
     }
 
     fn prepare(&self, operation: Operation) -> Result<Prepared<'_>, Box<Response>> {
@@ -289,9 +349,14 @@ fn set_code(error: &mut ServerError, code: Code) {
 }
 
 /// The error with a code in its extensions.
-pub fn with_code(mut error: ServerError, code: Code) -> ServerError {
+fn with_code(mut error: ServerError, code: Code) -> ServerError {
     set_code(&mut error, code);
     error
+}
+
+/// The answer to a request that is not run.
+pub fn refusal(code: Code, message: &str) -> Response {
+    Response::from_errors(vec![with_code(ServerError::new(message, None), code)])
 }
 
 /// Whether a scalar called `name` takes `value`, and if not, what it would take.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_graphql::{
-    Response as Answer, ServerError, Value, Variables,
+    Response as Answer, Value, Variables,
     parser::types::{DocumentOperations, ExecutableDocument, OperationType},
 };
 use axum::{
@@ -13,12 +13,13 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
+use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 
 use super::{Ways, assets, live};
 use crate::{
     error::Code,
-    graphql::{Operation, with_code, write_answer, write_value},
+    graphql::{Operation, refusal, write_answer, write_value},
 };
 
 /// The media types of answers.
@@ -75,7 +76,7 @@ struct Body {
 }
 
 /// Whether anything was run: otherwise there is no `data` to speak of.
-fn was_run(answer: &Answer) -> bool {
+pub(super) fn was_run(answer: &Answer) -> bool {
     answer.errors.is_empty() || answer.data != Value::Null || answer.errors.iter().any(|error| !error.path.is_empty())
 }
 
@@ -89,6 +90,10 @@ pub(super) fn body(answer: &Answer) -> Vec<u8> {
     if !answer.errors.is_empty() {
         json.extend_from_slice(if json.len() > 1 { b",\"errors\":" } else { b"\"errors\":" });
         write_value(&answer.errors, &mut json);
+    }
+    if !answer.extensions.is_empty() {
+        json.extend_from_slice(if json.len() > 1 { b",\"extensions\":" } else { b"\"extensions\":" });
+        write_value(&answer.extensions, &mut json);
     }
     json.push(b'}');
     json
@@ -104,7 +109,7 @@ fn write(media: Media, status: StatusCode, answer: &Answer) -> Response {
 
 /// A request that is not well-formed.
 fn refuse(media: Media, code: Code, message: &str) -> Response {
-    let answer = Answer::from_errors(vec![with_code(ServerError::new(message, None), code)]);
+    let answer = refusal(code, message);
     write(media, StatusCode::from_u16(code.status()).unwrap_or(StatusCode::BAD_REQUEST), &answer)
 }
 
@@ -174,7 +179,13 @@ async fn run(ways: &Ways, media: Media, body: Body, may_mutate: bool) -> Respons
     };
     let document = match ways.graph.parse(&query) {
         Ok(document) => document,
-        Err(error) => return write(media, StatusCode::OK, &Answer::from_errors(vec![error])),
+        Err(error) => {
+            let answer = Answer::from_errors(vec![error]);
+            return match media {
+                Media::EventStream => live::events(ways, stream::iter([answer]).boxed()),
+                _ => write(media, StatusCode::OK, &answer),
+            };
+        }
     };
     let name = operation_name.filter(|name| !name.is_empty());
     if !may_mutate && is_mutation(document.parsed(), name.as_deref()) {
@@ -184,7 +195,7 @@ async fn run(ways: &Ways, media: Media, body: Body, may_mutate: bool) -> Respons
     }
     let operation = Operation { document, name, variables: variables.unwrap_or_default(), omitted: Arc::default() };
     if media == Media::EventStream {
-        return live::events(ways, operation);
+        return live::events(ways, ways.graph.subscribe(operation));
     }
     let answer = ways.graph.execute(operation).await;
     let mut response = write(media, StatusCode::OK, &answer);

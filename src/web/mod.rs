@@ -3,11 +3,13 @@
 mod assets;
 mod graphql;
 mod live;
+mod socket;
 
 use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
     http::{HeaderName, HeaderValue},
+    middleware::from_fn_with_state,
     response::{IntoResponse as _, Response},
     routing::get,
 };
@@ -40,10 +42,13 @@ pub fn router(graph: &Graph, facades: Vec<Facade>, ended: &watch::Receiver<bool>
     let header = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
+    let ways = Ways { graph: graph.clone(), ended: ended.clone() };
+    let sockets = from_fn_with_state(ways.clone(), socket::open_or_go_on);
+    let graphql = get(graphql::get).post(graphql::post).layer(DefaultBodyLimit::max(MOST_BYTES)).layer(sockets);
     Router::new()
-        .route("/graphql", get(graphql::get).post(graphql::post).layer(DefaultBodyLimit::max(MOST_BYTES)))
-        .route("/graphql/ws", get(live::socket))
-        .with_state(Ways { graph: graph.clone(), ended: ended.clone() })
+        .route("/graphql", graphql)
+        .route("/graphql/ws", get(socket::open))
+        .with_state(ways)
         .route("/", get(async || assets::page("index.html")))
         .route("/index.html", get(async || assets::page("index.html")))
         .route("/graphiql", get(async || assets::page("graphiql.html")))
