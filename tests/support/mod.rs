@@ -2,6 +2,7 @@
 
 mod app;
 pub mod history;
+pub mod live;
 mod postgres;
 pub mod program;
 mod rest;
