@@ -182,6 +182,12 @@ on_both_engines! {
         }
     }
 
+    async fn a_client_that_closes_is_answered(app: &TestApp) {
+        let mut socket = Socket::introduced(app).await;
+        socket.listen("1", RECORDED).await;
+        assert_eq!(socket.leave().await.0, 1000);
+    }
+
     async fn a_server_that_stops_says_so(app: &TestApp) {
         let beside = app.beside().await;
         let mut socket = Socket::introduced(&beside).await;

@@ -90,10 +90,10 @@ async fn speak(mut socket: WebSocket, ways: Ways) {
         Some(close(4406, &format!("the sub-protocol is {PROTOCOL}")))
     };
     let farewell = async {
-        if socket.send(Message::Close(last)).await.is_ok() {
-            // Whoever closes first hears the other out: otherwise the last words may be lost on the way.
-            while let Some(Ok(_)) = socket.next().await {}
-        }
+        // A client that closed first gets its own word back, which reading on sends.
+        let _ = socket.send(Message::Close(last)).await;
+        // Whoever closes first hears the other out: otherwise the last words may be lost on the way.
+        while let Some(Ok(_)) = socket.next().await {}
     };
     let _ = timeout(LAST_WORDS, farewell).await;
 }

@@ -11,7 +11,11 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Message, client::IntoClientRequest as _},
+    tungstenite::{
+        Message,
+        client::IntoClientRequest as _,
+        protocol::{CloseFrame, frame::coding::CloseCode},
+    },
 };
 use tower::ServiceExt as _;
 
@@ -168,5 +172,12 @@ impl Socket {
             Message::Close(Some(frame)) => (frame.code.into(), frame.reason.to_string()),
             other => panic!("{other} is no close"),
         }
+    }
+
+    /// Closes, and tells what the server answers.
+    pub async fn leave(mut self) -> (u16, String) {
+        let code = CloseCode::Normal;
+        self.send(Message::Close(Some(CloseFrame { code, reason: "done".into() }))).await;
+        self.closed().await
     }
 }
