@@ -147,7 +147,7 @@ async fn look_on(served: Arc<Served>, run: Run, tell: watch::Sender<Option<Arc<S
     let mut state = State::default();
     loop {
         latest.mark_unchanged();
-        match served.turns.take(state.look(&served, &run)).await {
+        match served.turns.take(Box::pin(state.look(&served, &run))).await {
             Ok(changed) => {
                 if changed || tell.borrow().is_none() {
                     tell.send_replace(Some(Arc::new(state.clone())));

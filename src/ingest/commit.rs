@@ -118,7 +118,9 @@ impl Committer {
             }
         }
         let mut latest = Latest::default();
-        outcomes.iter().for_each(|outcome| latest.rise(outcome.latest()));
+        for outcome in &outcomes {
+            latest.rise(outcome.latest());
+        }
         if latest != Latest::default() {
             open.tx.notify(latest::CHANNEL, &latest.to_string()).await?;
         }

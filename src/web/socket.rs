@@ -173,14 +173,14 @@ impl Conversation {
                 }
                 Some(event) = self.events.next() => self.tell(event),
             };
-            let send = async {
+            let written = async {
                 for message in messages {
                     socket.feed(message).await?;
                 }
                 socket.flush().await
             };
             tokio::select! {
-                sent = send => sent.ok()?,
+                outcome = written => outcome.ok()?,
                 () = &mut ended => return Some(close(1001, "the server stops")),
             }
         }
