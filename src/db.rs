@@ -1,5 +1,7 @@
 //! Opens the database and brings its tables up to date. The only file that tells the engines apart by their names.
 
+mod notices;
+
 use std::{
     path::{Path, PathBuf},
     sync::atomic::Ordering,
@@ -14,6 +16,7 @@ use migration::{Migrator, MigratorTrait as _};
 use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, Statement};
 
 use crate::config::DatabaseUrl;
+pub use notices::{Notice, Notices};
 
 /// Why a database can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +80,17 @@ impl Database {
             }
             None => Writer::Orm(connect(&self.url, 1, &self.statements).await?),
         })
+    }
+
+    /// What servers on the same database say in `channel`; `None` on SQLite, which has one server.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn notices(&self, channel: &'static str) -> Result<Option<Notices>, DbErr> {
+        match self.url.sqlite_file() {
+            Some(_) => Ok(None),
+            None => Notices::open(&self.url, channel).await.map(Some),
+        }
     }
 
     /// How many SQL statements have run since the start.

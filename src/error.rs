@@ -136,6 +136,8 @@ codes! {
     TooLarge "PAYLOAD_TOO_LARGE" 413,
     /// The body's media type is not understood.
     UnsupportedMediaType "UNSUPPORTED_MEDIA_TYPE" 415,
+    /// A connection runs as many operations as it may.
+    TooManyOperations "TOO_MANY_OPERATIONS" 429,
     /// A defect of the server.
     Internal "INTERNAL" 500,
     /// More waits to be written than the server takes in; the same request goes through later.

@@ -63,7 +63,8 @@ impl App {
         let (ingest, committer) = Ingest::start(&database).await.map_err(OpenError::from)?;
         let access = Access::new(settings.access.mode, &database, ingest.clone());
         access.warn(settings.listen.ip()).await.map_err(OpenError::from)?;
-        let graph = Graph::new(database.clone(), ingest, settings.page_size.rows(), documents);
+        let buffer = usize::try_from(settings.live.buffer.get()).unwrap_or(usize::MAX);
+        let graph = Graph::new(database.clone(), ingest, settings.page_size.rows(), buffer, documents);
         let (ending, ended) = watch::channel(false);
         let router = web::router(&graph, facades, &settings.graphql, &access, &ended);
         Ok(Self { router, ending, database, committer })

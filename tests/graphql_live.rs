@@ -1,114 +1,21 @@
-//! Subscriptions, as server-sent events and over a WebSocket.
-
-use std::time::Duration;
+//! What subscribers hear, as server-sent events: after the commit, in order, and what a slow one has missed.
 
 use axum::{
-    body::{Body, BodyDataStream},
+    body::Body,
     http::{Request, header},
 };
-use futures_util::{SinkExt as _, StreamExt as _};
-use serde_json::{Value, json};
-use tokio::{net::TcpListener, time::timeout};
-use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Message, client::IntoClientRequest as _},
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::support::{
+    history::{metric, session},
+    live::{Events, settle},
+    on_both_engines,
 };
-use tower::ServiceExt as _;
-
-use crate::support::{TestApp, on_both_engines};
-
-/// Nothing that is waited for may take longer.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Events as they come.
-struct Events {
-    body: BodyDataStream,
-    text: String,
-}
-
-impl Events {
-    async fn of(app: &TestApp, query: &str) -> Self {
-        let request = Request::post("/graphql")
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::ACCEPT, "text/event-stream");
-        let request = request.body(Body::from(json!({ "query": query }).to_string())).unwrap();
-        let response = app.router().oneshot(request).await.unwrap();
-        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
-        let mut events = Self { body: response.into_body().into_data_stream(), text: String::new() };
-        // Until the first poll nothing is listened for.
-        assert!(timeout(Duration::from_millis(300), events.read()).await.is_err(), "nothing has happened yet");
-        events
-    }
-
-    async fn read(&mut self) {
-        let chunk = self.body.next().await.expect("the events go on").unwrap();
-        self.text.push_str(std::str::from_utf8(&chunk).unwrap());
-    }
-
-    /// The next event's data.
-    async fn next(&mut self) -> Value {
-        loop {
-            if let Some((event, rest)) = self.text.split_once("\n\n").map(|(e, r)| (e.to_owned(), r.to_owned())) {
-                self.text = rest;
-                if let Some(data) = event.strip_prefix("event: next\ndata: ") {
-                    return serde_json::from_str(data).unwrap();
-                }
-                continue;
-            }
-            timeout(PATIENCE, self.read()).await.expect("an event comes");
-        }
-    }
-}
-
-/// A client of graphql-transport-ws.
-struct Socket(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
-
-impl Socket {
-    async fn open(app: &TestApp, protocol: Option<&'static str>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(axum::serve(listener, app.router()).into_future());
-        let mut request = format!("ws://{address}/graphql/ws").into_client_request().unwrap();
-        if let Some(protocol) = protocol {
-            request.headers_mut().insert("sec-websocket-protocol", protocol.parse().unwrap());
-        }
-        Self(connect_async(request).await.unwrap().0)
-    }
-
-    async fn introduced(app: &TestApp) -> Self {
-        let mut socket = Self::open(app, Some("graphql-transport-ws")).await;
-        socket.say(&json!({ "type": "connection_init" })).await;
-        assert_eq!(socket.hear().await["type"], "connection_ack");
-        socket
-    }
-
-    async fn say(&mut self, message: &Value) {
-        self.0.send(Message::text(message.to_string())).await.unwrap();
-    }
-
-    async fn frame(&mut self) -> Message {
-        timeout(PATIENCE, self.0.next()).await.expect("an answer comes").expect("the socket is open").unwrap()
-    }
-
-    async fn hear(&mut self) -> Value {
-        serde_json::from_str(self.frame().await.to_text().unwrap()).unwrap()
-    }
-
-    /// The code with which the server closes.
-    async fn closed(&mut self) -> u16 {
-        match self.frame().await {
-            Message::Close(Some(frame)) => frame.code.into(),
-            other => panic!("{other} is no close"),
-        }
-    }
-}
-
-fn subscribe(query: &str) -> Value {
-    json!({ "id": "1", "type": "subscribe", "payload": { "query": query } })
-}
 
 const RECORDED: &str =
     "subscription { metricRecorded(where: {component: {eq: \"io\"}}) { itemName session { hash } variant { name } } }";
+const ITEMS: &str = "subscription { metricRecorded { itemName } }";
 
 on_both_engines! {
     async fn a_metric_is_heard_of_once_it_is_on_disk(app: &TestApp) {
@@ -118,20 +25,48 @@ on_both_engines! {
         app.announce_as(json!({ "session_h": "s1" })).await;
         for number in 0..3 {
             app.record(json!({ "component": "io", "item": format!("t{number}"), "session_h": "s1" })).await;
-            let metric = &events.next().await["data"]["metricRecorded"];
+            let metric = events.field().await;
             assert_eq!(metric["itemName"], format!("t{number}"));
             assert_eq!(metric["session"]["hash"], "s1");
         }
     }
 
-    async fn a_slow_listener_misses_nothing(app: &TestApp) {
-        let mut events = Events::of(app, "subscription { metricRecorded { itemName } }").await;
+    async fn a_listener_within_its_buffer_misses_nothing(app: &TestApp) {
+        let mut events = Events::of(app, ITEMS).await;
         for number in 0..40 {
             app.record(json!({ "item": format!("t{number}") })).await;
         }
         for number in 0..40 {
-            assert_eq!(events.next().await["data"]["metricRecorded"]["itemName"], format!("t{number}"));
+            let answer = events.next().await;
+            assert_eq!(answer, json!({ "data": { "metricRecorded": { "itemName": format!("t{number}") } } }));
         }
+    }
+
+    async fn thousands_recorded_at_once_are_heard_of_one_by_one(app: &TestApp) {
+        let mut events = Events::of(app, ITEMS).await;
+        app.record_all((0..2500).map(|number| metric(json!({ "itemName": format!("t{number}") }))).collect()).await;
+        for number in 0..2500 {
+            let answer = events.next().await;
+            assert_eq!(answer, json!({ "data": { "metricRecorded": { "itemName": format!("t{number}") } } }));
+        }
+    }
+
+    async fn a_listener_beyond_its_buffer_is_told_how_many_it_missed(app: &TestApp) {
+        let app = TestApp::with(app.engine(), |settings| settings.live.buffer = 5.try_into().unwrap()).await.unwrap();
+        let mut slow = Events::of(&app, ITEMS).await;
+        app.record_all((0..40).map(|number| metric(json!({ "itemName": format!("t{number}") }))).collect()).await;
+        settle().await;
+        let first = slow.next().await;
+        let told = json!({ "data": { "metricRecorded": { "itemName": "t35" } }, "extensions": { "missed": 35 } });
+        assert_eq!(first, told);
+        for number in 36..40 {
+            assert_eq!(slow.next().await, json!({ "data": { "metricRecorded": { "itemName": format!("t{number}") } } }));
+        }
+        // It goes on as if nothing had happened.
+        app.record(json!({ "item": "later" })).await;
+        assert_eq!(slow.next().await, json!({ "data": { "metricRecorded": { "itemName": "later" } } }));
+        drop(slow);
+        app.finish().await;
     }
 
     async fn a_session_is_heard_of_when_it_is_announced(app: &TestApp) {
@@ -140,57 +75,100 @@ on_both_engines! {
         app.record(json!({ "session_h": "only named" })).await;
         app.announce_as(json!({ "session_h": "s1", "scm_ref": "cd" })).await;
         app.announce_as(json!({ "session_h": "s2", "scm_ref": "abc", "description": { "python": "3.12" } })).await;
-        let session = &events.next().await["data"]["sessionAnnounced"];
-        assert_eq!(*session, json!({ "hash": "s2", "tags": [{ "name": "python" }] }));
+        assert_eq!(events.field().await, json!({ "hash": "s2", "tags": [{ "name": "python" }] }));
+        // Announced again, it is no news.
+        app.announce_as(json!({ "session_h": "s2", "scm_ref": "abc", "description": { "python": "3.12" } })).await;
+        events.is_silent().await;
+    }
+
+    async fn lists_within_an_event_are_written_as_elsewhere(app: &TestApp) {
+        app.record(json!({ "item": "one" })).await;
+        let fields = "itemName variant { metrics { nodes { itemName sessionHash } } }";
+        let mut events = Events::of(app, &format!("subscription {{ metricRecorded {{ {fields} }} }}")).await;
+        app.record(json!({ "item": "one" })).await;
+        let heard = events.field().await;
+        let listed = app.graphql(&format!("{{ metrics(last: 1) {{ nodes {{ {fields} }} }} }}")).await;
+        assert_eq!(heard, listed["metrics"]["nodes"][0]);
     }
 
     async fn a_subscription_over_plain_post_is_refused(app: &TestApp) {
         assert_eq!(app.graphql_error(RECORDED).await, "GRAPHQL_VALIDATION_FAILED");
     }
 
-    async fn a_subscription_has_one_root_field(app: &TestApp) {
-        let two = "subscription { a: metricRecorded { id } ...More } fragment More on Subscription { sessionAnnounced { id } }";
-        let mut socket = Socket::introduced(app).await;
-        socket.say(&subscribe(two)).await;
-        assert_eq!(socket.hear().await["payload"]["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED");
-    }
-
-    async fn a_page_of_another_site_opens_no_socket(app: &TestApp) {
-        for (origin, status) in [("http://evil.example", 403), ("http://ours.example:8181", 400), ("null", 403)] {
-            let request = Request::get("/graphql/ws").header(header::HOST, "ours.example:8181").header(header::ORIGIN, origin);
-            let upgrade = request.header(header::CONNECTION, "upgrade").header(header::UPGRADE, "websocket");
-            let handshake = upgrade.header("sec-websocket-version", "13").header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
-            let reply = app.send(handshake.body(Body::empty()).unwrap()).await;
-            assert_eq!(reply.status.as_u16(), status, "{origin}: {}", reply.text());
+    async fn a_query_comes_as_one_event_and_the_end(app: &TestApp) {
+        let get = Request::get("/graphql?query=%7BmetricCount%7D").header(header::ACCEPT, "text/event-stream");
+        for mut events in
+            [Events::post(app, "{ metricCount }").await, Events::ask(app, get.body(Body::empty()).unwrap()).await]
+        {
+            assert_eq!(events.next().await, json!({ "data": { "metricCount": 0 } }));
+            assert_eq!(events.event().await, "event: complete\ndata:");
+            assert_eq!(events.rest().await, "");
         }
     }
 
-    async fn a_socket_carries_subscriptions_and_queries(app: &TestApp) {
-        let mut socket = Socket::introduced(app).await;
-        socket.say(&subscribe("{ metricCount }")).await;
-        assert_eq!(socket.hear().await["payload"], json!({ "data": { "metricCount": 0 } }));
-        assert_eq!(socket.hear().await["type"], "complete");
-        socket.say(&subscribe("subscription { metricRecorded { itemName } }")).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+    async fn a_subscription_may_be_asked_for_with_get(app: &TestApp) {
+        let query = "/graphql?query=subscription%7BmetricRecorded%7BitemName%7D%7D";
+        let request = Request::get(query).header(header::ACCEPT, "text/event-stream").body(Body::empty()).unwrap();
+        let mut events = Events::ask(app, request).await;
+        events.is_silent().await;
         app.record(json!({ "item": "heard" })).await;
-        let next = socket.hear().await;
-        assert_eq!(next["payload"], json!({ "data": { "metricRecorded": { "itemName": "heard" } } }));
-        socket.say(&json!({ "id": "1", "type": "complete" })).await;
-        assert_eq!(socket.hear().await["type"], "complete");
-        socket.say(&json!({ "type": "ping" })).await;
-        assert_eq!(socket.hear().await["type"], "pong");
+        assert_eq!(events.field().await, json!({ "itemName": "heard" }));
     }
 
-    async fn a_socket_closes_with_the_codes_of_its_protocol(app: &TestApp) {
-        assert_eq!(Socket::open(app, None).await.closed().await, 4406);
-        let mut uninvited = Socket::open(app, Some("graphql-transport-ws")).await;
-        uninvited.say(&subscribe("{ metricCount }")).await;
-        assert_eq!(uninvited.closed().await, 4401);
-        let mut garbled = Socket::introduced(app).await;
-        garbled.say(&json!({ "type": "gibberish" })).await;
-        assert_eq!(garbled.closed().await, 4400);
-        let mut eager = Socket::introduced(app).await;
-        eager.say(&json!({ "type": "connection_init" })).await;
-        assert_eq!(eager.closed().await, 4429);
+    async fn what_cannot_run_is_an_event_too(app: &TestApp) {
+        for (query, code) in [
+            ("subscription {", "GRAPHQL_PARSE_FAILED"),
+            ("subscription { nothing }", "GRAPHQL_VALIDATION_FAILED"),
+            ("subscription { metricRecorded(where: {passed: 1}) { id } }", "GRAPHQL_VALIDATION_FAILED"),
+        ] {
+            let mut events = Events::post(app, query).await;
+            let answer = events.next().await;
+            assert_eq!(answer["errors"][0]["extensions"]["code"], code, "{answer}");
+            assert!(answer.get("data").is_none(), "{answer}");
+            assert_eq!(events.event().await, "event: complete\ndata:");
+        }
+    }
+
+    async fn a_hundred_subscribers_take_as_many_statements_as_one(app: &TestApp) {
+        let mut listeners = vec![Events::of(app, ITEMS).await];
+        let mut taken = Vec::new();
+        for number in 0..3 {
+            if number == 2 {
+                listeners.extend(join_all((0..99).map(|_| Events::of(app, ITEMS))).await);
+            }
+            let before = app.statements();
+            app.record(json!({})).await;
+            for answer in join_all(listeners.iter_mut().map(Events::next)).await {
+                assert_eq!(answer["data"]["metricRecorded"]["itemName"], "test_a");
+            }
+            taken.push(app.statements() - before);
+        }
+        // The first one learns the words.
+        assert_eq!(taken[1], taken[2], "{taken:?}");
+    }
+
+    async fn nothing_is_read_for_those_who_have_left(app: &TestApp) {
+        let count = async || {
+            let before = app.statements();
+            app.record(json!({})).await;
+            settle().await;
+            app.statements() - before
+        };
+        count().await;
+        let without = count().await;
+        let listeners = [Events::of(app, ITEMS).await, Events::of(app, RECORDED).await];
+        assert_eq!(count().await, without + 2, "one for each filter");
+        drop(listeners);
+        assert_eq!(count().await, without);
+    }
+
+    async fn a_server_that_stops_ends_the_events_without_a_complete(app: &TestApp) {
+        let beside = app.beside().await;
+        let mut events = Events::of(&beside, ITEMS).await;
+        beside.announce_session(session("s", json!({}))).await;
+        beside.record(json!({ "item": "last" })).await;
+        assert_eq!(events.field().await, json!({ "itemName": "last" }));
+        beside.finish().await;
+        assert_eq!(events.rest().await, "");
     }
 }

@@ -38,6 +38,7 @@ const ENGINES: &[(&str, &str)] = &[
     ("migration/src/m0001_base.rs", "types of columns, and indexes"),
     ("migration/src/m0002_listings.rs", "how a table is laid out"),
     ("src/config/database.rs", "the spellings of a database's address"),
+    ("src/db/notices.rs", "servers tell each other through PostgreSQL alone"),
     ("src/db.rs", "how each is opened"),
     ("src/ingest/counters.rs", "what is cheaper where the database is a function call away"),
 ];

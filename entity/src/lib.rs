@@ -24,6 +24,7 @@ pub mod pages;
 pub mod pipeline;
 mod postgres;
 pub mod row;
+pub mod run;
 pub mod session;
 pub mod session_tag;
 pub mod source;

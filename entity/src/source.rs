@@ -190,6 +190,17 @@ impl Transaction<'_> {
         }
     }
 
+    /// Says `text` in `channel` to every server on the same database, once this is committed. A file has one server.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn notify(&self, channel: &str, text: &str) -> Result<(), DbErr> {
+        match self {
+            Self::Direct(_) => Ok(()),
+            Self::Orm(_) => self.run("SELECT pg_notify($1, $2)", [Value::from(channel), Value::from(text)]).await,
+        }
+    }
+
     /// Makes everything lasting.
     ///
     /// # Errors

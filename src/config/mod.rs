@@ -3,6 +3,7 @@
 mod access;
 mod database;
 mod graphql;
+mod live;
 
 use std::{
     ffi::OsString,
@@ -21,6 +22,7 @@ use clap::{
 pub use access::{AccessMode, AccessSettings, Lifetime, NewToken, Scope, TokenCommand, TokenName};
 pub use database::DatabaseUrl;
 pub use graphql::{Documents, GraphqlSettings, Limits};
+pub use live::LiveSettings;
 
 /// The history of your pytest runs as a graph: what every test cost, in which session, on which machine, from which build.
 #[derive(Debug, Parser)]
@@ -78,6 +80,9 @@ struct Flags {
     #[command(flatten)]
     access: AccessSettings,
 
+    #[command(flatten)]
+    live: LiveSettings,
+
     #[arg(long = "monitor-server-database-uri", hide = true, env = "MONITOR_SERVER_DATABASE_URI", hide_env = true,
         value_parser = NonEmptyStringValueParser::new().try_map(|text| DatabaseUrl::from_sqlalchemy(&text)))]
     monitor_server_database_uri: Option<DatabaseUrl>,
@@ -108,6 +113,8 @@ pub struct Settings {
     pub graphql: GraphqlSettings,
     /// Who may enter.
     pub access: AccessSettings,
+    /// How events reach subscribers.
+    pub live: LiveSettings,
 }
 
 /// Why the program ends before it starts.
@@ -145,6 +152,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         log,
         graphql,
         access,
+        live,
         monitor_server_database_uri,
         monitor_server_pagination_count,
     } = settings;
@@ -156,6 +164,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         log,
         graphql,
         access,
+        live,
     };
     Ok((command.unwrap_or(Command::Serve), settings))
 }

@@ -1,7 +1,14 @@
-//! What subscribers hear: rows read back after their commit, so that a filter means the same as in a list, and whoever is slow
-//! misses nothing.
+//! What subscribers hear. One feed for each filter reads the rows of new commits once, whoever many listen, so that a filter means the
+//! same as in a list; its subscribers take them from a bounded buffer.
 
-use std::collections::VecDeque;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use async_graphql::Context;
 use entity::{
@@ -9,77 +16,223 @@ use entity::{
     list::{self, Noun, Order, Position, Slice},
 };
 use futures_util::{Stream, stream};
-use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
-use super::{Answer, filter::Where, loaders_of, paging::Listed, served};
+use super::{
+    Served,
+    filter::Where,
+    loaders::Loaders,
+    paging::{Listed, RowOf},
+    ring::{Reader, Ring},
+    shared,
+};
 use crate::{error::Error, ingest::Latest};
 
 /// Rows read at a time.
 const AT_ONCE: u64 = 500;
+/// Between two reads of a feed: what is committed meanwhile is read together.
+const REST: Duration = Duration::from_millis(20);
+/// After a read that failed.
+const AGAIN: Duration = Duration::from_secs(1);
 
-/// Everything that comes to be known from now on, in the order of its number: `number` tells the latest, which is the sort key of
-/// the noun's own order.
-pub fn follow<'a, T: Listed>(
-    ctx: &'a Context<'a>,
-    filter: Option<T::Where>,
-    number: fn(&Latest) -> i64,
-) -> Result<impl Stream<Item = Answer<T>> + 'a, Error> {
-    let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
-    let latest = served(ctx).ingest.latest();
-    let seen = number(&latest.borrow());
-    let follower = Follower::<T> { filter, latest, number, seen, waiting: VecDeque::new(), has_failed: false };
-    Ok(stream::unfold(follower, async |mut follower| {
-        let next = follower.next(ctx).await?;
-        Some((next, follower))
-    }))
+/// A noun that one can hear of.
+pub trait Live: Listed {
+    /// The latest on disk: the sort key of the noun's own order.
+    fn number(latest: &Latest) -> i64;
+
+    /// Its feeds.
+    fn feeds(served: &Served) -> &Feeds<Self>;
+
+    /// Makes graph objects of rows, in their order.
+    fn objects(
+        served: &Served,
+        loaders: &Loaders,
+        rows: Vec<RowOf<Self>>,
+    ) -> impl Future<Output = Result<Vec<Self>, Error>> + Send;
 }
 
-struct Follower<T: Listed> {
-    filter: Tree<<T::Entity as Noun>::Filter>,
-    latest: watch::Receiver<Latest>,
-    number: fn(&Latest) -> i64,
-    /// Everything up to this number has been read.
-    seen: i64,
-    waiting: VecDeque<T>,
-    has_failed: bool,
+/// How many events a subscriber has lost and not been told of yet.
+#[derive(Debug, Clone, Default)]
+pub struct Missed(Arc<AtomicU64>);
+
+impl Missed {
+    fn add(&self, events: u64) {
+        self.0.fetch_add(events, Ordering::Relaxed);
+    }
+
+    /// The number, which begins anew.
+    pub fn take(&self) -> u64 {
+        self.0.swap(0, Ordering::Relaxed)
+    }
 }
 
-impl<T: Listed> Follower<T> {
-    /// The next object; `None` when the server stops.
-    async fn next(&mut self, ctx: &Context<'_>) -> Option<Answer<T>> {
-        loop {
-            if let Some(object) = self.waiting.pop_front() {
-                return Some(Ok(object));
-            }
-            let number = self.number;
-            let seen = self.seen;
-            let known = number(&*self.latest.wait_for(|latest| number(latest) > seen).await.ok()?);
-            if self.has_failed {
-                return None;
-            }
-            if let Err(error) = self.read(ctx, known).await {
-                // Whoever goes on from here would miss rows without knowing.
-                self.has_failed = true;
-                return Some(Err(error.into()));
-            }
+/// Reading for subscribers: by one at a time, and for at most half of the time, so that those who ask and store need not wait for it.
+#[derive(Debug, Clone, Default)]
+pub struct Turns(Arc<tokio::sync::Mutex<Duration>>);
+
+/// Time that may be owed before it is rested: timers know no less than a millisecond.
+const OWED: Duration = Duration::from_millis(5);
+
+impl Turns {
+    /// Runs `read` when it is its turn.
+    pub async fn take<T>(&self, read: impl Future<Output = T>) -> T {
+        let mut owed = self.0.lock().await;
+        if *owed > OWED {
+            tokio::time::sleep(*owed).await;
+            *owed = Duration::ZERO;
+        }
+        let began = Instant::now();
+        let answer = read.await;
+        *owed += began.elapsed();
+        answer
+    }
+}
+
+/// The feeds of a noun, by what they are narrowed to.
+pub struct Feeds<T> {
+    by_filter: Arc<Mutex<HashMap<String, Weak<Feed<T>>>>>,
+    /// Events that may wait for a slow subscriber.
+    most: usize,
+}
+
+/// Rows with their numbers, as they come.
+type Events<T> = Ring<(i64, Arc<T>)>;
+
+/// What all subscribers with the same filter hear. It ends with the last of them.
+struct Feed<T> {
+    events: Events<T>,
+    reading: OnceLock<AbortHandle>,
+    filter: String,
+    among: Arc<Mutex<HashMap<String, Weak<Feed<T>>>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T> AsRef<Events<T>> for Feed<T> {
+    fn as_ref(&self) -> &Events<T> {
+        &self.events
+    }
+}
+
+impl<T> Drop for Feed<T> {
+    fn drop(&mut self) {
+        if let Some(reading) = self.reading.get() {
+            reading.abort();
+        }
+        let mut feeds = lock(&self.among);
+        // Another one may have taken its place.
+        if feeds.get(&self.filter).is_some_and(|feed| feed.strong_count() == 0) {
+            feeds.remove(&self.filter);
         }
     }
+}
 
-    /// Reads on, up to `known`.
-    async fn read(&mut self, ctx: &Context<'_>, known: i64) -> Result<(), Error> {
-        let slice: Slice<T::Entity> = Slice {
-            filter: self.filter.clone(),
-            order: Order::default(),
-            after: Some(Position { key: self.seen, id: i64::MAX }),
-            before: Some(Position { key: known + 1, id: i64::MIN }),
-            limit: AT_ONCE,
-            from_end: false,
-        };
-        let rows = list::rows(&served(ctx).database.reader, &slice).await?;
-        let is_all = (rows.len() as u64) < AT_ONCE;
-        let last = rows.last().map(|row| T::Entity::sort_key(slice.order.by, row));
-        self.seen = if is_all { known } else { last.unwrap_or(known) };
-        self.waiting = loaders_of(ctx).driver().drive(T::from_rows(ctx, rows)).await?.into();
-        Ok(())
+impl<T: Live> Feeds<T> {
+    /// No feeds yet; each will hold so many events for those who are slow.
+    pub fn new(most: usize) -> Self {
+        Self { by_filter: Arc::default(), most }
     }
+
+    /// A reader of the feed of what matches `filter`, which begins when there is none.
+    fn listen(
+        &self,
+        served: &Arc<Served>,
+        filter: Tree<<T::Entity as Noun>::Filter>,
+    ) -> Reader<(i64, Arc<T>), Feed<T>> {
+        // Filters are the same when they read the same.
+        let text = format!("{filter:?}");
+        let mut feeds = lock(&self.by_filter);
+        let feed = feeds.get(&text).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let (events, among) = (Ring::new(self.most), Arc::clone(&self.by_filter));
+            let feed = Arc::new(Feed { events, reading: OnceLock::new(), filter: text.clone(), among });
+            let seen = T::number(&served.ingest.latest().borrow());
+            let reading = tokio::spawn(feed_on(Arc::clone(served), Arc::downgrade(&feed), filter, seen));
+            feed.reading.get_or_init(|| reading.abort_handle());
+            feeds.insert(text, Arc::downgrade(&feed));
+            feed
+        });
+        // A feed that ends here takes the same lock.
+        drop(feeds);
+        Ring::read(feed)
+    }
+}
+
+/// Reads on after each commit, until the committer ends.
+async fn feed_on<T: Live>(
+    served: Arc<Served>,
+    feed: Weak<Feed<T>>,
+    filter: Tree<<T::Entity as Noun>::Filter>,
+    mut seen: i64,
+) {
+    let mut latest = served.ingest.latest();
+    loop {
+        let Ok(known) = latest.wait_for(|latest| T::number(latest) > seen).await.map(|latest| T::number(&latest))
+        else {
+            break;
+        };
+        match served.turns.take(read_on::<T>(&served, &filter, seen, known)).await {
+            Ok((events, last)) => {
+                seen = last;
+                let Some(feed) = feed.upgrade() else { return };
+                feed.events.push(events);
+            }
+            // Nothing is lost: the same rows are read again.
+            Err(_) => tokio::time::sleep(AGAIN).await,
+        }
+        tokio::time::sleep(REST).await;
+    }
+    if let Some(feed) = feed.upgrade() {
+        feed.events.close();
+    }
+}
+
+/// The next events behind `seen`, up to `known` at most, and the number up to which nothing is missing.
+async fn read_on<T: Live>(
+    served: &Served,
+    filter: &Tree<<T::Entity as Noun>::Filter>,
+    seen: i64,
+    known: i64,
+) -> Result<(Vec<(i64, Arc<T>)>, i64), Error> {
+    let slice: Slice<T::Entity> = Slice {
+        filter: filter.clone(),
+        order: Order::default(),
+        after: Some(Position { key: seen, id: i64::MAX }),
+        before: Some(Position { key: known.saturating_add(1), id: i64::MIN }),
+        limit: AT_ONCE,
+        from_end: false,
+    };
+    let rows = list::rows(&served.database.reader, &slice).await?;
+    let numbers: Vec<i64> = rows.iter().map(|row| T::Entity::sort_key(slice.order.by, row)).collect();
+    let is_all = (rows.len() as u64) < AT_ONCE;
+    let last = if is_all { known } else { numbers.last().copied().unwrap_or(known) };
+    let loaders = Loaders::new(served.database.reader.clone());
+    let objects = loaders.driver().drive(T::objects(served, &loaders, rows)).await?;
+    Ok((numbers.into_iter().zip(objects.into_iter().map(Arc::new)).collect(), last))
+}
+
+/// Everything that comes to be known from now on, in the order of its number.
+pub fn follow<T: Live>(
+    ctx: &Context<'_>,
+    filter: Option<T::Where>,
+) -> Result<impl Stream<Item = Arc<T>> + use<T>, Error> {
+    let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
+    let served = shared(ctx);
+    let events = T::feeds(served).listen(served, filter);
+    // A feed that others listen to may have some way to go until now.
+    let from = T::number(&served.ingest.latest().borrow());
+    let missed = ctx.data_unchecked::<Missed>().clone();
+    Ok(stream::unfold(events, move |mut events| {
+        let missed = missed.clone();
+        async move {
+            loop {
+                let ((number, object), lost) = events.next().await?;
+                missed.add(lost);
+                if number > from {
+                    return Some((object, events));
+                }
+            }
+        }
+    }))
 }

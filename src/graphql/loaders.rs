@@ -13,7 +13,6 @@ use std::{
 };
 
 use async_graphql::{
-    ContextBase,
     dataloader::{DataLoader, Loader},
     runtime::Timer,
 };
@@ -25,7 +24,7 @@ use futures_util::{
 };
 use quick_cache::sync::Cache;
 
-use super::loaders_of;
+use super::live::Turns;
 use crate::error::{Code, Error};
 
 /// A look-up that can be answered for many keys at once.
@@ -37,14 +36,21 @@ pub trait Key: Clone + Eq + Hash + Send + Sync + 'static {
     fn load(db: &Reader, keys: &[Self]) -> impl Future<Output = Result<HashMap<Self, Self::Value>, Error>> + Send;
 }
 
-struct Source(Reader);
+struct Source {
+    db: Reader,
+    turns: Option<Turns>,
+}
 
 impl<K: Key> Loader<K> for Source {
     type Value = K::Value;
     type Error = Error;
 
     async fn load(&self, keys: &[K]) -> Result<HashMap<K, K::Value>, Error> {
-        K::load(&self.0, keys).await
+        let load = K::load(&self.db, keys);
+        match &self.turns {
+            Some(turns) => turns.take(load).await,
+            None => load.await,
+        }
     }
 }
 
@@ -77,6 +83,7 @@ impl Timer for NoDelay {
 /// The look-ups of one request.
 pub struct Loaders {
     db: Reader,
+    turns: Option<Turns>,
     queue: Queue,
     by_kind: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
@@ -84,13 +91,19 @@ pub struct Loaders {
 impl Loaders {
     /// Nothing asked yet.
     pub fn new(db: Reader) -> Self {
-        Self { db, queue: Queue::default(), by_kind: Mutex::default() }
+        Self { db, turns: None, queue: Queue::default(), by_kind: Mutex::default() }
+    }
+
+    /// Those of a subscriber, who waits for his turn.
+    pub fn in_turn(db: Reader, turns: Turns) -> Self {
+        Self { turns: Some(turns), ..Self::new(db) }
     }
 
     fn of_kind<K: Key>(&self) -> Arc<DataLoader<Source>> {
         let mut by_kind = self.by_kind.lock().unwrap_or_else(PoisonError::into_inner);
         let loader = by_kind.entry(TypeId::of::<K>()).or_insert_with(|| {
-            let loader = DataLoader::new(Source(self.db.clone()), self.queue.clone(), NoDelay);
+            let source = Source { db: self.db.clone(), turns: self.turns.clone() };
+            let loader = DataLoader::new(source, self.queue.clone(), NoDelay);
             Arc::new(loader.max_batch_size(usize::MAX))
         });
         match Arc::clone(loader).downcast::<DataLoader<Source>>() {
@@ -146,8 +159,8 @@ impl Driver {
 }
 
 /// What `ids` lead to, in their order: from what is `remembered`, the rest in one statement. For what never changes once stored.
-pub async fn known<K: Key, T>(
-    ctx: &ContextBase<'_, T>,
+pub async fn known<K: Key>(
+    loaders: &Loaders,
     remembered: &Cache<i64, K::Value>,
     ids: impl Iterator<Item = i64> + Clone,
     key: fn(i64) -> K,
@@ -155,7 +168,7 @@ pub async fn known<K: Key, T>(
     let mut found: Vec<Option<K::Value>> = ids.clone().map(|id| remembered.get(&id)).collect();
     let missing: Vec<K> = ids.clone().zip(&found).filter(|(_, value)| value.is_none()).map(|(id, _)| key(id)).collect();
     if !missing.is_empty() {
-        let loaded = loaders_of(ctx).load_many(missing).await?;
+        let loaded = loaders.load_many(missing).await?;
         for (id, value) in ids.zip(&mut found).filter(|(_, value)| value.is_none()) {
             *value = loaded.get(&key(id)).cloned();
             if let Some(value) = value {

@@ -20,7 +20,8 @@ use super::{
     context::ExecutionContext,
     filter::{Connectives, DateTimeFilter, Direction, FloatFilter, StringFilter, Where, check},
     item::Item,
-    loaders::known,
+    live::{Feeds, Live},
+    loaders::{Loaders, known},
     loaders_of,
     lookups::{HashOf, Row, WordsOf},
     node,
@@ -36,6 +37,7 @@ use super::{
 use crate::{
     config::Scope,
     error::{Code, Error},
+    ingest::Latest,
 };
 
 /// A metric with its words at hand.
@@ -52,16 +54,7 @@ impl Listed for Metric {
     type OrderBy = MetricOrder;
 
     async fn from_rows(ctx: &Context<'_>, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
-        let words = &served(ctx).known;
-        let (words, sessions, contexts) = futures_util::try_join!(
-            known(ctx, &words.variants, rows.iter().map(|row| row.variant_id), WordsOf),
-            known(ctx, &words.sessions, rows.iter().map(|row| row.session_id), hash_of::<session_row::Entity>),
-            known(ctx, &words.contexts, rows.iter().map(|row| row.context_id), hash_of::<execution_context::Entity>),
-        )?;
-        let rows = rows.into_iter().zip(words).zip(sessions.into_iter().zip(contexts));
-        Ok(rows
-            .map(|((row, words), (session_hash, context_hash))| Self { row, words, session_hash, context_hash })
-            .collect())
+        Self::objects(served(ctx), loaders_of(ctx), rows).await
     }
 
     fn edge(field: &str) -> Option<&'static dyn Leads<Self>> {
@@ -105,6 +98,34 @@ impl Listed for Metric {
             return Ok(count.await?);
         }
         Ok(known.counts.of(&database.reader, format!("metrics {filter:?}"), count).await?)
+    }
+}
+
+impl Live for Metric {
+    fn number(latest: &Latest) -> i64 {
+        latest.metric
+    }
+
+    fn feeds(served: &Served) -> &Feeds<Self> {
+        &served.metrics
+    }
+
+    async fn objects(served: &Served, loaders: &Loaders, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
+        let words = &served.known;
+        let (words, sessions, contexts) = futures_util::try_join!(
+            known(loaders, &words.variants, rows.iter().map(|row| row.variant_id), WordsOf),
+            known(loaders, &words.sessions, rows.iter().map(|row| row.session_id), hash_of::<session_row::Entity>),
+            known(
+                loaders,
+                &words.contexts,
+                rows.iter().map(|row| row.context_id),
+                hash_of::<execution_context::Entity>
+            ),
+        )?;
+        let rows = rows.into_iter().zip(words).zip(sessions.into_iter().zip(contexts));
+        Ok(rows
+            .map(|((row, words), (session_hash, context_hash))| Self { row, words, session_hash, context_hash })
+            .collect())
     }
 }
 

@@ -22,7 +22,9 @@ mod object;
 mod paging;
 mod persisted;
 mod pipeline;
+mod progress;
 mod record;
+mod ring;
 mod scalar;
 mod session;
 mod tag;
@@ -38,6 +40,7 @@ use std::sync::Arc;
 use async_graphql::{
     ContextBase, InputType, MergedObject, MergedSubscription, Pos, Request, Response, ScalarType, Schema, ServerError,
     ValidationMode, Value, Variables,
+    parser::types::{DocumentOperations, OperationType},
 };
 use entity::{known_counts::KnownCounts, metric_block::KnownBlocks, source::Reader, tag as tag_row, variant::Words};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
@@ -56,9 +59,10 @@ pub use cost::Cost;
 pub use document::Document;
 pub use documents::Documents;
 pub use file::{DocumentError, read_document, read_schema};
+use live::{Feeds, Missed, Turns};
 use loaders::{Driver, Loaders};
 use variables::InputTypes;
-use written::{LeftToTheEngine, Writing};
+use written::Writing;
 pub use written::{write_answer, write_value};
 
 /// What the history holds, as a graph.
@@ -85,7 +89,7 @@ pub struct Mutation(session::SessionMutation, context::ContextMutation, record::
 
 /// What happens to the history, as it happens.
 #[derive(Default, MergedSubscription)]
-pub struct Subscription(record::RecordSubscription, session::SessionSubscription);
+pub struct Subscription(record::RecordSubscription, progress::RunSubscription);
 
 /// A failure inside a resolver. It has no text form of its own, so that its code is never left behind.
 #[derive(Debug, Clone)]
@@ -116,6 +120,10 @@ struct Served {
     /// Rows of a connection, at most.
     most_rows: u64,
     known: Known,
+    metrics: Feeds<metric::Metric>,
+    sessions: Feeds<session::Session>,
+    runs: progress::Runs,
+    turns: Turns,
 }
 
 /// What never changes once stored, by key, and what has not changed since it was asked for.
@@ -129,6 +137,10 @@ struct Known {
 }
 
 fn served<'a, T>(ctx: &ContextBase<'a, T>) -> &'a Served {
+    shared(ctx)
+}
+
+fn shared<'a, T>(ctx: &ContextBase<'a, T>) -> &'a Arc<Served> {
     ctx.data_unchecked::<Arc<Served>>()
 }
 
@@ -165,6 +177,7 @@ struct Opened {
     input_types: InputTypes,
     requirements: Requirements,
     reader: Reader,
+    turns: Turns,
     documents: Documents,
 }
 
@@ -189,9 +202,26 @@ pub struct Operation {
     pub caller: Caller,
 }
 
+impl Operation {
+    /// What is asked for; `None` where the name leads to no operation.
+    pub fn kind(&self) -> Option<OperationType> {
+        match (&self.document.parsed().operations, &self.name) {
+            (DocumentOperations::Single(operation), None) => Some(operation.node.ty),
+            (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => {
+                operations.values().next().map(|operation| operation.node.ty)
+            }
+            (DocumentOperations::Multiple(operations), Some(name)) => {
+                operations.get(name.as_str()).map(|operation| operation.node.ty)
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Graph {
-    /// A graph over `database`, whose numbered pages have `page_size` rows, and which is asked with `documents`.
-    pub fn new(database: Database, ingest: Ingest, page_size: u32, documents: Documents) -> Self {
+    /// A graph over `database`, whose numbered pages have `page_size` rows, which keeps at most `buffer` events for a slow subscriber,
+    /// and which is asked with `documents`.
+    pub fn new(database: Database, ingest: Ingest, page_size: u32, buffer: usize, documents: Documents) -> Self {
         let known = Known {
             variants: Cache::new(50_000),
             sessions: Cache::new(100_000),
@@ -202,7 +232,17 @@ impl Graph {
         };
         let Limits { max_complexity, max_depth, max_rows, .. } = *documents.limits();
         let (page_size, most_rows) = (page_size.into(), max_rows as u64);
-        let served = Arc::new(Served { database: database.clone(), ingest, page_size, most_rows, known });
+        let served = Arc::new(Served {
+            database: database.clone(),
+            ingest,
+            page_size,
+            most_rows,
+            known,
+            metrics: Feeds::new(buffer),
+            sessions: Feeds::new(buffer),
+            runs: progress::Runs::default(),
+            turns: Turns::default(),
+        });
         let schema = |mode, most| {
             let builder = builder().validation_mode(mode).limit_complexity(most);
             builder.limit_recursive_depth(max_depth + SPREAD).data(Arc::clone(&served)).finish()
@@ -217,6 +257,7 @@ impl Graph {
             unlimited: schema(ValidationMode::Fast, usize::MAX),
             measuring: cost::measuring(max_depth + SPREAD),
             reader: database.reader,
+            turns: served.turns.clone(),
             documents,
         }))
     }
@@ -273,19 +314,36 @@ impl Graph {
 
     /// Runs an operation whose answers keep coming: a subscription. A query or a mutation gives one answer.
     pub fn subscribe(&self, operation: Operation) -> BoxStream<'static, Response> {
-        match self.prepare(operation) {
-            Ok(Prepared { schema, request, driver }) => {
-                let request = request.data(LeftToTheEngine);
-                let answers = schema.execute_stream(request);
-                let graph = self.clone();
-                let next = async |(graph, driver, mut answers): (Self, Driver, BoxStream<'static, Response>)| {
-                    let answer = driver.drive(answers.next()).await?;
-                    Some((graph.coded(answer), (graph, driver, answers)))
-                };
-                stream::unfold((graph, driver, answers), next).boxed()
-            }
-            Err(refused) => stream::iter([*refused]).boxed(),
+        if operation.kind() != Some(OperationType::Subscription) {
+            let graph = self.clone();
+            return stream::once(async move { graph.execute(operation).await }).boxed();
         }
+        let document = operation.document.clone();
+        let Prepared { schema, mut request, .. } = match self.prepare(operation) {
+            Ok(prepared) => prepared,
+            Err(refused) => return stream::iter([*refused]).boxed(),
+        };
+        let graph = self.clone();
+        let loaders = Loaders::in_turn(self.0.reader.clone(), self.0.turns.clone());
+        let driver = loaders.driver();
+        let missed = Missed::default();
+        request = request.data(loaders).data(missed.clone());
+        let answers = schema.execute_stream(request);
+        stream::unfold((driver, answers), move |(driver, mut answers)| {
+            let (graph, document, missed) = (graph.clone(), document.clone(), missed.clone());
+            async move {
+                let mut answer = graph.coded(driver.drive(answers.next()).await?);
+                if answer.errors.iter().all(|error| !error.path.is_empty()) {
+                    document.was_valid();
+                }
+                let missed = missed.take();
+                if missed > 0 {
+                    answer.extensions.insert("missed".to_owned(), Value::from(missed));
+                }
+                Some((answer, (driver, answers)))
+            }
+        })
+        .boxed()
     }
 
     fn prepare(&self, operation: Operation) -> Result<Prepared<'_>, Box<Response>> {
@@ -340,7 +398,7 @@ fn set_code(error: &mut ServerError, code: Code) {
 }
 
 /// The error with a code in its extensions.
-pub fn with_code(mut error: ServerError, code: Code) -> ServerError {
+fn with_code(mut error: ServerError, code: Code) -> ServerError {
     set_code(&mut error, code);
     error
 }

@@ -1,5 +1,7 @@
 //! Recording metrics, and hearing of them.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, InputObject, Object, SimpleObject, Subscription};
 use futures_util::Stream;
 
@@ -162,7 +164,7 @@ impl RecordSubscription {
         &self,
         ctx: &Context<'_>,
         #[graphql(name = "where", desc = "Only those that match.")] filter: Option<MetricWhere>,
-    ) -> Result<impl Stream<Item = Answer<Metric>>, Failure> {
-        Ok(live::follow(ctx, filter, |latest| latest.metric)?)
+    ) -> Result<impl Stream<Item = Arc<Metric>>, Failure> {
+        Ok(live::follow(ctx, filter)?)
     }
 }

@@ -2,21 +2,21 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject, Subscription, parser::types::SelectionSet};
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject, parser::types::SelectionSet};
 use entity::{
     announced, build as build_row, execution_context, filter::Tree, list, metric as metric_row,
     pipeline as pipeline_row, session as row, time,
 };
-use futures_util::{Stream, future::BoxFuture};
+use futures_util::future::BoxFuture;
 
 use super::{
-    Answer, Failure,
+    Answer, Served,
     access::requires,
     build::Build,
     context::ExecutionContext,
     filter::{Connectives, DateTimeFilter, Direction, StringFilter, Where, check},
-    live,
-    loaders::known,
+    live::{Feeds, Live},
+    loaders::{Loaders, known},
     loaders_of,
     lookups::{Row, TagOf, TagsOf},
     metric::Metric,
@@ -31,7 +31,11 @@ use super::{
     user_error::{self, UserError},
     written::{Leads, Place, Texts, WriteEdge, Writing, write},
 };
-use crate::{config::Scope, error::Error, ingest::NewSession};
+use crate::{
+    config::Scope,
+    error::Error,
+    ingest::{Latest, NewSession},
+};
 
 /// An announced session.
 pub struct Session(row::Model);
@@ -48,8 +52,8 @@ impl Listed for Session {
     type Where = SessionWhere;
     type OrderBy = SessionOrder;
 
-    async fn from_rows(_: &Context<'_>, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
-        Ok(rows.into_iter().filter_map(Self::announced).collect())
+    async fn from_rows(ctx: &Context<'_>, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
+        Self::objects(served(ctx), loaders_of(ctx), rows).await
     }
 
     fn edge(field: &str) -> Option<&'static dyn Leads<Self>> {
@@ -67,6 +71,20 @@ impl Listed for Session {
 
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
         Ok(announced::count::<row::Entity>(&served(ctx).database.reader, filter).await?)
+    }
+}
+
+impl Live for Session {
+    fn number(latest: &Latest) -> i64 {
+        latest.session
+    }
+
+    fn feeds(served: &Served) -> &Feeds<Self> {
+        &served.sessions
+    }
+
+    async fn objects(_: &Served, _: &Loaders, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
+        Ok(rows.into_iter().filter_map(Self::announced).collect())
     }
 }
 
@@ -104,7 +122,7 @@ graph_object! {
         /// What the session was tagged with, in the order announced.
         async fn tags(&self, ctx: &Context<'_>) -> Answer<Vec<Tag>> {
             let keys = loaders_of(ctx).load(TagsOf(self.0.id)).await?.unwrap_or_default();
-            let tags = known(ctx, &served(ctx).known.tags, keys.into_iter(), TagOf).await?;
+            let tags = known(loaders_of(ctx), &served(ctx).known.tags, keys.into_iter(), TagOf).await?;
             Ok(tags.into_iter().map(Tag).collect())
         }
 
@@ -148,7 +166,7 @@ impl Leads<Session> for TagsOfSessions {
             let mut keys: Vec<i64> = lists.values().flatten().copied().collect();
             keys.sort_unstable();
             keys.dedup();
-            let tags = known(place.ctx, &served(place.ctx).known.tags, keys.iter().copied(), TagOf).await?;
+            let tags = known(loaders_of(place.ctx), &served(place.ctx).known.tags, keys.iter().copied(), TagOf).await?;
             let tags: Vec<Tag> = tags.into_iter().map(Tag).collect();
             let Texts { json, places } = write(place, &tags).await?;
             let places: HashMap<i64, Range<usize>> = keys.into_iter().zip(places).collect();
@@ -372,21 +390,5 @@ impl SessionMutation {
         let outcome = served(ctx).ingest.announce_session(NewSession { hash, run_date, scm_ref, tags }).await;
         let (session, user_errors) = user_error::part(outcome, "hash")?;
         Ok(AnnounceSessionPayload { session: session.and_then(Session::announced), user_errors })
-    }
-}
-
-#[derive(Default)]
-pub struct SessionSubscription;
-
-#[Subscription]
-impl SessionSubscription {
-    /// Each session that is announced from now on, once it is on disk.
-    #[graphql(directive = requires::apply(Scope::Read))]
-    async fn session_announced(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(name = "where", desc = "Only those that match.")] filter: Option<SessionWhere>,
-    ) -> Result<impl Stream<Item = Answer<Session>>, Failure> {
-        Ok(live::follow(ctx, filter, |latest| latest.session)?)
     }
 }

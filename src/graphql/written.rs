@@ -57,9 +57,6 @@ pub struct Writing {
     omitted: Arc<[Vec<String>]>,
 }
 
-/// Every list is left to the engine: somebody else writes the answer.
-pub struct LeftToTheEngine;
-
 impl Writing {
     /// Lists of `document` write themselves, and leave out what is null where a path of `omitted` leads.
     pub fn of(document: Document, omitted: Arc<[Vec<String>]>) -> Self {
@@ -275,8 +272,7 @@ impl<T: Listed> OutputType for Items<T> {
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
         let writing = ctx.data_unchecked::<Writing>();
         let set = &field.node.selection_set.node;
-        let is_allowed = ctx.data_opt::<LeftToTheEngine>().is_none() && !writing.document.merges_lists();
-        if self.0.is_empty() || !is_allowed || !writing.suits::<T>(set) {
+        if self.0.is_empty() || writing.document.merges_lists() || !writing.suits::<T>(set) {
             return self.0.resolve(ctx, field).await;
         }
         let place = Place { ctx, set, path: ctx.path_node.as_ref().map(names).unwrap_or_default() };

@@ -12,18 +12,13 @@ use sea_orm::{
 use tokio::sync::{mpsc::UnboundedReceiver, oneshot, watch};
 
 use super::{
-    Latest, NewContext, NewMetric, NewSession, Waiting, Work, counters, statements,
+    Latest, NewContext, NewMetric, NewSession, Waiting, Work, counters, latest, statements,
     words::{Name, Words},
 };
 use crate::error::{Code, Error};
 
 /// Rows of one transaction, at most: later ones wait for the next.
 const MOST_IN_ONE: usize = 10_000;
-
-/// The greatest numbers on disk.
-pub(super) async fn latest(db: &impl Source) -> Result<Latest, DbErr> {
-    Ok(Latest { metric: greatest(db, "metric", "id").await?, session: greatest(db, "session", "announced").await? })
-}
 
 /// Stores until every handle is gone, or `end` comes, and the queue is empty. On SQLite it blocks its thread.
 pub(super) async fn run(
@@ -70,16 +65,12 @@ enum Outcome {
 }
 
 impl Outcome {
-    /// Moves `latest` on.
-    fn tell(&self, latest: &mut Latest) {
+    /// The greatest numbers that it has.
+    fn latest(&self) -> Latest {
         match self {
-            Self::Metrics(rows) => latest.metric = rows.last().map_or(latest.metric, |row| row.id),
-            Self::Session(Ok(row)) => {
-                // An announcement may be the answer to one made again.
-                let number = row.announced.unwrap_or_default();
-                latest.session = if number > latest.session { number } else { latest.session };
-            }
-            Self::Session(Err(_)) | Self::Context(_) | Self::TokenUse => {}
+            Self::Metrics(rows) => Latest { metric: rows.last().map_or(0, |row| row.id), ..Latest::default() },
+            Self::Session(Ok(row)) => Latest { session: row.announced.unwrap_or_default(), ..Latest::default() },
+            Self::Session(Err(_)) | Self::Context(_) | Self::TokenUse => Latest::default(),
         }
     }
 }
@@ -87,14 +78,8 @@ impl Outcome {
 impl Committer {
     async fn store(&mut self, batch: Vec<Waiting>, tell: &watch::Sender<Latest>) {
         let mut outcomes = match self.transact(&batch).await {
-            Ok(outcomes) => {
-                tell.send_if_modified(|latest| {
-                    let before = *latest;
-                    for outcome in &outcomes {
-                        outcome.tell(latest);
-                    }
-                    *latest != before
-                });
+            Ok((outcomes, latest)) => {
+                latest.tell(tell);
                 Ok(outcomes.into_iter())
             }
             Err(error) => {
@@ -122,7 +107,7 @@ impl Committer {
         }
     }
 
-    async fn transact(&mut self, batch: &[Waiting]) -> Result<Vec<Outcome>, DbErr> {
+    async fn transact(&mut self, batch: &[Waiting]) -> Result<(Vec<Outcome>, Latest), DbErr> {
         let Self { writer, words } = self;
         let mut open = Open { tx: writer.begin().await?, words };
         let mut outcomes = Vec::with_capacity(batch.len());
@@ -138,8 +123,15 @@ impl Committer {
                 }
             }
         }
+        let mut latest = Latest::default();
+        for outcome in &outcomes {
+            latest.rise(outcome.latest());
+        }
+        if latest != Latest::default() {
+            open.tx.notify(latest::CHANNEL, &latest.to_string()).await?;
+        }
         open.tx.commit().await?;
-        Ok(outcomes)
+        Ok((outcomes, latest))
     }
 }
 
@@ -316,7 +308,7 @@ fn values(row: &metric::Model) -> [Value; 12] {
 }
 
 /// The greatest value of a counting column, 0 in an empty table.
-async fn greatest(db: &impl Source, table: &'static str, column: &'static str) -> Result<i64, DbErr> {
+pub(super) async fn greatest(db: &impl Source, table: &'static str, column: &'static str) -> Result<i64, DbErr> {
     db.number(&Query::select().expr(Expr::col(column).max()).from(table).take()).await
 }
 

@@ -3,6 +3,7 @@
 
 mod commit;
 mod counters;
+mod latest;
 mod statements;
 mod words;
 
@@ -20,6 +21,8 @@ use crate::{
     db::Database,
     error::{Code, Error},
 };
+pub use latest::Latest;
+use latest::Others;
 
 /// A measurement on its way in.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,27 +133,20 @@ struct Waiting {
     place: OwnedSemaphorePermit,
 }
 
-/// The greatest numbers on disk, told after each commit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Latest {
-    /// The key of the last metric.
-    pub metric: i64,
-    /// The number of the last announcement of a session.
-    pub session: i64,
-}
-
 /// The committer at work. It ends with the last [`Ingest`], or when it is told to: a connection that was cut may hold one for
 /// as long as it likes.
 #[derive(Debug)]
 pub struct Committer {
     end: oneshot::Sender<()>,
     task: JoinHandle<()>,
+    /// Told of until here.
+    _others: Option<Others>,
 }
 
 impl Committer {
     /// Takes nothing more, and waits until everything handed over is stored.
     pub async fn finish(self) {
-        let Self { end, task } = self;
+        let Self { end, task, _others } = self;
         // It has ended by itself when nobody listens.
         let _ = end.send(());
         if let Err(error) = task.await {
@@ -179,14 +175,17 @@ impl Ingest {
     /// The database's.
     pub async fn start(database: &Database) -> Result<(Self, Committer), DbErr> {
         let (queue, waiting) = mpsc::unbounded_channel();
-        let (tell, latest) = watch::channel(commit::latest(&database.reader).await?);
+        // Before the first look, so that nothing happens unnoticed in between.
+        let notices = database.notices(latest::CHANNEL).await?;
+        let (tell, latest) = watch::channel(Latest::read(&database.reader).await?);
+        let others = notices.map(|notices| Others::listen(notices, database.reader.clone(), tell.clone()));
         let writer = database.writer().await?;
         let (end, ended) = oneshot::channel();
         // A thread of its own: SQLite blocks the one that writes.
         let runtime = Handle::current();
         let task = tokio::task::spawn_blocking(move || runtime.block_on(commit::run(writer, waiting, tell, ended)));
         let places = Arc::new(Semaphore::new(Self::MOST_WAITING));
-        Ok((Self { queue, places, latest }, Committer { end, task }))
+        Ok((Self { queue, places, latest }, Committer { end, task, _others: others }))
     }
 
     /// What is on disk by now. The channel closes when the committer ends.

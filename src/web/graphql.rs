@@ -8,10 +8,7 @@ mod status;
 
 use std::sync::Arc;
 
-use async_graphql::{
-    Response as Answer, ServerError,
-    parser::types::{DocumentOperations, ExecutableDocument, OperationType},
-};
+use async_graphql::{Response as Answer, ServerError, parser::types::OperationType};
 use axum::{
     Extension,
     body::Bytes,
@@ -34,6 +31,7 @@ use crate::{
     graphql::{Operation, refusal},
 };
 pub(super) use answer::body;
+pub(super) use status::was_run;
 
 /// Requests of a batch that run at the same time.
 const SIDE_BY_SIDE: usize = 4;
@@ -116,9 +114,10 @@ pub(super) async fn get(
     }
     let wanted = match prepare(&ways, caller, request) {
         Ok(wanted) => wanted,
+        Err(answer) if media == Media::EventStream => return live::events(&ways, stream::iter([*answer]).boxed()),
         Err(answer) => return cached(&ways, &headers, media, &answer),
     };
-    if is_of(OperationType::Mutation, &wanted.operation) {
+    if wanted.operation.kind() == Some(OperationType::Mutation) {
         let mut response = malformed(media, Code::MethodNotAllowed, "a mutation is sent with POST");
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         return response;
@@ -133,7 +132,7 @@ pub(super) async fn get(
 /// The events of an operation. A stream has said 200 before its first event, so whoever may not is told before.
 fn stream_of(ways: &Ways, media: Media, operation: Operation) -> Response {
     match ways.graph.admit(&operation.caller, &operation.document, operation.name.as_deref()) {
-        Ok(()) => live::events(ways, operation),
+        Ok(()) => live::events(ways, live::answers(ways, operation)),
         Err(error) => told(media, &refusal(error)),
     }
 }
@@ -154,6 +153,7 @@ async fn one(ways: &Ways, caller: Caller, media: Media, request: Request) -> Res
     let answer = match prepare(ways, caller, request) {
         Ok(wanted) if media == Media::EventStream => return stream_of(ways, media, wanted.operation),
         Ok(wanted) => run(ways, wanted).await,
+        Err(answer) if media == Media::EventStream => return live::events(ways, stream::iter([*answer]).boxed()),
         Err(answer) => *answer,
     };
     told(media, &answer)
@@ -173,7 +173,7 @@ async fn batch(ways: &Ways, caller: &Caller, media: Media, requests: Vec<Request
         return malformed(media, Code::LimitExceeded, message);
     }
     let answers = requests.into_iter().map(async |request| match prepare(ways, caller.clone(), request) {
-        Ok(wanted) if is_of(OperationType::Subscription, &wanted.operation) => {
+        Ok(wanted) if wanted.operation.kind() == Some(OperationType::Subscription) => {
             refusal(Error::bad_input("a subscription can't be part of a batch: send it by itself"))
         }
         Ok(wanted) => run(ways, wanted).await,
@@ -205,19 +205,5 @@ async fn run(ways: &Ways, Wanted { operation, cost }: Wanted) -> Answer {
     match cost {
         Some(cost) => answer.extension("cost", cost.into()),
         None => answer,
-    }
-}
-
-/// Whether what is to be run is of this type; any operation of the document, where it is not said which.
-fn is_of(wanted: OperationType, Operation { document, name, .. }: &Operation) -> bool {
-    let parsed: &ExecutableDocument = document.parsed();
-    match (&parsed.operations, name.as_deref()) {
-        (DocumentOperations::Single(operation), _) => operation.node.ty == wanted,
-        (DocumentOperations::Multiple(operations), Some(name)) => {
-            operations.get(name).is_some_and(|operation| operation.node.ty == wanted)
-        }
-        (DocumentOperations::Multiple(operations), None) => {
-            operations.values().any(|operation| operation.node.ty == wanted)
-        }
     }
 }

@@ -4,6 +4,7 @@ mod access;
 mod assets;
 mod graphql;
 mod live;
+mod socket;
 
 use std::sync::Arc;
 
@@ -69,9 +70,11 @@ pub fn router(
     let header = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
+    let sockets = from_fn_with_state(ways.clone(), socket::open_or_go_on);
+    let graphql = get(graphql::get).post(graphql::post).layer(DefaultBodyLimit::max(MOST_BYTES)).layer(sockets);
     let guarded = Router::new()
-        .route("/graphql", get(graphql::get).post(graphql::post).layer(DefaultBodyLimit::max(MOST_BYTES)))
-        .route("/graphql/ws", get(live::socket))
+        .route("/graphql", graphql)
+        .route("/graphql/ws", get(socket::open))
         .with_state(ways)
         .merge(rest::router(facades, graph, MOST_BYTES))
         .route_layer(from_fn_with_state(access.clone(), access::identify));

@@ -3,6 +3,7 @@
 pub mod access;
 mod app;
 pub mod history;
+pub mod live;
 mod postgres;
 pub mod program;
 mod rest;

@@ -1,0 +1,315 @@
+//! Runs as they happen: sessions as they are announced, and how far a run has come.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use async_graphql::{Context, InputObject, SimpleObject, Subscription};
+use entity::{
+    announced, build as build_row,
+    filter::Tree,
+    list::{self, Order, Slice},
+    metric as metric_row, run, session as session_row,
+};
+use futures_util::{Stream, StreamExt as _, stream};
+use tokio::{sync::watch, task::AbortHandle};
+
+use super::{
+    Failure, Served,
+    access::requires,
+    live::{self, Live as _},
+    loaders::Loaders,
+    metric::Metric,
+    session::{Session, SessionWhere},
+    shared,
+};
+use crate::{config::Scope, error::Error};
+
+/// Between two looks at a run: a few events a second say as much as thousands.
+const REST: Duration = Duration::from_millis(250);
+/// After a look that failed.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How many of the slowest are told.
+const SLOWEST: u64 = 5;
+
+/// A build of a pipeline, by name.
+#[derive(Debug, InputObject)]
+pub struct BuildName {
+    /// The name of the pipeline: that of the tag `pipeline_branch`.
+    pipeline: String,
+    /// The name of the build: that of the tag `pipeline_build_no`.
+    name: String,
+}
+
+/// How far a run has come.
+#[derive(SimpleObject)]
+pub struct RunProgress {
+    /// How many measurements were recorded so far.
+    tests_seen: i64,
+    /// How many the run before it recorded in all; null when there is none to compare with. That is, of a session, the one announced
+    /// last before it in the same pipeline and another build (or, like it, in none) whose first measurement was of the same component;
+    /// of a build, the last one before it in its pipeline that measured every component measured so far.
+    tests_expected: Option<i64>,
+    /// Time from the start of the run, or its first measurement where no start is known, to the end of the newest measurement, in
+    /// seconds.
+    elapsed: f64,
+    /// What took longest so far, the longest first: at most five.
+    slowest: Vec<Arc<Metric>>,
+    /// Whether anything has changed since the event before: false in the first one alone, which tells how things stand.
+    changed: bool,
+}
+
+#[derive(Default)]
+pub struct RunSubscription;
+
+#[Subscription]
+impl RunSubscription {
+    /// Each session that is announced from now on, once it is on disk.
+    #[graphql(directive = requires::apply(Scope::Read))]
+    async fn session_announced(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "where", desc = "Only those that match.")] filter: Option<SessionWhere>,
+    ) -> Result<impl Stream<Item = Arc<Session>>, Failure> {
+        Ok(live::follow(ctx, filter)?)
+    }
+
+    /// How far one run has come: at once, and whenever more of it is on disk, at most four times a second. The run may be yet to begin.
+    #[graphql(directive = requires::apply(Scope::Read))]
+    async fn run_progress(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The hash of a session. Either this or `build`.")] session: Option<String>,
+        #[graphql(desc = "A build, all sessions together. Either this or `session`.")] build: Option<BuildName>,
+    ) -> Result<impl Stream<Item = RunProgress>, Failure> {
+        let run = match (session, build) {
+            (Some(hash), None) => Run::Session(hash),
+            (None, Some(BuildName { pipeline, name })) => Run::Build { pipeline, name },
+            _ => return Err(Error::bad_input("session, build: give one of them").into()),
+        };
+        let served = shared(ctx);
+        let watched = served.runs.watch(served, run);
+        let mut states = watched.states.clone();
+        states.mark_changed();
+        Ok(stream::unfold((watched, states, false), async |(watched, mut states, changed)| {
+            let state = loop {
+                states.changed().await.ok()?;
+                if let Some(state) = states.borrow_and_update().clone() {
+                    break state;
+                }
+            };
+            Some((state.told(changed), (watched, states, true)))
+        })
+        .boxed())
+    }
+}
+
+/// Which run.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Run {
+    Session(String),
+    Build { pipeline: String, name: String },
+}
+
+/// The runs that are watched: each once, however many want to know.
+#[derive(Default)]
+pub struct Runs(Mutex<HashMap<Run, Weak<Watched>>>);
+
+/// A run that is watched until nobody wants to know any more.
+struct Watched {
+    states: watch::Receiver<Option<Arc<State>>>,
+    watching: AbortHandle,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.watching.abort();
+    }
+}
+
+impl Runs {
+    fn watch(&self, served: &Arc<Served>, run: Run) -> Arc<Watched> {
+        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(watched) = runs.get(&run).and_then(Weak::upgrade) {
+            return watched;
+        }
+        runs.retain(|_, watched| watched.strong_count() > 0);
+        let (tell, states) = watch::channel(None);
+        let watching = tokio::spawn(look_on(Arc::clone(served), run.clone(), tell)).abort_handle();
+        let watched = Arc::new(Watched { states, watching });
+        runs.insert(run, Arc::downgrade(&watched));
+        watched
+    }
+}
+
+/// Looks after each commit, until the committer ends.
+async fn look_on(served: Arc<Served>, run: Run, tell: watch::Sender<Option<Arc<State>>>) {
+    let mut latest = served.ingest.latest();
+    let mut state = State::default();
+    loop {
+        latest.mark_unchanged();
+        match served.turns.take(Box::pin(state.look(&served, &run))).await {
+            Ok(changed) => {
+                if changed || tell.borrow().is_none() {
+                    tell.send_replace(Some(Arc::new(state.clone())));
+                }
+            }
+            Err(_) if latest.has_changed().is_err() => return,
+            Err(_) => {
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
+        }
+        tokio::time::sleep(REST).await;
+        if latest.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What is known of a run.
+#[derive(Clone, Default)]
+struct State {
+    sessions: HashMap<i64, Part>,
+    build: Option<build_row::Model>,
+    expected: Option<i64>,
+    slowest: Vec<Slow>,
+}
+
+/// One of the slowest.
+#[derive(Clone)]
+struct Slow {
+    seconds: f64,
+    id: i64,
+    metric: Arc<Metric>,
+}
+
+/// What is known of a session.
+#[derive(Clone)]
+struct Part {
+    is_announced: bool,
+    metrics: i64,
+    /// Microseconds on the clock of its machine.
+    began: i64,
+    /// Microseconds on the same clock.
+    ended: i64,
+    /// The key of its newest metric: everything up to it has been looked at.
+    newest: i64,
+}
+
+impl State {
+    fn told(&self, changed: bool) -> RunProgress {
+        let began = self.sessions.values().map(|part| part.began).min();
+        let ended = self.sessions.values().map(|part| part.ended).max();
+        let elapsed = ended.zip(began).map_or(0, |(ended, began)| ended.saturating_sub(began));
+        RunProgress {
+            tests_seen: self.sessions.values().map(|part| part.metrics).sum(),
+            tests_expected: self.expected,
+            elapsed: Duration::from_micros(u64::try_from(elapsed).unwrap_or(0)).as_secs_f64(),
+            slowest: self.slowest.iter().map(|slow| Arc::clone(&slow.metric)).collect(),
+            changed,
+        }
+    }
+
+    /// Brings itself up to date, or stays as it is where that fails; tells whether anything has changed.
+    async fn look(&mut self, served: &Served, run: &Run) -> Result<bool, Error> {
+        let db = &served.database.reader;
+        if let (Run::Build { pipeline, name }, None) = (run, &self.build) {
+            self.build = run::build_named(db, pipeline, name).await?;
+        }
+        let rows = match (run, &self.build) {
+            (Run::Session(hash), _) => announced::by_hash::<session_row::Entity>(db, hash).await?.into_iter().collect(),
+            (Run::Build { .. }, Some(build)) => run::sessions_of(db, build.id).await?,
+            (Run::Build { .. }, None) => Vec::new(),
+        };
+        let news: Vec<session_row::Model> = rows.into_iter().filter(|row| self.is_news(row)).collect();
+        if news.is_empty() {
+            return Ok(false);
+        }
+        let expected = match &self.build {
+            Some(build) => run::before_build(db, build).await?,
+            None if news.iter().any(|row| self.is_new_kind(row)) => run::before_session(db, &news[0]).await?,
+            None => self.expected,
+        };
+        let parts = parts(served, &news).await?;
+        let slowest = self.slowest(served, &parts).await?;
+        self.expected = expected;
+        self.slowest = slowest;
+        self.sessions.extend(parts);
+        Ok(true)
+    }
+
+    fn is_news(&self, row: &session_row::Model) -> bool {
+        let is_known = |part: &Part| part.metrics == row.metric_count && part.is_announced == row.announced.is_some();
+        !self.sessions.get(&row.id).is_some_and(is_known)
+    }
+
+    /// Whether it may be compared with another run than before.
+    fn is_new_kind(&self, row: &session_row::Model) -> bool {
+        let is_known = |part: &Part| part.metrics > 0 && part.is_announced == row.announced.is_some();
+        !self.sessions.get(&row.id).is_some_and(is_known)
+    }
+
+    /// The slowest of those known and those that `parts` have more.
+    async fn slowest(&self, served: &Served, parts: &HashMap<i64, Part>) -> Result<Vec<Slow>, Error> {
+        let last = parts.values().map(|part| part.newest).max().unwrap_or(0);
+        // A session that joins late brings metrics from before.
+        let (known, new): (Vec<i64>, Vec<i64>) = parts.keys().partition(|id| self.sessions.contains_key(id));
+        let seen = known.iter().filter_map(|id| self.sessions.get(id)).map(|part| part.newest).min();
+        let mut rows = Vec::new();
+        for (sessions, after) in [(known, seen.unwrap_or(0)), (new, 0)] {
+            if !sessions.is_empty() {
+                rows.extend(run::slowest(&served.database.reader, &sessions, after, last, SLOWEST).await?);
+            }
+        }
+        rows.retain(|row| self.slowest.iter().all(|slow| slow.id != row.id));
+        let figures: Vec<(f64, i64)> = rows.iter().map(|row| (row.total_time, row.id)).collect();
+        let loaders = Loaders::new(served.database.reader.clone());
+        let objects = loaders.driver().drive(Metric::objects(served, &loaders, rows)).await?;
+        let more = figures.into_iter().zip(objects);
+        let more = more.map(|((seconds, id), metric)| Slow { seconds, id, metric: Arc::new(metric) });
+        let mut slowest: Vec<Slow> = self.slowest.iter().cloned().chain(more).collect();
+        slowest.sort_by(|a, b| b.seconds.total_cmp(&a.seconds).then(a.id.cmp(&b.id)));
+        slowest.truncate(usize::try_from(SLOWEST).unwrap_or(usize::MAX));
+        Ok(slowest)
+    }
+}
+
+/// The first or the last metric of each of these sessions.
+async fn ends(served: &Served, sessions: &[i64], from_end: bool) -> Result<HashMap<i64, metric_row::Model>, Error> {
+    if sessions.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let slice: Slice<metric_row::Entity> =
+        Slice { filter: Tree::default(), order: Order::default(), after: None, before: None, limit: 1, from_end };
+    let rows = list::rows_under(&served.database.reader, metric_row::OF_SESSION, sessions, &slice).await?;
+    Ok(rows.into_iter().filter_map(|(session, rows)| Some((session, rows.into_iter().next()?))).collect())
+}
+
+async fn parts(served: &Served, sessions: &[session_row::Model]) -> Result<HashMap<i64, Part>, Error> {
+    let ids: Vec<i64> = sessions.iter().map(|row| row.id).collect();
+    let newest = ends(served, &ids, true).await?;
+    let without_start: Vec<i64> = sessions.iter().filter(|row| row.run_date.is_none()).map(|row| row.id).collect();
+    let first = ends(served, &without_start, false).await?;
+    let part = |row: &session_row::Model| {
+        let newest = newest.get(&row.id);
+        let began = row.run_date.or_else(|| first.get(&row.id).map(|row| row.started_at));
+        let ended = newest.map(end_of);
+        Part {
+            is_announced: row.announced.is_some(),
+            metrics: row.metric_count,
+            began: began.or(ended).unwrap_or_default(),
+            ended: ended.or(began).unwrap_or_default(),
+            newest: newest.map_or(0, |row| row.id),
+        }
+    };
+    Ok(sessions.iter().map(|row| (row.id, part(row))).collect())
+}
+
+/// When a metric's measurement ended, in microseconds.
+fn end_of(row: &metric_row::Model) -> i64 {
+    let took = Duration::try_from_secs_f64(row.total_time).unwrap_or_default().as_micros();
+    row.started_at.saturating_add(i64::try_from(took).unwrap_or(i64::MAX))
+}

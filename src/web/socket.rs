@@ -1,0 +1,293 @@
+//! Any number of operations over one WebSocket, after the protocol graphql-transport-ws
+//! (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>).
+
+use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
+
+use async_graphql::{Response as Answer, Variables};
+use axum::{
+    Extension,
+    body::Bytes,
+    extract::{
+        FromRequestParts as _, Request, State, WebSocketUpgrade,
+        ws::{CloseFrame, Message, WebSocket, rejection::WebSocketUpgradeRejection},
+    },
+    http::{HeaderMap, Method, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use futures_util::{
+    FutureExt as _, SinkExt as _, StreamExt as _,
+    stream::{self, AbortHandle, Abortable, BoxStream, SelectAll},
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::time::{Instant, interval_at, sleep, timeout};
+
+use super::{
+    MOST_BYTES, Ways,
+    graphql::{body, was_run},
+    live::{answers, end},
+};
+use crate::{
+    access::Caller,
+    error::{Code, Error},
+    graphql::{Operation, refusal, write_value},
+};
+
+/// The one sub-protocol that is spoken.
+const PROTOCOL: &str = "graphql-transport-ws";
+/// How long a client may take to introduce itself: what the protocol's own server gives it.
+const INTRODUCTION: Duration = Duration::from_secs(3);
+/// Operations that one connection runs at a time: a page that needs more has forgotten to end some.
+const MOST_OPERATIONS: usize = 100;
+/// Messages that are written together, at most: then the client is listened to again.
+const AT_ONCE: usize = 64;
+/// Bytes set aside for what a connection sends and receives: most say little, and there may be thousands.
+const BUFFER: usize = 4 * 1024;
+/// Between two signs of life: proxies cut connections that are silent for a minute. A client that gives none in between is gone.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
+/// Bytes of the reason in a closing frame, at most.
+const LONGEST_REASON: usize = 123;
+/// How long a client may take to close after the server did.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Opens a socket where one is asked for; every other request goes on.
+pub(super) async fn open_or_go_on(State(ways): State<Ways>, request: Request, next: Next) -> Response {
+    let upgrade = request.headers().get(header::UPGRADE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if request.method() != Method::GET || !upgrade.eq_ignore_ascii_case("websocket") {
+        return next.run(request).await;
+    }
+    let (mut parts, _) = request.into_parts();
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
+    let caller = match Extension::from_request_parts(&mut parts, &()).await {
+        Ok(caller) => caller,
+        Err(rejection) => return rejection.into_response(),
+    };
+    open(State(ways), caller, parts.headers, upgrade).await.into_response()
+}
+
+/// Opens a socket. Browsers let pages of any site open sockets to any other, and tell which it is: only our own may.
+pub(super) async fn open(
+    State(ways): State<Ways>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Error> {
+    if is_from_elsewhere(&headers) {
+        return Err(Error::new(Code::Forbidden, "Origin: pages of another site may not open a socket here"));
+    }
+    // Whoever sends no credentials may still do so with the first message.
+    caller.verify()?;
+    let upgrade =
+        upgrade.map_err(|_| Error::bad_input(format!("a WebSocket that speaks {PROTOCOL} is opened here")))?;
+    let upgrade = upgrade.protocols([PROTOCOL]).read_buffer_size(BUFFER).write_buffer_size(BUFFER);
+    let upgrade = upgrade.max_message_size(MOST_BYTES).max_frame_size(MOST_BYTES);
+    Ok(upgrade.on_upgrade(|socket| speak(socket, ways, caller)))
+}
+
+fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let origin = text(header::ORIGIN).map(|origin| origin.split_once("://").map_or(origin, |(_, host)| host));
+    origin.is_some_and(|origin| text(header::HOST).is_none_or(|host| !host.eq_ignore_ascii_case(origin)))
+}
+
+async fn speak(mut socket: WebSocket, ways: Ways, caller: Caller) {
+    let speaks = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
+    let last = if speaks {
+        Conversation::new(ways, caller).hold(&mut socket).await
+    } else {
+        Some(close(4406, &format!("the sub-protocol is {PROTOCOL}")))
+    };
+    let farewell = async {
+        // A client that closed first gets its own word back, which reading on sends.
+        let _ = socket.send(Message::Close(last)).await;
+        // Whoever closes first hears the other out: otherwise the last words may be lost on the way.
+        while let Some(Ok(_)) = socket.next().await {}
+    };
+    let _ = timeout(LAST_WORDS, farewell).await;
+}
+
+fn close(code: u16, reason: &str) -> CloseFrame {
+    let reason = &reason[..reason.floor_char_boundary(LONGEST_REASON)];
+    CloseFrame { code, reason: reason.to_owned().into() }
+}
+
+/// What a client says.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Said {
+    ConnectionInit { payload: Option<Map<String, Value>> },
+    Ping { payload: Option<Map<String, Value>> },
+    Pong {},
+    Subscribe { id: String, payload: Asked },
+    Complete { id: String },
+}
+
+/// The operation of a `subscribe`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Asked {
+    query: String,
+    operation_name: Option<String>,
+    variables: Option<Variables>,
+}
+
+/// An operation's id, and its next answer or its end.
+type Event = (Arc<str>, Option<Answer>);
+
+/// What has been said so far.
+struct Conversation {
+    ways: Ways,
+    /// Who opened the socket, or who the first message says they are.
+    caller: Caller,
+    is_introduced: bool,
+    running: HashMap<Arc<str>, AbortHandle>,
+    events: SelectAll<BoxStream<'static, Event>>,
+}
+
+impl Conversation {
+    fn new(ways: Ways, caller: Caller) -> Self {
+        Self { ways, caller, is_introduced: false, running: HashMap::new(), events: SelectAll::new() }
+    }
+
+    /// Answers until one side has enough; gives what the server closes with.
+    async fn hold(mut self, socket: &mut WebSocket) -> Option<CloseFrame> {
+        let mut ended = pin!(end(self.ways.ended.clone()));
+        let mut overdue = pin!(sleep(INTRODUCTION));
+        let mut sign_of_life = interval_at(Instant::now() + SIGN_OF_LIFE, SIGN_OF_LIFE);
+        let mut is_heard = true;
+        loop {
+            let messages = tokio::select! {
+                () = &mut ended => return Some(close(1001, "the server stops")),
+                () = &mut overdue, if !self.is_introduced => {
+                    return Some(close(4408, "Connection initialisation timeout"));
+                }
+                _ = sign_of_life.tick() => {
+                    if !std::mem::take(&mut is_heard) {
+                        return None;
+                    }
+                    vec![Message::Ping(Bytes::new())]
+                }
+                message = socket.next() => {
+                    is_heard = true;
+                    let said = match &message {
+                        Some(Ok(Message::Text(text))) => text.as_bytes(),
+                        Some(Ok(Message::Binary(bytes))) => bytes,
+                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                        Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                    };
+                    match self.hear(said).await {
+                        Ok(answer) => Vec::from_iter(answer),
+                        Err(frame) => return Some(frame),
+                    }
+                }
+                Some(event) = self.events.next() => self.tell(event),
+            };
+            let written = async {
+                for message in messages {
+                    socket.feed(message).await?;
+                }
+                socket.flush().await
+            };
+            tokio::select! {
+                outcome = written => outcome.ok()?,
+                () = &mut ended => return Some(close(1001, "the server stops")),
+            }
+        }
+    }
+
+    /// What a message is answered with at once, or what it costs the connection.
+    async fn hear(&mut self, said: &[u8]) -> Result<Option<Message>, CloseFrame> {
+        let said = serde_json::from_slice(said).map_err(|error| close(4400, &format!("Invalid message: {error}")))?;
+        match said {
+            Said::ConnectionInit { .. } if self.is_introduced => Err(close(4429, "Too many initialisation requests")),
+            Said::ConnectionInit { payload } => {
+                if let Some(credentials) = payload.unwrap_or_default().get("authorization") {
+                    let credentials = credentials.as_str().unwrap_or_default();
+                    self.caller = self.ways.access.caller_of(Some(credentials)).await;
+                    self.caller.verify().map_err(|error| close(4403, &error.message))?;
+                }
+                self.is_introduced = true;
+                Ok(Some(message(&json!({ "type": "connection_ack" }))))
+            }
+            Said::Ping { payload: None } => Ok(Some(message(&json!({ "type": "pong" })))),
+            Said::Ping { payload } => Ok(Some(message(&json!({ "type": "pong", "payload": payload })))),
+            Said::Pong {} => Ok(None),
+            Said::Complete { id } => {
+                if let Some(running) = self.running.remove(id.as_str()) {
+                    running.abort();
+                }
+                Ok(None)
+            }
+            Said::Subscribe { .. } if !self.is_introduced => Err(close(4401, "Unauthorized")),
+            Said::Subscribe { id, .. } if id.is_empty() => Err(close(4400, "Invalid message: id: it is empty")),
+            Said::Subscribe { id, .. } if self.running.contains_key(id.as_str()) => {
+                Err(close(4409, &format!("Subscriber for {id} already exists")))
+            }
+            Said::Subscribe { id, .. } if self.running.len() == MOST_OPERATIONS => {
+                let reason = format!("a connection runs at most {MOST_OPERATIONS} operations at a time: end one first");
+                let refused = refusal(Error::new(Code::TooManyOperations, reason));
+                Ok(Some(with_payload(&id, "error", |json| write_value(&refused.errors, json))))
+            }
+            Said::Subscribe { id, payload } => {
+                self.begin(id.into(), payload);
+                Ok(None)
+            }
+        }
+    }
+
+    fn begin(&mut self, id: Arc<str>, asked: Asked) {
+        let Asked { query, operation_name, variables } = asked;
+        let name = operation_name.filter(|name| !name.is_empty());
+        let answers = match self.ways.graph.parse(&query) {
+            Ok(document) => {
+                let variables = variables.unwrap_or_default();
+                let caller = self.caller.clone();
+                answers(&self.ways, Operation { document, name, variables, omitted: Arc::default(), caller })
+            }
+            Err(error) => stream::iter([Answer::from_errors(vec![error])]).boxed(),
+        };
+        let (running, registration) = AbortHandle::new_pair();
+        self.running.insert(Arc::clone(&id), running);
+        let events = answers.map(Some).chain(stream::iter([None])).map(move |answer| (Arc::clone(&id), answer));
+        self.events.push(Abortable::new(events, registration).boxed());
+    }
+
+    /// The messages of an event and of those that are there already.
+    fn tell(&mut self, event: Event) -> Vec<Message> {
+        let mut messages = Vec::from_iter(self.message_of(event));
+        while messages.len() < AT_ONCE {
+            let Some(Some(event)) = self.events.next().now_or_never() else { break };
+            messages.extend(self.message_of(event));
+        }
+        messages
+    }
+
+    fn message_of(&mut self, (id, answer): Event) -> Option<Message> {
+        match answer {
+            Some(answer) if was_run(&answer) => Some(with_payload(&id, "next", |json| json.extend(body(&answer)))),
+            Some(answer) => {
+                // It never ran: this is its end.
+                self.running.remove(&id)?.abort();
+                Some(with_payload(&id, "error", |json| write_value(&answer.errors, json)))
+            }
+            None => {
+                self.running.remove(&id)?;
+                Some(message(&json!({ "id": &*id, "type": "complete" })))
+            }
+        }
+    }
+}
+
+fn message(value: &Value) -> Message {
+    Message::Text(value.to_string().into())
+}
+
+fn with_payload(id: &str, kind: &str, write: impl FnOnce(&mut Vec<u8>)) -> Message {
+    let mut json = b"{\"id\":".to_vec();
+    write_value(id, &mut json);
+    json.extend_from_slice(format!(",\"type\":\"{kind}\",\"payload\":").as_bytes());
+    write(&mut json);
+    json.push(b'}');
+    Message::Text(String::from_utf8_lossy(&json).into_owned().into())
+}

@@ -1,0 +1,183 @@
+//! Those who listen: server-sent events, and a client of graphql-transport-ws.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Body, BodyDataStream},
+    http::{Request, header},
+};
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{
+        Message,
+        client::IntoClientRequest as _,
+        protocol::{CloseFrame, frame::coding::CloseCode},
+    },
+};
+use tower::ServiceExt as _;
+
+use super::TestApp;
+
+/// Nothing that is waited for may take longer.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// What has not come by then does not come.
+const A_WHILE: Duration = Duration::from_millis(400);
+
+/// Lets what was begun come to a rest.
+pub async fn settle() {
+    tokio::time::sleep(A_WHILE).await;
+}
+
+/// Events as they come.
+pub struct Events {
+    body: BodyDataStream,
+    text: String,
+}
+
+impl Events {
+    /// Sends a request that is answered with events.
+    pub async fn ask(app: &TestApp, request: Request<Body>) -> Self {
+        let response = app.router().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+        Self { body: response.into_body().into_data_stream(), text: String::new() }
+    }
+
+    /// Posts an operation.
+    pub async fn post(app: &TestApp, query: &str) -> Self {
+        let request = Request::post("/graphql")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::ACCEPT, "text/event-stream");
+        Self::ask(app, request.body(Body::from(json!({ "query": query }).to_string())).unwrap()).await
+    }
+
+    /// Subscribes: it listens when this returns.
+    pub async fn of(app: &TestApp, query: &str) -> Self {
+        let mut events = Self::post(app, query).await;
+        events.is_silent().await;
+        events
+    }
+
+    /// Nothing comes.
+    pub async fn is_silent(&mut self) {
+        assert!(timeout(A_WHILE, self.read()).await.is_err(), "nothing has happened: {}", self.text);
+    }
+
+    async fn read(&mut self) {
+        let chunk = self.body.next().await.expect("the events go on").unwrap();
+        self.text.push_str(std::str::from_utf8(&chunk).unwrap());
+    }
+
+    /// The next event's text, comments left out.
+    pub async fn event(&mut self) -> String {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n").map(|(e, r)| (e.to_owned(), r.to_owned())) {
+                self.text = rest;
+                if event.starts_with(':') {
+                    continue;
+                }
+                return event;
+            }
+            timeout(PATIENCE, self.read()).await.expect("an event comes");
+        }
+    }
+
+    /// The answer in the next event.
+    pub async fn next(&mut self) -> Value {
+        let event = self.event().await;
+        let data = event.strip_prefix("event: next\ndata: ").unwrap_or_else(|| panic!("no answer: {event}"));
+        serde_json::from_str(data).unwrap()
+    }
+
+    /// The one field in the next event's data.
+    pub async fn field(&mut self) -> Value {
+        let answer = self.next().await;
+        assert!(answer.get("errors").is_none(), "{answer:#}");
+        answer["data"].as_object().unwrap().values().next().unwrap().clone()
+    }
+
+    /// What is left when the stream has come to its end.
+    pub async fn rest(mut self) -> String {
+        let end = async {
+            while let Some(chunk) = self.body.next().await {
+                self.text.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
+            }
+        };
+        timeout(PATIENCE, end).await.expect("the events end");
+        self.text
+    }
+}
+
+/// A client of graphql-transport-ws.
+pub struct Socket(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
+
+impl Socket {
+    pub async fn open(app: &TestApp, path: &str, protocol: Option<&'static str>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(axum::serve(listener, app.router()).into_future());
+        let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
+        if let Some(protocol) = protocol {
+            request.headers_mut().insert("sec-websocket-protocol", protocol.parse().unwrap());
+        }
+        Self(connect_async(request).await.unwrap().0)
+    }
+
+    /// One that has said nothing yet.
+    pub async fn silent(app: &TestApp) -> Self {
+        Self::open(app, "/graphql", Some("graphql-transport-ws")).await
+    }
+
+    /// One that was acknowledged.
+    pub async fn introduced(app: &TestApp) -> Self {
+        let mut socket = Self::silent(app).await;
+        socket.say(json!({ "type": "connection_init", "payload": { "any": "thing" } })).await;
+        assert_eq!(socket.hear().await, json!({ "type": "connection_ack" }));
+        socket
+    }
+
+    pub async fn say(&mut self, message: Value) {
+        self.send(Message::text(message.to_string())).await;
+    }
+
+    pub async fn send(&mut self, message: Message) {
+        self.0.send(message).await.unwrap();
+    }
+
+    pub async fn subscribe(&mut self, id: &str, query: &str) {
+        self.say(json!({ "id": id, "type": "subscribe", "payload": { "query": query } })).await;
+    }
+
+    /// Subscribes: it listens when this returns.
+    pub async fn listen(&mut self, id: &str, query: &str) {
+        self.subscribe(id, query).await;
+        assert!(timeout(A_WHILE, self.0.next()).await.is_err(), "nothing has happened");
+    }
+
+    async fn frame(&mut self) -> Message {
+        timeout(PATIENCE, self.0.next()).await.expect("an answer comes").expect("the socket is open").unwrap()
+    }
+
+    pub async fn hear(&mut self) -> Value {
+        let frame = self.frame().await;
+        serde_json::from_str(frame.to_text().unwrap()).unwrap_or_else(|_| panic!("{frame:?} is no message"))
+    }
+
+    /// The code and the reason with which the server closes.
+    pub async fn closed(&mut self) -> (u16, String) {
+        match self.frame().await {
+            Message::Close(Some(frame)) => (frame.code.into(), frame.reason.to_string()),
+            other => panic!("{other} is no close"),
+        }
+    }
+
+    /// Closes, and tells what the server answers.
+    pub async fn leave(mut self) -> (u16, String) {
+        let code = CloseCode::Normal;
+        self.send(Message::Close(Some(CloseFrame { code, reason: "done".into() }))).await;
+        self.closed().await
+    }
+}
