@@ -9,7 +9,7 @@ use axum::{
 };
 use divan::{Bencher, counter::ItemsCount};
 use http_body_util::BodyExt as _;
-use metrograph::{App, config::Settings};
+use metrograph::{App, config};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -46,13 +46,8 @@ struct Server {
 impl Server {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = Settings {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            database_url: format!("sqlite://{}?mode=rwc", folder.path().join("micro.db").display()).parse().unwrap(),
-            page_size: "500".parse().unwrap(),
-            rest_dir: None,
-            log: "off".parse().unwrap(),
-        };
+        let url = format!("sqlite://{}?mode=rwc", folder.path().join("micro.db").display());
+        let (_, settings) = config::from(["metrograph", "--log", "off", "--database-url", &url]).unwrap();
         let runtime = Runtime::new().unwrap();
         let app = runtime.block_on(App::open(&settings)).unwrap();
         let server = Self { runtime, router: app.router().clone(), _app: app, _folder: folder };

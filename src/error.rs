@@ -100,12 +100,20 @@ codes! {
     TooLarge "PAYLOAD_TOO_LARGE" 413,
     /// The body's media type is not understood.
     UnsupportedMediaType "UNSUPPORTED_MEDIA_TYPE" 415,
+    /// More requests in a short time than one client may send.
+    RateLimited "RATE_LIMITED" 429,
     /// A defect of the server.
     Internal "INTERNAL" 500,
     /// More waits to be written than the server takes in; the same request goes through later.
     Busy "BUSY" 503,
     /// The database did not answer.
     DatabaseUnavailable "DATABASE_UNAVAILABLE" 503,
+    /// As many connections are open as there may be.
+    TooManyConnections "TOO_MANY_CONNECTIONS" 503,
+    /// As many subscriptions are open as there may be.
+    TooManySubscriptions "TOO_MANY_SUBSCRIPTIONS" 503,
+    /// The request was not answered in the time that it may take.
+    Timeout "TIMEOUT" 504,
 }
 
 impl fmt::Display for Code {

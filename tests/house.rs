@@ -11,7 +11,7 @@ const RUST: &[&str] = &["rs"];
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["lib", "rest", "graphql", "telemetry", "config"]),
     ("lib", &["web", "rest", "graphql", "ingest", "db", "config"]),
-    ("web", &["rest", "graphql", "error"]),
+    ("web", &["rest", "graphql", "error", "config"]),
     ("rest", &["graphql", "error"]),
     ("graphql", &["ingest", "db", "entity", "error"]),
     ("ingest", &["db", "entity", "error"]),

@@ -1,6 +1,9 @@
 //! Every setting: its flag, its environment variable, its default and its meaning. Nothing else reads the environment.
 
 mod database;
+mod exposure;
+mod limits;
+mod tls;
 
 use std::{
     ffi::OsString,
@@ -17,6 +20,9 @@ use clap::{
 };
 
 pub use database::DatabaseUrl;
+pub use exposure::{CorsOrigin, Exposure, Switch};
+pub use limits::{Limits, Rate, RateLimit};
+pub use tls::TlsFiles;
 
 /// The history of your pytest runs as a graph: what every test cost, in which session, on which machine, from which build.
 #[derive(Debug, Parser)]
@@ -65,6 +71,15 @@ struct Flags {
         value_parser = NonEmptyStringValueParser::new().try_map(|text| LogFilter::from_str(&text)))]
     log: LogFilter,
 
+    #[command(flatten)]
+    tls: tls::TlsFlags,
+
+    #[command(flatten)]
+    limits: Limits,
+
+    #[command(flatten)]
+    exposure: Exposure,
+
     #[arg(long = "monitor-server-database-uri", hide = true, env = "MONITOR_SERVER_DATABASE_URI", hide_env = true,
         value_parser = NonEmptyStringValueParser::new().try_map(|text| DatabaseUrl::from_sqlalchemy(&text)))]
     monitor_server_database_uri: Option<DatabaseUrl>,
@@ -91,6 +106,12 @@ pub struct Settings {
     pub rest_dir: Option<PathBuf>,
     /// What to log.
     pub log: LogFilter,
+    /// The certificate, where HTTPS is spoken.
+    pub tls: Option<TlsFiles>,
+    /// How much one client may ask.
+    pub limits: Limits,
+    /// What other sites and people who look around are shown.
+    pub exposure: Exposure,
 }
 
 /// Why the program ends before it starts.
@@ -126,6 +147,9 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         page_size,
         rest_dir,
         log,
+        tls,
+        limits,
+        exposure,
         monitor_server_database_uri,
         monitor_server_pagination_count,
     } = settings;
@@ -135,6 +159,9 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         page_size: page_size.or(monitor_server_pagination_count).unwrap_or_default(),
         rest_dir,
         log,
+        tls: tls.files(),
+        limits,
+        exposure,
     };
     Ok((command.unwrap_or(Command::Serve), settings))
 }

@@ -6,6 +6,7 @@ mod component;
 mod context;
 mod document;
 mod filter;
+mod introspection;
 mod item;
 mod live;
 mod loaders;
@@ -142,6 +143,15 @@ pub fn sdl() -> String {
     builder().finish().sdl()
 }
 
+/// What a graph tells of its schema.
+#[derive(Debug, Clone, Copy)]
+pub struct Told {
+    /// Whether it can be asked for.
+    pub introspection: bool,
+    /// Whether an error says which name was perhaps meant.
+    pub suggestions: bool,
+}
+
 /// The schema with a database behind it.
 #[derive(Clone)]
 pub struct Graph(Arc<Opened>);
@@ -153,6 +163,7 @@ struct Opened {
     input_types: InputTypes,
     reader: Reader,
     documents: Cache<String, Document>,
+    told: Told,
 }
 
 /// A request as the engine takes it.
@@ -176,7 +187,7 @@ pub struct Operation {
 
 impl Graph {
     /// A graph over `database`, whose numbered pages have `page_size` rows.
-    pub fn new(database: Database, ingest: Ingest, page_size: u32) -> Self {
+    pub fn new(database: Database, ingest: Ingest, page_size: u32, told: Told) -> Self {
         let known = Known {
             variants: Cache::new(50_000),
             sessions: Cache::new(100_000),
@@ -185,7 +196,10 @@ impl Graph {
             blocks: KnownBlocks::default(),
         };
         let served = Arc::new(Served { database: database.clone(), ingest, page_size: page_size.into(), known });
-        let schema = |mode| builder().validation_mode(mode).data(Arc::clone(&served)).finish();
+        let schema = |mode| {
+            let builder = builder().validation_mode(mode).data(Arc::clone(&served));
+            if told.suggestions { builder.finish() } else { builder.disable_suggestions().finish() }
+        };
         let strict = schema(ValidationMode::Strict);
         Self(Arc::new(Opened {
             input_types: InputTypes::of(&strict.sdl()),
@@ -193,6 +207,7 @@ impl Graph {
             lenient: schema(ValidationMode::Fast),
             reader: database.reader,
             documents: Cache::new(KEPT_DOCUMENTS),
+            told,
         }))
     }
 
@@ -207,6 +222,7 @@ impl Graph {
         let document = parse_query(text).map_err(|error| with_code(error.into(), Code::ParseFailed))?;
         document::check_size(&document)
             .and_then(|()| document::check_subscriptions(&document))
+            .and_then(|()| if self.0.told.introspection { Ok(()) } else { introspection::refuse(&document) })
             .map_err(|error| with_code(error, Code::ValidationFailed))?;
         if text.contains('\0') || text.contains("\\u0000") {
             return Err(with_code(ServerError::new("U+0000 can't be stored or looked for", None), Code::BadUserInput));

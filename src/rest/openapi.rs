@@ -130,7 +130,12 @@ impl Writer<'_> {
         responses["400"] = error("An argument or a member of the body does not fit.");
         if point.is_post {
             responses["409"] = error("The hash is known with another payload.");
+            responses["413"] = error("The body is over the limit.");
+            responses["415"] = error("The body does not say that it is JSON.");
         }
+        responses["403"] = error("A page of another site asks, which may not.");
+        responses["429"] = error("Too many requests in a short time: try again after Retry-After.");
+        responses["504"] = error("It took too long and was given up.");
         responses["503"] = error(&format!("{}: try again in a second.", Code::Busy));
         responses
     }

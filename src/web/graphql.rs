@@ -8,6 +8,7 @@ use async_graphql::{
     parser::types::{DocumentOperations, ExecutableDocument, OperationType},
 };
 use axum::{
+    Extension,
     body::Bytes,
     extract::{RawQuery, State, rejection::BytesRejection},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
@@ -15,9 +16,9 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{Ways, assets, live};
+use super::{Ways, assets, live, rate::Client};
 use crate::{
-    error::Code,
+    error::{Code, Error},
     graphql::{Operation, with_code, write_answer, write_value},
 };
 
@@ -108,6 +109,11 @@ fn refuse(media: Media, code: Code, message: &str) -> Response {
     write(media, StatusCode::from_u16(code.status()).unwrap_or(StatusCode::BAD_REQUEST), &answer)
 }
 
+/// A refusal from before the request was read.
+pub(super) fn refused(headers: &HeaderMap, error: &Error) -> Response {
+    refuse(Media::negotiate(headers).unwrap_or(Media::Json), error.code, &error.message)
+}
+
 fn not_acceptable() -> Response {
     let message = "Accept: answers come as application/graphql-response+json, application/json or text/event-stream";
     refuse(Media::Json, Code::NotAcceptable, message)
@@ -116,6 +122,7 @@ fn not_acceptable() -> Response {
 /// A query or a mutation.
 pub(super) async fn post(
     State(ways): State<Ways>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
@@ -128,18 +135,23 @@ pub(super) async fn post(
     let body = match body {
         Ok(body) => body,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            return refuse(media, Code::TooLarge, "the body is over the limit: send it in parts");
+            return refuse(media, Code::TooLarge, "the body is over the limit (--max-body): send it in parts");
         }
         Err(_) => return refuse(media, Code::ParseFailed, "the body could not be read"),
     };
     match serde_json::from_slice(&body) {
-        Ok(body) => run(&ways, media, body, true).await,
+        Ok(body) => run(&ways, &client, media, body, true).await,
         Err(error) => refuse(media, Code::ParseFailed, &format!("the body is no GraphQL request: {error}")),
     }
 }
 
 /// A query; or, for a browser that just looks, GraphiQL.
-pub(super) async fn get(State(ways): State<Ways>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn get(
+    State(ways): State<Ways>,
+    Extension(client): Extension<Client>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
     let mut body = Body { query: None, operation_name: None, variables: None };
     let mut variables = None;
     for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
@@ -164,27 +176,37 @@ pub(super) async fn get(State(ways): State<Ways>, headers: HeaderMap, RawQuery(q
             Err(error) => return refuse(media, Code::ParseFailed, &format!("variables: no JSON object: {error}")),
         }
     }
-    run(&ways, media, body, false).await
+    run(&ways, &client, media, body, false).await
 }
 
-async fn run(ways: &Ways, media: Media, body: Body, may_mutate: bool) -> Response {
+async fn run(ways: &Ways, client: &Client, media: Media, body: Body, may_mutate: bool) -> Response {
     let Body { query, operation_name, variables } = body;
     let Some(query) = query else {
         return refuse(media, Code::ParseFailed, "query: it is required: the text of a GraphQL document");
     };
-    let document = match ways.graph.parse(&query) {
+    let document = ways.graph.parse(&query);
+    let name = operation_name.filter(|name| !name.is_empty());
+    let is_mutation = document.as_ref().is_ok_and(|document| is_mutation(document.parsed(), name.as_deref()));
+    // What is to be stored does not count.
+    if !is_mutation && let Err(too_fast) = client.admit() {
+        let error = too_fast.error();
+        return too_fast.stamp(refuse(media, error.code, &error.message));
+    }
+    let document = match document {
         Ok(document) => document,
         Err(error) => return write(media, StatusCode::OK, &Answer::from_errors(vec![error])),
     };
-    let name = operation_name.filter(|name| !name.is_empty());
-    if !may_mutate && is_mutation(document.parsed(), name.as_deref()) {
+    if !may_mutate && is_mutation {
         let mut response = refuse(media, Code::MethodNotAllowed, "a mutation is sent with POST");
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
     let operation = Operation { document, name, variables: variables.unwrap_or_default(), omitted: Arc::default() };
     if media == Media::EventStream {
-        return live::events(ways, operation);
+        return match ways.fence.subscriptions.open() {
+            Ok(subscribed) => live::events(ways, operation, subscribed),
+            Err(error) => refuse(media, error.code, &error.message),
+        };
     }
     let answer = ways.graph.execute(operation).await;
     let mut response = write(media, StatusCode::OK, &answer);
@@ -192,7 +214,7 @@ async fn run(ways: &Ways, media: Media, body: Body, may_mutate: bool) -> Respons
     response
 }
 
-fn is_mutation(document: &ExecutableDocument, name: Option<&str>) -> bool {
+pub(super) fn is_mutation(document: &ExecutableDocument, name: Option<&str>) -> bool {
     match &document.operations {
         DocumentOperations::Single(operation) => operation.node.ty == OperationType::Mutation,
         DocumentOperations::Multiple(operations) => match name {

@@ -3,30 +3,35 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use async_graphql::{
-    Data, Executor, Request, Response as Answer,
+    Data, Executor, Request, Response as Answer, ServerError,
     http::{WebSocket as Protocol, WebSocketProtocols, WsMessage},
 };
 use axum::{
+    Extension,
     extract::{
         State, WebSocketUpgrade,
         ws::{CloseFrame, Message, WebSocket, rejection::WebSocketUpgradeRejection},
     },
-    http::{HeaderMap, header},
     response::{
         IntoResponse as _, Response,
         sse::{Event, KeepAlive, Sse},
     },
 };
 use futures_util::{
-    SinkExt as _, StreamExt as _,
+    SinkExt as _, Stream, StreamExt as _,
     stream::{self, BoxStream, SplitSink, SplitStream},
 };
 use tokio::sync::{mpsc, watch};
 
-use super::{Ways, graphql::body};
+use super::{
+    Ways,
+    fence::{Subscribed, Subscriptions},
+    graphql::{body, is_mutation},
+    rate::Client,
+};
 use crate::{
-    error::{Code, Error},
-    graphql::{Graph, Operation},
+    error::Error,
+    graphql::{Graph, Operation, with_code},
 };
 
 /// The one sub-protocol that is spoken.
@@ -44,39 +49,40 @@ async fn end(mut ended: watch::Receiver<bool>) {
 }
 
 /// The answers of an operation as `next` events, then `complete` (graphql-sse, distinct connections mode).
-pub(super) fn events(ways: &Ways, operation: Operation) -> Response {
+pub(super) fn events(ways: &Ways, operation: Operation, subscribed: Subscribed) -> Response {
     let answers = ways.graph.subscribe(operation).take_until(Box::pin(end(ways.ended.clone())));
+    let answers = held(answers, subscribed);
     let next = answers.map(|answer| Event::default().event("next").data(String::from_utf8_lossy(&body(&answer))));
     let complete = stream::iter([Event::default().event("complete").data("")]);
     Sse::new(next.chain(complete).map(Ok::<_, Infallible>)).keep_alive(KeepAlive::default()).into_response()
 }
 
-/// Any number of operations over one connection. Browsers let pages of any site open sockets to any other, and tell which it is:
-/// only our own may.
+/// The answers, which take a place among the open subscriptions until they end.
+fn held(answers: impl Stream<Item = Answer>, subscribed: Subscribed) -> impl Stream<Item = Answer> {
+    answers.map(move |answer| {
+        let _held = &subscribed;
+        answer
+    })
+}
+
+/// Any number of operations over one connection. Browsers let pages of any site open sockets to any other, and tell which it is: the
+/// fence lets in our own and those that were named.
 pub(super) async fn socket(
     State(ways): State<Ways>,
-    headers: HeaderMap,
+    Extension(client): Extension<Client>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Error> {
-    if is_from_elsewhere(&headers) {
-        return Err(Error::new(Code::Forbidden, "Origin: pages of another site may not open a socket here"));
-    }
     let upgrade =
         upgrade.map_err(|_| Error::bad_input(format!("a WebSocket that speaks {PROTOCOL} is opened here")))?;
-    Ok(upgrade.protocols([PROTOCOL]).on_upgrade(|socket| speak(socket, ways)))
+    let upgrade = upgrade.max_message_size(ways.fence.max_body).protocols([PROTOCOL]);
+    Ok(upgrade.on_upgrade(|socket| speak(socket, ways, client)))
 }
 
-fn is_from_elsewhere(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let origin = text(header::ORIGIN).map(|origin| origin.split_once("://").map_or(origin, |(_, host)| host));
-    origin.is_some_and(|origin| text(header::HOST).is_none_or(|host| !host.eq_ignore_ascii_case(origin)))
-}
-
-async fn speak(socket: WebSocket, ways: Ways) {
+async fn speak(socket: WebSocket, ways: Ways, client: Client) {
     let speaks = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
     let (mut sink, mut messages) = socket.split();
     let last = if speaks {
-        converse(&mut sink, &mut messages, ways).await
+        converse(&mut sink, &mut messages, ways, client).await
     } else {
         Some(CloseFrame { code: 4406, reason: format!("the sub-protocol is {PROTOCOL}").into() })
     };
@@ -92,11 +98,13 @@ async fn converse(
     sink: &mut SplitSink<WebSocket, Message>,
     messages: &mut SplitStream<WebSocket>,
     ways: Ways,
+    client: Client,
 ) -> Option<CloseFrame> {
     let (heard, mut unread) = mpsc::channel(HEARD);
     let texts = stream::poll_fn(move |cx| unread.poll_recv(cx));
     let ended = Box::pin(end(ways.ended));
-    let mut answers = Protocol::new(Runner(ways.graph), texts, WebSocketProtocols::GraphQLWS).take_until(ended);
+    let runner = Runner { graph: ways.graph, client, subscriptions: ways.fence.subscriptions };
+    let mut answers = Protocol::new(runner, texts, WebSocketProtocols::GraphQLWS).take_until(ended);
     loop {
         let answer = tokio::select! {
             message = messages.next(), if heard.capacity() > 0 => {
@@ -134,12 +142,25 @@ fn close_code(given: u16) -> u16 {
 
 /// The graph, as the engine's protocol asks it.
 #[derive(Clone)]
-struct Runner(Graph);
+struct Runner {
+    graph: Graph,
+    client: Client,
+    subscriptions: Subscriptions,
+}
 
 impl Runner {
-    fn operation(&self, request: Request) -> Result<Operation, Box<Answer>> {
-        let document = self.0.parse(&request.query).map_err(|error| Box::new(Answer::from_errors(vec![error])))?;
-        Ok(Operation { document, name: request.operation_name, variables: request.variables, omitted: Arc::default() })
+    fn operation(&self, request: Request) -> Result<(Operation, Subscribed), Box<Answer>> {
+        let refused = |error| Box::new(Answer::from_errors(vec![error]));
+        let refuse = |error: Error| refused(with_code(ServerError::new(error.message, None), error.code));
+        let document = self.graph.parse(&request.query);
+        let name = request.operation_name;
+        // What is to be stored does not count.
+        if !document.as_ref().is_ok_and(|document| is_mutation(document.parsed(), name.as_deref())) {
+            self.client.admit().map_err(|too_fast| refuse(too_fast.error()))?;
+        }
+        let document = document.map_err(refused)?;
+        let subscribed = self.subscriptions.open().map_err(refuse)?;
+        Ok((Operation { document, name, variables: request.variables, omitted: Arc::default() }, subscribed))
     }
 }
 
@@ -147,14 +168,14 @@ impl Executor for Runner {
     async fn execute(&self, request: Request) -> Answer {
         match self.operation(request) {
             // The protocol writes answers by itself.
-            Ok(operation) => self.0.subscribe(operation).next().await.unwrap_or_default(),
+            Ok((operation, _subscribed)) => self.graph.subscribe(operation).next().await.unwrap_or_default(),
             Err(refused) => *refused,
         }
     }
 
     fn execute_stream(&self, request: Request, _: Option<Arc<Data>>) -> BoxStream<'static, Answer> {
         match self.operation(request) {
-            Ok(operation) => self.0.subscribe(operation),
+            Ok((operation, subscribed)) => held(self.graph.subscribe(operation), subscribed).boxed(),
             Err(refused) => stream::iter([*refused]).boxed(),
         }
     }
