@@ -26,4 +26,7 @@ mod rest_v1_pages;
 mod rest_v1_paths;
 mod rest_v1_posts;
 mod settings;
+mod tls;
 mod way_in;
+mod web_limits;
+mod web_security;
