@@ -64,7 +64,7 @@ impl App {
     pub async fn open(settings: &Settings) -> Result<Self, StartError> {
         let tls = settings.tls.as_ref().map(Tls::load).transpose()?;
         let facades = rest::load(&graphql::sdl(), settings.rest_dir.as_deref())?;
-        let database = Database::open(&settings.database_url).await?;
+        let database = Database::open(&settings.database_url, settings.limits.request_timeout).await?;
         let (ingest, committer) = Ingest::start(&database).await.map_err(OpenError::from)?;
         let exposure = &settings.exposure;
         let told = Told { introspection: exposure.introspection.is_on(), suggestions: exposure.suggestions.is_on() };

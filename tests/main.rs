@@ -25,6 +25,7 @@ mod rest_v1_order;
 mod rest_v1_pages;
 mod rest_v1_paths;
 mod rest_v1_posts;
+mod secrets;
 mod settings;
 mod tls;
 mod way_in;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, Method, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -81,14 +81,7 @@ pub(super) fn is_graphql(path: &str) -> bool {
 
 /// A refusal in the form of what was asked: GraphQL's, or REST's.
 pub(super) fn refused(is_graphql: bool, headers: &HeaderMap, error: Error) -> Response {
-    if !is_graphql {
-        return error.into_response();
-    }
-    let mut response = graphql::refused(headers, &error);
-    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    response
+    if is_graphql { graphql::refused(headers, &error) } else { error.into_response() }
 }
 
 /// Subscriptions that may be open, whatever carries them.

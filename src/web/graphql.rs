@@ -106,7 +106,12 @@ fn write(media: Media, status: StatusCode, answer: &Answer) -> Response {
 /// A request that is not well-formed.
 fn refuse(media: Media, code: Code, message: &str) -> Response {
     let answer = Answer::from_errors(vec![with_code(ServerError::new(message, None), code)]);
-    write(media, StatusCode::from_u16(code.status()).unwrap_or(StatusCode::BAD_REQUEST), &answer)
+    let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let mut response = write(media, status, &answer);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
 }
 
 /// A refusal from before the request was read.

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts, uri::Authority};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use crate::{
@@ -48,7 +48,7 @@ impl Origins {
     /// Whether a browser says that a page of another site asks, which was not named.
     pub(super) fn is_foreign(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         // HTTP/2 has the host in its address alone.
-        let host = text(headers, header::HOST).or_else(|| uri.authority().map(|authority| authority.as_str()));
+        let host = text(headers, header::HOST).or_else(|| uri.authority().map(Authority::as_str));
         match text(headers, header::ORIGIN) {
             Some(origin) => !self.accepts(origin, host),
             None => !self.any && matches!(text(headers, "sec-fetch-site"), Some("cross-site" | "same-site")),

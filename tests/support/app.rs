@@ -58,10 +58,16 @@ impl TestApp {
 
     /// Starts another server on the same database.
     pub async fn beside(&self) -> Self {
-        let Self { engine, settings, .. } = self;
-        let app = App::open(settings).await.unwrap();
+        self.beside_with(|_| ()).await
+    }
+
+    /// Starts another server on the same database, with other settings.
+    pub async fn beside_with(&self, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = self.settings.clone();
+        change(&mut settings);
+        let app = App::open(&settings).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        Self { app, engine: *engine, settings: settings.clone(), _folder: folder, database: None }
+        Self { app, engine: self.engine, settings, _folder: folder, database: None }
     }
 
     /// What it was started with.
