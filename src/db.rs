@@ -138,7 +138,7 @@ async fn connect(
             sqlite.busy_timeout(Duration::from_mins(10)).pragma("journal_mode", "WAL").pragma("synchronous", "FULL")
         });
     if let Some(longest) = longest_statement {
-        // A server does not notice that nobody waits for a statement any more. SQLite is asked for this nowhere: its reads do.
+        // A server does not notice by itself that nobody waits for a statement any more.
         options.statement_timeout(longest);
     }
     if connections == 1 {

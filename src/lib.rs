@@ -31,6 +31,9 @@ use web::{Tls, TlsError};
 /// How long a stop waits for requests in flight.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
+/// How long the database may go on after a request was given up: so the request is told that, not that the database failed.
+const LAST_READS: Duration = Duration::from_secs(1);
+
 /// Why the server can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -64,7 +67,7 @@ impl App {
     pub async fn open(settings: &Settings) -> Result<Self, StartError> {
         let tls = settings.tls.as_ref().map(Tls::load).transpose()?;
         let facades = rest::load(&graphql::sdl(), settings.rest_dir.as_deref())?;
-        let database = Database::open(&settings.database_url, settings.limits.request_timeout).await?;
+        let database = Database::open(&settings.database_url, settings.limits.request_timeout + LAST_READS).await?;
         let (ingest, committer) = Ingest::start(&database).await.map_err(OpenError::from)?;
         let exposure = &settings.exposure;
         let told = Told { introspection: exposure.introspection.is_on(), suggestions: exposure.suggestions.is_on() };

@@ -85,10 +85,10 @@ fn https_is_spoken_over_http_1_and_browsers_are_told_to_stay_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn https_is_spoken_over_http_2() {
+async fn https_is_spoken_over_http_2_and_its_log_holds_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let trusted = certify(folder.path());
-    let server = Server::start(folder.path(), FILES, ANYWHERE);
+    let server = Server::start(folder.path(), FILES, &[ANYWHERE, &[("METROGRAPH_LOG", "trace")]].concat());
     let socket = tokio::net::TcpStream::connect(server.address).await.unwrap();
     let stream = TlsConnector::from(client(&trusted, "h2")).connect(localhost(), socket).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
@@ -97,7 +97,7 @@ async fn https_is_spoken_over_http_2() {
     // Without a Host: HTTP/2 has it in the address, and a page of ours is still known by it.
     for (origin, status) in [("https://localhost", 200), ("https://evil.example", 403)] {
         let request = Request::post("https://localhost/graphql").header("origin", origin);
-        let request = request.header("content-type", "application/json");
+        let request = request.header("content-type", "application/json").header("authorization", "Bearer sekret");
         let body = Full::new(Bytes::from(r#"{"query": "{ metricCount }"}"#));
         let response = sender.send_request(request.body(body).unwrap()).await.unwrap();
         assert_eq!(response.status().as_u16(), status, "{origin}");
@@ -105,9 +105,12 @@ async fn https_is_spoken_over_http_2() {
     }
     // It is open, but nothing is in flight.
     let begun = Instant::now();
-    tokio::task::spawn_blocking(|| server.stop()).await.unwrap();
+    server.signal("TERM");
+    let ended = tokio::task::spawn_blocking(|| server.ended()).await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     connection.await.unwrap().unwrap();
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stderr.contains("TRACE") && !ended.stderr.contains("sekret"), "{}", ended.stderr);
 }
 
 #[test]
