@@ -88,6 +88,17 @@ async fn gives_up_in_time(engine: Engine) {
     assert_eq!((reply.status.as_u16(), code(&reply).as_str()), (504, "TIMEOUT"), "{}", reply.text());
     assert!(reply.text().contains("--request-timeout"));
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    // Nor does it help to ask in another way.
+    for way in ["events", "socket"] {
+        let answer = if way == "events" {
+            let mut events = stream(&app, slow_query()["query"].as_str().unwrap()).await.unwrap();
+            next(&mut events).await
+        } else {
+            let mut socket = socket(&app).await;
+            ask(&mut socket, "1", slow_query()["query"].as_str().unwrap()).await.to_string()
+        };
+        assert!(answer.contains("TIMEOUT"), "{way}: {answer}");
+    }
     // Were the reads still going on, no connection would be free for this one in its time.
     assert_eq!(app.get("/api/v1/metrics/count").await.expect(200)["count"], 3000);
     app.record(json!({ "item": "after" })).await;
@@ -267,19 +278,24 @@ async fn ask(socket: &mut Socket, id: &str, query: &str) -> Value {
     }
 }
 
-/// The events of a subscription, or its refusal.
+/// The events of a subscription that has begun, or its refusal.
 async fn events(app: &TestApp, query: &str) -> Result<BodyDataStream, Reply> {
+    let mut events = stream(app, query).await?;
+    // Until the first poll nothing is listened for.
+    let first = tokio::time::timeout(Duration::from_millis(300), events.next()).await;
+    assert!(first.is_err(), "nothing has happened yet");
+    Ok(events)
+}
+
+/// The answers to an operation as events, or its refusal.
+async fn stream(app: &TestApp, query: &str) -> Result<BodyDataStream, Reply> {
     let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
     let request = request.header(header::ACCEPT, "text/event-stream");
     let body = Body::from(json!({ "query": query }).to_string());
     let request = request.body(body).unwrap();
     let response = app.router().oneshot(request).await.unwrap();
     if response.status() == 200 {
-        let mut events = response.into_body().into_data_stream();
-        // Until the first poll nothing is listened for.
-        let first = tokio::time::timeout(Duration::from_millis(300), events.next()).await;
-        assert!(first.is_err(), "nothing has happened yet");
-        return Ok(events);
+        return Ok(response.into_body().into_data_stream());
     }
     let (head, body) = response.into_parts();
     let body = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();

@@ -299,6 +299,18 @@ fn settings_of_the_fence_that_make_no_sense_are_refused() {
         run(folder.path(), &[&format!("{flag}={value}")], &[("METROGRAPH_LISTEN", "127.0.0.1:0")])
             .assert_refused(&[flag]);
     }
+    for (variable, flag) in [
+        ("METROGRAPH_MAX_BODY", "--max-body"),
+        ("METROGRAPH_REQUEST_TIMEOUT", "--request-timeout"),
+        ("METROGRAPH_RATE_LIMIT", "--rate-limit"),
+        ("METROGRAPH_MAX_CONNECTIONS", "--max-connections"),
+        ("METROGRAPH_MAX_SUBSCRIPTIONS", "--max-subscriptions"),
+        ("METROGRAPH_CORS_ORIGIN", "--cors-origin"),
+        ("METROGRAPH_INTROSPECTION", "--introspection"),
+        ("METROGRAPH_SUGGESTIONS", "--suggestions"),
+    ] {
+        run(folder.path(), &[], &[(variable, "nonsense")]).assert_refused(&[flag, "nonsense"]);
+    }
     for (given, lacking) in [("--tls-cert", "--tls-key"), ("--tls-key", "--tls-cert")] {
         run(folder.path(), &[given, "only.pem"], &[]).assert_refused(&[lacking]);
     }

@@ -22,8 +22,8 @@ pub(super) struct Fence {
     pub origins: Origins,
     pub subscriptions: Subscriptions,
     pub max_body: usize,
+    pub request_timeout: Duration,
     rates: Rates,
-    request_timeout: Duration,
 }
 
 impl Fence {
@@ -33,9 +33,19 @@ impl Fence {
             origins: Origins::new(&settings.exposure.cors_origin),
             subscriptions: Subscriptions::new(limits.max_subscriptions.get()),
             max_body: limits.max_body,
-            rates: Rates::new(limits.rate_limit),
             request_timeout: limits.request_timeout,
+            rates: Rates::new(limits.rate_limit),
         }
+    }
+
+    /// What is said of a request that took too long.
+    pub(super) fn too_late(&self) -> Error {
+        let message = format!(
+            "the request was given up after {} ms (--request-timeout): ask for less at a time; what it was to store may be \
+             stored all the same",
+            self.request_timeout.as_millis()
+        );
+        Error::new(Code::Timeout, message)
     }
 }
 
@@ -63,15 +73,8 @@ pub(super) async fn in_time(State(fence): State<Fence>, request: Request, next: 
     let is_graphql = is_graphql(request.uri().path());
     let accept = request.headers().get_all(header::ACCEPT).iter().filter(|_| is_graphql).cloned();
     let headers: HeaderMap = accept.map(|value| (header::ACCEPT, value)).collect();
-    let limit = fence.request_timeout;
-    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
-        let message = format!(
-            "the request was given up after {} ms (--request-timeout): ask for less at a time; what it was to store may be \
-             stored all the same",
-            limit.as_millis()
-        );
-        refused(is_graphql, &headers, Error::new(Code::Timeout, message))
-    })
+    let answer = tokio::time::timeout(fence.request_timeout, next.run(request)).await;
+    answer.unwrap_or_else(|_| refused(is_graphql, &headers, fence.too_late()))
 }
 
 /// Whether GraphQL is asked, not REST or a page.

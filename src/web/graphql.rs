@@ -191,7 +191,8 @@ async fn run(ways: &Ways, client: &Client, media: Media, body: Body, may_mutate:
     };
     let document = ways.graph.parse(&query);
     let name = operation_name.filter(|name| !name.is_empty());
-    let is_mutation = document.as_ref().is_ok_and(|document| is_mutation(document.parsed(), name.as_deref()));
+    let is_mutation =
+        document.as_ref().is_ok_and(|document| is_a(OperationType::Mutation, document.parsed(), name.as_deref()));
     // What is to be stored does not count.
     if !is_mutation && let Err(too_fast) = client.admit() {
         let error = too_fast.error();
@@ -219,12 +220,13 @@ async fn run(ways: &Ways, client: &Client, media: Media, body: Body, may_mutate:
     response
 }
 
-pub(super) fn is_mutation(document: &ExecutableDocument, name: Option<&str>) -> bool {
+/// Whether the operation that is to run is of this kind; without a name, whether any is.
+pub(super) fn is_a(kind: OperationType, document: &ExecutableDocument, name: Option<&str>) -> bool {
     match &document.operations {
-        DocumentOperations::Single(operation) => operation.node.ty == OperationType::Mutation,
+        DocumentOperations::Single(operation) => operation.node.ty == kind,
         DocumentOperations::Multiple(operations) => match name {
-            Some(name) => operations.get(name).is_some_and(|operation| operation.node.ty == OperationType::Mutation),
-            None => operations.values().any(|operation| operation.node.ty == OperationType::Mutation),
+            Some(name) => operations.get(name).is_some_and(|operation| operation.node.ty == kind),
+            None => operations.values().any(|operation| operation.node.ty == kind),
         },
     }
 }

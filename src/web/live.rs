@@ -5,6 +5,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use async_graphql::{
     Data, Executor, Request, Response as Answer, ServerError,
     http::{WebSocket as Protocol, WebSocketProtocols, WsMessage},
+    parser::types::OperationType,
 };
 use axum::{
     Extension,
@@ -18,15 +19,18 @@ use axum::{
     },
 };
 use futures_util::{
-    SinkExt as _, Stream, StreamExt as _,
+    SinkExt as _, StreamExt as _, future,
     stream::{self, BoxStream, SplitSink, SplitStream},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 
 use super::{
     Ways,
-    fence::{Subscribed, Subscriptions},
-    graphql::{body, is_mutation},
+    fence::{Fence, Subscribed},
+    graphql::{body, is_a},
     rate::Client,
 };
 use crate::{
@@ -50,19 +54,32 @@ async fn end(mut ended: watch::Receiver<bool>) {
 
 /// The answers of an operation as `next` events, then `complete` (graphql-sse, distinct connections mode).
 pub(super) fn events(ways: &Ways, operation: Operation, subscribed: Subscribed) -> Response {
-    let answers = ways.graph.subscribe(operation).take_until(Box::pin(end(ways.ended.clone())));
-    let answers = held(answers, subscribed);
+    let answers = answers(&ways.fence, &ways.graph, operation, subscribed);
+    let answers = answers.take_until(Box::pin(end(ways.ended.clone())));
     let next = answers.map(|answer| Event::default().event("next").data(String::from_utf8_lossy(&body(&answer))));
     let complete = stream::iter([Event::default().event("complete").data("")]);
     Sse::new(next.chain(complete).map(Ok::<_, Infallible>)).keep_alive(KeepAlive::default()).into_response()
 }
 
-/// The answers, which take a place among the open subscriptions until they end.
-fn held(answers: impl Stream<Item = Answer>, subscribed: Subscribed) -> impl Stream<Item = Answer> {
-    answers.map(move |answer| {
+/// The answers to an operation, which has a place among the open subscriptions until they end. What is none must be answered in the
+/// time of a request.
+fn answers(fence: &Fence, graph: &Graph, operation: Operation, subscribed: Subscribed) -> BoxStream<'static, Answer> {
+    let lasts = is_a(OperationType::Subscription, operation.document.parsed(), operation.name.as_deref());
+    let mut answers = graph.subscribe(operation);
+    if !lasts {
+        let (limit, too_late) = (fence.request_timeout, refusal(fence.too_late()));
+        let answer = async move { timeout(limit, answers.next()).await.unwrap_or(Some(too_late)) };
+        answers = stream::once(answer).filter_map(future::ready).boxed();
+    }
+    let held = answers.map(move |answer| {
         let _held = &subscribed;
         answer
-    })
+    });
+    held.boxed()
+}
+
+fn refusal(error: Error) -> Answer {
+    Answer::from_errors(vec![with_code(ServerError::new(error.message, None), error.code)])
 }
 
 /// Any number of operations over one connection. Browsers let pages of any site open sockets to any other, and tell which it is: the
@@ -89,7 +106,7 @@ async fn speak(socket: WebSocket, ways: Ways, client: Client) {
     if sink.send(Message::Close(last)).await.is_ok() {
         // Whoever closes first hears the other out: otherwise the last words may be lost on the way.
         let heard_out = async { while let Some(Ok(_)) = messages.next().await {} };
-        let _ = tokio::time::timeout(LAST_WORDS, heard_out).await;
+        let _ = timeout(LAST_WORDS, heard_out).await;
     }
 }
 
@@ -103,7 +120,7 @@ async fn converse(
     let (heard, mut unread) = mpsc::channel(HEARD);
     let texts = stream::poll_fn(move |cx| unread.poll_recv(cx));
     let ended = Box::pin(end(ways.ended));
-    let runner = Runner { graph: ways.graph, client, subscriptions: ways.fence.subscriptions };
+    let runner = Runner { graph: ways.graph, client, fence: ways.fence };
     let mut answers = Protocol::new(runner, texts, WebSocketProtocols::GraphQLWS).take_until(ended);
     loop {
         let answer = tokio::select! {
@@ -145,21 +162,20 @@ fn close_code(given: u16) -> u16 {
 struct Runner {
     graph: Graph,
     client: Client,
-    subscriptions: Subscriptions,
+    fence: Fence,
 }
 
 impl Runner {
     fn operation(&self, request: Request) -> Result<(Operation, Subscribed), Box<Answer>> {
-        let refused = |error| Box::new(Answer::from_errors(vec![error]));
-        let refuse = |error: Error| refused(with_code(ServerError::new(error.message, None), error.code));
+        let refuse = |error| Box::new(refusal(error));
         let document = self.graph.parse(&request.query);
         let name = request.operation_name;
         // What is to be stored does not count.
-        if !document.as_ref().is_ok_and(|document| is_mutation(document.parsed(), name.as_deref())) {
+        if !document.as_ref().is_ok_and(|document| is_a(OperationType::Mutation, document.parsed(), name.as_deref())) {
             self.client.admit().map_err(|too_fast| refuse(too_fast.error()))?;
         }
-        let document = document.map_err(refused)?;
-        let subscribed = self.subscriptions.open().map_err(refuse)?;
+        let document = document.map_err(|error| Box::new(Answer::from_errors(vec![error])))?;
+        let subscribed = self.fence.subscriptions.open().map_err(refuse)?;
         Ok((Operation { document, name, variables: request.variables, omitted: Arc::default() }, subscribed))
     }
 }
@@ -168,14 +184,16 @@ impl Executor for Runner {
     async fn execute(&self, request: Request) -> Answer {
         match self.operation(request) {
             // The protocol writes answers by itself.
-            Ok((operation, _subscribed)) => self.graph.subscribe(operation).next().await.unwrap_or_default(),
+            Ok((operation, subscribed)) => {
+                answers(&self.fence, &self.graph, operation, subscribed).next().await.unwrap_or_default()
+            }
             Err(refused) => *refused,
         }
     }
 
     fn execute_stream(&self, request: Request, _: Option<Arc<Data>>) -> BoxStream<'static, Answer> {
         match self.operation(request) {
-            Ok((operation, subscribed)) => held(self.graph.subscribe(operation), subscribed).boxed(),
+            Ok((operation, subscribed)) => answers(&self.fence, &self.graph, operation, subscribed),
             Err(refused) => stream::iter([*refused]).boxed(),
         }
     }
