@@ -47,8 +47,7 @@ impl Server {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}?mode=rwc", folder.path().join("micro.db").display());
-        let line = ["metrograph", "--listen", "127.0.0.1:0", "--log", "off", "--database-url", &url];
-        let (_, settings) = config::from(line).unwrap();
+        let (_, settings) = config::from(["metrograph", "--log", "off", "--database-url", &url]).unwrap();
         let runtime = Runtime::new().unwrap();
         let app = runtime.block_on(App::open(&settings)).unwrap();
         let server = Self { runtime, router: app.router().clone(), _app: app, _folder: folder };

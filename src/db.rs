@@ -48,20 +48,20 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens what `url` names, and runs the migrations that it lacks.
+    /// Opens what `url` names, and runs the migrations that it lacks. A statement that reads may take `longest_read`.
     ///
     /// # Errors
     /// A database that can't be used.
-    pub async fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
+    pub async fn open(url: &DatabaseUrl, longest_read: Duration) -> Result<Self, OpenError> {
         refuse_others(url).await?;
         let statements = Counter::default();
-        let connection = connect(url, 1, &statements).await?;
+        let connection = connect(url, 1, None, &statements).await?;
         migrate(&connection).await?;
         connection.close().await?;
         let connections = std::thread::available_parallelism().map_or(2, |n| u32::try_from(n.get()).unwrap_or(2)) * 2;
         let reader = match url.sqlite_file() {
             Some(file) => Reader::Direct(Pool::open(&file, PRAGMAS, connections, &statements)?),
-            None => Reader::Orm(connect(url, connections, &statements).await?),
+            None => Reader::Orm(connect(url, connections, Some(longest_read), &statements).await?),
         };
         Ok(Self { reader, url: url.clone(), statements })
     }
@@ -78,7 +78,7 @@ impl Database {
                 let pragmas = format!("{PRAGMAS}; PRAGMA cache_size = -32000");
                 Writer::Direct(Connection::open(&file, &pragmas, Counter::clone(&self.statements))?)
             }
-            None => Writer::Orm(connect(&self.url, 1, &self.statements).await?),
+            None => Writer::Orm(connect(&self.url, 1, None, &self.statements).await?),
         })
     }
 
@@ -134,7 +134,12 @@ async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
     connection.execute_unprepared("SELECT pg_advisory_unlock(7309940282)").await.map(drop)
 }
 
-async fn connect(url: &DatabaseUrl, connections: u32, statements: &Counter) -> Result<DatabaseConnection, DbErr> {
+async fn connect(
+    url: &DatabaseUrl,
+    connections: u32,
+    longest_statement: Option<Duration>,
+    statements: &Counter,
+) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(url.as_str());
     options
         .max_connections(connections)
@@ -146,6 +151,10 @@ async fn connect(url: &DatabaseUrl, connections: u32, statements: &Counter) -> R
         .map_sqlx_sqlite_opts(|sqlite| {
             sqlite.busy_timeout(Duration::from_mins(10)).pragma("journal_mode", "WAL").pragma("synchronous", "FULL")
         });
+    if let Some(longest) = longest_statement {
+        // A server does not notice by itself that nobody waits for a statement any more.
+        options.statement_timeout(longest);
+    }
     if connections == 1 {
         // A batch of many clients is not lost to a connection that ended a moment ago.
         options.test_before_acquire(true);

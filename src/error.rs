@@ -19,12 +19,14 @@ pub struct Error {
     pub message: String,
     /// The scope that would let it pass, for [`Code::Forbidden`].
     pub scope: Option<&'static str>,
+    /// Seconds after which the same request may pass, where that is known.
+    pub retry_after: Option<u64>,
 }
 
 impl Error {
     /// A failure of this kind.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), scope: None }
+        Self { code, message: message.into(), scope: None, retry_after: None }
     }
 
     /// A token that does not reach far enough: one of this scope would.
@@ -51,16 +53,17 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(serde_json::json!({ "message": self.message }))).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        challenge(response.headers_mut(), self.code, self.scope);
+        advise(response.headers_mut(), self.code, self.scope, self.retry_after);
         response
     }
 }
 
-/// Says how to come back (`WWW-Authenticate`), where a token would help.
-pub fn challenge(headers: &mut HeaderMap, code: Code, scope: Option<&str>) {
+/// Says how to come back: with a token (`WWW-Authenticate`), or later (`Retry-After`).
+pub fn advise(headers: &mut HeaderMap, code: Code, scope: Option<&str>, retry_after: Option<u64>) {
+    let soon = (code.status() == StatusCode::SERVICE_UNAVAILABLE.as_u16()).then_some(1);
+    if let Some(seconds) = retry_after.or(soon) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     match (code, scope) {
         (Code::Unauthenticated, _) => {
             for scheme in [r#"Basic realm="metrograph""#, r#"Bearer realm="metrograph""#] {
@@ -138,12 +141,20 @@ codes! {
     UnsupportedMediaType "UNSUPPORTED_MEDIA_TYPE" 415,
     /// A connection runs as many operations as it may.
     TooManyOperations "TOO_MANY_OPERATIONS" 429,
+    /// More requests in a short time than one client may send.
+    RateLimited "RATE_LIMITED" 429,
     /// A defect of the server.
     Internal "INTERNAL" 500,
     /// More waits to be written than the server takes in; the same request goes through later.
     Busy "BUSY" 503,
     /// The database did not answer.
     DatabaseUnavailable "DATABASE_UNAVAILABLE" 503,
+    /// As many connections are open as there may be.
+    TooManyConnections "TOO_MANY_CONNECTIONS" 503,
+    /// As many subscriptions are open as there may be.
+    TooManySubscriptions "TOO_MANY_SUBSCRIPTIONS" 503,
+    /// The request was not answered in the time that it may take.
+    Timeout "TIMEOUT" 504,
 }
 
 impl fmt::Display for Code {

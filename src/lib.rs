@@ -17,19 +17,23 @@ pub mod rest;
 pub mod telemetry;
 pub mod web;
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use axum::Router;
 use tokio::{net::TcpListener, sync::watch};
 
 use access::Access;
-use config::Settings;
+use config::{HttpLimits, Settings};
 use db::{Database, OpenError};
-use graphql::{DocumentError, Documents, Graph};
+use graphql::{DocumentError, Documents, Graph, Told};
 use ingest::{Committer, Ingest};
+use web::{Tls, TlsError};
 
 /// How long a stop waits for requests in flight.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
+
+/// How long the database may go on after a request was given up: so the request is told that, not that the database failed.
+const LAST_READS: Duration = Duration::from_secs(1);
 
 /// Why the server can't start.
 #[derive(Debug, thiserror::Error)]
@@ -40,11 +44,16 @@ pub enum StartError {
     /// A document of REST operations, or a trusted one.
     #[error(transparent)]
     Document(#[from] DocumentError),
+    /// The certificate or its key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// The server with its database open.
 pub struct App {
     router: Router,
+    limits: HttpLimits,
+    tls: Option<Tls>,
     /// Tells subscriptions to end.
     ending: watch::Sender<bool>,
     database: Database,
@@ -52,22 +61,26 @@ pub struct App {
 }
 
 impl App {
-    /// Checks the documents of REST operations and the trusted ones, opens the database and starts the committer.
+    /// Reads the certificate, checks the documents of REST operations and the trusted ones, opens the database and starts the
+    /// committer.
     ///
     /// # Errors
-    /// A document that does not fit the schema; a database that can't be used.
+    /// A certificate that can't be used; a document that does not fit the schema; a database that can't be used.
     pub async fn open(settings: &Settings) -> Result<Self, StartError> {
+        let tls = settings.tls.as_ref().map(Tls::load).transpose()?;
         let facades = rest::load(&graphql::sdl(), settings.rest_dir.as_deref())?;
-        let documents = Documents::open(&settings.graphql, web::DOCUMENTS)?;
-        let database = Database::open(&settings.database_url).await?;
+        let exposure = &settings.exposure;
+        let told = Told { introspection: exposure.introspection.is_on(), suggestions: exposure.suggestions.is_on() };
+        let documents = Documents::open(&settings.graphql, told, web::DOCUMENTS)?;
+        let database = Database::open(&settings.database_url, settings.limits.request_timeout + LAST_READS).await?;
         let (ingest, committer) = Ingest::start(&database).await.map_err(OpenError::from)?;
         let access = Access::new(settings.access.mode, &database, ingest.clone());
         access.warn(settings.listen.ip()).await.map_err(OpenError::from)?;
         let buffer = usize::try_from(settings.live.buffer.get()).unwrap_or(usize::MAX);
         let graph = Graph::new(database.clone(), ingest, settings.page_size.rows(), buffer, documents);
         let (ending, ended) = watch::channel(false);
-        let router = web::router(&graph, facades, &settings.graphql, &access, &ended);
-        Ok(Self { router, ending, database, committer })
+        let router = web::router(&graph, facades, &access, &ended, settings);
+        Ok(Self { router, limits: settings.limits.clone(), tls, ending, database, committer })
     }
 
     /// What answers requests.
@@ -81,37 +94,25 @@ impl App {
     }
 
     /// Serves `listener` until `end`, finishes what is in flight, then stores what was handed over and closes.
-    ///
-    /// # Errors
-    /// Those of the listener.
-    pub async fn serve(self, listener: TcpListener, end: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let Self { router, ending, database, committer } = self;
-        let mut ended = ending.subscribe();
-        let end = async move {
+    pub async fn serve(self, listener: TcpListener, end: impl Future<Output = ()> + Send) {
+        let Self { router, limits, tls, ending, database, committer } = self;
+        let serving = web::serve(listener, router, &limits, tls, ending.subscribe());
+        let patience = async {
             end.await;
             tracing::info!("stopping: requests in flight are finished");
             ending.send_replace(true);
-        };
-        let serving = axum::serve(listener, router).with_graceful_shutdown(end).into_future();
-        let patience = async {
-            // The sender lives as long as the server: an error means that it is gone, and with it the reason to wait.
-            let _ = ended.wait_for(|ended| *ended).await;
             tokio::time::sleep(LAST_REQUESTS).await;
         };
-        let outcome = tokio::select! {
-            outcome = serving => outcome,
-            () = patience => {
-                tracing::warn!("some connections did not end in time and were cut");
-                Ok(())
-            }
-        };
+        tokio::select! {
+            () = serving => {}
+            () = patience => tracing::warn!("some connections did not end in time and were cut"),
+        }
         Self::finish(database, committer).await;
-        outcome
     }
 
     /// Stores what was handed over and closes the database.
     pub async fn close(self) {
-        let Self { router, ending, database, committer } = self;
+        let Self { router, ending, database, committer, .. } = self;
         ending.send_replace(true);
         drop(router);
         Self::finish(database, committer).await;

@@ -75,8 +75,10 @@ async fn serve(settings: &Settings) -> Result<(), String> {
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let end = end().map_err(|error| error.to_string())?;
     let app = App::open(settings).await.map_err(|error| error.to_string())?;
-    print(&format!("Listening on http://{address}\n"))?;
-    app.serve(listener, end).await.map_err(|error| error.to_string())
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    print(&format!("Listening on {scheme}://{address}\n"))?;
+    app.serve(listener, end).await;
+    Ok(())
 }
 
 /// Ctrl-C, or what a supervisor sends.

@@ -5,10 +5,13 @@ use std::io::IsTerminal as _;
 use tracing::Level;
 use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
+/// What would log the messages of sockets, which may hold tokens, is not heard below this level, whatever the filter says.
+const QUIET: &str = "tungstenite=info,tokio_tungstenite=info";
+
 /// Starts logging what `filter` lets through. Once a process: a second call changes nothing.
 pub fn start(filter: &str) {
     let _ = fmt()
-        .with_env_filter(EnvFilter::new(filter))
+        .with_env_filter(EnvFilter::new(format!("{filter},{QUIET}")))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .finish()

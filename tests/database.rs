@@ -1,5 +1,7 @@
 //! The database: its tables come and go, and what they hold comes back character for character.
 
+use std::time::Duration;
+
 use metrograph::config::DatabaseUrl;
 use migration::{Migrator, MigratorTrait as _};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -14,6 +16,9 @@ const SQLITE: &str = "SELECT type || ' ' || name || ' ' || COALESCE(sql, '') AS 
 const POSTGRES: &str = "SELECT indexdef AS line FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'seaql_migrations' \
     UNION ALL SELECT table_name || ' ' || column_name || ' ' || data_type || ' ' || is_nullable \
     FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'seaql_migrations' ORDER BY 1";
+
+/// No read here takes longer.
+const A_WHILE: Duration = Duration::from_mins(1);
 
 /// An empty database.
 struct Empty {
@@ -114,7 +119,7 @@ async fn a_migration_that_fails_leaves_nothing_behind_on_postgres() {
 async fn servers_that_start_together_make_the_tables_once(engine: Engine) {
     let Some(empty) = Empty::open(engine).await else { return };
     let url: DatabaseUrl = empty.url.parse().unwrap();
-    let opened = futures_util::future::join_all((0..4).map(|_| metrograph::db::Database::open(&url))).await;
+    let opened = futures_util::future::join_all((0..4).map(|_| metrograph::db::Database::open(&url, A_WHILE))).await;
     for database in opened {
         database.unwrap().close().await.unwrap();
     }
@@ -135,7 +140,7 @@ async fn a_database_with_a_table_of_somebody_else_stays_as_it_is(engine: Engine)
     let Some(empty) = Empty::open(engine).await else { return };
     empty.run("CREATE TABLE session (theirs INTEGER)").await;
     let before = empty.tables().await;
-    let refused = metrograph::db::Database::open(&empty.url.parse().unwrap()).await.unwrap_err().to_string();
+    let refused = metrograph::db::Database::open(&empty.url.parse().unwrap(), A_WHILE).await.unwrap_err().to_string();
     assert!(refused.contains("'session' of another program"), "{refused}");
     assert_eq!(empty.tables().await, before);
     empty.remove().await;

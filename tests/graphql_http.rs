@@ -184,7 +184,7 @@ on_both_engines! {
             let reply = app.send(request.body(Body::empty()).unwrap()).await;
             assert_eq!((reply.status.as_u16(), media_type(&reply)), (200, "text/html"), "{path}");
             assert!(reply.text().to_ascii_lowercase().contains("<!doctype html>"), "{path}");
-            assert!(reply.headers["content-security-policy"].to_str().unwrap().contains("default-src 'self'"));
+            assert!(reply.headers["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
             assert_eq!(reply.headers["x-content-type-options"], "nosniff");
         }
     }

@@ -1,6 +1,6 @@
 //! The rules of the house, read from its sources: who may name whom, and what no file may hold.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use crate::support::sources::{Source, Token, sources, tokens};
 
@@ -215,6 +215,22 @@ fn nothing_is_left_for_later() {
         }
         let found = source.tokens.windows(2).find(|two| unfinished.iter().any(|tokens| tokens == two));
         assert_eq!(found, None, "{}", source.path);
+    }
+}
+
+#[test]
+fn every_test_that_the_table_of_threats_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = std::fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let tests = sources(&["tests"], RUST);
+    let cells = table.lines().filter_map(|line| line.split('|').nth(3));
+    let names: Vec<_> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        // The end of a long name may be left out.
+        let function = format!("fn {}", name.trim_end_matches('…'));
+        let is_there = root.join("tests").join(name).exists() || tests.iter().any(|test| test.text.contains(&function));
+        assert!(is_there, "{name}");
     }
 }
 

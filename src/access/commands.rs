@@ -1,5 +1,7 @@
 //! `metrograph token`: works on the database itself, also while servers run on it.
 
+use std::time::Duration;
+
 use entity::{
     access_token::{self as row, Model},
     source::Writer,
@@ -42,12 +44,15 @@ pub enum TokenError {
     NoRandomness(#[from] getrandom::Error),
 }
 
+/// How long a look at the tokens may take.
+const LONGEST_READ: Duration = Duration::from_secs(30);
+
 /// Makes, lists or revokes tokens in the database at `url`.
 ///
 /// # Errors
 /// [`TokenError`]; then nothing was changed.
 pub async fn run(command: &TokenCommand, url: &DatabaseUrl) -> Result<Said, TokenError> {
-    let database = Database::open(url).await?;
+    let database = Database::open(url, LONGEST_READ).await?;
     let said = match command {
         TokenCommand::List => row::all(&database.reader).await.map(|tokens| list(&tokens)).map_err(TokenError::from),
         TokenCommand::Create(new) => change(&database, async |writer| create(writer, new).await).await,

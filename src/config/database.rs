@@ -1,6 +1,7 @@
 //! The address of a database, in its spellings.
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -11,8 +12,16 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~').remove(b':');
 
 /// A database that can be opened, in the spelling of this program.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(String);
+
+/// For logs: a password may stand in more than one place of an address, so that of a server is left out whole.
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = if self.sqlite_file().is_some() { self.without_parameters() } else { "postgres://***" };
+        f.debug_tuple("DatabaseUrl").field(&shown).finish()
+    }
+}
 
 impl DatabaseUrl {
     /// The address, secrets included: not for logs.

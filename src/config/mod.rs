@@ -2,8 +2,11 @@
 
 mod access;
 mod database;
+mod exposure;
 mod graphql;
+mod limits;
 mod live;
+mod tls;
 
 use std::{
     ffi::OsString,
@@ -21,8 +24,11 @@ use clap::{
 
 pub use access::{AccessMode, AccessSettings, Lifetime, NewToken, Scope, TokenCommand, TokenName};
 pub use database::DatabaseUrl;
+pub use exposure::{CorsOrigin, Exposure, Switch};
 pub use graphql::{Documents, GraphqlSettings, Limits};
+pub use limits::{HttpLimits, Rate, RateLimit};
 pub use live::LiveSettings;
+pub use tls::TlsFiles;
 
 /// The history of your pytest runs as a graph: what every test cost, in which session, on which machine, from which build.
 #[derive(Debug, Parser)]
@@ -83,6 +89,15 @@ struct Flags {
     #[command(flatten)]
     live: LiveSettings,
 
+    #[command(flatten)]
+    tls: tls::TlsFlags,
+
+    #[command(flatten)]
+    limits: HttpLimits,
+
+    #[command(flatten)]
+    exposure: Exposure,
+
     #[arg(long = "monitor-server-database-uri", hide = true, env = "MONITOR_SERVER_DATABASE_URI", hide_env = true,
         value_parser = NonEmptyStringValueParser::new().try_map(|text| DatabaseUrl::from_sqlalchemy(&text)))]
     monitor_server_database_uri: Option<DatabaseUrl>,
@@ -115,6 +130,12 @@ pub struct Settings {
     pub access: AccessSettings,
     /// How events reach subscribers.
     pub live: LiveSettings,
+    /// The certificate, where HTTPS is spoken.
+    pub tls: Option<TlsFiles>,
+    /// How much one client may ask.
+    pub limits: HttpLimits,
+    /// What other sites and people who look around are shown.
+    pub exposure: Exposure,
 }
 
 /// Why the program ends before it starts.
@@ -153,6 +174,9 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         graphql,
         access,
         live,
+        tls,
+        limits,
+        exposure,
         monitor_server_database_uri,
         monitor_server_pagination_count,
     } = settings;
@@ -165,6 +189,9 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         graphql,
         access,
         live,
+        tls: tls.files(),
+        limits,
+        exposure,
     };
     Ok((command.unwrap_or(Command::Serve), settings))
 }

@@ -6,10 +6,10 @@ use async_graphql::{ServerError, parser::parse_query};
 use quick_cache::{Weighter, sync::Cache};
 
 use super::{
-    as_server_error,
+    Told, as_server_error,
     document::{self, Document},
     file::DocumentError,
-    limits,
+    introspection, limits,
     persisted::{Hash, Persisted},
     sdl,
     trusted::Trusted,
@@ -45,6 +45,7 @@ pub struct Documents {
     persisted: Option<Persisted>,
     trusted: Trusted,
     is_trusted_only: bool,
+    told: Told,
 }
 
 impl Documents {
@@ -52,7 +53,7 @@ impl Documents {
     ///
     /// # Errors
     /// The first document that does not fit the schema or the limits, with file, line and reason.
-    pub fn open(settings: &GraphqlSettings, own: &[(&str, &str)]) -> Result<Self, DocumentError> {
+    pub fn open(settings: &GraphqlSettings, told: Told, own: &[(&str, &str)]) -> Result<Self, DocumentError> {
         let GraphqlSettings { limits, documents, .. } = settings;
         let is_trusted_only = documents.trusted_only;
         let sdl = sdl();
@@ -69,12 +70,18 @@ impl Documents {
             persisted: Persisted::with_room(if is_trusted_only { 0 } else { room }),
             trusted,
             is_trusted_only,
+            told,
         })
     }
 
     /// What documents may hold.
     pub(super) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// What is told of the schema.
+    pub(super) fn told(&self) -> Told {
+        self.told
     }
 
     /// The document that a request names. An id goes before a hash, a hash before a text: the text is for whoever does not know it yet.
@@ -110,6 +117,7 @@ impl Documents {
         limits::check(&document, &self.limits)?;
         document::check_size(&document)
             .and_then(|()| document::check_subscriptions(&document))
+            .and_then(|()| if self.told.introspection { Ok(()) } else { introspection::refuse(&document) })
             .map_err(|error| with_code(error, Code::ValidationFailed))?;
         if text.contains('\0') || text.contains("\\u0000") {
             return Err(with_code(ServerError::new("U+0000 can't be stored or looked for", None), Code::BadUserInput));

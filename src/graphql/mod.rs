@@ -10,6 +10,7 @@ mod document;
 mod documents;
 mod file;
 mod filter;
+mod introspection;
 mod item;
 mod limits;
 mod live;
@@ -162,6 +163,15 @@ pub fn sdl() -> String {
     builder().finish().sdl()
 }
 
+/// What a graph tells of its schema.
+#[derive(Debug, Clone, Copy)]
+pub struct Told {
+    /// Whether it can be asked for.
+    pub introspection: bool,
+    /// Whether an error says which name was perhaps meant.
+    pub suggestions: bool,
+}
+
 /// The schema with a database behind it.
 #[derive(Clone)]
 pub struct Graph(Arc<Opened>);
@@ -245,6 +255,7 @@ impl Graph {
         });
         let schema = |mode, most| {
             let builder = builder().validation_mode(mode).limit_complexity(most);
+            let builder = if documents.told().suggestions { builder } else { builder.disable_suggestions() };
             builder.limit_recursive_depth(max_depth + SPREAD).data(Arc::clone(&served)).finish()
         };
         let strict = schema(ValidationMode::Strict, max_complexity);
@@ -404,10 +415,13 @@ fn with_code(mut error: ServerError, code: Code) -> ServerError {
 }
 
 /// The error as an answer holds it.
-pub fn as_server_error(Error { code, message, scope }: Error) -> ServerError {
+pub fn as_server_error(Error { code, message, scope, retry_after }: Error) -> ServerError {
     let mut error = with_code(ServerError::new(message, None), code);
     if let Some(scope) = scope {
         error.extensions.get_or_insert_default().set("scope", scope);
+    }
+    if let Some(seconds) = retry_after {
+        error.extensions.get_or_insert_default().set("retryAfter", seconds);
     }
     error
 }

@@ -15,7 +15,7 @@ use crate::error::{Code, Error};
 
 /// Serves the description at `swagger.json` and Swagger UI at `docs`.
 pub(super) fn add(router: Router, prefix: &str, description: serde_json::Value) -> Router {
-    let config = Arc::new(Config::new([format!("{prefix}/swagger.json")]).use_base_layout());
+    let config = Arc::new(Config::new([format!("{prefix}/swagger.json")]).use_base_layout().validator_url("none"));
     let description = Arc::new(description);
     let base = format!("<head><base href=\"{prefix}/docs/\">");
     let page = {

@@ -236,7 +236,9 @@ fn written(status: StatusCode, body: &Value) -> Response {
 /// The JSON body. A GET may have one, which counts when it says that it is JSON.
 fn read_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>, is_post: bool) -> Result<Option<Value>, Error> {
     let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Error::new(Code::TooLarge, "the body is over the limit: send it in parts"),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Error::new(Code::TooLarge, "the body is over the limit (--max-body): send it in parts")
+        }
         _ => Error::bad_input("the body could not be read"),
     })?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -144,8 +144,9 @@ impl Writer<'_> {
             responses["415"] = error("The body does not say that it is JSON.");
         }
         responses["401"] = error("Who asks is not known: see --access.");
-        responses["403"] = error("Who asks may not.");
-        responses["429"] = error("Too many requests: try again later.");
+        responses["403"] = error("Who asks may not, or a page of another site asks.");
+        responses["429"] = error("Too many requests in a short time: try again after Retry-After.");
+        responses["504"] = error("It took too long and was given up.");
         responses["503"] = error(&format!("{}: try again in a second.", Code::Busy));
         responses
     }

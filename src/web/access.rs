@@ -8,7 +8,10 @@ use axum::{
     response::Response,
 };
 
-use crate::{access::Access, error::Code};
+use crate::{
+    access::Access,
+    error::{self, Code},
+};
 
 /// Hands the caller on with the request. Nobody is refused here: what a caller may do depends on what is asked.
 pub(super) async fn identify(State(access): State<Access>, mut request: Request, next: Next) -> Response {
@@ -25,13 +28,18 @@ fn credentials(headers: &HeaderMap) -> Option<&str> {
     Some(if given.next().is_none() { first.to_str().unwrap_or_default() } else { "" })
 }
 
-/// Why a GraphQL answer is a refusal of its caller, if it is one: the code, and the scope that is lacking.
-pub(super) fn refused(answer: &Answer) -> Option<(Code, Option<&str>)> {
-    let extensions = answer.errors.first()?.extensions.as_ref()?;
+/// Tells whoever got a GraphQL answer that is a refusal how to come back.
+pub(super) fn advise(headers: &mut HeaderMap, answer: &Answer) {
+    let Some(extensions) = answer.errors.first().and_then(|error| error.extensions.as_ref()) else { return };
     let text = |name| match extensions.get(name) {
         Some(Value::String(text)) => Some(text.as_str()),
         _ => None,
     };
-    let code = text("code").and_then(Code::parse)?;
-    matches!(code, Code::Unauthenticated | Code::Forbidden).then(|| (code, text("scope")))
+    let retry_after = match extensions.get("retryAfter") {
+        Some(Value::Number(seconds)) => seconds.as_u64(),
+        _ => None,
+    };
+    if let Some(code) = text("code").and_then(Code::parse) {
+        error::advise(headers, code, text("scope"), retry_after);
+    }
 }

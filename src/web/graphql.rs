@@ -24,10 +24,10 @@ use self::{
     request::{Request, Sent},
     status::Outcome,
 };
-use super::{Ways, access, assets, live};
+use super::{Ways, access, assets, live, rate::Client};
 use crate::{
     access::Caller,
-    error::{Code, Error, challenge},
+    error::{Code, Error},
     graphql::{Operation, refusal},
 };
 pub(super) use answer::body;
@@ -39,10 +39,18 @@ const SIDE_BY_SIDE: usize = 4;
 /// An answer as it is sent. Whoever may not is told how to come back.
 fn told(media: Media, answer: &Answer) -> Response {
     let mut response = respond(media, Outcome::of(answer), body(answer));
-    if let Some((code, scope)) = access::refused(answer) {
-        challenge(response.headers_mut(), code, scope);
-    }
+    access::advise(response.headers_mut(), answer);
     response
+}
+
+/// A refusal from before the request was read.
+pub(super) fn refused(headers: &HeaderMap, error: Error) -> Response {
+    told(Media::negotiate(headers).unwrap_or(Media::Json), &refusal(error))
+}
+
+/// Counts a request of `client`. What is to be stored does not count.
+pub(super) fn admit(client: &Client, operation: &Operation) -> Result<(), Error> {
+    if operation.kind() == Some(OperationType::Mutation) { Ok(()) } else { client.admit() }
 }
 
 /// A request that is not well-formed.
@@ -63,6 +71,7 @@ fn no_document(media: Media) -> Response {
 pub(super) async fn post(
     State(ways): State<Ways>,
     Extension(caller): Extension<Caller>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
@@ -78,13 +87,13 @@ pub(super) async fn post(
     let body = match body {
         Ok(body) => body,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            return malformed(media, Code::TooLarge, "the body is over the limit: send it in parts");
+            return malformed(media, Code::TooLarge, "the body is over the limit (--max-body): send it in parts");
         }
         Err(_) => return malformed(media, Code::ParseFailed, "the body could not be read"),
     };
     match request::read(&body) {
-        Ok(Sent::One(request)) => one(&ways, caller, media, request).await,
-        Ok(Sent::Batch(requests)) => batch(&ways, &caller, media, requests).await,
+        Ok(Sent::One(request)) => one(&ways, Who { caller, client }, media, request).await,
+        Ok(Sent::Batch(requests)) => batch(&ways, &Who { caller, client }, media, requests).await,
         Err(reason) => malformed(media, Code::ParseFailed, format!("the body is no GraphQL request: {reason}")),
     }
 }
@@ -93,6 +102,7 @@ pub(super) async fn post(
 pub(super) async fn get(
     State(ways): State<Ways>,
     Extension(caller): Extension<Caller>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -112,7 +122,7 @@ pub(super) async fn get(
     if !request.names_a_document() {
         return no_document(media);
     }
-    let wanted = match prepare(&ways, caller, request) {
+    let wanted = match prepare(&ways, Who { caller, client }, request) {
         Ok(wanted) => wanted,
         Err(answer) if media == Media::EventStream => return live::events(&ways, stream::iter([*answer]).boxed()),
         Err(answer) => return cached(&ways, &headers, media, &answer),
@@ -131,8 +141,12 @@ pub(super) async fn get(
 
 /// The events of an operation. A stream has said 200 before its first event, so whoever may not is told before.
 fn stream_of(ways: &Ways, media: Media, operation: Operation) -> Response {
-    match ways.graph.admit(&operation.caller, &operation.document, operation.name.as_deref()) {
-        Ok(()) => live::events(ways, live::answers(ways, operation)),
+    let answers = match ways.graph.admit(&operation.caller, &operation.document, operation.name.as_deref()) {
+        Ok(()) => live::answers(ways, operation),
+        Err(error) => Err(error),
+    };
+    match answers {
+        Ok(answers) => live::events(ways, answers),
         Err(error) => told(media, &refusal(error)),
     }
 }
@@ -146,11 +160,11 @@ fn cached(ways: &Ways, headers: &HeaderMap, media: Media, answer: &Answer) -> Re
     respond_to_get(headers, ways.settings.cache_seconds, media, body(answer))
 }
 
-async fn one(ways: &Ways, caller: Caller, media: Media, request: Request) -> Response {
+async fn one(ways: &Ways, who: Who, media: Media, request: Request) -> Response {
     if !request.names_a_document() {
         return no_document(media);
     }
-    let answer = match prepare(ways, caller, request) {
+    let answer = match prepare(ways, who, request) {
         Ok(wanted) if media == Media::EventStream => return stream_of(ways, media, wanted.operation),
         Ok(wanted) => run(ways, wanted).await,
         Err(answer) if media == Media::EventStream => return live::events(ways, stream::iter([*answer]).boxed()),
@@ -160,7 +174,7 @@ async fn one(ways: &Ways, caller: Caller, media: Media, request: Request) -> Res
 }
 
 /// Requests that know nothing of each other, some of them at the same time. Each has its own answer, whatever becomes of the others.
-async fn batch(ways: &Ways, caller: &Caller, media: Media, requests: Vec<Request>) -> Response {
+async fn batch(ways: &Ways, who: &Who, media: Media, requests: Vec<Request>) -> Response {
     let most = ways.settings.limits.max_batch;
     if media == Media::EventStream {
         return malformed(media, Code::NotAcceptable, "Accept: a batch is answered as JSON, not as events");
@@ -172,7 +186,7 @@ async fn batch(ways: &Ways, caller: &Caller, media: Media, requests: Vec<Request
         let message = format!("max-batch: {} requests were sent together, at most {most} are allowed", requests.len());
         return malformed(media, Code::LimitExceeded, message);
     }
-    let answers = requests.into_iter().map(async |request| match prepare(ways, caller.clone(), request) {
+    let answers = requests.into_iter().map(async |request| match prepare(ways, who.clone(), request) {
         Ok(wanted) if wanted.operation.kind() == Some(OperationType::Subscription) => {
             refusal(Error::bad_input("a subscription can't be part of a batch: send it by itself"))
         }
@@ -183,19 +197,31 @@ async fn batch(ways: &Ways, caller: &Caller, media: Media, requests: Vec<Request
     respond(media, Outcome::Complete, batch_body(&answers))
 }
 
+/// Who asks: what they may do, and whose requests are counted.
+#[derive(Clone)]
+struct Who {
+    caller: Caller,
+    client: Client,
+}
+
 /// What is to be run, and whether its cost is to be told.
 struct Wanted {
     operation: Operation,
     cost: bool,
 }
 
-/// Finds the document of a request.
-fn prepare(ways: &Ways, caller: Caller, request: Request) -> Result<Wanted, Box<Answer>> {
+/// Finds the document of a request, and counts it.
+fn prepare(ways: &Ways, Who { caller, client }: Who, request: Request) -> Result<Wanted, Box<Answer>> {
     let Request { query, document_id, operation_name, variables, extensions } = request;
     let document = ways.graph.document(query.as_deref(), document_id.as_deref(), extensions.hash.as_deref());
-    let document = document.map_err(|error: ServerError| Box::new(Answer::from_errors(vec![error])))?;
+    let document = document.map_err(|error: ServerError| {
+        // Looking for it counts as well.
+        let refused = client.admit().err().map(refusal);
+        Box::new(refused.unwrap_or_else(|| Answer::from_errors(vec![error])))
+    })?;
     let name = operation_name.filter(|name| !name.is_empty());
     let operation = Operation { document, name, variables, omitted: Arc::default(), caller };
+    admit(&client, &operation).map_err(|error| Box::new(refusal(error)))?;
     Ok(Wanted { operation, cost: extensions.cost })
 }
 

@@ -3,20 +3,23 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use async_graphql::Response as Answer;
+use async_graphql::{Response as Answer, parser::types::OperationType};
 use axum::{
     body::{Body, Bytes},
     http::{HeaderName, header},
     response::{IntoResponse as _, Response},
 };
 use futures_util::{
-    StreamExt as _,
+    StreamExt as _, future,
     stream::{self, BoxStream},
 };
 use tokio::{sync::watch, time::timeout};
 
 use super::{Ways, graphql::body};
-use crate::graphql::Operation;
+use crate::{
+    error::Error,
+    graphql::{Operation, refusal},
+};
 
 /// The longest silence: proxies take a connection that says nothing for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -32,9 +35,25 @@ pub(super) async fn end(mut ended: watch::Receiver<bool>) {
 }
 
 /// The answers of an operation, for as long as its caller may have them: a token may be revoked meanwhile.
-pub(super) fn answers(ways: &Ways, operation: Operation) -> BoxStream<'static, Answer> {
+/// What is no subscription is answered in the time of a request.
+///
+/// # Errors
+/// As many subscriptions are open as may be.
+pub(super) fn answers(ways: &Ways, operation: Operation) -> Result<BoxStream<'static, Answer>, Error> {
     let refused = ways.access.clone().until_refused(operation.caller.clone());
-    ways.graph.subscribe(operation).take_until(Box::pin(refused)).boxed()
+    if operation.kind() == Some(OperationType::Subscription) {
+        let subscribed = ways.fence.subscriptions.open()?;
+        let answers = ways.graph.subscribe(operation).take_until(Box::pin(refused));
+        let held = answers.map(move |answer| {
+            let _held = &subscribed;
+            answer
+        });
+        return Ok(held.boxed());
+    }
+    let mut answers = ways.graph.subscribe(operation);
+    let (limit, too_late) = (ways.fence.request_timeout, refusal(ways.fence.too_late()));
+    let answer = async move { timeout(limit, answers.next()).await.unwrap_or(Some(too_late)) };
+    Ok(stream::once(answer).filter_map(future::ready).boxed())
 }
 
 /// Answers as `next` events, then `complete`. Where the server stops there is no `complete`: the operation has not ended, and clients

@@ -2,44 +2,49 @@
 
 mod access;
 mod assets;
+mod fence;
 mod graphql;
+mod headers;
 mod live;
+mod origin;
+mod rate;
+mod serve;
 mod socket;
+mod tls;
 
 use std::sync::Arc;
 
 use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
-    http::{HeaderName, HeaderValue},
+    http::Request,
     middleware::from_fn_with_state,
     response::{IntoResponse as _, Response},
     routing::get,
 };
 use tokio::sync::watch;
+use tower::util::{MapResponseLayer, option_layer};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::{
         CompressionLayer,
         predicate::{DefaultPredicate, Predicate as _, SizeAbove},
     },
-    set_header::SetResponseHeaderLayer,
     trace::TraceLayer,
 };
 
 use crate::{
     access::Access,
-    config::GraphqlSettings,
+    config::{GraphqlSettings, Settings},
     error::{Code, Error},
     graphql::Graph,
     rest::{self, Facade},
 };
 
-/// Bytes of a request's body, at most: ten thousand metrics fit with room to spare.
-pub const MOST_BYTES: usize = 16 * 1024 * 1024;
+pub use serve::serve;
+pub use tls::{Tls, TlsError};
 
-/// What this server may be shown with: nothing from elsewhere.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; frame-ancestors 'none'";
+use fence::Fence;
 
 /// The documents that our own pages send, with their names.
 pub const DOCUMENTS: &[(&str, &str)] = &[("overview.graphql", include_str!("../../web/src/overview.graphql"))];
@@ -47,37 +52,44 @@ pub const DOCUMENTS: &[(&str, &str)] = &[("overview.graphql", include_str!("../.
 /// Smaller answers are sent as they are: there is little to gain.
 const LEAST_COMPRESSED: u16 = 1_024;
 
-/// What GraphQL over HTTP needs: the graph, its settings, the door, and the word that the server stops.
+/// What GraphQL over HTTP needs: the graph, its settings, the door, the word that the server stops, and what stands before every
+/// request.
 #[derive(Clone)]
 struct Ways {
     graph: Graph,
     settings: Arc<GraphqlSettings>,
     access: Access,
     ended: watch::Receiver<bool>,
+    fence: Fence,
 }
 
 /// Everything that is served.
 pub fn router(
     graph: &Graph,
     facades: Vec<Facade>,
-    settings: &GraphqlSettings,
     access: &Access,
     ended: &watch::Receiver<bool>,
+    settings: &Settings,
 ) -> Router {
-    let settings = Arc::new(settings.clone());
-    let ways = Ways { graph: graph.clone(), settings, access: access.clone(), ended: ended.clone() };
-    let is_worth_it = SizeAbove::new(LEAST_COMPRESSED).and(DefaultPredicate::new());
-    let header = |name: &'static str, value: &'static str| {
-        SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
+    let fence = Fence::new(settings);
+    let is_tls = settings.tls.is_some();
+    let ways = Ways {
+        graph: graph.clone(),
+        settings: Arc::new(settings.graphql.clone()),
+        access: access.clone(),
+        ended: ended.clone(),
+        fence: fence.clone(),
     };
+    let is_worth_it = SizeAbove::new(LEAST_COMPRESSED).and(DefaultPredicate::new());
     let sockets = from_fn_with_state(ways.clone(), socket::open_or_go_on);
-    let graphql = get(graphql::get).post(graphql::post).layer(DefaultBodyLimit::max(MOST_BYTES)).layer(sockets);
+    let graphql = get(graphql::get).post(graphql::post).layer(DefaultBodyLimit::max(fence.max_body)).layer(sockets);
     let guarded = Router::new()
         .route("/graphql", graphql)
         .route("/graphql/ws", get(socket::open))
         .with_state(ways)
-        .merge(rest::router(facades, graph, MOST_BYTES))
-        .route_layer(from_fn_with_state(access.clone(), access::identify));
+        .merge(rest::router(facades, graph, fence.max_body))
+        .route_layer(from_fn_with_state(access.clone(), access::identify))
+        .route_layer(from_fn_with_state(fence.clone(), fence::guard));
     // Pages hold no data: what they show, they ask for.
     Router::new()
         .merge(guarded)
@@ -91,11 +103,15 @@ pub fn router(
         .method_not_allowed_fallback(async || {
             Error::new(Code::MethodNotAllowed, "this path is served, but not with this method")
         })
-        .layer(header("content-security-policy", CONTENT_SECURITY_POLICY))
-        .layer(header("x-content-type-options", "nosniff"))
+        .layer(from_fn_with_state(fence.clone(), fence::in_time))
         .layer(CompressionLayer::new().compress_when(is_worth_it))
         .layer(CatchPanicLayer::custom(|_| -> Response {
             Error::new(Code::Internal, "a defect of the server; see its log").into_response()
         }))
-        .layer(TraceLayer::new_for_http())
+        .layer(option_layer(fence.origins.cors()))
+        .layer(MapResponseLayer::new(move |response| headers::add(response, is_tls)))
+        // Without the query string: it may hold the values of variables.
+        .layer(TraceLayer::new_for_http().make_span_with(|request: &Request<_>| {
+            tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
+        }))
 }

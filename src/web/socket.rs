@@ -11,7 +11,7 @@ use axum::{
         FromRequestParts as _, Request, State, WebSocketUpgrade,
         ws::{CloseFrame, Message, WebSocket, rejection::WebSocketUpgradeRejection},
     },
-    http::{HeaderMap, Method, header},
+    http::{Method, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -24,9 +24,10 @@ use serde_json::{Map, Value, json};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
 use super::{
-    MOST_BYTES, Ways,
-    graphql::{body, was_run},
+    Ways,
+    graphql::{admit, body, was_run},
     live::{answers, end},
+    rate::Client,
 };
 use crate::{
     access::Caller,
@@ -59,42 +60,36 @@ pub(super) async fn open_or_go_on(State(ways): State<Ways>, request: Request, ne
     }
     let (mut parts, _) = request.into_parts();
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
-    let caller = match Extension::from_request_parts(&mut parts, &()).await {
-        Ok(caller) => caller,
-        Err(rejection) => return rejection.into_response(),
+    let caller = Extension::from_request_parts(&mut parts, &()).await;
+    let client = Extension::from_request_parts(&mut parts, &()).await;
+    let (caller, client) = match (caller, client) {
+        (Ok(caller), Ok(client)) => (caller, client),
+        (Err(rejection), _) | (_, Err(rejection)) => return rejection.into_response(),
     };
-    open(State(ways), caller, parts.headers, upgrade).await.into_response()
+    open(State(ways), caller, client, upgrade).await.into_response()
 }
 
-/// Opens a socket. Browsers let pages of any site open sockets to any other, and tell which it is: only our own may.
+/// Opens a socket. Browsers let pages of any site open sockets to any other, and tell which it is: the fence lets in our own and those
+/// that were named.
 pub(super) async fn open(
     State(ways): State<Ways>,
     Extension(caller): Extension<Caller>,
-    headers: HeaderMap,
+    Extension(client): Extension<Client>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Error> {
-    if is_from_elsewhere(&headers) {
-        return Err(Error::new(Code::Forbidden, "Origin: pages of another site may not open a socket here"));
-    }
     // Whoever sends no credentials may still do so with the first message.
     caller.verify()?;
     let upgrade =
         upgrade.map_err(|_| Error::bad_input(format!("a WebSocket that speaks {PROTOCOL} is opened here")))?;
     let upgrade = upgrade.protocols([PROTOCOL]).read_buffer_size(BUFFER).write_buffer_size(BUFFER);
-    let upgrade = upgrade.max_message_size(MOST_BYTES).max_frame_size(MOST_BYTES);
-    Ok(upgrade.on_upgrade(|socket| speak(socket, ways, caller)))
+    let upgrade = upgrade.max_message_size(ways.fence.max_body).max_frame_size(ways.fence.max_body);
+    Ok(upgrade.on_upgrade(|socket| speak(socket, Conversation::new(ways, caller, client))))
 }
 
-fn is_from_elsewhere(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let origin = text(header::ORIGIN).map(|origin| origin.split_once("://").map_or(origin, |(_, host)| host));
-    origin.is_some_and(|origin| text(header::HOST).is_none_or(|host| !host.eq_ignore_ascii_case(origin)))
-}
-
-async fn speak(mut socket: WebSocket, ways: Ways, caller: Caller) {
+async fn speak(mut socket: WebSocket, conversation: Conversation) {
     let speaks = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
     let last = if speaks {
-        Conversation::new(ways, caller).hold(&mut socket).await
+        conversation.hold(&mut socket).await
     } else {
         Some(close(4406, &format!("the sub-protocol is {PROTOCOL}")))
     };
@@ -140,14 +135,16 @@ struct Conversation {
     ways: Ways,
     /// Who opened the socket, or who the first message says they are.
     caller: Caller,
+    /// Whose operations are counted.
+    client: Client,
     is_introduced: bool,
     running: HashMap<Arc<str>, AbortHandle>,
     events: SelectAll<BoxStream<'static, Event>>,
 }
 
 impl Conversation {
-    fn new(ways: Ways, caller: Caller) -> Self {
-        Self { ways, caller, is_introduced: false, running: HashMap::new(), events: SelectAll::new() }
+    fn new(ways: Ways, caller: Caller, client: Client) -> Self {
+        Self { ways, caller, client, is_introduced: false, running: HashMap::new(), events: SelectAll::new() }
     }
 
     /// Answers until one side has enough; gives what the server closes with.
@@ -241,12 +238,14 @@ impl Conversation {
         let name = operation_name.filter(|name| !name.is_empty());
         let answers = match self.ways.graph.parse(&query) {
             Ok(document) => {
-                let variables = variables.unwrap_or_default();
-                let caller = self.caller.clone();
-                answers(&self.ways, Operation { document, name, variables, omitted: Arc::default(), caller })
+                let (variables, caller) = (variables.unwrap_or_default(), self.caller.clone());
+                let operation = Operation { document, name, variables, omitted: Arc::default(), caller };
+                let counted = admit(&self.client, &operation);
+                counted.and_then(|()| answers(&self.ways, operation)).map_err(refusal)
             }
-            Err(error) => stream::iter([Answer::from_errors(vec![error])]).boxed(),
+            Err(error) => Err(Answer::from_errors(vec![error])),
         };
+        let answers = answers.unwrap_or_else(|refused| stream::iter([refused]).boxed());
         let (running, registration) = AbortHandle::new_pair();
         self.running.insert(Arc::clone(&id), running);
         let events = answers.map(Some).chain(stream::iter([None])).map(move |answer| (Arc::clone(&id), answer));

@@ -97,7 +97,9 @@ impl Server {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
-        let address = line.strip_prefix("Listening on http://").and_then(|rest| rest.trim_end().parse().ok());
+        let address =
+            ["http", "https"].iter().find_map(|scheme| line.strip_prefix(&format!("Listening on {scheme}://")));
+        let address = address.and_then(|rest| rest.trim_end().parse().ok());
         let address = address.unwrap_or_else(|| panic!("{line:?}: {}", text(&mut stderr)));
         Self { child, stdout, stderr, address }
     }

@@ -1,0 +1,82 @@
+//! What pages of other sites and people who look around are shown.
+
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+
+/// What pages of other sites and people who look around are shown.
+#[derive(Debug, Clone, Args)]
+pub struct Exposure {
+    /// Sites whose pages may ask this server from a browser (CORS), such as <https://dash.example.org>, separated by
+    /// commas; * lets every site ask, without credentials [default: none]
+    #[arg(long, global = true, env = "METROGRAPH_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub cors_origin: Vec<CorsOrigin>,
+
+    /// Whether the schema can be asked for (`__schema`, `__type`): GraphiQL's documentation and completion need it
+    #[arg(
+        long,
+        global = true,
+        env = "METROGRAPH_INTROSPECTION",
+        default_value = "on",
+        value_name = "on|off",
+        hide_possible_values = true
+    )]
+    pub introspection: Switch,
+
+    /// Whether an error says which name was perhaps meant
+    #[arg(
+        long,
+        global = true,
+        env = "METROGRAPH_SUGGESTIONS",
+        default_value = "on",
+        value_name = "on|off",
+        hide_possible_values = true
+    )]
+    pub suggestions: Switch,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+impl Switch {
+    /// Whether it is on.
+    pub fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
+/// A site as browsers name it (`https://host:port`, in lower case), or every site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CorsOrigin {
+    /// Every site.
+    Any,
+    /// This one.
+    Site(String),
+}
+
+impl FromStr for CorsOrigin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let is_host = |host: &str| {
+            !host.is_empty() && host.bytes().all(|b| b.is_ascii_graphic() && !b"/?#@\\,*\"'<>".contains(&b))
+        };
+        let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        if host.is_some_and(is_host) {
+            Ok(Self::Site(text.to_ascii_lowercase()))
+        } else {
+            Err("give * or an origin, http://HOST or https://HOST with a port where it has one, and nothing behind"
+                .to_owned())
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The certificate.
+
+use std::{path::PathBuf, str::FromStr};
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(super) struct TlsFlags {
+    /// Certificate (PEM, its chain behind it): with it the server speaks HTTPS; read anew on SIGHUP
+    /// [`MONITOR_SERVER_CERTIFICATE`, which names both files, is honoured]
+    #[arg(long, global = true, env = "METROGRAPH_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// Private key (PEM) of the certificate
+    #[arg(long, global = true, env = "METROGRAPH_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    #[arg(long = "monitor-server-certificate", hide = true, env = "MONITOR_SERVER_CERTIFICATE", hide_env = true)]
+    monitor_server_certificate: Option<TlsFiles>,
+}
+
+impl TlsFlags {
+    pub(super) fn files(self) -> Option<TlsFiles> {
+        let own = self.tls_cert.zip(self.tls_key).map(|(cert, key)| TlsFiles { cert, key });
+        own.or(self.monitor_server_certificate)
+    }
+}
+
+/// Where the certificate and its key are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, its chain behind it (PEM).
+    pub cert: PathBuf,
+    /// Its private key (PEM).
+    pub key: PathBuf,
+}
+
+impl FromStr for TlsFiles {
+    type Err = &'static str;
+
+    /// The spelling of a monitor-server: `cert,key`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(',') {
+            Some((cert, key)) if !cert.trim().is_empty() && !key.trim().is_empty() => {
+                Ok(Self { cert: cert.trim().into(), key: key.trim().into() })
+            }
+            _ => Err("give the file of the certificate and that of its key, with a comma between them"),
+        }
+    }
+}

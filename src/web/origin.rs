@@ -1,0 +1,120 @@
+//! Which pages may ask: our own, and those of sites that were named. What is no browser says neither `Origin` nor
+//! `Sec-Fetch-Site`, and is let in.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts, uri::Authority};
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+
+use crate::{
+    config::CorsOrigin,
+    error::{Code, Error},
+};
+
+/// A page can set them only after the browser has asked whether it may: the names that Apollo's clients and servers use.
+const PREFLIGHT: [&str; 3] = ["x-apollo-operation-name", "apollo-require-preflight", "graphql-require-preflight"];
+/// What a page may send without being asked.
+const SIMPLE: [&str; 3] = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"];
+/// How long browsers remember that they may ask.
+const REMEMBERED: Duration = Duration::from_mins(10);
+
+/// The sites that were named.
+#[derive(Debug, Clone)]
+pub(super) struct Origins {
+    any: bool,
+    named: Arc<[String]>,
+}
+
+fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<&str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or_default())
+}
+
+impl Origins {
+    pub(super) fn new(given: &[CorsOrigin]) -> Self {
+        let named = given.iter().filter_map(|origin| match origin {
+            CorsOrigin::Any => None,
+            CorsOrigin::Site(site) => Some(site.clone()),
+        });
+        Self { any: given.contains(&CorsOrigin::Any), named: named.collect() }
+    }
+
+    fn accepts(&self, origin: &str, host: Option<&str>) -> bool {
+        let own = origin.split_once("://").map(|(_, host)| host);
+        self.any
+            || self.named.iter().any(|named| named.eq_ignore_ascii_case(origin))
+            || own.is_some_and(|own| host.is_some_and(|host| host.eq_ignore_ascii_case(own)))
+    }
+
+    /// Whether a browser says that a page of another site asks, which was not named.
+    pub(super) fn is_foreign(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        // HTTP/2 has the host in its address alone.
+        let host = text(headers, header::HOST).or_else(|| uri.authority().map(Authority::as_str));
+        match text(headers, header::ORIGIN) {
+            Some(origin) => !self.accepts(origin, host),
+            None => !self.any && matches!(text(headers, "sec-fetch-site"), Some("cross-site" | "same-site")),
+        }
+    }
+
+    /// Refuses what a page of another site makes a browser send.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`], with what to do about it.
+    pub(super) fn check(&self, request: &Parts) -> Result<(), Error> {
+        let Parts { method, uri, headers, .. } = request;
+        let runs_query = uri.path() == "/graphql" && uri.query().is_some_and(|query| !query.is_empty());
+        if self.is_foreign(uri, headers) {
+            // Somebody follows a link: the page it stands on learns nothing of the answer.
+            let is_link = method == Method::GET
+                && headers.get(header::ORIGIN).is_none()
+                && text(headers, "sec-fetch-mode") == Some("navigate")
+                && text(headers, "sec-fetch-dest") == Some("document");
+            if is_link && !runs_query {
+                return Ok(());
+            }
+            let message =
+                "Origin: pages of another site may not ask here; --cors-origin names the sites whose pages may";
+            return Err(Error::new(Code::Forbidden, message));
+        }
+        let is_mute = headers.get(header::ORIGIN).is_none() && headers.get("sec-fetch-site").is_none();
+        let is_browser = text(headers, header::USER_AGENT).is_some_and(|agent| agent.starts_with("Mozilla/"));
+        if runs_query && is_mute && is_browser && is_simple(headers) {
+            let message = format!(
+                "this browser does not say which site's page asks: send one of the headers {}, or a Content-Type of \
+                 application/json",
+                PREFLIGHT.join(", ")
+            );
+            return Err(Error::new(Code::Forbidden, message));
+        }
+        Ok(())
+    }
+
+    /// Answers browsers that ask whether a page may; `None` where no site was named.
+    pub(super) fn cors(&self) -> Option<CorsLayer> {
+        let named: Vec<_> = self.named.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+        let layer = CorsLayer::new()
+            .allow_methods([Method::GET, Method::POST])
+            .allow_headers(
+                [header::ACCEPT, header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_NONE_MATCH]
+                    .into_iter()
+                    .chain(PREFLIGHT.map(HeaderName::from_static))
+                    .collect::<Vec<_>>(),
+            )
+            .expose_headers([header::ETAG, header::RETRY_AFTER, header::WWW_AUTHENTICATE])
+            .max_age(REMEMBERED);
+        if self.any {
+            Some(layer.allow_origin(Any))
+        } else if named.is_empty() {
+            None
+        } else {
+            Some(layer.allow_origin(AllowOrigin::list(named)).allow_credentials(true))
+        }
+    }
+}
+
+/// Whether a page may send these headers without being asked.
+fn is_simple(headers: &HeaderMap) -> bool {
+    let is_set = |name: &&str| text(headers, *name).is_some_and(|value| !value.is_empty());
+    let content_type = text(headers, header::CONTENT_TYPE).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    !PREFLIGHT.iter().any(is_set) && (media_type.is_empty() || SIMPLE.contains(&media_type.as_str()))
+}

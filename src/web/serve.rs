@@ -1,0 +1,272 @@
+//! Connections: so many at a time, with TLS or without, each given its time, and all of them asked to end when the server stops.
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Request},
+    http::{HeaderValue, header},
+};
+use hyper::{body::Incoming, server::conn, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
+use tower::ServiceExt as _;
+
+use super::{
+    fence, headers,
+    tls::{H2, Tls},
+};
+use crate::{
+    config::HttpLimits,
+    error::{Code, Error},
+};
+
+/// Connections over the limit that are told so at the same time; others are closed without a word.
+const REFUSED_AT_ONCE: usize = 64;
+/// How long they have to ask, so that they can be told.
+const REFUSED_WITHIN: Duration = Duration::from_secs(5);
+/// Streams that one client of HTTP/2 may have open.
+const STREAMS: u32 = 128;
+/// How often a client of HTTP/2 that says nothing is asked whether it is still there.
+const STILL_THERE: Duration = Duration::from_secs(30);
+/// How long nothing is accepted after the system ran out of something.
+const BREATH: Duration = Duration::from_secs(1);
+
+/// Serves `listener` until `stopping`, then finishes what is in flight.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: &HttpLimits,
+    mut tls: Option<Tls>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let free = Arc::new(Semaphore::new(limits.max_connections.get() as usize));
+    let refusals = Arc::new(Semaphore::new(REFUSED_AT_ONCE));
+    let full = full(limits, tls.is_some());
+    let mut connections = JoinSet::new();
+    let is_stopping = stopping.clone();
+    loop {
+        let changed = async {
+            match &mut tls {
+                Some(tls) => tls.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        let (socket, peer) = tokio::select! {
+            accepted = accept(&listener) => accepted,
+            () = changed => {
+                if let Some(tls) = &mut tls {
+                    tls.reload();
+                }
+                continue;
+            }
+            Some(_) = connections.join_next() => continue,
+            // Without a sender there is nobody left to wait for either.
+            _ = stopping.wait_for(|stopping| *stopping) => break,
+        };
+        let mut connection = Connection {
+            peer,
+            router: router.clone(),
+            time: limits.request_timeout,
+            tls: tls.as_ref().map(Tls::current),
+            stopping: is_stopping.clone(),
+        };
+        if let Ok(place) = Arc::clone(&free).try_acquire_owned() {
+            connections.spawn(connection.serve(socket, place));
+        } else if let Ok(place) = Arc::clone(&refusals).try_acquire_owned() {
+            connection.router = full.clone();
+            connection.time = connection.time.min(REFUSED_WITHIN);
+            connections.spawn(connection.serve(socket, place));
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => match error.kind() {
+                // The client was gone before it was greeted.
+                io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset => {}
+                _ => {
+                    tracing::error!(%error, "no connection can be accepted");
+                    sleep(BREATH).await;
+                }
+            },
+        }
+    }
+}
+
+/// Answers whoever comes when as many connections are open as there may be.
+fn full(limits: &HttpLimits, is_tls: bool) -> Router {
+    let message =
+        format!("{} connections are open already (--max-connections): try again in a moment", limits.max_connections);
+    Router::new().fallback(async move |request: Request| {
+        let error = Error::new(Code::TooManyConnections, message);
+        let mut response = fence::refused(fence::is_graphql(request.uri().path()), request.headers(), error);
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        headers::add(response, is_tls)
+    })
+}
+
+/// A connection that was accepted.
+struct Connection {
+    peer: SocketAddr,
+    router: Router,
+    time: Duration,
+    tls: Option<Arc<ServerConfig>>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Connection {
+    /// Serves it to its end. Greeting, and the head of each request, must come in time.
+    async fn serve(self, socket: TcpStream, place: OwnedSemaphorePermit) {
+        let Self { peer, router, time, tls, mut stopping } = self;
+        let (wire, is_h2) = match tls {
+            None => (Wire::Plain(socket), false),
+            Some(config) => match timeout(time, TlsAcceptor::from(config).accept(socket)).await {
+                Ok(Ok(stream)) => {
+                    let is_h2 = stream.get_ref().1.alpn_protocol() == Some(H2);
+                    (Wire::Tls(Box::new(stream)), is_h2)
+                }
+                Ok(Err(error)) => return tracing::debug!(%error, "a TLS handshake failed"),
+                Err(_) => return tracing::debug!("a TLS handshake took too long"),
+            },
+        };
+        let io = TokioIo::new(Placed { wire, _place: place });
+        let has_asked = Arc::new(AtomicBool::new(false));
+        let asks = Arc::clone(&has_asked);
+        let service = service_fn(move |request: Request<Incoming>| {
+            asks.store(true, Ordering::Relaxed);
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.clone().oneshot(request)
+        });
+        let stops = async move {
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        };
+        let outcome = if is_h2 {
+            let mut connection = pin!(
+                conn::http2::Builder::new(TokioExecutor::new())
+                    .timer(TokioTimer::new())
+                    .max_concurrent_streams(STREAMS)
+                    .keep_alive_interval(STILL_THERE)
+                    .serve_connection(io, service)
+            );
+            let silent = async {
+                sleep(time).await;
+                if has_asked.load(Ordering::Relaxed) {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                outcome = &mut connection => outcome,
+                () = stops => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+                () = silent => Ok(()),
+            }
+        } else {
+            let mut connection = pin!(
+                conn::http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(time)
+                    .serve_connection(io, service)
+                    .with_upgrades()
+            );
+            tokio::select! {
+                outcome = &mut connection => outcome,
+                () = stops => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+}
+
+/// With TLS or without.
+enum Wire {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// A connection that has its place among those that may be open, for as long as it is: also as a WebSocket.
+struct Placed {
+    wire: Wire,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsyncRead for Placed {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut self.wire {
+            Wire::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Wire::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Placed {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.wire {
+            Wire::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Wire::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.wire {
+            Wire::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, bytes),
+            Wire::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.wire {
+            Wire::Plain(socket) => socket.is_write_vectored(),
+            Wire::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.wire {
+            Wire::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Wire::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.wire {
+            Wire::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Wire::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

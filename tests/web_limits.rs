@@ -1,0 +1,308 @@
+//! Each limit of the HTTP side, crossed.
+
+use std::{
+    io::{Read as _, Write as _},
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    body::{Body, BodyDataStream},
+    http::{Request, header},
+};
+use futures_util::{SinkExt as _, StreamExt as _};
+use sea_orm::{ConnectionTrait as _, Database, Statement, TransactionTrait as _};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, client::IntoClientRequest as _},
+};
+use tower::ServiceExt as _;
+
+use crate::support::{
+    Engine, Reply, TestApp,
+    history::metric,
+    metric as measured,
+    program::{Server, request},
+};
+
+const ANYWHERE: &[(&str, &str)] = &[("METROGRAPH_LISTEN", "127.0.0.1:0")];
+const COUNT: &str = "/graphql?query=%7BmetricCount%7D";
+const RECORDED: &str = "subscription { metricRecorded { itemName } }";
+
+async fn limited(change: impl FnOnce(&mut metrograph::config::HttpLimits)) -> TestApp {
+    TestApp::with(Engine::Sqlite, |settings| change(&mut settings.limits)).await.unwrap()
+}
+
+/// The code of an answer of either form, which has no data.
+fn code(reply: &Reply) -> String {
+    let answer = reply.json();
+    assert!(answer.get("data").is_none(), "{answer}");
+    answer["errors"][0]["extensions"]["code"].as_str().unwrap_or_default().to_owned()
+}
+
+async fn get_as(app: &TestApp, path: &str, token: &str) -> Reply {
+    let request = Request::get(path).header(header::AUTHORIZATION, format!("Bearer {token}"));
+    app.send(request.body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused() {
+    let app = limited(|limits| limits.max_body = 2000).await;
+    for size in [1000, 3000] {
+        let query = json!({ "query": format!("{{ metricCount }} #{}", "x".repeat(size)) });
+        let graphql = app.post("/graphql", &query).await;
+        let rest = app.post("/api/v1/metrics/", &measured(json!({ "item": "x".repeat(size) }))).await;
+        if size == 1000 {
+            assert_eq!((graphql.status.as_u16(), rest.status.as_u16()), (200, 201), "{}", rest.text());
+            continue;
+        }
+        assert_eq!((graphql.status.as_u16(), code(&graphql).as_str()), (413, "PAYLOAD_TOO_LARGE"));
+        assert!(rest.expect(413)["message"].as_str().unwrap().contains("--max-body"));
+    }
+    let mut socket = socket(&app).await;
+    let long = json!({ "id": "1", "type": "subscribe", "payload": { "query": format!("{{ metricCount }} #{}", "x".repeat(3000)) } });
+    // The server may hang up before it has heard all of it.
+    let _ = socket.send(Message::text(long.to_string())).await;
+    assert!(!matches!(socket.next().await, Some(Ok(Message::Text(_)))), "a message over the limit was answered");
+    app.finish().await;
+}
+
+/// A query that takes several times the limit below.
+fn slow_query() -> Value {
+    let field = |n: usize| format!("a{n}: metricCount(where: {{variant: {{like: \"%{n}%x%y%z%\"}}}})");
+    json!({ "query": format!("{{ {} }}", (0..199).map(field).collect::<Vec<_>>().join(" ")) })
+}
+
+async fn gives_up_in_time(engine: Engine) {
+    let Some(patient) = TestApp::with(engine, |_| ()).await else { return };
+    for first in [0, 1000, 2000] {
+        let name = |n: usize| json!({ "variantName": format!("{n}{}", "x_y_".repeat(500)) });
+        patient.record_all((first..first + 1000).map(|n| metric(name(n))).collect()).await;
+    }
+    let app = patient.beside_with(|settings| settings.limits.request_timeout = Duration::from_secs(1)).await;
+    let mut events = events(&app, RECORDED).await.unwrap();
+    let begun = Instant::now();
+    let reply = app.post("/graphql", &slow_query()).await;
+    assert_eq!((reply.status.as_u16(), code(&reply).as_str()), (504, "TIMEOUT"), "{}", reply.text());
+    assert!(reply.text().contains("--request-timeout"));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    // Nor does it help to ask in another way.
+    for way in ["events", "socket"] {
+        let answer = if way == "events" {
+            let mut events = stream(&app, slow_query()["query"].as_str().unwrap()).await.unwrap();
+            next(&mut events).await
+        } else {
+            let mut socket = socket(&app).await;
+            ask(&mut socket, "1", slow_query()["query"].as_str().unwrap()).await.to_string()
+        };
+        assert!(answer.contains("TIMEOUT"), "{way}: {answer}");
+    }
+    // Were the reads still going on, no connection would be free for this one in its time.
+    assert_eq!(app.get("/api/v1/metrics/count").await.expect(200)["count"], 3000);
+    app.record(json!({ "item": "after" })).await;
+    assert!(next(&mut events).await.contains("after"), "a subscription outlives the time of a request");
+    drop(events);
+    app.finish().await;
+    patient.finish().await;
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_given_up_on_sqlite() {
+    gives_up_in_time(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_given_up_on_postgresql() {
+    gives_up_in_time(Engine::Postgres).await;
+}
+
+/// PostgreSQL would not notice by itself.
+#[tokio::test]
+async fn a_statement_that_nobody_waits_for_ends_on_postgresql() {
+    let change = |settings: &mut metrograph::config::Settings| settings.limits.request_timeout = Duration::from_secs(1);
+    let Some(app) = TestApp::with(Engine::Postgres, change).await else { return };
+    let keeper = Database::connect(app.settings().database_url.as_str()).await.unwrap();
+    let transaction = keeper.begin().await.unwrap();
+    transaction.execute_unprepared("LOCK TABLE metric IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    assert!(app.get("/api/v1/metrics/").await.expect(504)["message"].as_str().unwrap().contains("--request-timeout"));
+    let waiting =
+        "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    let begun = Instant::now();
+    loop {
+        let statement = Statement::from_string(keeper.get_database_backend(), waiting);
+        let waiting: i64 = transaction.query_one_raw(statement).await.unwrap().unwrap().try_get("", "n").unwrap();
+        if waiting == 0 {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "{waiting} statements still wait");
+    }
+    transaction.rollback().await.unwrap();
+    keeper.close().await.unwrap();
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_that_asks_too_often_is_told_when_to_come_back() {
+    let app = limited(|limits| limits.rate_limit = "3/min".parse().unwrap()).await;
+    // GraphQL and REST count together.
+    for path in [COUNT, "/api/v1/metrics/count", COUNT] {
+        assert_eq!(get_as(&app, path, "one").await.status, 200, "{path}");
+    }
+    let refused = get_as(&app, COUNT, "one").await;
+    assert_eq!((refused.status.as_u16(), code(&refused).as_str()), (429, "RATE_LIMITED"));
+    let wait: u64 = refused.headers[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
+    assert!((15..=20).contains(&wait), "{wait}");
+    let refused = get_as(&app, "/api/v1/metrics/count", "one").await;
+    assert!(refused.expect(429)["message"].as_str().unwrap().contains("--rate-limit"));
+    assert!(refused.headers.contains_key(header::RETRY_AFTER));
+    assert_eq!(get_as(&app, COUNT, "another").await.status, 200);
+    assert_eq!(app.get(COUNT).await.status, 200, "without a token the address counts");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_stored_does_not_count_as_asking() {
+    let app = limited(|limits| limits.rate_limit = "2/min".parse().unwrap()).await;
+    for _ in 0..5 {
+        app.record(json!({})).await;
+        app.record_all(vec![metric(json!({}))]).await;
+    }
+    assert_eq!(app.get(COUNT).await.expect(200)["data"]["metricCount"], 10);
+    assert_eq!(app.get(COUNT).await.status, 200);
+    assert_eq!(app.get(COUNT).await.status, 429);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_socket_counts_each_of_its_operations() {
+    let app = limited(|limits| limits.rate_limit = "2/min".parse().unwrap()).await;
+    let mut socket = socket(&app).await;
+    for id in ["1", "2"] {
+        assert_eq!(ask(&mut socket, id, "{ metricCount }").await["data"]["metricCount"], 0);
+    }
+    let refused = ask(&mut socket, "3", "{ metricCount }").await;
+    assert!(refused.to_string().contains("RATE_LIMITED"), "{refused}");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn subscriptions_over_the_limit_are_refused_until_one_ends() {
+    let app = limited(|limits| limits.max_subscriptions = NonZeroU32::new(2).unwrap()).await;
+    let first = events(&app, RECORDED).await.unwrap();
+    let mut socket = socket(&app).await;
+    let subscription = json!({ "id": "1", "type": "subscribe", "payload": { "query": RECORDED } });
+    socket.send(Message::text(subscription.to_string())).await.unwrap();
+    // It takes its place when it is understood, which nothing tells.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let refused = events(&app, RECORDED).await.unwrap_err();
+    assert_eq!((refused.status.as_u16(), code(&refused).as_str()), (503, "TOO_MANY_SUBSCRIPTIONS"));
+    assert!(refused.text().contains("--max-subscriptions"));
+    assert!(refused.headers.contains_key(header::RETRY_AFTER));
+    let refused = ask(&mut socket, "2", RECORDED).await;
+    assert!(refused.to_string().contains("TOO_MANY_SUBSCRIPTIONS"), "{refused}");
+    drop(first);
+    assert!(events(&app, RECORDED).await.is_ok(), "a place is free again");
+    app.finish().await;
+}
+
+#[test]
+fn connections_over_the_limit_are_told_so_until_one_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &["--max-connections", "2"], ANYWHERE);
+    let held = [server.connect(), server.connect()];
+    let mut over = server.connect();
+    over.write_all(b"POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}").unwrap();
+    let mut answer = String::new();
+    over.read_to_string(&mut answer).unwrap();
+    let answer = answer.to_ascii_lowercase();
+    assert!(answer.starts_with("http/1.1 503 "), "{answer}");
+    for said in ["retry-after: 1", "connection: close", "too_many_connections", "--max-connections", "nosniff"] {
+        assert!(answer.contains(said), "{said}: {answer}");
+    }
+    drop(held);
+    let begun = Instant::now();
+    while request(server.address, "GET", "/health", &Value::Null).is_none_or(|(status, _)| status != 200) {
+        assert!(begun.elapsed() < Duration::from_secs(10), "no place became free");
+    }
+    server.stop();
+}
+
+#[test]
+fn a_client_that_sends_slowly_is_hung_up_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &["--request-timeout", "500ms"], ANYWHERE);
+    let head = "POST /api/v1/metrics/ HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
+    for (sent, expected) in [("", ""), (head, ""), (&format!("{head}Content-Length: 99\r\n\r\n{{"), "HTTP/1.1 504 ")] {
+        let mut slow = server.connect();
+        slow.write_all(sent.as_bytes()).unwrap();
+        let begun = Instant::now();
+        let mut answer = String::new();
+        slow.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(expected), "{sent}: {answer}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{sent}: {:?}", begun.elapsed());
+    }
+    server.stop();
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
+
+async fn hear(socket: &mut Socket) -> Value {
+    let message = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.expect("an answer comes");
+    serde_json::from_str(message.unwrap().unwrap().to_text().unwrap()).unwrap()
+}
+
+/// An open socket that was let in.
+async fn socket(app: &TestApp) -> Socket {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(axum::serve(listener, app.router()).into_future());
+    let mut request = format!("ws://{address}/graphql/ws").into_client_request().unwrap();
+    request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
+    let mut socket = connect_async(request).await.unwrap().0;
+    socket.send(Message::text(r#"{"type": "connection_init"}"#)).await.unwrap();
+    assert_eq!(hear(&mut socket).await["type"], "connection_ack");
+    socket
+}
+
+/// What a socket answers first to an operation.
+async fn ask(socket: &mut Socket, id: &str, query: &str) -> Value {
+    let message = json!({ "id": id, "type": "subscribe", "payload": { "query": query } });
+    socket.send(Message::text(message.to_string())).await.unwrap();
+    loop {
+        let mut answer = hear(socket).await;
+        if answer["id"] == id {
+            return answer["payload"].take();
+        }
+    }
+}
+
+/// The events of a subscription that has begun, or its refusal.
+async fn events(app: &TestApp, query: &str) -> Result<BodyDataStream, Reply> {
+    let mut events = stream(app, query).await?;
+    // Until the first poll nothing is listened for.
+    let first = tokio::time::timeout(Duration::from_millis(300), events.next()).await;
+    assert!(first.is_err(), "nothing has happened yet");
+    Ok(events)
+}
+
+/// The answers to an operation as events, or its refusal.
+async fn stream(app: &TestApp, query: &str) -> Result<BodyDataStream, Reply> {
+    let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
+    let request = request.header(header::ACCEPT, "text/event-stream");
+    let body = Body::from(json!({ "query": query }).to_string());
+    let request = request.body(body).unwrap();
+    let response = app.router().oneshot(request).await.unwrap();
+    if response.status() == 200 {
+        return Ok(response.into_body().into_data_stream());
+    }
+    let (head, body) = response.into_parts();
+    let body = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
+    Err(Reply { status: head.status, headers: head.headers, body })
+}
+
+async fn next(events: &mut BodyDataStream) -> String {
+    let chunk = tokio::time::timeout(Duration::from_secs(20), events.next()).await.expect("an event comes");
+    String::from_utf8(chunk.unwrap().unwrap().to_vec()).unwrap()
+}
