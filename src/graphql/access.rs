@@ -117,7 +117,9 @@ impl<'a> Reading<'a> {
                 Selection::Field(field) => {
                     let field_known = known.and_then(|known| known.fields.get(&field.node.name.node));
                     let scopes = [known.and_then(|known| known.scope), field_known.and_then(|(scope, _)| *scope)];
-                    scopes.into_iter().for_each(|scope| self.take(scope));
+                    for scope in scopes {
+                        self.take(scope);
+                    }
                     if scopes == [None, None] && ROOTS.contains(&ty.as_str()) {
                         // A way in that the schema says nothing of is the admin's.
                         self.take(Some(Scope::Admin));
