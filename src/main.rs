@@ -50,6 +50,7 @@ fn print(text: &str) -> Result<(), String> {
 /// Stack of each worker: documents and filters nest as deep as their limits let them.
 const STACK: usize = 8 * 1024 * 1024;
 
+/// Runs `work` to its end.
 fn on_runtime(work: impl Future<Output = Result<(), String>> + Send + 'static) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
     let runtime = runtime.map_err(|error| error.to_string())?;

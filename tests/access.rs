@@ -11,6 +11,7 @@ use axum::{
     http::{Request, header},
 };
 use metrograph::config::AccessMode::{Closed, Open, Read};
+use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 
 use crate::support::{
@@ -230,6 +231,19 @@ on_both_engines! {
             closed.ask_as(Some(&ingest), query).await.refuses_caller(403, "read");
             closed.ask_as(None, query).await.refuses_caller(401, "");
         }
+        closed.finish().await;
+    }
+
+    async fn nobody_is_let_in_while_the_tokens_cannot_be_read(app: &TestApp) {
+        let closed = app.guarded(Closed).await;
+        let admin = bearer(&app.token("admin").await);
+        let database = sea_orm::Database::connect(app.settings().database_url.as_str()).await.unwrap();
+        database.execute_unprepared("DROP TABLE access_token").await.unwrap();
+        database.close().await.unwrap();
+        let answer = closed.ask_as(Some(&admin), QUERY).await.expect(503);
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "DATABASE_UNAVAILABLE");
+        closed.get_as(Some(&admin), "/api/v1/metrics/count").await.refuses(503, "database");
+        assert_eq!(app.status_of(Way::Query, None).await, 200);
         closed.finish().await;
     }
 

@@ -126,6 +126,15 @@ fn tokens_come_and_go_beside_a_server_that_runs() {
     server.stop();
 }
 
+#[test]
+fn the_mode_comes_from_the_flag_before_the_variable() {
+    for (arguments, status) in [(&[][..], 401), (&["--access", "read"], 200), (&["--access=open"], 200)] {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(folder.path(), arguments, &[ANYWHERE, ("METROGRAPH_ACCESS", "closed")]);
+        assert_eq!(server.request("GET", "/api/v1/metrics/count", &Value::Null).0, status, "{arguments:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_kept_in_postgresql_likewise() {
     let Some(database) = PostgresDatabase::create().await else { return };

@@ -19,10 +19,7 @@ use crate::{config::Scope, error::Error};
 
 /// Takes a token of this scope, or of ADMIN, unless the server lets everybody in (`--access`).
 #[TypeDirective(location = "Object", location = "FieldDefinition")]
-pub fn requires(
-    #[graphql(desc = "The scope. What the type of a root field takes, and the field itself, add up.")] scope: Scope,
-) {
-}
+pub fn requires(#[graphql(desc = "The scope; what a field takes adds to what its type takes.")] scope: Scope) {}
 
 /// The scopes that the operations of a document take, by their names.
 pub(super) type Scopes = Vec<(Option<Name>, Vec<Scope>)>;
@@ -118,19 +115,18 @@ impl<'a> Reading<'a> {
         for selection in &set.items {
             match &selection.node {
                 Selection::Field(field) => {
-                    let Some((scope, leads_to)) = known.and_then(|known| known.fields.get(&field.node.name.node))
-                    else {
-                        self.take(known.and_then(|known| known.scope));
-                        continue;
-                    };
-                    let on_type = known.and_then(|known| known.scope);
-                    self.take(on_type);
-                    self.take(*scope);
-                    if on_type.or(*scope).is_none() && ROOTS.contains(&ty.as_str()) {
+                    let field_known = known.and_then(|known| known.fields.get(&field.node.name.node));
+                    let scopes = [known.and_then(|known| known.scope), field_known.and_then(|(scope, _)| *scope)];
+                    for scope in scopes {
+                        self.take(scope);
+                    }
+                    if scopes == [None, None] && ROOTS.contains(&ty.as_str()) {
                         // A way in that the schema says nothing of is the admin's.
                         self.take(Some(Scope::Admin));
                     }
-                    self.set(leads_to, &field.node.selection_set.node);
+                    if let Some((_, leads_to)) = field_known {
+                        self.set(leads_to, &field.node.selection_set.node);
+                    }
                 }
                 Selection::InlineFragment(part) => {
                     let on = part.node.type_condition.as_ref().map_or(ty, |condition| &condition.node.on.node);
