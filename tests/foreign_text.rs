@@ -32,7 +32,7 @@ fn runner(cases: u32) -> TestRunner {
 }
 
 /// Tries texts of `strategy` on a server with some data, and shrinks one that fails.
-fn for_any<T: Debug>(strategy: &impl Strategy<Value = T>, property: impl AsyncFn(&TestApp, T)) {
+fn for_any<T: Debug>(strategy: &impl Strategy<Value = T>, property: &impl AsyncFn(&TestApp, T)) {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let Some(app) = runtime.block_on(TestApp::start(engine, 5)) else { continue };
@@ -110,7 +110,7 @@ fn documents() {
         ],
         0..24,
     );
-    for_any(&words, async |app, words| {
+    for_any(&words, &async |app: &TestApp, words| {
         let document = words.join(" ");
         check(&app.post("/graphql", &json!({ "query": document })).await, &document);
     });
@@ -120,7 +120,7 @@ fn documents() {
 fn bodies() {
     for_any(
         &prop_oneof![vec(any::<u8>(), 0..200), anything().prop_map(|json| json.to_string().into_bytes())],
-        async |app, bytes| {
+        &async |app: &TestApp, bytes: Vec<u8>| {
             for path in ["/graphql", "/api/v1/metrics/", "/api/v1/sessions/", "/api/v1/contexts/"] {
                 let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
                 check(&app.send(request.body(Body::from(bytes.clone())).unwrap()).await, path);
@@ -133,7 +133,7 @@ fn bodies() {
 fn cursors_and_ids() {
     // Some that look like ours: text in Base64, the alphabet of cursors.
     let cursor = prop_oneof![text(), "[A-Za-z0-9_-]{0,40}={0,2}"];
-    for_any(&cursor, async |app, cursor| {
+    for_any(&cursor, &async |app: &TestApp, cursor| {
         let variables = json!({ "c": cursor, "i": cursor });
         ask(app, "query($c: String, $i: ID!) { metrics(first: 2, after: $c) { totalCount nodes { id } } node(id: $i) { id } nodes(ids: [$i]) { id } }", variables).await;
     });
@@ -141,7 +141,7 @@ fn cursors_and_ids() {
 
 #[test]
 fn real_cursors_changed_in_one_place() {
-    for_any(&(any::<u8>(), any::<char>()), async |app, (place, letter)| {
+    for_any(&(any::<u8>(), any::<char>()), &async |app: &TestApp, (place, letter)| {
         let first = app.graphql("{ metrics(first: 1) { pageInfo { endCursor } nodes { id } } }").await;
         let changed = |text: &Value| {
             let mut letters: Vec<char> = text.as_str().unwrap().chars().collect();
@@ -163,7 +163,7 @@ fn real_cursors_changed_in_one_place() {
 
 #[test]
 fn filters() {
-    for_any(&anything(), async |app, filter| {
+    for_any(&anything(), &async |app: &TestApp, filter| {
         ask(
             app,
             "query($f: MetricWhere) { metrics(where: $f, first: 2) { totalCount nodes { id } } }",
@@ -181,7 +181,7 @@ fn filters() {
 
 #[test]
 fn texts_inside_filters_mean_themselves() {
-    for_any(&text(), async |app, text| {
+    for_any(&text(), &async |app: &TestApp, text| {
         let query = "query($t: String!) { a: metrics(where: {item: {eq: $t}}) { totalCount } b: metrics(where: {item: {startsWith: $t}}) { totalCount }
             c: metrics(where: {item: {like: $t}}) { totalCount } d: metrics(where: {item: {contains: $t}}) { totalCount } }";
         let code = ask(app, query, json!({ "t": text })).await;
@@ -193,7 +193,7 @@ fn texts_inside_filters_mean_themselves() {
 #[test]
 fn stored_texts_come_back() {
     let names = (text(), text(), text());
-    for_any(&names, async |app, (item, tag, node)| {
+    for_any(&names, &async |app: &TestApp, (item, tag, node)| {
         let has_nul = [&item, &tag, &node].iter().any(|text| text.contains('\0'));
         let code = ask(
             app,
@@ -220,7 +220,7 @@ fn paths_and_queries() {
         ],
         0..7,
     );
-    for_any(&(steps, option::of(text()), text()), async |app, (steps, name, value)| {
+    for_any(&(steps, option::of(text()), text()), &async |app: &TestApp, (steps, name, value)| {
         let encoded = |text: &String| percent_encode(text.as_bytes(), NON_ALPHANUMERIC).to_string();
         let path: Vec<String> = steps.iter().map(encoded).collect();
         let name = name.map_or_else(|| "page".to_owned(), |name| encoded(&name));

@@ -88,8 +88,8 @@ pub fn router(
         .route("/graphql/ws", get(socket::open))
         .with_state(ways)
         .merge(rest::router(facades, graph, fence.max_body))
-        .route_layer(from_fn_with_state(access.clone(), access::identify))
-        .route_layer(from_fn_with_state(fence.clone(), fence::guard));
+        .route_layer(from_fn_with_state(fence.clone(), fence::guard))
+        .route_layer(from_fn_with_state(access.clone(), access::identify));
     // Pages hold no data: what they show, they ask for.
     Router::new()
         .merge(guarded)
