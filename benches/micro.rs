@@ -9,7 +9,10 @@ use axum::{
 };
 use divan::{Bencher, counter::ItemsCount};
 use http_body_util::BodyExt as _;
-use metrograph::{App, config::Settings};
+use metrograph::{
+    App,
+    config::{LiveSettings, Settings},
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -52,6 +55,7 @@ impl Server {
             page_size: "500".parse().unwrap(),
             rest_dir: None,
             log: "off".parse().unwrap(),
+            live: LiveSettings::default(),
         };
         let runtime = Runtime::new().unwrap();
         let app = runtime.block_on(App::open(&settings)).unwrap();

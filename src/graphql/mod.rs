@@ -48,7 +48,7 @@ use crate::{
     ingest::Ingest,
 };
 pub use document::Document;
-use live::{Feeds, Missed, Turns};
+use live::{Feeds, Hearing, Turns};
 use loaders::{Driver, Loaders};
 use variables::InputTypes;
 use written::Writing;
@@ -291,17 +291,17 @@ impl Graph {
         };
         let loaders = Loaders::in_turn(self.0.reader.clone(), self.0.turns.clone());
         let driver = loaders.driver();
-        let missed = Missed::default();
-        request = request.data(loaders).data(missed.clone());
+        let hearing = Hearing::default();
+        request = request.data(loaders).data(hearing.clone());
         let answers = schema.execute_stream(request);
         stream::unfold((driver, answers), move |(driver, mut answers)| {
-            let (document, missed) = (document.clone(), missed.clone());
+            let (document, hearing) = (document.clone(), hearing.clone());
             async move {
                 let mut answer = coded(driver.drive(answers.next()).await?);
                 if answer.errors.iter().all(|error| !error.path.is_empty()) {
                     document.was_valid();
                 }
-                let missed = missed.take();
+                let missed = hearing.answered();
                 if missed > 0 {
                     answer.extensions.insert("missed".to_owned(), Value::from(missed));
                 }
