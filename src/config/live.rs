@@ -4,16 +4,19 @@ use std::num::NonZeroU32;
 
 use clap::Args;
 
+/// As many as one mutation records, at most.
+const BUFFER: NonZeroU32 = const { NonZeroU32::new(10_000).unwrap() };
+
 /// How events reach those who listen.
 #[derive(Debug, Clone, Args)]
 pub struct LiveSettings {
     /// Events that may wait for a slow subscriber; of more, the oldest are lost, and the next event says how many
-    #[arg(
-        long = "live-buffer",
-        global = true,
-        env = "METROGRAPH_LIVE_BUFFER",
-        default_value = "10000",
-        value_name = "EVENTS"
-    )]
+    #[arg(long = "live-buffer", global = true, env = "METROGRAPH_LIVE_BUFFER", default_value_t = BUFFER, value_name = "EVENTS")]
     pub buffer: NonZeroU32,
+}
+
+impl Default for LiveSettings {
+    fn default() -> Self {
+        Self { buffer: BUFFER }
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    num::NonZeroUsize,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
@@ -16,7 +17,10 @@ use entity::{
     list::{self, Noun, Order, Position, Slice},
 };
 use futures_util::{Stream, stream};
-use tokio::task::AbortHandle;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::AbortHandle,
+};
 
 use super::{
     Served,
@@ -51,32 +55,53 @@ pub trait Live: Listed {
     ) -> impl Future<Output = Result<Vec<Self>, Error>> + Send;
 }
 
-/// How many events a subscriber has lost and not been told of yet.
+/// What a subscriber's stream and those who write its answers tell each other.
 #[derive(Debug, Clone, Default)]
-pub struct Missed(Arc<AtomicU64>);
+pub struct Hearing(Arc<Heard>);
 
-impl Missed {
-    fn add(&self, events: u64) {
-        self.0.fetch_add(events, Ordering::Relaxed);
+#[derive(Debug, Default)]
+struct Heard {
+    /// Events lost, and not told of yet.
+    missed: AtomicU64,
+    /// Held while an event is answered.
+    place: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+impl Hearing {
+    fn begin(&self, missed: u64, place: Option<OwnedSemaphorePermit>) {
+        self.0.missed.fetch_add(missed, Ordering::Relaxed);
+        *lock(&self.0.place) = place;
     }
 
-    /// The number, which begins anew.
-    pub fn take(&self) -> u64 {
-        self.0.swap(0, Ordering::Relaxed)
+    /// The event is answered: gives its place to others, and tells how many were lost before it.
+    pub fn answered(&self) -> u64 {
+        lock(&self.0.place).take();
+        self.0.missed.swap(0, Ordering::Relaxed)
     }
 }
 
-/// Reading for subscribers: by one at a time, and for at most half of the time, so that those who ask and store need not wait for it.
-#[derive(Debug, Clone, Default)]
-pub struct Turns(Arc<tokio::sync::Mutex<Duration>>);
+/// What all subscribers together may do at a time, so that those who ask and store need not wait for them.
+#[derive(Debug, Clone)]
+pub struct Turns {
+    reading: Arc<tokio::sync::Mutex<Duration>>,
+    answering: Arc<Semaphore>,
+}
 
 /// Time that may be owed before it is rested: timers know no less than a millisecond.
 const OWED: Duration = Duration::from_millis(5);
 
+impl Default for Turns {
+    /// Answering keeps half of the processors busy, at most.
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self { reading: Arc::default(), answering: Arc::new(Semaphore::new((processors / 2).max(1))) }
+    }
+}
+
 impl Turns {
-    /// Runs `read` when it is its turn.
+    /// Reads when it is its turn: one at a time, and for at most half of the time.
     pub async fn take<T>(&self, read: impl Future<Output = T>) -> T {
-        let mut owed = self.0.lock().await;
+        let mut owed = self.reading.lock().await;
         if *owed > OWED {
             tokio::time::sleep(*owed).await;
             *owed = Duration::ZERO;
@@ -85,6 +110,11 @@ impl Turns {
         let answer = read.await;
         *owed += began.elapsed();
         answer
+    }
+
+    /// A place among those who answer an event.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.answering).acquire_owned().await.ok()
     }
 }
 
@@ -222,14 +252,14 @@ pub fn follow<T: Live>(
     let events = T::feeds(served).listen(served, filter);
     // A feed that others listen to may have some way to go until now.
     let from = T::number(&served.ingest.latest().borrow());
-    let missed = ctx.data_unchecked::<Missed>().clone();
+    let (hearing, turns) = (ctx.data_unchecked::<Hearing>().clone(), served.turns.clone());
     Ok(stream::unfold(events, move |mut events| {
-        let missed = missed.clone();
+        let (hearing, turns) = (hearing.clone(), turns.clone());
         async move {
             loop {
                 let ((number, object), lost) = events.next().await?;
-                missed.add(lost);
                 if number > from {
+                    hearing.begin(lost, turns.place().await);
                     return Some((object, events));
                 }
             }

@@ -60,7 +60,7 @@ pub use cost::Cost;
 pub use document::Document;
 pub use documents::Documents;
 pub use file::{DocumentError, read_document, read_schema};
-use live::{Feeds, Missed, Turns};
+use live::{Feeds, Hearing, Turns};
 use loaders::{Driver, Loaders};
 use variables::InputTypes;
 use written::Writing;
@@ -337,17 +337,17 @@ impl Graph {
         let graph = self.clone();
         let loaders = Loaders::in_turn(self.0.reader.clone(), self.0.turns.clone());
         let driver = loaders.driver();
-        let missed = Missed::default();
-        request = request.data(loaders).data(missed.clone());
+        let hearing = Hearing::default();
+        request = request.data(loaders).data(hearing.clone());
         let answers = schema.execute_stream(request);
         stream::unfold((driver, answers), move |(driver, mut answers)| {
-            let (graph, document, missed) = (graph.clone(), document.clone(), missed.clone());
+            let (graph, document, hearing) = (graph.clone(), document.clone(), hearing.clone());
             async move {
                 let mut answer = graph.coded(driver.drive(answers.next()).await?);
                 if answer.errors.iter().all(|error| !error.path.is_empty()) {
                     document.was_valid();
                 }
-                let missed = missed.take();
+                let missed = hearing.answered();
                 if missed > 0 {
                     answer.extensions.insert("missed".to_owned(), Value::from(missed));
                 }

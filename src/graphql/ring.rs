@@ -68,7 +68,7 @@ impl<T> Ring<T> {
         if held.readers == 0 {
             return;
         }
-        let readers = held.readers;
+        let (readers, end) = (held.readers, held.end());
         for item in items {
             held.items.push_back((item, readers));
             if held.items.len() > self.most {
@@ -76,8 +76,12 @@ impl<T> Ring<T> {
                 held.first += 1;
             }
         }
+        // Nobody is woken for nothing: there may be thousands.
+        let is_more = held.end() > end;
         drop(held);
-        self.arrived.notify_waiters();
+        if is_more {
+            self.arrived.notify_waiters();
+        }
     }
 
     /// Nothing more comes.
