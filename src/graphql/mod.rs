@@ -52,6 +52,7 @@ pub use cost::Cost;
 pub use document::Document;
 pub use documents::Documents;
 pub use file::{DocumentError, read_document, read_schema};
+pub use limits::crossed;
 use loaders::{Driver, Loaders};
 use variables::InputTypes;
 use written::{LeftToTheEngine, Writing};

@@ -29,7 +29,7 @@ use self::{
 use super::{Ways, assets, live};
 use crate::{
     error::{Code, Error},
-    graphql::{Operation, as_server_error},
+    graphql::{Operation, as_server_error, crossed},
 };
 pub(super) use answer::body;
 
@@ -138,8 +138,9 @@ async fn batch(ways: &Ways, media: Media, requests: Vec<Request>) -> Response {
         return malformed(media, Code::ParseFailed, "the batch is empty: it holds 1 request at least");
     }
     if requests.len() > most {
-        let message = format!("max-batch: {} requests were sent together, at most {most} are allowed", requests.len());
-        return malformed(media, Code::LimitExceeded, message);
+        let asked = format!("{} requests were sent together", requests.len());
+        let answer = Answer::from_errors(vec![crossed("max-batch", &asked, most, "send them in parts")]);
+        return respond(media, Outcome::Malformed(Code::LimitExceeded), body(&answer));
     }
     let answers = requests.into_iter().map(async |request| match prepare(ways, request) {
         Ok(wanted) if is_of(OperationType::Subscription, &wanted.operation) => {
