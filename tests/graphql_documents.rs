@@ -104,7 +104,9 @@ async fn a_document_is_known_by_its_hash_once_it_was_sent() {
     assert_eq!(send(&app, &with_text(COUNT, &hash(COUNT))).await, counted);
     assert_eq!(send(&app, &known).await, counted);
     let extensions = known["extensions"].to_string();
-    assert_eq!(app.get(&path(&[("extensions", &extensions)])).await.expect(200), counted);
+    let got = app.get(&path(&[("extensions", &extensions)])).await;
+    assert_eq!(got.expect(200), counted);
+    assert!(got.headers.contains_key(header::ETAG));
     assert_eq!(send(&app, &json!({ "documentId": format!("sha256:{}", hash(COUNT)) })).await, counted);
     assert_eq!(send(&app, &by_hash(&hash(COUNT).to_uppercase())).await, counted);
 }
@@ -178,6 +180,7 @@ async fn trusted_documents_are_asked_for_by_id() {
         let got =
             app.get(&path(&[("documentId", "two"), ("operationName", "two"), ("variables", r#"{"h":"a"}"#)])).await;
         assert_eq!(got.expect(200), json!({ "data": { "session": null } }));
+        assert!(got.headers.contains_key(header::ETAG));
         assert_eq!(code(&send(&app, &json!({ "documentId": "two", "operationName": "two" })).await), "BAD_USER_INPUT");
         assert_eq!(code(&send(&app, &json!({ "documentId": "count", "query": COUNT })).await), "BAD_USER_INPUT");
         let unknown = if only { "DOCUMENT_NOT_TRUSTED" } else { "DOCUMENT_NOT_FOUND" };
@@ -210,6 +213,11 @@ async fn nothing_but_trusted_documents_is_answered_where_it_is_set_so() {
         assert_eq!(refused(app.post("/graphql", &body).await), not_trusted, "{body}");
     }
     assert_eq!(refused(app.get(&path(&[("query", foreign)])).await), not_trusted);
+    let events = Request::post("/graphql")
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::ACCEPT, "text/event-stream");
+    let body = json!({ "query": "subscription { metricRecorded { id } }" }).to_string();
+    assert_eq!(refused(app.send(events.body(Body::from(body)).unwrap()).await), not_trusted);
     let batch = send(&app, &json!([{ "documentId": "count" }, { "query": foreign }])).await;
     assert_eq!((&batch[0], code(&batch[1])), (&json!({ "data": { "sessionCount": 0 } }), "DOCUMENT_NOT_TRUSTED"));
     // The same text is the same document; the start page and REST v1 belong to the program.

@@ -186,8 +186,9 @@ async fn batches() {
     let answers = app.post("/graphql", &batch(3)).await.expect(200);
     assert_eq!(answers, Value::from(vec![json!({ "data": { "sessionCount": 0 } }); 3]));
     let refused = app.post("/graphql", &batch(4)).await.expect(400);
-    assert_eq!(refused["errors"][0]["extensions"]["code"], "LIMIT_EXCEEDED");
-    assert_eq!(refused["errors"][0]["message"], "max-batch: 4 requests were sent together, at most 3 are allowed");
+    let message = "max-batch: 4 requests were sent together, at most 3 are allowed: send them in parts";
+    let extensions = json!({ "code": "LIMIT_EXCEEDED", "limit": "max-batch" });
+    assert_eq!(refused, json!({ "errors": [{ "message": message, "extensions": extensions }] }));
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use axum::{
     http::{Request, header},
 };
 use futures_util::{SinkExt as _, StreamExt as _};
+use metrograph::config::AccessMode;
 use sea_orm::{ConnectionTrait as _, Database, Statement, TransactionTrait as _};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -81,7 +82,12 @@ async fn gives_up_in_time(engine: Engine) {
         let name = |n: usize| json!({ "variantName": format!("{n}{}", "x_y_".repeat(500)) });
         patient.record_all((first..first + 1000).map(|n| metric(name(n))).collect()).await;
     }
-    let app = patient.beside_with(|settings| settings.limits.request_timeout = Duration::from_secs(1)).await;
+    let app = patient
+        .beside_with(|settings| {
+            settings.limits.request_timeout = Duration::from_secs(1);
+            settings.graphql.limits.max_root_fields = 200;
+        })
+        .await;
     let mut events = events(&app, RECORDED).await.unwrap();
     let begun = Instant::now();
     let reply = app.post("/graphql", &slow_query()).await;
@@ -145,21 +151,29 @@ async fn a_statement_that_nobody_waits_for_ends_on_postgresql() {
 
 #[tokio::test]
 async fn a_client_that_asks_too_often_is_told_when_to_come_back() {
-    let app = limited(|limits| limits.rate_limit = "3/min".parse().unwrap()).await;
+    let tokens = limited(|_| ()).await;
+    let (one, another) = (tokens.token("read").await, tokens.token("read").await);
+    let app = tokens
+        .beside_with(|settings| {
+            settings.access.mode = AccessMode::Read;
+            settings.limits.rate_limit = "3/min".parse().unwrap();
+        })
+        .await;
     // GraphQL and REST count together.
     for path in [COUNT, "/api/v1/metrics/count", COUNT] {
-        assert_eq!(get_as(&app, path, "one").await.status, 200, "{path}");
+        assert_eq!(get_as(&app, path, &one).await.status, 200, "{path}");
     }
-    let refused = get_as(&app, COUNT, "one").await;
+    let refused = get_as(&app, COUNT, &one).await;
     assert_eq!((refused.status.as_u16(), code(&refused).as_str()), (429, "RATE_LIMITED"));
     let wait: u64 = refused.headers[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
     assert!((15..=20).contains(&wait), "{wait}");
-    let refused = get_as(&app, "/api/v1/metrics/count", "one").await;
+    let refused = get_as(&app, "/api/v1/metrics/count", &one).await;
     assert!(refused.expect(429)["message"].as_str().unwrap().contains("--rate-limit"));
     assert!(refused.headers.contains_key(header::RETRY_AFTER));
-    assert_eq!(get_as(&app, COUNT, "another").await.status, 200);
+    assert_eq!(get_as(&app, COUNT, &another).await.status, 200);
     assert_eq!(app.get(COUNT).await.status, 200, "without a token the address counts");
     app.finish().await;
+    tokens.finish().await;
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use super::with_code;
 use crate::{config::Limits, error::Code};
 
 /// A limit that was crossed: its setting, what was asked for, and the way out.
-pub(super) fn crossed(setting: &str, asked: &str, most: usize, remedy: &str) -> ServerError {
+pub fn crossed(setting: &str, asked: &str, most: usize, remedy: &str) -> ServerError {
     let message = format!("{setting}: {asked}, at most {most} are allowed: {remedy}");
     let mut error = with_code(ServerError::new(message, None), Code::LimitExceeded);
     error.extensions.get_or_insert_default().set("limit", Value::from(setting));

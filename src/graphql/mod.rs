@@ -20,6 +20,7 @@ mod metric;
 mod node;
 mod numbered;
 mod object;
+mod operation;
 mod paging;
 mod persisted;
 mod pipeline;
@@ -39,9 +40,8 @@ mod written;
 use std::sync::Arc;
 
 use async_graphql::{
-    ContextBase, InputType, MergedObject, MergedSubscription, Pos, Request, Response, ScalarType, Schema, ServerError,
-    ValidationMode, Value, Variables,
-    parser::types::{DocumentOperations, OperationType},
+    ContextBase, MergedObject, MergedSubscription, Request, Response, Schema, ServerError, ValidationMode, Value,
+    parser::types::OperationType,
 };
 use entity::{known_counts::KnownCounts, metric_block::KnownBlocks, source::Reader, tag as tag_row, variant::Words};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
@@ -60,9 +60,12 @@ pub use cost::Cost;
 pub use document::Document;
 pub use documents::Documents;
 pub use file::{DocumentError, read_document, read_schema};
+pub use limits::crossed;
 use live::{Feeds, Hearing, Turns};
 use loaders::{Driver, Loaders};
+pub use operation::Operation;
 use variables::InputTypes;
+pub use variables::check_scalar;
 use written::Writing;
 pub use written::{write_answer, write_value};
 
@@ -196,36 +199,6 @@ struct Prepared<'a> {
     schema: &'a Inner,
     request: Request,
     driver: Driver,
-}
-
-/// A request: a document, the operation to run, and the values of its variables.
-pub struct Operation {
-    /// The document, parsed.
-    pub document: Document,
-    /// Which operation, where the document has several.
-    pub name: Option<String>,
-    /// The variables.
-    pub variables: Variables,
-    /// The paths of fields that are left out of lists where they are null.
-    pub omitted: Arc<[Vec<String>]>,
-    /// Who asks.
-    pub caller: Caller,
-}
-
-impl Operation {
-    /// What is asked for; `None` where the name leads to no operation.
-    pub fn kind(&self) -> Option<OperationType> {
-        match (&self.document.parsed().operations, &self.name) {
-            (DocumentOperations::Single(operation), None) => Some(operation.node.ty),
-            (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => {
-                operations.values().next().map(|operation| operation.node.ty)
-            }
-            (DocumentOperations::Multiple(operations), Some(name)) => {
-                operations.get(name.as_str()).map(|operation| operation.node.ty)
-            }
-            _ => None,
-        }
-    }
 }
 
 impl Graph {
@@ -424,27 +397,4 @@ pub fn as_server_error(Error { code, message, scope, retry_after }: Error) -> Se
         error.extensions.get_or_insert_default().set("retryAfter", seconds);
     }
     error
-}
-
-/// Whether a scalar called `name` takes `value`, and if not, what it would take.
-///
-/// # Errors
-/// The remedy, in words.
-pub fn check_scalar(name: &str, value: &Value) -> Result<(), String> {
-    fn read<T: ScalarType + InputType>(value: &Value) -> Result<(), String> {
-        <T as ScalarType>::parse(value.clone())
-            .map(drop)
-            .map_err(|error| error.into_server_error(Pos::default()).message)
-    }
-    let expected = |fits: bool, what: &str| if fits { Ok(()) } else { Err(format!("{what} is expected")) };
-    match name {
-        "String" => expected(matches!(value, Value::String(_)), "a text"),
-        "ID" => expected(matches!(value, Value::String(_) | Value::Number(_)), "an id"),
-        "Int" => expected(matches!(value, Value::Number(number) if number.is_i64()), "a whole number"),
-        "Float" => expected(matches!(value, Value::Number(_)), "a number"),
-        "Boolean" => expected(matches!(value, Value::Boolean(_)), "true or false"),
-        "LocalDateTime" => read::<scalar::LocalDateTime>(value),
-        "Tags" => read::<scalar::Tags>(value),
-        _ => Ok(()),
-    }
 }

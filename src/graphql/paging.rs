@@ -216,13 +216,13 @@ impl<T: Listed> Arguments<T> {
 ///
 /// # Errors
 /// [`Code::BadUserInput`] for a negative number, [`Code::LimitExceeded`] for too large a one.
-pub fn limit(argument: &str, given: Option<i64>, most: u64) -> Result<Option<u64>, Error> {
+fn limit(argument: &str, given: Option<i64>, most: u64) -> Result<Option<u64>, Error> {
     let Some(rows) = given else { return Ok(None) };
-    let refused = |code| Error::new(code, format!("{argument}: give a number from 0 to {most}, not {rows}"));
+    let remedy = format!("{argument}: give a number from 0 to {most}, not {rows}");
     match u64::try_from(rows) {
         Ok(rows) if rows <= most => Ok(Some(rows)),
-        Ok(_) => Err(refused(Code::LimitExceeded)),
-        Err(_) => Err(refused(Code::BadUserInput)),
+        Ok(_) => Err(Error::new(Code::LimitExceeded, format!("{remedy} (max-rows)"))),
+        Err(_) => Err(Error::bad_input(remedy)),
     }
 }
 

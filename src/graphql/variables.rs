@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_graphql::{
-    Name, Positioned, ServerError, Value, Variables,
+    InputType, Name, Pos, Positioned, ScalarType, ServerError, Value, Variables,
     parser::{
         parse_schema,
         types::{
@@ -20,8 +20,8 @@ use async_graphql::{
 };
 
 use super::{
-    check_scalar,
     document::{DEEPEST_VALUE, fields},
+    scalar,
 };
 
 /// The types that values may have.
@@ -201,5 +201,28 @@ fn stand_in(document: &ExecutableDocument, left_out: &[&Name], variables: &mut V
         if let (Some(name), "first" | "last") = (name, argument.node.as_str()) {
             variables.insert((*name).clone(), Value::Null);
         }
+    }
+}
+
+/// Whether a scalar called `name` takes `value`, and if not, what it would take.
+///
+/// # Errors
+/// The remedy, in words.
+pub fn check_scalar(name: &str, value: &Value) -> Result<(), String> {
+    fn read<T: ScalarType + InputType>(value: &Value) -> Result<(), String> {
+        <T as ScalarType>::parse(value.clone())
+            .map(drop)
+            .map_err(|error| error.into_server_error(Pos::default()).message)
+    }
+    let expected = |fits: bool, what: &str| if fits { Ok(()) } else { Err(format!("{what} is expected")) };
+    match name {
+        "String" => expected(matches!(value, Value::String(_)), "a text"),
+        "ID" => expected(matches!(value, Value::String(_) | Value::Number(_)), "an id"),
+        "Int" => expected(matches!(value, Value::Number(number) if number.is_i64()), "a whole number"),
+        "Float" => expected(matches!(value, Value::Number(_)), "a number"),
+        "Boolean" => expected(matches!(value, Value::Boolean(_)), "true or false"),
+        "LocalDateTime" => read::<scalar::LocalDateTime>(value),
+        "Tags" => read::<scalar::Tags>(value),
+        _ => Ok(()),
     }
 }

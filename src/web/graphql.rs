@@ -28,7 +28,7 @@ use super::{Ways, access, assets, live, rate::Client};
 use crate::{
     access::Caller,
     error::{Code, Error},
-    graphql::{Operation, refusal},
+    graphql::{Operation, crossed, refusal},
 };
 pub(super) use answer::body;
 pub(super) use status::was_run;
@@ -127,7 +127,7 @@ pub(super) async fn get(
         Err(answer) if media == Media::EventStream => return live::events(&ways, stream::iter([*answer]).boxed()),
         Err(answer) => return cached(&ways, &headers, media, &answer),
     };
-    if wanted.operation.kind() == Some(OperationType::Mutation) {
+    if wanted.operation.may_store() {
         let mut response = malformed(media, Code::MethodNotAllowed, "a mutation is sent with POST");
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         return response;
@@ -183,8 +183,9 @@ async fn batch(ways: &Ways, who: &Who, media: Media, requests: Vec<Request>) -> 
         return malformed(media, Code::ParseFailed, "the batch is empty: it holds 1 request at least");
     }
     if requests.len() > most {
-        let message = format!("max-batch: {} requests were sent together, at most {most} are allowed", requests.len());
-        return malformed(media, Code::LimitExceeded, message);
+        let asked = format!("{} requests were sent together", requests.len());
+        let answer = Answer::from_errors(vec![crossed("max-batch", &asked, most, "send them in parts")]);
+        return respond(media, Outcome::Malformed(Code::LimitExceeded), body(&answer));
     }
     let answers = requests.into_iter().map(async |request| match prepare(ways, who.clone(), request) {
         Ok(wanted) if wanted.operation.kind() == Some(OperationType::Subscription) => {

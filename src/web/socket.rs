@@ -202,8 +202,9 @@ impl Conversation {
                 if let Some(credentials) = payload.unwrap_or_default().get("authorization") {
                     let credentials = credentials.as_str().unwrap_or_default();
                     self.caller = self.ways.access.caller_of(Some(credentials)).await;
-                    self.caller.verify().map_err(|error| close(4403, &error.message))?;
                 }
+                // Whoever may do nothing here need not stay.
+                self.caller.enter().map_err(|error| close(4403, &error.message))?;
                 self.is_introduced = true;
                 Ok(Some(message(&json!({ "type": "connection_ack" }))))
             }

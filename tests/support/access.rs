@@ -192,6 +192,16 @@ impl Socket {
         self
     }
 
+    /// The code that the server closes with when the client introduces itself.
+    pub async fn turned_away(mut self, payload: Value) -> u16 {
+        self.say(json!({ "type": "connection_init", "payload": payload })).await;
+        let message = tokio::time::timeout(Duration::from_secs(20), self.0.next()).await;
+        match message.expect("an answer comes").unwrap().unwrap() {
+            Message::Close(Some(frame)) => frame.code.into(),
+            other => panic!("the server goes on: {other}"),
+        }
+    }
+
     /// The first answer to an operation.
     pub async fn answer(&mut self, query: &str) -> Value {
         self.subscribe(query).await;

@@ -1,0 +1,50 @@
+//! What is asked of the graph.
+
+use std::sync::Arc;
+
+use async_graphql::{
+    Variables,
+    parser::types::{DocumentOperations, OperationType},
+};
+
+use super::Document;
+use crate::access::Caller;
+
+/// A request: a document, the operation to run, and the values of its variables.
+pub struct Operation {
+    /// The document, parsed.
+    pub document: Document,
+    /// Which operation, where the document has several.
+    pub name: Option<String>,
+    /// The variables.
+    pub variables: Variables,
+    /// The paths of fields that are left out of lists where they are null.
+    pub omitted: Arc<[Vec<String>]>,
+    /// Who asks.
+    pub caller: Caller,
+}
+
+impl Operation {
+    /// Whether it may store something; any operation of the document may be meant where the name leads to none.
+    pub fn may_store(&self) -> bool {
+        let mut operations = self.document.parsed().operations.iter();
+        self.kind().map_or_else(
+            || operations.any(|(_, operation)| operation.node.ty == OperationType::Mutation),
+            |kind| kind == OperationType::Mutation,
+        )
+    }
+
+    /// What is asked for; `None` where the name leads to no operation.
+    pub fn kind(&self) -> Option<OperationType> {
+        match (&self.document.parsed().operations, &self.name) {
+            (DocumentOperations::Single(operation), None) => Some(operation.node.ty),
+            (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => {
+                operations.values().next().map(|operation| operation.node.ty)
+            }
+            (DocumentOperations::Multiple(operations), Some(name)) => {
+                operations.get(name.as_str()).map(|operation| operation.node.ty)
+            }
+            _ => None,
+        }
+    }
+}
