@@ -63,7 +63,7 @@ struct Flags {
 
     /// Database: <sqlite://PATH?mode=rwc>, or <postgres://USER:PASSWORD@HOST/NAME> [default: metrograph.db in the
     /// current directory; `MONITOR_SERVER_DATABASE_URI`, in its own spellings, is honoured]
-    #[arg(long, global = true, env = "METROGRAPH_DATABASE_URL", value_name = "URL")]
+    #[arg(long, global = true, env = "METROGRAPH_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: Option<DatabaseUrl>,
 
     /// Rows on a page of REST v1 [default: 500; `MONITOR_SERVER_PAGINATION_COUNT` is honoured]
