@@ -137,7 +137,7 @@ on_both_engines! {
     async fn a_stream_ends_with_its_token(app: &TestApp) {
         let closed = app.guarded(Closed).await;
         let token = bearer(&app.token("read").await);
-        let mut socket = Socket::open(&closed, Some(&token)).await.unwrap().introduced(json!({})).await;
+        let mut socket = Socket::open(&closed, Some(&token)).await.unwrap().introduced(json!({})).await.unwrap();
         socket.subscribe(SUBSCRIPTION).await;
         let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
         let request = request.header(header::ACCEPT, "text/event-stream").body(json!({ "query": SUBSCRIPTION }).to_string().into());
@@ -160,12 +160,12 @@ on_both_engines! {
             (json!({ "authorization": read }), MUTATION, 403),
             (json!({ "authorization": ingest }), MUTATION, 200),
         ] {
-            let mut socket = Socket::open(&closed, None).await.unwrap().introduced(payload.clone()).await;
+            let mut socket = Socket::open(&closed, None).await.unwrap().introduced(payload.clone()).await.unwrap();
             assert_eq!(status_in(&socket.answer(query).await), status, "{payload} {query}");
         }
         for payload in [json!({ "authorization": "Bearer mg_unknown" }), json!({ "authorization": 1 }), json!({})] {
             let socket = Socket::open(&closed, None).await.unwrap();
-            assert_eq!(socket.turned_away(payload.clone()).await, 4403, "{payload}");
+            assert_eq!(socket.introduced(payload.clone()).await.err(), Some(4403), "{payload}");
         }
         closed.finish().await;
     }

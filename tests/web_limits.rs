@@ -154,7 +154,7 @@ async fn a_statement_that_nobody_waits_for_ends_on_postgresql() {
 #[tokio::test]
 async fn a_client_that_asks_too_often_is_told_when_to_come_back() {
     let tokens = limited(|_| ()).await;
-    let (one, another) = (tokens.token("read").await, tokens.token("read").await);
+    let (one, another) = (tokens.token("read").await, tokens.token("admin").await);
     let app = tokens
         .beside_with(|settings| {
             settings.access.mode = AccessMode::Read;

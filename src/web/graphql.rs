@@ -124,7 +124,7 @@ pub(super) async fn get(
     }
     let wanted = match prepare(&ways, Who { caller, client }, request) {
         Ok(wanted) => wanted,
-        Err(answer) if media == Media::EventStream => return live::events(&ways, stream::iter([*answer]).boxed()),
+        Err(answer) if media == Media::EventStream => return no_stream(&ways, media, *answer),
         Err(answer) => return cached(&ways, &headers, media, &answer),
     };
     if wanted.operation.may_store() {
@@ -137,6 +137,14 @@ pub(super) async fn get(
     }
     let answer = run(&ways, wanted).await;
     cached(&ways, &headers, media, &answer)
+}
+
+/// What does not run is told in an event, as graphql-sse has it; what may not run, by the status.
+fn no_stream(ways: &Ways, media: Media, answer: Answer) -> Response {
+    match Outcome::of(&answer) {
+        Outcome::Denied(_) => told(media, &answer),
+        _ => live::events(ways, stream::iter([answer]).boxed()),
+    }
 }
 
 /// The events of an operation. A stream has said 200 before its first event, so whoever may not is told before.
@@ -167,7 +175,7 @@ async fn one(ways: &Ways, who: Who, media: Media, request: Request) -> Response 
     let answer = match prepare(ways, who, request) {
         Ok(wanted) if media == Media::EventStream => return stream_of(ways, media, wanted.operation),
         Ok(wanted) => run(ways, wanted).await,
-        Err(answer) if media == Media::EventStream => return live::events(ways, stream::iter([*answer]).boxed()),
+        Err(answer) if media == Media::EventStream => return no_stream(ways, media, *answer),
         Err(answer) => *answer,
     };
     told(media, &answer)
