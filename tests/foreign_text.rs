@@ -4,9 +4,10 @@ use std::fmt::Debug;
 
 use axum::{
     body::Body,
-    http::{Request, header},
+    http::{HeaderValue, Request, header},
 };
-use metrograph::config;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use metrograph::config::{self, AccessMode};
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use proptest::{
     arbitrary::any,
@@ -33,14 +34,21 @@ fn runner(cases: u32) -> TestRunner {
 
 /// Tries texts of `strategy` on a server with some data, and shrinks one that fails.
 fn for_any<T: Debug>(strategy: &impl Strategy<Value = T>, property: &impl AsyncFn(&TestApp, T)) {
+    for_any_in(AccessMode::Open, strategy, property);
+}
+
+/// [`for_any`], of a server that lets in by this mode.
+fn for_any_in<T: Debug>(mode: AccessMode, strategy: &impl Strategy<Value = T>, property: &impl AsyncFn(&TestApp, T)) {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let Some(app) = runtime.block_on(TestApp::start(engine, 5)) else { continue };
         runtime.block_on(app.seed());
+        let served = runtime.block_on(app.guarded(mode));
         let outcome = runner(CASES).run(strategy, |text| {
-            runtime.block_on(property(&app, text));
+            runtime.block_on(property(&served, text));
             Ok(())
         });
+        runtime.block_on(served.finish());
         runtime.block_on(app.finish());
         outcome.unwrap();
     }
@@ -207,6 +215,24 @@ fn stored_texts_come_back() {
         if !has_nul {
             let stored = app.graphql("{ metrics(last: 1) { nodes { item { name } } } }").await;
             assert_eq!(stored["metrics"]["nodes"][0]["item"]["name"], json!(item));
+        }
+    });
+}
+
+#[test]
+fn credentials() {
+    let sent = prop_oneof![
+        text(),
+        text().prop_map(|token| format!("Bearer {token}")),
+        "Bearer mg_[A-Za-z0-9_-]{0,60}",
+        "(Basic|basic|BASIC) [A-Za-z0-9+/=_-]{0,80}",
+        text().prop_map(|login| format!("Basic {}", BASE64_STANDARD.encode(login))),
+        text().prop_map(|password| format!("Basic {}", BASE64_STANDARD.encode(format!("ci:mg_{password}")))),
+    ];
+    let sent = sent.prop_filter("no header holds it", |sent| HeaderValue::from_bytes(sent.as_bytes()).is_ok());
+    for_any_in(AccessMode::Closed, &sent, &async |app: &TestApp, sent: String| {
+        for path in ["/api/v1/metrics/count", "/graphql?query=%7BmetricCount%7D"] {
+            assert_eq!(app.get_as(Some(&sent), path).await.status, 401, "{sent:?}");
         }
     });
 }
