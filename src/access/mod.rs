@@ -18,7 +18,7 @@ use entity::{
 };
 use sea_orm::DbErr;
 use subtle::ConstantTimeEq as _;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, task::JoinSet};
 
 use crate::{
     config::{AccessMode, Scope},
@@ -117,15 +117,20 @@ impl Access {
     /// For ever where there is no token.
     pub async fn until_refused(self, caller: Caller) {
         let Some(token) = caller.token() else { return std::future::pending().await };
-        loop {
-            tokio::time::sleep(REMEMBERED).await;
-            let mut known = self.0.known.lock().await;
-            // A database that does not answer just now is no reason to hang up.
-            let is_read = known.refresh(&self.0.reader).await.is_ok();
-            if is_read && !known.live.iter().any(|live| live.id == token && live.is_live(now())) {
-                return;
+        // In a task of its own, which ends with this: a stream that nobody reads must not hold the tokens.
+        let mut watch = JoinSet::new();
+        watch.spawn(async move {
+            loop {
+                tokio::time::sleep(REMEMBERED).await;
+                let mut known = self.0.known.lock().await;
+                // A database that does not answer just now is no reason to hang up.
+                let is_read = known.refresh(&self.0.reader).await.is_ok();
+                if is_read && !known.live.iter().any(|live| live.id == token && live.is_live(now())) {
+                    return;
+                }
             }
-        }
+        });
+        watch.join_next().await;
     }
 
     /// Warns of a server that stands open to the network, and of one that nobody could write to.

@@ -153,9 +153,13 @@ impl Conversation {
         let mut overdue = pin!(sleep(INTRODUCTION));
         let mut sign_of_life = interval_at(Instant::now() + SIGN_OF_LIFE, SIGN_OF_LIFE);
         let mut is_heard = true;
+        let refused =
+            |conversation: &Self| Box::pin(conversation.ways.access.clone().until_refused(conversation.caller.clone()));
+        let mut revoked = refused(&self);
         loop {
             let messages = tokio::select! {
                 () = &mut ended => return Some(close(1001, "the server stops")),
+                () = &mut revoked => return Some(close(4403, "the token is no longer taken")),
                 () = &mut overdue, if !self.is_introduced => {
                     return Some(close(4408, "Connection initialisation timeout"));
                 }
@@ -173,8 +177,14 @@ impl Conversation {
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
                         Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
                     };
+                    let was_introduced = self.is_introduced;
                     match self.hear(said).await {
-                        Ok(answer) => Vec::from_iter(answer),
+                        Ok(answer) => {
+                            if !was_introduced {
+                                revoked = refused(&self);
+                            }
+                            Vec::from_iter(answer)
+                        }
                         Err(frame) => return Some(frame),
                     }
                 }
@@ -187,7 +197,8 @@ impl Conversation {
                 socket.flush().await
             };
             tokio::select! {
-                outcome = written => outcome.ok()?,
+                // A client that takes nothing in for so long is gone.
+                outcome = timeout(SIGN_OF_LIFE, written) => outcome.ok()?.ok()?,
                 () = &mut ended => return Some(close(1001, "the server stops")),
             }
         }
@@ -244,7 +255,8 @@ impl Conversation {
                 let counted = admit(&self.client, &operation);
                 counted.and_then(|()| answers(&self.ways, operation)).map_err(refusal)
             }
-            Err(error) => Err(Answer::from_errors(vec![error])),
+            // Looking for it counts as well.
+            Err(error) => Err(self.client.admit().err().map_or_else(|| Answer::from_errors(vec![error]), refusal)),
         };
         let answers = answers.unwrap_or_else(|refused| stream::iter([refused]).boxed());
         let (running, registration) = AbortHandle::new_pair();

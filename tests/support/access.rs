@@ -220,8 +220,20 @@ impl Socket {
         self.0.send(Message::text(message.to_string())).await.unwrap();
     }
 
+    /// The code that the server closes with, whatever it says before.
+    pub async fn closed(&mut self) -> u16 {
+        let closing = async {
+            loop {
+                if let Message::Close(Some(frame)) = self.0.next().await.unwrap().unwrap() {
+                    return frame.code.into();
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), closing).await.expect("the server closes")
+    }
+
     /// The next message.
-    pub async fn hear(&mut self) -> Value {
+    async fn hear(&mut self) -> Value {
         let message = tokio::time::timeout(Duration::from_secs(20), self.0.next()).await;
         serde_json::from_str(message.expect("an answer comes").unwrap().unwrap().to_text().unwrap()).unwrap()
     }
