@@ -34,6 +34,11 @@ impl Error {
         Self { scope: Some(scope), ..Self::new(Code::Forbidden, message) }
     }
 
+    /// A panic, which only the log explains.
+    pub fn defect() -> Self {
+        Self::new(Code::Internal, "a defect of the server; see its log")
+    }
+
     /// Input that can't be used as it is.
     pub fn bad_input(message: impl Into<String>) -> Self {
         Self::new(Code::BadUserInput, message)

@@ -53,6 +53,24 @@ on_both_engines! {
         assert_eq!(socket.hear().await["payload"], json!({ "data": { "sessionCount": 1 } }));
     }
 
+    async fn a_document_may_be_named_and_a_query_tells_its_cost(app: &TestApp) {
+        let mut socket = Socket::introduced(app).await;
+        let hash = "83187f02f37bdc491f1879258313acb02173f4ebf60e902c2d6c47396ed2a3d8";
+        let persisted = json!({ "version": 1, "sha256Hash": hash });
+        let ask = |payload: Value| json!({ "id": "1", "type": "subscribe", "payload": payload });
+        socket.say(ask(json!({ "extensions": { "persistedQuery": persisted } }))).await;
+        assert_eq!(socket.hear().await["payload"][0]["extensions"]["code"], "PERSISTED_QUERY_NOT_FOUND");
+        let extensions = json!({ "persistedQuery": persisted, "cost": true });
+        for payload in [json!({ "query": "{ metricCount }", "extensions": extensions }), json!({ "extensions": extensions })] {
+            socket.say(ask(payload)).await;
+            let answer = socket.hear().await["payload"].take();
+            assert_eq!((&answer["data"]["metricCount"], &answer["extensions"]["cost"]["complexity"]), (&json!(0), &json!(1)), "{answer}");
+            assert_eq!(socket.hear().await["type"], "complete");
+        }
+        socket.say(ask(json!({ "documentId": "none" }))).await;
+        assert_eq!(socket.hear().await["payload"][0]["extensions"]["code"], "DOCUMENT_NOT_FOUND");
+    }
+
     async fn what_cannot_run_is_an_error_and_ends_there(app: &TestApp) {
         let mut socket = Socket::introduced(app).await;
         let two = "subscription { a: metricRecorded { id } ...More } fragment More on Subscription { sessionAnnounced { id } }";

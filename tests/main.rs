@@ -37,6 +37,7 @@ mod rest_v1_paths;
 mod rest_v1_posts;
 mod secrets;
 mod settings;
+mod slow_readers;
 mod tls;
 mod way_in;
 mod web_limits;

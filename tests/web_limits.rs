@@ -10,20 +10,16 @@ use axum::{
     body::{Body, BodyDataStream},
     http::{Request, header},
 };
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use metrograph::config::AccessMode;
 use sea_orm::{ConnectionTrait as _, Database, Statement, TransactionTrait as _};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Message, client::IntoClientRequest as _},
-};
 use tower::ServiceExt as _;
 
 use crate::support::{
     Engine, Reply, TestApp,
     history::metric,
+    live::Socket,
     metric as measured,
     program::{Server, request},
 };
@@ -62,11 +58,9 @@ async fn a_body_over_the_limit_is_refused() {
         assert_eq!((graphql.status.as_u16(), code(&graphql).as_str()), (413, "PAYLOAD_TOO_LARGE"));
         assert!(rest.expect(413)["message"].as_str().unwrap().contains("--max-body"));
     }
-    let mut socket = socket(&app).await;
-    let long = json!({ "id": "1", "type": "subscribe", "payload": { "query": format!("{{ metricCount }} #{}", "x".repeat(3000)) } });
-    // The server may hang up before it has heard all of it.
-    let _ = socket.send(Message::text(long.to_string())).await;
-    assert!(!matches!(socket.next().await, Some(Ok(Message::Text(_)))), "a message over the limit was answered");
+    let mut socket = Socket::introduced(&app).await;
+    socket.subscribe("1", &format!("{{ metricCount }} #{}", "x".repeat(3000))).await;
+    assert!(socket.is_cut().await, "a message over the limit was answered");
     app.finish().await;
 }
 
@@ -102,8 +96,8 @@ async fn gives_up_in_time(engine: Engine) {
             let mut events = stream(&app, slow_query()["query"].as_str().unwrap()).await.unwrap();
             next(&mut events).await
         } else {
-            let mut socket = socket(&app).await;
-            ask(&mut socket, "1", slow_query()["query"].as_str().unwrap()).await.to_string()
+            let mut socket = Socket::introduced(&app).await;
+            socket.ask("1", slow_query()["query"].as_str().unwrap()).await.to_string()
         };
         assert!(answer.contains("TIMEOUT"), "{way}: {answer}");
     }
@@ -192,32 +186,71 @@ async fn what_is_stored_does_not_count_as_asking() {
 }
 
 #[tokio::test]
+async fn a_mutation_that_reads_what_is_stored_counts_as_asking() {
+    let app = limited(|limits| limits.rate_limit = "2/min".parse().unwrap()).await;
+    let record = |payload: &str| {
+        let query = format!("mutation($i: RecordMetricsInput!) {{ recordMetrics(input: $i) {{ {payload} }} }}");
+        json!({ "query": query, "variables": { "i": { "metrics": [metric(json!({}))] } } })
+    };
+    for (payload, status) in [
+        ("metrics { itemName }", 200),
+        ("metrics { variant { metrics { nodes { itemName } } } }", 200),
+        ("metrics { variant { metrics { nodes { itemName } } } }", 200),
+        ("metrics { variant { metrics { nodes { itemName } } } }", 429),
+        ("metrics { itemName }", 200),
+    ] {
+        assert_eq!(app.post("/graphql", &record(payload)).await.status, status, "{payload}");
+    }
+    let mut socket = Socket::introduced(&app).await;
+    let read = "mutation { announceSession(input: {hash: \"s\", runDate: \"2026-01-05T03:00:00\"}) { session { metrics { nodes { id } } } } }";
+    assert_eq!(socket.ask("1", read).await[0]["extensions"]["code"], "RATE_LIMITED");
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_socket_counts_each_of_its_operations() {
     let app = limited(|limits| limits.rate_limit = "2/min".parse().unwrap()).await;
-    let mut socket = socket(&app).await;
+    let mut socket = Socket::introduced(&app).await;
     for id in ["1", "2"] {
-        assert_eq!(ask(&mut socket, id, "{ metricCount }").await["data"]["metricCount"], 0);
+        assert_eq!(socket.ask(id, "{ metricCount }").await["data"]["metricCount"], 0);
     }
-    let refused = ask(&mut socket, "3", "{ metricCount }").await;
-    assert!(refused.to_string().contains("RATE_LIMITED"), "{refused}");
+    assert_eq!(socket.ask("3", "{ metricCount }").await[0]["extensions"]["code"], "RATE_LIMITED");
     app.finish().await;
+}
+
+#[tokio::test]
+async fn a_token_that_comes_with_the_first_message_of_a_socket_is_what_is_counted() {
+    let tokens = limited(|_| ()).await;
+    let token = tokens.token("read").await;
+    let app = tokens
+        .beside_with(|settings| {
+            settings.access.mode = AccessMode::Read;
+            settings.limits.rate_limit = "2/min".parse().unwrap();
+        })
+        .await;
+    assert_eq!(get_as(&app, COUNT, &token).await.status, 200);
+    let mut socket = Socket::silent(&app).await;
+    let credentials = json!({ "authorization": format!("Bearer {token}") });
+    socket.say(json!({ "type": "connection_init", "payload": credentials })).await;
+    assert_eq!(socket.hear().await["type"], "connection_ack");
+    assert_eq!(socket.ask("1", "{ metricCount }").await["data"]["metricCount"], 0);
+    assert_eq!(socket.ask("2", "{ metricCount }").await[0]["extensions"]["code"], "RATE_LIMITED");
+    assert_eq!(app.get(COUNT).await.status, 200, "the address has asked nothing yet");
+    app.finish().await;
+    tokens.finish().await;
 }
 
 #[tokio::test]
 async fn subscriptions_over_the_limit_are_refused_until_one_ends() {
     let app = limited(|limits| limits.max_subscriptions = NonZeroU32::new(2).unwrap()).await;
     let first = events(&app, RECORDED).await.unwrap();
-    let mut socket = socket(&app).await;
-    let subscription = json!({ "id": "1", "type": "subscribe", "payload": { "query": RECORDED } });
-    socket.send(Message::text(subscription.to_string())).await.unwrap();
-    // It takes its place when it is understood, which nothing tells.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut socket = Socket::introduced(&app).await;
+    socket.listen("1", RECORDED).await;
     let refused = events(&app, RECORDED).await.unwrap_err();
     assert_eq!((refused.status.as_u16(), code(&refused).as_str()), (503, "TOO_MANY_SUBSCRIPTIONS"));
     assert!(refused.text().contains("--max-subscriptions"));
     assert!(refused.headers.contains_key(header::RETRY_AFTER));
-    let refused = ask(&mut socket, "2", RECORDED).await;
-    assert!(refused.to_string().contains("TOO_MANY_SUBSCRIPTIONS"), "{refused}");
+    assert_eq!(socket.ask("2", RECORDED).await[0]["extensions"]["code"], "TOO_MANY_SUBSCRIPTIONS");
     drop(first);
     assert!(events(&app, RECORDED).await.is_ok(), "a place is free again");
     app.finish().await;
@@ -260,38 +293,6 @@ fn a_client_that_sends_slowly_is_hung_up_on() {
         assert!(begun.elapsed() < Duration::from_secs(10), "{sent}: {:?}", begun.elapsed());
     }
     server.stop();
-}
-
-type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
-
-async fn hear(socket: &mut Socket) -> Value {
-    let message = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.expect("an answer comes");
-    serde_json::from_str(message.unwrap().unwrap().to_text().unwrap()).unwrap()
-}
-
-/// An open socket that was let in.
-async fn socket(app: &TestApp) -> Socket {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(axum::serve(listener, app.router()).into_future());
-    let mut request = format!("ws://{address}/graphql/ws").into_client_request().unwrap();
-    request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
-    let mut socket = connect_async(request).await.unwrap().0;
-    socket.send(Message::text(r#"{"type": "connection_init"}"#)).await.unwrap();
-    assert_eq!(hear(&mut socket).await["type"], "connection_ack");
-    socket
-}
-
-/// What a socket answers first to an operation.
-async fn ask(socket: &mut Socket, id: &str, query: &str) -> Value {
-    let message = json!({ "id": id, "type": "subscribe", "payload": { "query": query } });
-    socket.send(Message::text(message.to_string())).await.unwrap();
-    loop {
-        let mut answer = hear(socket).await;
-        if answer["id"] == id {
-            return answer["payload"].take();
-        }
-    }
 }
 
 /// The events of a subscription that has begun, or its refusal.

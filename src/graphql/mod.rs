@@ -8,6 +8,7 @@ mod context;
 mod cost;
 mod document;
 mod documents;
+mod failure;
 mod file;
 mod filter;
 mod introspection;
@@ -59,6 +60,7 @@ use access::{Requirements, requires};
 pub use cost::Cost;
 pub use document::Document;
 pub use documents::Documents;
+use failure::{Answer, Failure, as_server_error, coded, with_code};
 pub use file::{DocumentError, read_document, read_schema};
 pub use limits::crossed;
 use live::{Feeds, Hearing, Turns};
@@ -94,27 +96,6 @@ pub struct Mutation(session::SessionMutation, context::ContextMutation, record::
 /// What happens to the history, as it happens.
 #[derive(Default, MergedSubscription)]
 pub struct Subscription(record::RecordSubscription, progress::RunSubscription);
-
-/// A failure inside a resolver. It has no text form of its own, so that its code is never left behind.
-#[derive(Debug, Clone)]
-pub struct Failure(Error);
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self(error)
-    }
-}
-
-impl From<Failure> for async_graphql::Error {
-    fn from(Failure(error): Failure) -> Self {
-        let mut extensions = async_graphql::ErrorExtensionValues::default();
-        extensions.set("code", error.code.as_str());
-        Self { message: error.message, source: None, extensions: Some(extensions) }
-    }
-}
-
-/// What a resolver gives.
-pub type Answer<T> = Result<T, Failure>;
 
 /// What every request is served from.
 struct Served {
@@ -279,6 +260,12 @@ impl Graph {
         caller.check(&self.0.requirements.of_operation(document, name))
     }
 
+    /// Whether an operation reads from the history, be it in the payload of a mutation.
+    pub fn reads(&self, operation: &Operation) -> bool {
+        let Operation { document, name, .. } = operation;
+        self.0.requirements.of_operation(document, name.as_deref()).contains(&Scope::Read)
+    }
+
     /// Runs an operation. Every error of the answer has a code.
     ///
     /// Lists may have written themselves: [`write_answer`] writes such an answer, the engine's own serializer would not.
@@ -293,7 +280,7 @@ impl Graph {
         if response.errors.iter().all(|error| !error.path.is_empty()) {
             document.was_valid();
         }
-        self.coded(response)
+        coded(response, self.limits())
     }
 
     /// Runs an operation whose answers keep coming: a subscription. A query or a mutation gives one answer.
@@ -316,7 +303,7 @@ impl Graph {
         stream::unfold((driver, answers), move |(driver, mut answers)| {
             let (graph, document, hearing) = (graph.clone(), document.clone(), hearing.clone());
             async move {
-                let mut answer = graph.coded(driver.drive(answers.next()).await?);
+                let mut answer = coded(driver.drive(answers.next()).await?, graph.limits());
                 if answer.errors.iter().all(|error| !error.path.is_empty()) {
                     document.was_valid();
                 }
@@ -349,52 +336,4 @@ impl Graph {
         request = request.data(Writing::of(document, omitted));
         Ok(Prepared { schema, request, driver })
     }
-
-    /// The engine's own errors have no code: those without a path come from before the first resolver.
-    fn coded(&self, mut response: Response) -> Response {
-        for error in &mut response.errors {
-            if error.message.starts_with("The recursion depth of the query") {
-                let asked = "selections lie too deep within each other, fragments spread";
-                *error =
-                    limits::crossed("max-depth", asked, self.limits().max_depth + SPREAD, "ask in several requests");
-            }
-            if error.message == "Query is too complex." {
-                let asked =
-                    "the request costs too many fields, those of a list counted once for every row that it may have";
-                *error = limits::crossed(
-                    "max-complexity",
-                    asked,
-                    self.limits().max_complexity,
-                    "ask for fewer rows with first",
-                );
-            }
-            let code = if error.path.is_empty() { Code::ValidationFailed } else { Code::BadUserInput };
-            if error.extensions.as_ref().is_none_or(|extensions| extensions.get("code").is_none()) {
-                set_code(error, code);
-            }
-        }
-        response
-    }
-}
-
-fn set_code(error: &mut ServerError, code: Code) {
-    error.extensions.get_or_insert_default().set("code", code.as_str());
-}
-
-/// The error with a code in its extensions.
-fn with_code(mut error: ServerError, code: Code) -> ServerError {
-    set_code(&mut error, code);
-    error
-}
-
-/// The error as an answer holds it.
-pub fn as_server_error(Error { code, message, scope, retry_after }: Error) -> ServerError {
-    let mut error = with_code(ServerError::new(message, None), code);
-    if let Some(scope) = scope {
-        error.extensions.get_or_insert_default().set("scope", scope);
-    }
-    if let Some(seconds) = retry_after {
-        error.extensions.get_or_insert_default().set("retryAfter", seconds);
-    }
-    error
 }

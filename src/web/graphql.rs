@@ -21,7 +21,7 @@ use futures_util::{StreamExt as _, stream};
 use self::{
     answer::{batch_body, respond, respond_to_get},
     media::Media,
-    request::{Request, Sent},
+    request::Sent,
     status::Outcome,
 };
 use super::{Ways, access, assets, live, rate::Client};
@@ -31,10 +31,14 @@ use crate::{
     graphql::{Operation, crossed, refusal},
 };
 pub(super) use answer::body;
+pub(super) use request::Request;
 pub(super) use status::was_run;
 
 /// Requests of a batch that run at the same time.
 const SIDE_BY_SIDE: usize = 4;
+
+/// What is said of a request that does not say what to run.
+pub(super) const NO_DOCUMENT: &str = "query: it is required: the text of a GraphQL document, or documentId: its id";
 
 /// An answer as it is sent. Whoever may not is told how to come back.
 fn told(media: Media, answer: &Answer) -> Response {
@@ -48,9 +52,10 @@ pub(super) fn refused(headers: &HeaderMap, error: Error) -> Response {
     told(Media::negotiate(headers).unwrap_or(Media::Json), &refusal(error))
 }
 
-/// Counts a request of `client`. What is to be stored does not count.
-pub(super) fn admit(client: &Client, operation: &Operation) -> Result<(), Error> {
-    if operation.kind() == Some(OperationType::Mutation) { Ok(()) } else { client.admit() }
+/// Counts a request of `client`. What only stores does not count; a mutation whose payload leads on to more does.
+fn admit(ways: &Ways, client: &Client, operation: &Operation) -> Result<(), Error> {
+    let only_stores = operation.kind() == Some(OperationType::Mutation) && !ways.graph.reads(operation);
+    if only_stores { Ok(()) } else { client.admit() }
 }
 
 /// A request that is not well-formed.
@@ -64,7 +69,7 @@ fn not_acceptable() -> Response {
 }
 
 fn no_document(media: Media) -> Response {
-    malformed(media, Code::ParseFailed, "query: it is required: the text of a GraphQL document, or documentId: its id")
+    malformed(media, Code::ParseFailed, NO_DOCUMENT)
 }
 
 /// Queries and mutations.
@@ -133,7 +138,7 @@ pub(super) async fn get(
         return response;
     }
     if media == Media::EventStream {
-        return stream_of(&ways, media, wanted.operation);
+        return stream_of(&ways, media, wanted);
     }
     let answer = run(&ways, wanted).await;
     cached(&ways, &headers, media, &answer)
@@ -148,9 +153,10 @@ fn no_stream(ways: &Ways, media: Media, answer: Answer) -> Response {
 }
 
 /// The events of an operation. A stream has said 200 before its first event, so whoever may not is told before.
-fn stream_of(ways: &Ways, media: Media, operation: Operation) -> Response {
-    let answers = match ways.graph.admit(&operation.caller, &operation.document, operation.name.as_deref()) {
-        Ok(()) => live::answers(ways, operation),
+fn stream_of(ways: &Ways, media: Media, wanted: Wanted) -> Response {
+    let Operation { caller, document, name, .. } = &wanted.operation;
+    let answers = match ways.graph.admit(caller, document, name.as_deref()) {
+        Ok(()) => live::answers(ways, wanted),
         Err(error) => Err(error),
     };
     match answers {
@@ -173,7 +179,7 @@ async fn one(ways: &Ways, who: Who, media: Media, request: Request) -> Response 
         return no_document(media);
     }
     let answer = match prepare(ways, who, request) {
-        Ok(wanted) if media == Media::EventStream => return stream_of(ways, media, wanted.operation),
+        Ok(wanted) if media == Media::EventStream => return stream_of(ways, media, wanted),
         Ok(wanted) => run(ways, wanted).await,
         Err(answer) if media == Media::EventStream => return no_stream(ways, media, *answer),
         Err(answer) => *answer,
@@ -208,19 +214,19 @@ async fn batch(ways: &Ways, who: &Who, media: Media, requests: Vec<Request>) -> 
 
 /// Who asks: what they may do, and whose requests are counted.
 #[derive(Clone)]
-struct Who {
-    caller: Caller,
-    client: Client,
+pub(super) struct Who {
+    pub caller: Caller,
+    pub client: Client,
 }
 
-/// What is to be run, and whether its cost is to be told.
-struct Wanted {
-    operation: Operation,
+/// What is to be run, and whether its cost is to be told with the one answer.
+pub(super) struct Wanted {
+    pub operation: Operation,
     cost: bool,
 }
 
 /// Finds the document of a request, and counts it.
-fn prepare(ways: &Ways, Who { caller, client }: Who, request: Request) -> Result<Wanted, Box<Answer>> {
+pub(super) fn prepare(ways: &Ways, Who { caller, client }: Who, request: Request) -> Result<Wanted, Box<Answer>> {
     let Request { query, document_id, operation_name, variables, extensions } = request;
     let document = ways.graph.document(query.as_deref(), document_id.as_deref(), extensions.hash.as_deref());
     let document = document.map_err(|error: ServerError| {
@@ -230,11 +236,11 @@ fn prepare(ways: &Ways, Who { caller, client }: Who, request: Request) -> Result
     })?;
     let name = operation_name.filter(|name| !name.is_empty());
     let operation = Operation { document, name, variables, omitted: Arc::default(), caller };
-    admit(&client, &operation).map_err(|error| Box::new(refusal(error)))?;
+    admit(ways, &client, &operation).map_err(|error| Box::new(refusal(error)))?;
     Ok(Wanted { operation, cost: extensions.cost })
 }
 
-async fn run(ways: &Ways, Wanted { operation, cost }: Wanted) -> Answer {
+pub(super) async fn run(ways: &Ways, Wanted { operation, cost }: Wanted) -> Answer {
     let cost = if cost { ways.graph.cost(&operation).await } else { None };
     let answer = ways.graph.execute(operation).await;
     match cost {

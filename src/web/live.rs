@@ -10,16 +10,19 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures_util::{
-    StreamExt as _, future,
+    StreamExt as _,
     stream::{self, BoxStream},
 };
-use tokio::{sync::watch, time::timeout};
-
-use super::{Ways, graphql::body};
-use crate::{
-    error::Error,
-    graphql::{Operation, refusal},
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
 };
+
+use super::{
+    Ways,
+    graphql::{Wanted, body, run},
+};
+use crate::{error::Error, graphql::refusal};
 
 /// The longest silence: proxies take a connection that says nothing for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -39,21 +42,48 @@ pub(super) async fn end(mut ended: watch::Receiver<bool>) {
 ///
 /// # Errors
 /// As many subscriptions are open as may be.
-pub(super) fn answers(ways: &Ways, operation: Operation) -> Result<BoxStream<'static, Answer>, Error> {
-    let refused = ways.access.clone().until_refused(operation.caller.clone());
-    if operation.kind() == Some(OperationType::Subscription) {
+pub(super) fn answers(ways: &Ways, wanted: Wanted) -> Result<BoxStream<'static, Answer>, Error> {
+    if wanted.operation.kind() == Some(OperationType::Subscription) {
         let subscribed = ways.fence.subscriptions.open()?;
-        let answers = ways.graph.subscribe(operation).take_until(Box::pin(refused));
+        let refused = ways.access.clone().until_refused(wanted.operation.caller.clone());
+        let answers = made_apart(ways.graph.subscribe(wanted.operation)).take_until(Box::pin(refused));
         let held = answers.map(move |answer| {
             let _held = &subscribed;
             answer
         });
         return Ok(held.boxed());
     }
-    let mut answers = ways.graph.subscribe(operation);
-    let (limit, too_late) = (ways.fence.request_timeout, refusal(ways.fence.too_late()));
-    let answer = async move { timeout(limit, answers.next()).await.unwrap_or(Some(too_late)) };
-    Ok(stream::once(answer).filter_map(future::ready).boxed())
+    let ways = ways.clone();
+    let answer = async move {
+        let in_time = timeout(ways.fence.request_timeout, run(&ways, wanted)).await;
+        in_time.unwrap_or_else(|_| refusal(ways.fence.too_late()))
+    };
+    Ok(made_apart(stream::once(answer).boxed()))
+}
+
+/// The same answers, made in a task of its own, one ahead. Answering takes what others wait for, too: their turn, or a connection of
+/// the database. Whoever is slow to take an answer in must not hold these meanwhile.
+fn made_apart(mut answers: BoxStream<'static, Answer>) -> BoxStream<'static, Answer> {
+    let (tell, told) = mpsc::channel(1);
+    let making = tokio::spawn(async move {
+        let telling = async {
+            while let Ok(place) = tell.reserve().await {
+                let Some(answer) = answers.next().await else { break };
+                place.send(answer);
+            }
+        };
+        tokio::select! {
+            () = telling => {}
+            // Nobody listens any more.
+            () = tell.closed() => {}
+        }
+    });
+    stream::unfold((told, Some(making)), async |(mut told, making)| match told.recv().await {
+        Some(answer) => Some((answer, (told, making))),
+        // It panicked.
+        None => making?.await.err().map(|_| (refusal(Error::defect()), (told, None))),
+    })
+    .boxed()
 }
 
 /// Answers as `next` events, then `complete`. Where the server stops there is no `complete`: the operation has not ended, and clients

@@ -105,9 +105,7 @@ pub fn router(
         })
         .layer(from_fn_with_state(fence.clone(), fence::in_time))
         .layer(CompressionLayer::new().compress_when(is_worth_it))
-        .layer(CatchPanicLayer::custom(|_| -> Response {
-            Error::new(Code::Internal, "a defect of the server; see its log").into_response()
-        }))
+        .layer(CatchPanicLayer::custom(|_| -> Response { Error::defect().into_response() }))
         .layer(option_layer(fence.origins.cors()))
         .layer(MapResponseLayer::new(move |response| headers::add(response, is_tls)))
         // Without the query string: it may hold the values of variables.

@@ -28,12 +28,8 @@ enum Key {
     Address(IpAddr),
 }
 
-/// The key of whoever sends `request`: the token, where there is one, else the address.
-fn key(request: &Parts) -> Key {
-    // A token that counts: one that is made up would be a way round.
-    if let Some(token) = request.extensions.get::<Caller>().and_then(Caller::token) {
-        return Key::Token(token);
-    }
+/// The address that `request` comes from.
+fn address(request: &Parts) -> Key {
     let peer = request.extensions.get::<ConnectInfo<SocketAddr>>();
     Key::Address(peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| network(peer.ip())))
 }
@@ -67,7 +63,11 @@ impl Rates {
 
     /// Whoever sends `request`.
     pub(super) fn client(&self, request: &Parts) -> Client {
-        Client(self.0.clone().map(|counted| (counted, key(request))))
+        let client = Client(self.0.clone().map(|counted| (counted, address(request))));
+        match request.extensions.get::<Caller>() {
+            Some(caller) => client.known_as(caller),
+            None => client,
+        }
     }
 }
 
@@ -76,6 +76,13 @@ impl Rates {
 pub(super) struct Client(Option<(Arc<Counted>, Key)>);
 
 impl Client {
+    /// The same client, once it has said who it is. A token counts in place of the address, but not one that is made up: that would
+    /// be a way round.
+    pub(super) fn known_as(self, caller: &Caller) -> Self {
+        let Self(counted) = self;
+        Self(counted.map(|(counted, key)| (counted, caller.token().map_or(key, Key::Token))))
+    }
+
     /// Counts one more request.
     ///
     /// # Errors

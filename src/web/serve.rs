@@ -27,6 +27,7 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tokio_io_timeout::TimeoutWriter;
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
 use tower::ServiceExt as _;
 
@@ -139,9 +140,11 @@ struct Connection {
 }
 
 impl Connection {
-    /// Serves it to its end. Greeting, and the head of each request, must come in time.
+    /// Serves it to its end. Greeting, and the head of each request, must come in time; what is sent must be taken in.
     async fn serve(self, socket: TcpStream, place: OwnedSemaphorePermit) {
         let Self { peer, router, time, tls, mut stopping } = self;
+        let mut socket = Box::pin(TimeoutWriter::new(socket));
+        socket.as_mut().set_timeout_pinned(Some(time));
         let (wire, is_h2) = match tls {
             None => (Wire::Plain(socket), false),
             Some(config) => match timeout(time, TlsAcceptor::from(config).accept(socket)).await {
@@ -211,9 +214,12 @@ impl Connection {
 
 /// With TLS or without.
 enum Wire {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
 }
+
+/// A socket whose peer must go on reading while something is written to it.
+type Socket = Pin<Box<TimeoutWriter<TcpStream>>>;
 
 /// A connection that has its place among those that may be open, for as long as it is: also as a WebSocket.
 struct Placed {

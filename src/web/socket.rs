@@ -3,12 +3,12 @@
 
 use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
 
-use async_graphql::{Response as Answer, Variables};
+use async_graphql::Response as Answer;
 use axum::{
     Extension,
     body::Bytes,
     extract::{
-        FromRequestParts as _, Request, State, WebSocketUpgrade,
+        self, FromRequestParts as _, State, WebSocketUpgrade,
         ws::{CloseFrame, Message, WebSocket, rejection::WebSocketUpgradeRejection},
     },
     http::{Method, header},
@@ -25,14 +25,14 @@ use tokio::time::{Instant, interval_at, sleep, timeout};
 
 use super::{
     Ways,
-    graphql::{admit, body, was_run},
+    graphql::{NO_DOCUMENT, Request, Who, body, prepare, was_run},
     live::{answers, end},
     rate::Client,
 };
 use crate::{
     access::Caller,
     error::{Code, Error},
-    graphql::{Operation, refusal, write_value},
+    graphql::{refusal, write_value},
 };
 
 /// The one sub-protocol that is spoken.
@@ -53,7 +53,7 @@ const LONGEST_REASON: usize = 123;
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Opens a socket where one is asked for; every other request goes on.
-pub(super) async fn open_or_go_on(State(ways): State<Ways>, request: Request, next: Next) -> Response {
+pub(super) async fn open_or_go_on(State(ways): State<Ways>, request: extract::Request, next: Next) -> Response {
     let upgrade = request.headers().get(header::UPGRADE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if request.method() != Method::GET || !upgrade.eq_ignore_ascii_case("websocket") {
         return next.run(request).await;
@@ -83,7 +83,7 @@ pub(super) async fn open(
         upgrade.map_err(|_| Error::bad_input(format!("a WebSocket that speaks {PROTOCOL} is opened here")))?;
     let upgrade = upgrade.protocols([PROTOCOL]).read_buffer_size(BUFFER).write_buffer_size(BUFFER);
     let upgrade = upgrade.max_message_size(ways.fence.max_body).max_frame_size(ways.fence.max_body);
-    Ok(upgrade.on_upgrade(|socket| speak(socket, Conversation::new(ways, caller, client))))
+    Ok(upgrade.on_upgrade(|socket| speak(socket, Conversation::new(ways, Who { caller, client }))))
 }
 
 async fn speak(mut socket: WebSocket, conversation: Conversation) {
@@ -114,17 +114,8 @@ enum Said {
     ConnectionInit { payload: Option<Map<String, Value>> },
     Ping { payload: Option<Map<String, Value>> },
     Pong {},
-    Subscribe { id: String, payload: Asked },
+    Subscribe { id: String, payload: Request },
     Complete { id: String },
-}
-
-/// The operation of a `subscribe`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Asked {
-    query: String,
-    operation_name: Option<String>,
-    variables: Option<Variables>,
 }
 
 /// An operation's id, and its next answer or its end.
@@ -134,17 +125,15 @@ type Event = (Arc<str>, Option<Answer>);
 struct Conversation {
     ways: Ways,
     /// Who opened the socket, or who the first message says they are.
-    caller: Caller,
-    /// Whose operations are counted.
-    client: Client,
+    who: Who,
     is_introduced: bool,
     running: HashMap<Arc<str>, AbortHandle>,
     events: SelectAll<BoxStream<'static, Event>>,
 }
 
 impl Conversation {
-    fn new(ways: Ways, caller: Caller, client: Client) -> Self {
-        Self { ways, caller, client, is_introduced: false, running: HashMap::new(), events: SelectAll::new() }
+    fn new(ways: Ways, who: Who) -> Self {
+        Self { ways, who, is_introduced: false, running: HashMap::new(), events: SelectAll::new() }
     }
 
     /// Answers until one side has enough; gives what the server closes with.
@@ -153,8 +142,9 @@ impl Conversation {
         let mut overdue = pin!(sleep(INTRODUCTION));
         let mut sign_of_life = interval_at(Instant::now() + SIGN_OF_LIFE, SIGN_OF_LIFE);
         let mut is_heard = true;
-        let refused =
-            |conversation: &Self| Box::pin(conversation.ways.access.clone().until_refused(conversation.caller.clone()));
+        let refused = |conversation: &Self| {
+            Box::pin(conversation.ways.access.clone().until_refused(conversation.who.caller.clone()))
+        };
         let mut revoked = refused(&self);
         loop {
             let messages = tokio::select! {
@@ -212,10 +202,11 @@ impl Conversation {
             Said::ConnectionInit { payload } => {
                 if let Some(credentials) = payload.unwrap_or_default().get("authorization") {
                     let credentials = credentials.as_str().unwrap_or_default();
-                    self.caller = self.ways.access.caller_of(Some(credentials)).await;
+                    let caller = self.ways.access.caller_of(Some(credentials)).await;
+                    self.who = Who { client: self.who.client.clone().known_as(&caller), caller };
                 }
                 // Whoever may do nothing here need not stay.
-                self.caller.enter().map_err(|error| close(4403, &error.message))?;
+                self.who.caller.enter().map_err(|error| close(4403, &error.message))?;
                 self.is_introduced = true;
                 Ok(Some(message(&json!({ "type": "connection_ack" }))))
             }
@@ -230,6 +221,9 @@ impl Conversation {
             }
             Said::Subscribe { .. } if !self.is_introduced => Err(close(4401, "Unauthorized")),
             Said::Subscribe { id, .. } if id.is_empty() => Err(close(4400, "Invalid message: id: it is empty")),
+            Said::Subscribe { payload, .. } if !payload.names_a_document() => {
+                Err(close(4400, &format!("Invalid message: payload.{NO_DOCUMENT}")))
+            }
             Said::Subscribe { id, .. } if self.running.contains_key(id.as_str()) => {
                 Err(close(4409, &format!("Subscriber for {id} already exists")))
             }
@@ -245,20 +239,10 @@ impl Conversation {
         }
     }
 
-    fn begin(&mut self, id: Arc<str>, asked: Asked) {
-        let Asked { query, operation_name, variables } = asked;
-        let name = operation_name.filter(|name| !name.is_empty());
-        let answers = match self.ways.graph.parse(&query) {
-            Ok(document) => {
-                let (variables, caller) = (variables.unwrap_or_default(), self.caller.clone());
-                let operation = Operation { document, name, variables, omitted: Arc::default(), caller };
-                let counted = admit(&self.client, &operation);
-                counted.and_then(|()| answers(&self.ways, operation)).map_err(refusal)
-            }
-            // Looking for it counts as well.
-            Err(error) => Err(self.client.admit().err().map_or_else(|| Answer::from_errors(vec![error]), refusal)),
-        };
-        let answers = answers.unwrap_or_else(|refused| stream::iter([refused]).boxed());
+    fn begin(&mut self, id: Arc<str>, asked: Request) {
+        let answers = prepare(&self.ways, self.who.clone(), asked)
+            .and_then(|wanted| answers(&self.ways, wanted).map_err(|error| Box::new(refusal(error))));
+        let answers = answers.unwrap_or_else(|refused| stream::iter([*refused]).boxed());
         let (running, registration) = AbortHandle::new_pair();
         self.running.insert(Arc::clone(&id), running);
         let events = answers.map(Some).chain(stream::iter([None])).map(move |answer| (Arc::clone(&id), answer));

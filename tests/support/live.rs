@@ -8,7 +8,11 @@ use axum::{
 };
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{
@@ -111,8 +115,28 @@ impl Events {
     }
 }
 
+/// Subscribes to events over a connection, of which nothing but the head of the answer is read.
+pub async fn subscribe_and_read_nothing(app: &TestApp, query: &str) -> TcpStream {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(axum::serve(listener, app.router()).into_future());
+    let body = json!({ "query": query }).to_string();
+    let request = format!(
+        "POST /graphql HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(timeout(PATIENCE, stream.read_u8()).await.expect("an answer comes").unwrap());
+    }
+    stream
+}
+
 /// A client of graphql-transport-ws.
-pub struct Socket(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
+pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
     pub async fn open(app: &TestApp, path: &str, protocol: Option<&'static str>) -> Self {
@@ -149,6 +173,23 @@ impl Socket {
 
     pub async fn subscribe(&mut self, id: &str, query: &str) {
         self.say(json!({ "id": id, "type": "subscribe", "payload": { "query": query } })).await;
+    }
+
+    /// What an operation is answered first: the payload.
+    pub async fn ask(&mut self, id: &str, query: &str) -> Value {
+        self.subscribe(id, query).await;
+        loop {
+            let mut answer = self.hear().await;
+            if answer["id"] == id {
+                return answer["payload"].take();
+            }
+        }
+    }
+
+    /// Whether the server hangs up, with or without a word.
+    pub async fn is_cut(&mut self) -> bool {
+        let last = timeout(PATIENCE, self.0.next()).await.expect("something comes");
+        !matches!(last, Some(Ok(Message::Text(_))))
     }
 
     /// Subscribes: it listens when this returns.

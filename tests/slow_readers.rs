@@ -1,0 +1,81 @@
+//! Clients that ask and don't take the answer in: they lose their connection, and nobody else waits for them.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    history::metric,
+    live::{Events, Socket, subscribe_and_read_nothing},
+    on_both_engines,
+    program::{Server, request},
+};
+
+/// More than the system takes in for a client that reads nothing, in all: a hundred events of this size.
+const LONG_NAME: usize = 200_000;
+/// Less than it takes until such a client is hung up on.
+const PROMPT: Duration = Duration::from_secs(15);
+
+on_both_engines! {
+    async fn subscribers_do_not_wait_for_one_that_reads_nothing(app: &TestApp) {
+        // Looked up for each event.
+        let subscription = "subscription { metricRecorded { itemName variant { metrics(last: 1) { nodes { id } } } } }";
+        // What they do not poll, they do not read.
+        let mut deaf = Vec::new();
+        // Some of them are stuck while others of their operations are being answered.
+        for operations in 1..=8 {
+            let mut socket = Socket::introduced(app).await;
+            for id in 0..operations {
+                socket.subscribe(&id.to_string(), subscription).await;
+            }
+            deaf.push((socket, subscribe_and_read_nothing(app, subscription).await));
+        }
+        let mut reader = Events::of(app, "subscription { metricRecorded { itemName } }").await;
+        for number in 0..100 {
+            let name = format!("{number}{}", "x".repeat(LONG_NAME));
+            app.record_all(vec![metric(json!({ "itemName": name, "sessionHash": "s" }))]).await;
+            let began = Instant::now();
+            assert_eq!(reader.field().await["itemName"], name);
+            assert!(began.elapsed() < PROMPT, "{:?}", began.elapsed());
+        }
+        drop(deaf);
+    }
+}
+
+/// Requests of one connection, none of whose answers is read.
+fn ask_and_read_nothing(server: &Server) -> TcpStream {
+    let mut deaf = server.connect();
+    deaf.set_nonblocking(true).unwrap();
+    let question = format!("GET /api/v1/swagger.json HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
+    // Until neither side takes more in.
+    let mut stuck_since = Instant::now();
+    while stuck_since.elapsed() < Duration::from_millis(200) {
+        match deaf.write(question.as_bytes()) {
+            Ok(_) => stuck_since = Instant::now(),
+            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+    deaf.set_nonblocking(false).unwrap();
+    deaf
+}
+
+#[test]
+fn a_connection_whose_answers_are_not_read_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = ["--max-connections", "1", "--request-timeout", "2s"];
+    let server = Server::start(folder.path(), &settings, &[("METROGRAPH_LISTEN", "127.0.0.1:0")]);
+    let mut deaf = ask_and_read_nothing(&server);
+    let begun = Instant::now();
+    while request(server.address, "GET", "/health", &Value::Null).is_none_or(|(status, _)| status != 200) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it still has its place");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // What had been sent may still be read; then nothing comes.
+    let mut taken = Vec::new();
+    let _ = deaf.read_to_end(&mut taken);
+    server.stop();
+}
