@@ -122,7 +122,7 @@ fn a_body_that_comes_late_is_still_taken_at_the_end() {
     let mut slow = server.connect();
     write!(
         slow,
-        "POST /api/v1/metrics/ HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{early}",
+        "POST /api/v1/metrics/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{early}",
         body.len()
     )
     .unwrap();
@@ -143,8 +143,7 @@ fn a_client_that_never_finishes_is_waited_for_ten_seconds() {
     let server = Server::start(folder.path(), &[], ANYWHERE);
     server.record("test_kept");
     let mut slow = server.connect();
-    let head =
-        "POST /api/v1/metrics/ HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{";
+    let head = "POST /api/v1/metrics/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{";
     slow.write_all(head.as_bytes()).unwrap();
     thread::sleep(Duration::from_millis(300));
     server.signal("TERM");
@@ -160,7 +159,7 @@ fn a_client_that_asks_nothing_is_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[], ANYWHERE);
     let mut idle = server.connect();
-    idle.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    idle.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let mut some = [0; 16];
     idle.read_exact(&mut some).unwrap();
     let silent = server.connect();

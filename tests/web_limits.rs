@@ -262,7 +262,7 @@ fn connections_over_the_limit_are_told_so_until_one_ends() {
     let server = Server::start(folder.path(), &["--max-connections", "2"], ANYWHERE);
     let held = [server.connect(), server.connect()];
     let mut over = server.connect();
-    over.write_all(b"POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}").unwrap();
+    over.write_all(b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}").unwrap();
     let mut answer = String::new();
     over.read_to_string(&mut answer).unwrap();
     let answer = answer.to_ascii_lowercase();
@@ -282,7 +282,7 @@ fn connections_over_the_limit_are_told_so_until_one_ends() {
 fn a_client_that_sends_slowly_is_hung_up_on() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &["--request-timeout", "500ms"], ANYWHERE);
-    let head = "POST /api/v1/metrics/ HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
+    let head = "POST /api/v1/metrics/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
     for (sent, expected) in [("", ""), (head, ""), (&format!("{head}Content-Length: 99\r\n\r\n{{"), "HTTP/1.1 504 ")] {
         let mut slow = server.connect();
         slow.write_all(sent.as_bytes()).unwrap();

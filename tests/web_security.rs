@@ -4,7 +4,7 @@ use axum::{
     body::Body,
     http::{Method, Request, header},
 };
-use metrograph::config::{Exposure, Switch};
+use metrograph::config::{AccessMode, Exposure, Settings, Switch};
 use serde_json::json;
 
 use crate::support::{Engine, Reply, TestApp, program::run};
@@ -12,8 +12,13 @@ use crate::support::{Engine, Reply, TestApp, program::run};
 const COUNT: &str = "/graphql?query=%7BmetricCount%7D";
 const BROWSER: (&str, &str) = ("user-agent", "Mozilla/5.0 (X11; Linux x86_64)");
 
+/// A server that goes by the name that `send` sends.
 async fn exposed(change: impl FnOnce(&mut Exposure)) -> TestApp {
-    TestApp::with(Engine::Sqlite, |settings| change(&mut settings.exposure)).await.unwrap()
+    let change = |settings: &mut Settings| {
+        settings.exposure.hosts = vec!["ours.example".parse().unwrap()];
+        change(&mut settings.exposure);
+    };
+    TestApp::with(Engine::Sqlite, change).await.unwrap()
 }
 
 async fn send(app: &TestApp, method: Method, path: &str, headers: &[(&str, &str)], body: &'static str) -> Reply {
@@ -28,6 +33,70 @@ async fn get(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> u16 {
 
 async fn post(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> u16 {
     send(app, Method::POST, path, headers, r#"{"query": "{ metricCount }"}"#).await.status.as_u16()
+}
+
+/// The status of a query sent to this name.
+async fn status_at(app: &TestApp, host: &str) -> u16 {
+    let request = Request::get(COUNT).header(header::HOST, host).body(Body::empty()).unwrap();
+    app.send(request).await.status.as_u16()
+}
+
+#[tokio::test]
+async fn a_name_that_was_made_to_lead_here_is_none_of_ours() {
+    let app = TestApp::with(Engine::Sqlite, |_| ()).await.unwrap();
+    for ours in
+        ["localhost", "localhost:8181", "LOCALHOST.", "a.localhost:1", "127.0.0.1:8181", "[::1]:8181", "192.168.0.7"]
+    {
+        assert_eq!(status_at(&app, ours).await, 200, "{ours}");
+    }
+    for other in [
+        "evil.example",
+        "evil.example:8181",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "notlocalhost",
+        "@",
+        "",
+    ] {
+        assert_eq!(status_at(&app, other).await, 403, "{other}");
+    }
+    // To the browser it is the same site.
+    let origin = ("origin", "http://evil.example:8181");
+    for path in ["/graphql", "/graphql/ws", "/api/v1/metrics/count"] {
+        let request = Request::get(path).header(header::HOST, "evil.example:8181").header(origin.0, origin.1);
+        let refused = app.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(refused.status, 403, "{path}");
+        assert!(refused.text().contains("--hosts"), "{}", refused.text());
+    }
+    // In an address, as HTTP/2 has it.
+    let request = Request::get(format!("http://evil.example{COUNT}")).body(Body::empty()).unwrap();
+    assert_eq!(app.send(request).await.status, 403);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn names_count_where_they_were_given_and_where_strangers_could_be_let_in() {
+    let named = exposed(|_| ()).await;
+    assert_eq!((status_at(&named, "Ours.Example.").await, status_at(&named, "evil.example").await), (200, 403));
+    for (host, listen, mode, status) in [
+        ("*", "127.0.0.1:0", AccessMode::Open, 200),
+        ("ours.example", "0.0.0.0:0", AccessMode::Open, 403),
+        ("", "0.0.0.0:0", AccessMode::Open, 200),
+        ("", "[::1]:0", AccessMode::Open, 403),
+        ("", "127.0.0.1:0", AccessMode::Read, 403),
+        // It is the token that is missing.
+        ("", "127.0.0.1:0", AccessMode::Closed, 401),
+    ] {
+        let change = |settings: &mut Settings| {
+            settings.exposure.hosts = host.split_terminator(',').map(|host| host.parse().unwrap()).collect();
+            settings.listen = listen.parse().unwrap();
+            settings.access.mode = mode;
+        };
+        let app = named.beside_with(change).await;
+        assert_eq!(status_at(&app, "any.example").await, status, "{host} {listen} {mode:?}");
+        app.finish().await;
+    }
+    named.finish().await;
 }
 
 #[tokio::test]
@@ -289,6 +358,9 @@ fn settings_of_the_fence_that_make_no_sense_are_refused() {
         ("--rate-limit", "50/day"),
         ("--max-connections", "0"),
         ("--max-subscriptions", "0"),
+        ("--hosts", "https://ours.example"),
+        ("--hosts", "ours.example:8181"),
+        ("--hosts", ""),
         ("--cors-origin", "dash.example"),
         ("--cors-origin", "https://dash.example/path"),
         ("--cors-origin", "null"),

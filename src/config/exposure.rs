@@ -12,6 +12,11 @@ pub struct Exposure {
     #[arg(long, global = true, env = "METROGRAPH_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origin: Vec<CorsOrigin>,
 
+    /// Names that this server is reached by, such as metrograph.example.org, separated by commas, beside localhost and addresses; *
+    /// stands for any [default: any; none on a loopback address that speaks plain HTTP and lets in callers without a token]
+    #[arg(long, global = true, env = "METROGRAPH_HOSTS", value_name = "NAME", value_delimiter = ',')]
+    pub hosts: Vec<HostName>,
+
     /// Whether the schema can be asked for (`__schema`, `__type`): GraphiQL's documentation and completion need it
     #[arg(
         long,
@@ -77,6 +82,32 @@ impl FromStr for CorsOrigin {
         } else {
             Err("give * or an origin, http://HOST or https://HOST with a port where it has one, and nothing behind"
                 .to_owned())
+        }
+    }
+}
+
+/// A name that a server is reached by (in lower case, without a port), or any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostName {
+    /// Any name.
+    Any,
+    /// This one.
+    Name(String),
+}
+
+impl FromStr for HostName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let is_name = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        if is_name {
+            Ok(Self::Name(text.trim_end_matches('.').to_ascii_lowercase()))
+        } else {
+            Err("give * or a name without scheme, port and path, such as metrograph.example.org")
         }
     }
 }

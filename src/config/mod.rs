@@ -24,7 +24,7 @@ use clap::{
 
 pub use access::{AccessMode, AccessSettings, Lifetime, NewToken, Scope, TokenCommand, TokenName};
 pub use database::DatabaseUrl;
-pub use exposure::{CorsOrigin, Exposure, Switch};
+pub use exposure::{CorsOrigin, Exposure, HostName, Switch};
 pub use graphql::{Documents, GraphqlSettings, Limits};
 pub use limits::{HttpLimits, Rate, RateLimit};
 pub use live::LiveSettings;

@@ -10,7 +10,7 @@ use axum::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{graphql, origin::Origins, rate::Rates};
+use super::{graphql, hosts::Hosts, origin::Origins, rate::Rates};
 use crate::{
     config::Settings,
     error::{Code, Error},
@@ -23,6 +23,7 @@ pub(super) struct Fence {
     pub subscriptions: Subscriptions,
     pub max_body: usize,
     pub request_timeout: Duration,
+    hosts: Hosts,
     rates: Rates,
 }
 
@@ -34,6 +35,7 @@ impl Fence {
             subscriptions: Subscriptions::new(limits.max_subscriptions.get()),
             max_body: limits.max_body,
             request_timeout: limits.request_timeout,
+            hosts: Hosts::new(settings),
             rates: Rates::new(limits.rate_limit),
         }
     }
@@ -53,7 +55,7 @@ impl Fence {
 /// only the document tells which of them store something.
 pub(super) async fn guard(State(fence): State<Fence>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    if let Err(error) = fence.origins.check(&parts) {
+    if let Err(error) = fence.hosts.check(&parts).and_then(|()| fence.origins.check(&parts)) {
         return refused(is_graphql(parts.uri.path()), &parts.headers, error);
     }
     let client = fence.rates.client(&parts);

@@ -5,6 +5,7 @@ mod assets;
 mod fence;
 mod graphql;
 mod headers;
+mod hosts;
 mod live;
 mod origin;
 mod rate;
