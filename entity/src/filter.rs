@@ -37,6 +37,15 @@ impl Text {
             .add_option(any_of.as_ref().map(|texts| digest().is_in(texts.iter().map(of))))
     }
 
+    /// Whether `text` is that; `None` where only the database can tell, which knows its own patterns.
+    pub fn matches(&self, text: &str) -> Option<bool> {
+        let Self { eq, any_of, like, starts_with } = self;
+        let is_it = eq.as_ref().is_none_or(|eq| eq == text)
+            && any_of.as_ref().is_none_or(|any| any.iter().any(|one| one == text))
+            && starts_with.as_ref().is_none_or(|prefix| text.starts_with(prefix));
+        if is_it && !like.is_empty() { None } else { Some(is_it) }
+    }
+
     /// The condition on `column`.
     pub fn on(&self, column: impl Into<Expr>, engine: Engine) -> Condition {
         let column = column.into();
@@ -90,6 +99,19 @@ impl<T> Default for Number<T> {
     }
 }
 
+impl<T: PartialOrd> Number<T> {
+    /// Whether `number` is that.
+    pub fn matches(&self, number: &T) -> bool {
+        let Self { eq, any_of, gt, gte, lt, lte } = self;
+        eq.as_ref().is_none_or(|eq| number == eq)
+            && any_of.as_ref().is_none_or(|any| any.contains(number))
+            && gt.as_ref().is_none_or(|gt| number > gt)
+            && gte.as_ref().is_none_or(|gte| number >= gte)
+            && lt.as_ref().is_none_or(|lt| number < lt)
+            && lte.as_ref().is_none_or(|lte| number <= lte)
+    }
+}
+
 impl<T: Into<Value> + Copy> Number<T> {
     /// The condition on `column`.
     pub fn on(&self, column: impl Into<Expr>) -> Condition {
@@ -103,6 +125,28 @@ impl<T: Into<Value> + Copy> Number<T> {
             .add_option(lt.map(|n| column.clone().lt(n)))
             .add_option(lte.map(|n| column.clone().lte(n)))
     }
+}
+
+/// Whether all hold, where some may be unknown.
+pub(crate) fn all(parts: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
+    let mut all = Some(true);
+    for part in parts {
+        match part {
+            Some(true) => {}
+            Some(false) => return part,
+            None => all = None,
+        }
+    }
+    all
+}
+
+/// Whether any holds, where some may be unknown.
+fn any(parts: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
+    not(all(parts.into_iter().map(not)))
+}
+
+fn not(part: Option<bool>) -> Option<bool> {
+    part.map(|holds| !holds)
 }
 
 /// A filter with the three connectives around what a noun's own filter says.
@@ -149,5 +193,14 @@ impl<F> Tree<F> {
         }
         // A condition on a column without a value is neither true nor false, and does not hold either.
         all.add_option(self.not.as_ref().map(|tree| Func::coalesce([tree.on(leaf).into(), Expr::cust("FALSE")]).not()))
+    }
+
+    /// Whether a row matches, of which `leaf` tells whether a noun's own filter does; `None` where only the database can tell.
+    pub fn matches(&self, leaf: &impl Fn(&F) -> Option<bool>) -> Option<bool> {
+        let Self { own, and, or: alternatives, not: negated } = self;
+        let alternatives = alternatives.as_ref().map(|trees| any(trees.iter().map(|tree| tree.matches(leaf))));
+        let negated = negated.as_ref().map(|tree| not(tree.matches(leaf)));
+        let parts = std::iter::once_with(|| leaf(own)).chain(and.iter().map(|tree| tree.matches(leaf)));
+        all(parts.chain(alternatives).chain(negated))
     }
 }

@@ -1,6 +1,9 @@
 //! Ordered, filtered lists of any noun: one list, or the same list under each of many parents in one statement.
 
-use std::{collections::HashMap, fmt::Debug};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Debug,
+};
 
 use sea_orm::{
     DbErr, EntityTrait, IdenStatic as _, Iterable as _, Order as Direction,
@@ -245,6 +248,21 @@ pub async fn by_ids<E: Noun>(db: &impl Source, ids: &[i64]) -> Result<HashMap<i6
         .and_where(db.engine().any_of(id, ids))
         .take();
     Ok(db.all::<E::Model>(&query).await?.into_iter().map(|row| (E::id(&row), row)).collect())
+}
+
+/// Which of the rows with these keys match `filter`, in one statement.
+pub async fn matching<E: Noun>(db: &impl Source, filter: &Tree<E::Filter>, ids: &[i64]) -> Result<HashSet<i64>, DbErr> {
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let id = Expr::col((E::default(), "id"));
+    let query = Query::select()
+        .expr(id.clone())
+        .from(E::default())
+        .and_where(db.engine().any_of(id, ids))
+        .cond_where(condition::<E>(filter, db.engine()))
+        .take();
+    Ok(db.all::<i64>(&query).await?.into_iter().collect())
 }
 
 /// Page `number` (from 1) of the list, `size` rows each.

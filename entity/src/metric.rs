@@ -8,7 +8,7 @@ use sea_orm::{
 use crate::{
     engine::Engine,
     execution_context,
-    filter::{Number, Text},
+    filter::{self, Number, Text},
     list::{self, Edge, Noun},
     row::from_row,
     session,
@@ -129,6 +129,44 @@ impl Filter {
             build: self.build.clone(),
             ..session::Filter::default()
         }
+    }
+
+    /// Whether a metric matches, of which these are row and words; `None` where only the database can tell.
+    pub fn matches(&self, row: &Model, words: &variant::Words, session_hash: &str, context_hash: &str) -> Option<bool> {
+        let Self {
+            session,
+            context,
+            variant,
+            scm_ref,
+            pipeline,
+            build,
+            started_at,
+            total_time,
+            user_time,
+            kernel_time,
+            cpu_usage,
+            memory_usage,
+            passed,
+        } = self;
+        let figures = [
+            (total_time, row.total_time),
+            (user_time, row.user_time),
+            (kernel_time, row.kernel_time),
+            (cpu_usage, row.cpu_usage),
+            (memory_usage, row.memory_usage),
+        ];
+        let own = passed.is_none_or(|passed| row.passed == Some(passed))
+            && started_at.as_ref().is_none_or(|number| number.matches(&row.started_at))
+            && figures.iter().all(|(filter, figure)| filter.as_ref().is_none_or(|filter| filter.matches(figure)));
+        // The session may have been announced since.
+        let of_session = if [scm_ref, pipeline, build] == [&None; 3] { Some(true) } else { None };
+        filter::all([
+            Some(own),
+            session.as_ref().map_or(Some(true), |text| text.matches(session_hash)),
+            context.as_ref().map_or(Some(true), |text| text.matches(context_hash)),
+            variant.matches(words),
+            of_session,
+        ])
     }
 }
 

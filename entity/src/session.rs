@@ -10,7 +10,7 @@ use sea_orm::{
 use crate::{
     build, component,
     engine::Engine,
-    filter::{Number, Text},
+    filter::{self, Number, Text},
     item,
     list::{self, Edge, Noun},
     metric,
@@ -96,6 +96,24 @@ pub enum Sort {
     Announced,
     /// When the run began.
     RunDate,
+}
+
+impl Filter {
+    /// Whether a session matches; `None` where only the database can tell.
+    pub fn matches(&self, row: &Model) -> Option<bool> {
+        let Self { hash, scm_ref, pipeline, build, run_date, tagged_all, tagged_any } = self;
+        let is_own = pipeline.is_none() && build.is_none() && tagged_all.is_empty() && tagged_any.is_empty();
+        let text = |filter: &Option<Text>, text: Option<&str>| {
+            filter.as_ref().map_or(Some(true), |filter| text.map_or(Some(false), |text| filter.matches(text)))
+        };
+        let run_date = run_date.as_ref().is_none_or(|filter| row.run_date.is_some_and(|date| filter.matches(&date)));
+        filter::all([
+            Some(run_date),
+            text(hash, Some(&row.hash)),
+            text(scm_ref, row.scm_ref.as_deref()),
+            is_own.then_some(true),
+        ])
+    }
 }
 
 fn tagged(Tagged { name, value }: &Tagged) -> Expr {

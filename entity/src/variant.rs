@@ -11,7 +11,7 @@ use sea_orm::{
 use crate::{
     component,
     engine::Engine,
-    filter::Text,
+    filter::{self, Text},
     item,
     list::{self, Edge, Noun},
     row::from_row,
@@ -97,6 +97,22 @@ pub struct Filter {
     pub path: Option<Text>,
     /// The name of its component.
     pub component: Option<Text>,
+}
+
+impl Filter {
+    /// Whether a variant of these words matches; `None` where only the database can tell.
+    pub(crate) fn matches(&self, words: &Words) -> Option<bool> {
+        let Self { name, location, kind, item, path, component } = self;
+        let texts = [
+            (name, &words.name),
+            (location, &words.location),
+            (kind, &words.kind),
+            (item, &words.item),
+            (path, &words.path),
+            (component, &words.component),
+        ];
+        filter::all(texts.into_iter().map(|(filter, text)| filter.as_ref().map_or(Some(true), |it| it.matches(text))))
+    }
 }
 
 impl Noun for Entity {

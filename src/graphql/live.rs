@@ -1,14 +1,10 @@
-//! What subscribers hear. One feed for each filter reads the rows of new commits once, whoever many listen, so that a filter means the
-//! same as in a list; its subscribers take them from a bounded buffer.
+//! What subscribers hear. The rows of new commits are read once, however many listen; those with the same filter share a feed, and take
+//! what matches it from a bounded buffer.
 
 use std::{
     collections::HashMap,
-    num::NonZeroUsize,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
 use async_graphql::Context;
@@ -17,10 +13,7 @@ use entity::{
     list::{self, Noun, Order, Position, Slice},
 };
 use futures_util::{Stream, stream};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::AbortHandle,
-};
+use tokio::task::AbortHandle;
 
 use super::{
     Served,
@@ -29,15 +22,19 @@ use super::{
     paging::{Listed, RowOf},
     ring::{Reader, Ring},
     shared,
+    turns::Hearing,
 };
 use crate::{error::Error, ingest::Latest};
 
 /// Rows read at a time.
 const AT_ONCE: u64 = 500;
-/// Between two reads of a feed: what is committed meanwhile is read together.
+/// Between two reads: what is committed meanwhile is read together.
 const REST: Duration = Duration::from_millis(20);
 /// After a read that failed.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// What the lists of a noun can be narrowed by.
+pub type FilterOf<T> = <<T as Listed>::Entity as Noun>::Filter;
 
 /// A noun that one can hear of.
 pub trait Live: Listed {
@@ -53,108 +50,59 @@ pub trait Live: Listed {
         loaders: &Loaders,
         rows: Vec<RowOf<Self>>,
     ) -> impl Future<Output = Result<Vec<Self>, Error>> + Send;
-}
 
-/// What a subscriber's stream and those who write its answers tell each other.
-#[derive(Debug, Clone, Default)]
-pub struct Hearing(Arc<Heard>);
-
-#[derive(Debug, Default)]
-struct Heard {
-    /// Events lost, and not told of yet.
-    missed: AtomicU64,
-    /// Held while an event is answered.
-    place: Mutex<Option<OwnedSemaphorePermit>>,
-}
-
-impl Hearing {
-    fn begin(&self, missed: u64, place: Option<OwnedSemaphorePermit>) {
-        self.0.missed.fetch_add(missed, Ordering::Relaxed);
-        *lock(&self.0.place) = place;
-    }
-
-    /// The event is answered: gives its place to others, and tells how many were lost before it.
-    pub fn answered(&self) -> u64 {
-        lock(&self.0.place).take();
-        self.0.missed.swap(0, Ordering::Relaxed)
-    }
-}
-
-/// What all subscribers together may do at a time, so that those who ask and store need not wait for them.
-#[derive(Debug, Clone)]
-pub struct Turns {
-    reading: Arc<tokio::sync::Mutex<Duration>>,
-    answering: Arc<Semaphore>,
-}
-
-/// Time that may be owed before it is rested: timers know no less than a millisecond.
-const OWED: Duration = Duration::from_millis(5);
-
-impl Default for Turns {
-    /// Answering keeps half of the processors busy, at most.
-    fn default() -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Self { reading: Arc::default(), answering: Arc::new(Semaphore::new((processors / 2).max(1))) }
-    }
-}
-
-impl Turns {
-    /// Reads when it is its turn: one at a time, and for at most half of the time.
-    pub async fn take<T>(&self, read: impl Future<Output = T>) -> T {
-        let mut owed = self.reading.lock().await;
-        if *owed > OWED {
-            tokio::time::sleep(*owed).await;
-            *owed = Duration::ZERO;
-        }
-        let began = Instant::now();
-        let answer = read.await;
-        *owed += began.elapsed();
-        answer
-    }
-
-    /// A place among those who answer an event.
-    async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.answering).acquire_owned().await.ok()
-    }
+    /// Whether it matches; `None` where only the database can tell.
+    fn matches(&self, filter: &FilterOf<Self>) -> Option<bool>;
 }
 
 /// The feeds of a noun, by what they are narrowed to.
-pub struct Feeds<T> {
-    by_filter: Arc<Mutex<HashMap<String, Weak<Feed<T>>>>>,
+pub struct Feeds<T: Live> {
+    listening: Arc<Mutex<Listening<T>>>,
     /// Events that may wait for a slow subscriber.
     most: usize,
 }
 
+/// Those who listen, and what reads for them.
+struct Listening<T: Live> {
+    by_filter: HashMap<String, Weak<Feed<T>>>,
+    reading: Option<AbortHandle>,
+}
+
 /// Rows with their numbers, as they come.
 type Events<T> = Ring<(i64, Arc<T>)>;
+/// One who listens.
+pub type Listener<T> = Reader<(i64, Arc<T>), Feed<T>>;
 
 /// What all subscribers with the same filter hear. It ends with the last of them.
-struct Feed<T> {
+pub struct Feed<T: Live> {
     events: Events<T>,
-    reading: OnceLock<AbortHandle>,
-    filter: String,
-    among: Arc<Mutex<HashMap<String, Weak<Feed<T>>>>>,
+    filter: Tree<FilterOf<T>>,
+    /// The filter as text.
+    name: String,
+    among: Arc<Mutex<Listening<T>>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<T> AsRef<Events<T>> for Feed<T> {
+impl<T: Live> AsRef<Events<T>> for Feed<T> {
     fn as_ref(&self) -> &Events<T> {
         &self.events
     }
 }
 
-impl<T> Drop for Feed<T> {
+impl<T: Live> Drop for Feed<T> {
     fn drop(&mut self) {
-        if let Some(reading) = self.reading.get() {
-            reading.abort();
-        }
-        let mut feeds = lock(&self.among);
+        let mut listening = lock(&self.among);
         // Another one may have taken its place.
-        if feeds.get(&self.filter).is_some_and(|feed| feed.strong_count() == 0) {
-            feeds.remove(&self.filter);
+        if listening.by_filter.get(&self.name).is_some_and(|feed| feed.strong_count() == 0) {
+            listening.by_filter.remove(&self.name);
+        }
+        if listening.by_filter.is_empty()
+            && let Some(reading) = listening.reading.take()
+        {
+            reading.abort();
         }
     }
 }
@@ -162,84 +110,98 @@ impl<T> Drop for Feed<T> {
 impl<T: Live> Feeds<T> {
     /// No feeds yet; each will hold so many events for those who are slow.
     pub fn new(most: usize) -> Self {
-        Self { by_filter: Arc::default(), most }
+        Self { listening: Arc::new(Mutex::new(Listening { by_filter: HashMap::new(), reading: None })), most }
     }
 
-    /// A reader of the feed of what matches `filter`, which begins when there is none.
-    fn listen(
-        &self,
-        served: &Arc<Served>,
-        filter: Tree<<T::Entity as Noun>::Filter>,
-    ) -> Reader<(i64, Arc<T>), Feed<T>> {
+    /// A listener to what matches `filter` and comes to be known from now on, or came just before.
+    pub fn listen(&self, served: &Arc<Served>, filter: Tree<FilterOf<T>>) -> Listener<T> {
         // Filters are the same when they read the same.
-        let text = format!("{filter:?}");
-        let mut feeds = lock(&self.by_filter);
-        let feed = feeds.get(&text).and_then(Weak::upgrade).unwrap_or_else(|| {
-            let (events, among) = (Ring::new(self.most), Arc::clone(&self.by_filter));
-            let feed = Arc::new(Feed { events, reading: OnceLock::new(), filter: text.clone(), among });
-            let seen = T::number(&served.ingest.latest().borrow());
-            let reading = tokio::spawn(feed_on(Arc::clone(served), Arc::downgrade(&feed), filter, seen));
-            feed.reading.get_or_init(|| reading.abort_handle());
-            feeds.insert(text, Arc::downgrade(&feed));
+        let name = format!("{filter:?}");
+        let mut listening = lock(&self.listening);
+        let feed = listening.by_filter.get(&name).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let (events, among) = (Ring::new(self.most), Arc::clone(&self.listening));
+            let feed = Arc::new(Feed { events, filter, name: name.clone(), among });
+            listening.by_filter.insert(name, Arc::downgrade(&feed));
             feed
         });
+        listening.reading.get_or_insert_with(|| {
+            let seen = T::number(&served.ingest.latest().borrow());
+            tokio::spawn(read_on(Arc::clone(served), Arc::clone(&self.listening), seen)).abort_handle()
+        });
         // A feed that ends here takes the same lock.
-        drop(feeds);
+        drop(listening);
         Ring::read(feed)
     }
 }
 
 /// Reads on after each commit, until the committer ends.
-async fn feed_on<T: Live>(
-    served: Arc<Served>,
-    feed: Weak<Feed<T>>,
-    filter: Tree<<T::Entity as Noun>::Filter>,
-    mut seen: i64,
-) {
+async fn read_on<T: Live>(served: Arc<Served>, listening: Arc<Mutex<Listening<T>>>, mut seen: i64) {
     let mut latest = served.ingest.latest();
-    loop {
-        let Ok(known) = latest.wait_for(|latest| T::number(latest) > seen).await.map(|latest| T::number(&latest))
-        else {
-            break;
-        };
-        match served.turns.take(read_on::<T>(&served, &filter, seen, known)).await {
-            Ok((events, last)) => {
-                seen = last;
-                let Some(feed) = feed.upgrade() else { return };
-                feed.events.push(events);
+    let feeds = || lock(&listening).by_filter.values().filter_map(Weak::upgrade).collect::<Vec<_>>();
+    while let Ok(known) = latest.wait_for(|latest| T::number(latest) > seen).await.map(|latest| T::number(&latest)) {
+        // Before it is read, so that whoever joins meanwhile hears nothing from before.
+        let feeds = feeds();
+        match served.turns.take(Batch::read(&served, seen, known, &feeds)).await {
+            Ok(batch) => {
+                seen = batch.last;
+                for (feed, events) in feeds.iter().zip(batch.events) {
+                    feed.events.push(events);
+                }
             }
             // Nothing is lost: the same rows are read again.
             Err(_) => tokio::time::sleep(AGAIN).await,
         }
+        drop(feeds);
         tokio::time::sleep(REST).await;
     }
-    if let Some(feed) = feed.upgrade() {
+    for feed in feeds() {
         feed.events.close();
     }
 }
 
-/// The next events behind `seen`, up to `known` at most, and the number up to which nothing is missing.
-async fn read_on<T: Live>(
-    served: &Served,
-    filter: &Tree<<T::Entity as Noun>::Filter>,
-    seen: i64,
-    known: i64,
-) -> Result<(Vec<(i64, Arc<T>)>, i64), Error> {
-    let slice: Slice<T::Entity> = Slice {
-        filter: filter.clone(),
-        order: Order::default(),
-        after: Some(Position { key: seen, id: i64::MAX }),
-        before: Some(Position { key: known.saturating_add(1), id: i64::MIN }),
-        limit: AT_ONCE,
-        from_end: false,
-    };
-    let rows = list::rows(&served.database.reader, &slice).await?;
-    let numbers: Vec<i64> = rows.iter().map(|row| T::Entity::sort_key(slice.order.by, row)).collect();
-    let is_all = (rows.len() as u64) < AT_ONCE;
-    let last = if is_all { known } else { numbers.last().copied().unwrap_or(known) };
-    let loaders = Loaders::new(served.database.reader.clone());
-    let objects = loaders.driver().drive(T::objects(served, &loaders, rows)).await?;
-    Ok((numbers.into_iter().zip(objects.into_iter().map(Arc::new)).collect(), last))
+/// What was read at once.
+struct Batch<T> {
+    /// For each feed what it is to be told.
+    events: Vec<Vec<(i64, Arc<T>)>>,
+    /// The number up to which nothing is missing.
+    last: i64,
+}
+
+impl<T: Live> Batch<T> {
+    /// The next rows behind `seen`, up to `known` at most, as far as these feeds ask for them.
+    async fn read(served: &Served, seen: i64, known: i64, feeds: &[Arc<Feed<T>>]) -> Result<Self, Error> {
+        let db = &served.database.reader;
+        let slice: Slice<T::Entity> = Slice {
+            filter: Tree::default(),
+            order: Order::default(),
+            after: Some(Position { key: seen, id: i64::MAX }),
+            before: Some(Position { key: known.saturating_add(1), id: i64::MIN }),
+            limit: AT_ONCE,
+            from_end: false,
+        };
+        let rows = list::rows(db, &slice).await?;
+        let places: Vec<(i64, i64)> =
+            rows.iter().map(|row| (T::Entity::id(row), T::Entity::sort_key(slice.order.by, row))).collect();
+        let is_all = (rows.len() as u64) < AT_ONCE;
+        let last = if is_all { known } else { places.last().map_or(known, |(_, number)| *number) };
+        let loaders = Loaders::new(db.clone());
+        let objects = loaders.driver().drive(T::objects(served, &loaders, rows)).await?;
+        let objects: Vec<Arc<T>> = objects.into_iter().map(Arc::new).collect();
+        let mut events = Vec::with_capacity(feeds.len());
+        for feed in feeds {
+            // There may be thousands of feeds.
+            tokio::task::consume_budget().await;
+            let told: Vec<Option<bool>> =
+                objects.iter().map(|object| feed.filter.matches(&|own| object.matches(own))).collect();
+            let open = places.iter().zip(&told).filter(|(_, told)| told.is_none());
+            let open: Vec<i64> = open.map(|((id, _), _)| *id).collect();
+            let found = list::matching::<T::Entity>(db, &feed.filter, &open).await?;
+            let heard = places.iter().zip(&objects).zip(told);
+            let heard = heard.filter(|(((id, _), _), told)| told.unwrap_or_else(|| found.contains(id)));
+            events.push(heard.map(|(((_, number), object), _)| (*number, Arc::clone(object))).collect());
+        }
+        Ok(Self { events, last })
+    }
 }
 
 /// Everything that comes to be known from now on, in the order of its number.
@@ -250,7 +212,7 @@ pub fn follow<T: Live>(
     let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
     let served = shared(ctx);
     let events = T::feeds(served).listen(served, filter);
-    // A feed that others listen to may have some way to go until now.
+    // What is being read may have some way to go until now.
     let from = T::number(&served.ingest.latest().borrow());
     let (hearing, turns) = (ctx.data_unchecked::<Hearing>().clone(), served.turns.clone());
     Ok(stream::unfold(events, move |mut events| {

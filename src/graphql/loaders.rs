@@ -24,7 +24,7 @@ use futures_util::{
 };
 use quick_cache::sync::Cache;
 
-use super::live::Turns;
+use super::turns::Turns;
 use crate::error::{Code, Error};
 
 /// A look-up that can be answered for many keys at once.

@@ -127,6 +127,10 @@ impl Live for Metric {
             .map(|((row, words), (session_hash, context_hash))| Self { row, words, session_hash, context_hash })
             .collect())
     }
+
+    fn matches(&self, filter: &row::Filter) -> Option<bool> {
+        filter.matches(&self.row, &self.words, &self.session_hash, &self.context_hash)
+    }
 }
 
 fn hash_of<E: Announced>(id: i64) -> HashOf<E> {

@@ -9,7 +9,7 @@ use std::{
 use async_graphql::{Context, InputObject, SimpleObject, Subscription};
 use entity::{
     announced, build as build_row,
-    filter::Tree,
+    filter::{Text, Tree},
     list::{self, Order, Slice},
     metric as metric_row, run, session as session_row,
 };
@@ -144,28 +144,55 @@ impl Runs {
     }
 }
 
-/// Looks after each commit, until the committer ends.
+impl Run {
+    /// Its sessions, as a filter of metrics and as one of sessions.
+    fn filters(&self) -> (metric_row::Filter, session_row::Filter) {
+        match self {
+            Self::Session(hash) => {
+                let hash = Some(Text::equals(hash));
+                let of_session = session_row::Filter { hash: hash.clone(), ..Default::default() };
+                (metric_row::Filter { session: hash, ..Default::default() }, of_session)
+            }
+            Self::Build { pipeline, name } => {
+                let (pipeline, build) = (Some(Text::equals(pipeline)), Some(Text::equals(name)));
+                let of_session =
+                    session_row::Filter { pipeline: pipeline.clone(), build: build.clone(), ..Default::default() };
+                (metric_row::Filter { pipeline, build, ..Default::default() }, of_session)
+            }
+        }
+    }
+}
+
+/// Looks when anything of the run has come to be known, until the committer ends.
 async fn look_on(served: Arc<Served>, run: Run, tell: watch::Sender<Option<Arc<State>>>) {
-    let mut latest = served.ingest.latest();
+    let (of_metrics, of_sessions) = run.filters();
+    let mut metrics = Metric::feeds(&served).listen(&served, of_metrics.into());
+    let mut sessions = Session::feeds(&served).listen(&served, of_sessions.into());
     let mut state = State::default();
     loop {
-        latest.mark_unchanged();
         match served.turns.take(Box::pin(state.look(&served, &run))).await {
             Ok(changed) => {
                 if changed || tell.borrow().is_none() {
                     tell.send_replace(Some(Arc::new(state.clone())));
                 }
             }
-            Err(_) if latest.has_changed().is_err() => return,
+            Err(_) if served.ingest.latest().has_changed().is_err() => return,
             Err(_) => {
                 tokio::time::sleep(AGAIN).await;
                 continue;
             }
         }
         tokio::time::sleep(REST).await;
-        if latest.changed().await.is_err() {
+        let goes_on = tokio::select! {
+            news = metrics.next() => news.is_some(),
+            news = sessions.next() => news.is_some(),
+        };
+        if !goes_on {
             return;
         }
+        // One look covers all of it.
+        metrics.skip();
+        sessions.skip();
     }
 }
 

@@ -126,6 +126,12 @@ impl<T: Clone, O: AsRef<Ring<T>>> Reader<T, O> {
         }
     }
 
+    /// Passes over what is there already.
+    pub fn skip(&mut self) {
+        let of = Arc::clone(&self.of);
+        while self.take((*of).as_ref()).is_some() {}
+    }
+
     fn take(&mut self, ring: &Ring<T>) -> Option<(T, u64)> {
         let mut held = ring.held();
         let lost = held.first.saturating_sub(self.next);

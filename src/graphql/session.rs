@@ -86,6 +86,10 @@ impl Live for Session {
     async fn objects(_: &Served, _: &Loaders, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
         Ok(rows.into_iter().filter_map(Self::announced).collect())
     }
+
+    fn matches(&self, filter: &row::Filter) -> Option<bool> {
+        filter.matches(&self.0)
+    }
 }
 
 graph_object! {
