@@ -205,6 +205,11 @@ on_both_engines! {
             closed.ask_as(Some(&ingest), &announce(leads_on)).await.refuses_caller(403, "read");
             closed.ask_as(Some(&admin), &announce(leads_on)).await.expect(200);
         }
+        // Nor is it told what reading would cost.
+        let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
+        let body = json!({ "query": "{ metricCount }", "extensions": { "cost": true } }).to_string();
+        let refused = closed.send_as(Some(&ingest), request.body(body.into()).unwrap()).await;
+        assert!(refused.expect(403).get("extensions").is_none(), "{}", refused.text());
         closed.finish().await;
     }
 

@@ -224,6 +224,9 @@ async fn nothing_but_trusted_documents_is_answered_where_it_is_set_so() {
     assert_eq!(send(&app, &json!({ "query": COUNT })).await["data"]["sessionCount"], 0);
     let overview = include_str!("../web/src/overview.graphql");
     assert_eq!(send(&app, &json!({ "query": overview, "variables": {} })).await["data"]["metrics"]["totalCount"], 0);
+    // Limits are for clients.
+    let strict = app.beside_with(|settings| settings.graphql.limits.max_root_fields = 1).await;
+    assert_eq!(send(&strict, &json!({ "query": overview, "variables": {} })).await["data"]["metrics"]["totalCount"], 0);
     assert_eq!(app.get("/api/v1/metrics/count").await.expect(200), json!({ "count": 0 }));
 }
 

@@ -52,7 +52,7 @@ fn code(reply: &Reply) -> Value {
 on_both_engines! {
     async fn a_body_must_come_as_json(app: &TestApp) {
         for wrong in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("multipart/form-data; boundary=x"),
-            Some("application/graphql"), Some("application/jsonx")] {
+            Some("application/graphql"), Some("application/jsonx"), Some("application/json; charset=utf-16"), Some("application/json;charset=iso-8859-1")] {
             for accept in [None, Some(RESPONSE)] {
                 let reply = post(app, wrong, accept, COUNT).await;
                 assert_eq!((reply.status.as_u16(), code(&reply)), (415, json!("UNSUPPORTED_MEDIA_TYPE")), "{wrong:?}");
@@ -69,13 +69,14 @@ on_both_engines! {
             (Some("application/graphql-response+json, application/json;q=0.9"), RESPONSE),
             (Some("application/json;q=0.9, application/graphql-response+json"), RESPONSE),
             (Some("application/graphql-response+json;q=0.1, application/json"), JSON),
-            (Some("text/html, */*;q=0.1"), JSON), (Some("Application/GraphQL-Response+JSON; charset=utf-8"), RESPONSE),
+            (Some("text/html, */*;q=0.1"), JSON), (Some("application/json;Q=0.1, application/graphql-response+json;q=0.2"), RESPONSE),
+            (Some("application/graphql-response+json;q=0.5, */*;q=0.1"), RESPONSE), (Some("application/json;q=0.5, application/*;q=0.9"), JSON), (Some("Application/GraphQL-Response+JSON; charset=utf-8"), RESPONSE),
         ] {
             let reply = post(app, Some(JSON), accept, COUNT).await;
             assert_eq!((reply.status.as_u16(), media_type(&reply)), (200, expected), "{accept:?}");
             assert!(reply.headers[header::VARY].to_str().unwrap().to_ascii_lowercase().contains("accept"));
         }
-        for accept in ["text/html", "image/png, text/plain", "application/json;q=0", "application/xml"] {
+        for accept in ["text/html", "image/png, text/plain", "application/json;q=0", "application/json;q=0, */*", "application/*;q=0, */*", "application/xml"] {
             let reply = post(app, Some(JSON), Some(accept), COUNT).await;
             assert_eq!((reply.status.as_u16(), code(&reply)), (406, json!("NOT_ACCEPTABLE")), "{accept}");
             assert_eq!(get(app, accept, &[("query", "{ sessionCount }")]).await.status, 406, "{accept}");
@@ -179,6 +180,8 @@ on_both_engines! {
     }
 
     async fn browsers_get_pages(app: &TestApp) {
+        let no_page = get(app, "application/json, text/html;q=0", &[]).await;
+        assert_eq!(code(&no_page), "GRAPHQL_PARSE_FAILED");
         for path in ["/", "/index.html", "/graphiql", "/graphql"] {
             let request = Request::get(path).header(header::ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8");
             let reply = app.send(request.body(Body::empty()).unwrap()).await;
@@ -186,6 +189,8 @@ on_both_engines! {
             assert!(reply.text().to_ascii_lowercase().contains("<!doctype html>"), "{path}");
             assert!(reply.headers["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
             assert_eq!(reply.headers["x-content-type-options"], "nosniff");
+            let varies = reply.headers.get_all(header::VARY).iter().any(|vary| vary.to_str().unwrap().contains("accept"));
+            assert!(varies || path != "/graphql", "{:?}", reply.headers);
         }
     }
 
@@ -195,8 +200,12 @@ on_both_engines! {
             let reply = app.get(path).await;
             assert!(reply.expect(404)["message"].is_string(), "{path}");
         }
-        for (method, path) in [(Method::DELETE, "/graphql"), (Method::PUT, "/graphql"), (Method::PATCH, "/graphql"), (Method::POST, "/health"),
-            (Method::POST, "/graphiql"), (Method::DELETE, "/")] {
+        for method in [Method::DELETE, Method::PUT, Method::PATCH, Method::OPTIONS] {
+            let reply = send(app, method.clone(), "/graphql").await;
+            assert_eq!((reply.status.as_u16(), code(&reply)), (405, json!("METHOD_NOT_ALLOWED")), "{method}");
+            assert!(reply.headers[header::ALLOW].to_str().unwrap().contains("GET"), "{method}");
+        }
+        for (method, path) in [(Method::POST, "/health"), (Method::POST, "/graphiql"), (Method::DELETE, "/")] {
             let reply = send(app, method.clone(), path).await;
             assert!(reply.expect(405)["message"].is_string(), "{method} {path}");
             assert!(reply.headers[header::ALLOW].to_str().unwrap().contains("GET"), "{method} {path}");

@@ -3,7 +3,14 @@
 use metrograph::config::Limits;
 use serde_json::{Value, json};
 
-use crate::support::{Engine, TestApp};
+use crate::support::{
+    Engine, TestApp,
+    live::{Socket, settle},
+};
+use axum::{
+    body::Body,
+    http::{Request, header},
+};
 
 async fn app(change: impl FnOnce(&mut Limits)) -> TestApp {
     TestApp::with(Engine::Sqlite, |settings| change(&mut settings.graphql.limits)).await.unwrap()
@@ -186,9 +193,31 @@ async fn batches() {
     let answers = app.post("/graphql", &batch(3)).await.expect(200);
     assert_eq!(answers, Value::from(vec![json!({ "data": { "sessionCount": 0 } }); 3]));
     let refused = app.post("/graphql", &batch(4)).await.expect(400);
-    let message = "max-batch: 4 requests were sent together, at most 3 are allowed: send them in parts";
+    let message = "max-batch: more than 3 requests were sent together, at most 3 are allowed: send them in parts";
     let extensions = json!({ "code": "LIMIT_EXCEEDED", "limit": "max-batch" });
     assert_eq!(refused, json!({ "errors": [{ "message": message, "extensions": extensions }] }));
+}
+
+#[tokio::test]
+async fn values() {
+    let app = app(|_| ()).await;
+    let many = |value: &str, count: usize| vec![value; count].join(",");
+    for body in [
+        format!("[{}]", many("{}", 400_001)),
+        format!("{{\"query\": \"{{ sessionCount }}\", \"variables\": {{\"a\": [{}]}}}}", many("[]", 400_001)),
+    ] {
+        for path in ["/graphql", "/api/v1/metrics/"] {
+            let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
+            let refused = app.send(request.body(Body::from(body.clone())).unwrap()).await;
+            assert!(refused.expect(413).to_string().contains("400000 values"), "{path}");
+        }
+    }
+    // A comma in a text is none between values.
+    let query = format!("{{ sessionCount }} #{}", many("[]", 400_001));
+    assert_eq!(
+        app.post("/graphql", &json!({ "query": query })).await.json()["errors"][0]["extensions"]["code"],
+        Value::Null
+    );
 }
 
 #[tokio::test]
@@ -209,6 +238,14 @@ async fn the_cost_is_told_to_whoever_asks() {
     assert_eq!(refused["extensions"]["cost"]["complexity"], 400);
     assert_eq!(refused["errors"][0]["extensions"]["limit"], "max-complexity");
     assert!(refused.get("data").is_none());
+    let mut socket = Socket::introduced(&app).await;
+    let payload = json!({ "query": "subscription { metricRecorded { id itemName } }", "extensions": { "cost": true } });
+    socket.say(json!({ "id": "1", "type": "subscribe", "payload": payload })).await;
+    settle().await;
+    for is_first in [true, false] {
+        app.record(json!({})).await;
+        assert_eq!(socket.hear().await["payload"]["extensions"]["cost"]["complexity"].is_number(), is_first);
+    }
     for plain in [app.graphql_with(query, json!({ "n": 10 })).await, cost("{ nothing }", json!({})).await] {
         assert!(plain.get("extensions").is_none(), "{plain}");
     }

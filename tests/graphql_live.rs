@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::support::{
     history::{metric, session},
-    live::{Events, settle},
+    live::{Events, Socket, settle},
     on_both_engines,
 };
 
@@ -67,6 +67,46 @@ on_both_engines! {
         assert_eq!(slow.next().await, json!({ "data": { "metricRecorded": { "itemName": "later" } } }));
         drop(slow);
         app.finish().await;
+    }
+
+    async fn a_light_listener_does_not_wait_for_all_heavy_ones(app: &TestApp) {
+        app.record_all((0..400).map(|n| metric(json!({ "variantName": format!("v{n}") }))).collect()).await;
+        let heavy = "item { variants(first: 400) { nodes { metrics(first: 20) { nodes { session { hash } context { hash } } } } } }";
+        let answered = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let mut readers = tokio::task::JoinSet::new();
+        let (listeners, events) = (8, 12);
+        for _ in 0..listeners {
+            let mut reader = Events::of(app, &format!("subscription {{ metricRecorded {{ {heavy} }} }}")).await;
+            let answered = std::sync::Arc::clone(&answered);
+            readers.spawn(async move {
+                for _ in 0..events {
+                    reader.next().await;
+                    answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                }
+            });
+        }
+        let mut light = Events::of(app, ITEMS).await;
+        app.record_all((0..events).map(|_| metric(json!({}))).collect()).await;
+        for _ in 0..events {
+            light.next().await;
+        }
+        let heavy_ones = answered.load(std::sync::atomic::Ordering::Relaxed);
+        assert!(heavy_ones < listeners * events / 2, "{heavy_ones} of {} came first", listeners * events);
+        readers.abort_all();
+    }
+
+    async fn an_event_that_takes_too_long_ends_its_subscription(app: &TestApp) {
+        app.record_all((0..400).map(|n| metric(json!({ "variantName": format!("v{n}") }))).collect()).await;
+        let hasty = app.beside_with(|settings| settings.limits.request_timeout = std::time::Duration::from_millis(1)).await;
+        let heavy = "item { variants(first: 400) { nodes { metrics(first: 20) { nodes { session { hash } context { hash } } } } } }";
+        let mut socket = Socket::introduced(&hasty).await;
+        socket.listen("1", &format!("subscription {{ metricRecorded {{ {heavy} }} }}")).await;
+        // It is stored, whether that is told in time or not.
+        hasty.post("/api/v1/metrics/", &crate::support::metric(json!({}))).await;
+        let answer = socket.hear().await;
+        assert_eq!((&answer["type"], &answer["payload"][0]["extensions"]["code"]), (&json!("error"), &json!("TIMEOUT")), "{answer}");
+        drop(socket);
+        hasty.finish().await;
     }
 
     async fn a_session_is_heard_of_when_it_is_announced(app: &TestApp) {

@@ -60,11 +60,36 @@ on_both_engines! {
         assert_eq!(answer["session"]["build"]["pipeline"]["name"], "main");
     }
 
+    async fn skip_and_include_know_the_defaults_of_variables(app: &TestApp) {
+        let query = "query($a: Boolean = true, $b: Boolean! = false) { a: sessionCount @include(if: $a) b: sessionCount @include(if: $b) \
+                     ...F @skip(if: $a) ... @skip(if: $b) { d: sessionCount } } fragment F on Query { c: sessionCount }";
+        let answer = app.graphql_with(query, json!({})).await;
+        assert_eq!(answer, json!({ "data": { "a": 0, "d": 0 } }));
+        let answer = app.graphql_with(query, json!({ "a": false, "b": true })).await;
+        assert_eq!(answer, json!({ "data": { "b": 0, "c": 0 } }));
+    }
+
     async fn skip_and_include_are_heeded(app: &TestApp) {
         app.seed().await;
         let query = "query($yes: Boolean!) { sessionCount @include(if: $yes) contextCount @skip(if: $yes) metricCount ... @skip(if: $yes) { componentCount } }";
         assert_eq!(names(&app.run(query, json!({ "yes": true })).await), ["sessionCount", "metricCount"]);
         assert_eq!(names(&app.run(query, json!({ "yes": false })).await), ["contextCount", "metricCount", "componentCount"]);
+    }
+
+    async fn a_typename_is_a_field_like_any_other(app: &TestApp) {
+        for wrong in [
+            "{ __typename @nope }", "{ __typename @skip }", "{ __typename @skip(if: \"x\") }", "{ __typename @skip(if: null) }",
+            "{ __typename @skip(unless: true) }", "{ __typename(x: 1) }", "{ __typename { x } }", "{ __typename @include(if: $nope) }",
+            "query($a: String!) { __typename @skip(if: $a) }", "query($a: Boolean) { __typename @skip(if: $a) }",
+            "{ components { nodes { __typename @skip(if: $nope) } } }", "{ ...F } fragment F on Query { __typename @nope }",
+        ] {
+            assert_eq!(app.graphql_error(wrong).await, "GRAPHQL_VALIDATION_FAILED", "{wrong}");
+        }
+        // The engine takes a variable that stands there alone for one that is not used.
+        let right = "query($a: Boolean!, $b: Boolean = true) { x: __typename @skip(if: $a) y: __typename @include(if: $b) \
+                     metricCount @skip(if: $a) sessionCount @include(if: $b) __typename @skip(if: false) }";
+        let answer = app.graphql_with(right, json!({ "a": true })).await;
+        assert_eq!(answer, json!({ "data": { "y": "Query", "sessionCount": 0, "__typename": "Query" } }));
     }
 
     async fn a_nullable_field_that_fails_is_null_and_leaves_its_siblings(app: &TestApp) {

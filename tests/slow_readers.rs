@@ -50,17 +50,33 @@ on_both_engines! {
 fn ask_and_read_nothing(server: &Server) -> TcpStream {
     let mut deaf = server.connect();
     deaf.set_nonblocking(true).unwrap();
-    let question = format!("GET /api/v1/swagger.json HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
+    let questions = format!("GET /api/v1/swagger.json HTTP/1.1\r\nHost: {}\r\n\r\n", server.address).repeat(10_000);
     // Until neither side takes more in.
-    let mut stuck_since = Instant::now();
+    let (mut sent, mut stuck_since) = (0, Instant::now());
     while stuck_since.elapsed() < Duration::from_millis(200) {
-        match deaf.write(question.as_bytes()) {
-            Ok(_) => stuck_since = Instant::now(),
+        match deaf.write(&questions.as_bytes()[sent..]) {
+            Ok(more) => (sent, stuck_since) = (sent + more, Instant::now()),
             Err(_) => std::thread::sleep(Duration::from_millis(10)),
         }
     }
     deaf.set_nonblocking(false).unwrap();
     deaf
+}
+
+#[test]
+fn a_client_that_reads_slowly_gets_all_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &["--request-timeout", "1s"], &[("METROGRAPH_LISTEN", "127.0.0.1:0")]);
+    let mut slow = ask_and_read_nothing(&server);
+    slow.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let mut part = vec![0; 1_000_000];
+    // More than the system holds for it, a part at a time: the server waits for longer than its limit in all.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(3) {
+        slow.read_exact(&mut part).expect("the connection is open");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    server.stop();
 }
 
 #[test]

@@ -60,7 +60,8 @@ async fn a_body_over_the_limit_is_refused() {
     }
     let mut socket = Socket::introduced(&app).await;
     socket.subscribe("1", &format!("{{ metricCount }} #{}", "x".repeat(3000))).await;
-    assert!(socket.is_cut().await, "a message over the limit was answered");
+    let (code, reason) = socket.closed().await;
+    assert!(code == 1009 && reason.contains("--max-body"), "{code}: {reason}");
     app.finish().await;
 }
 
@@ -185,6 +186,55 @@ async fn what_is_stored_does_not_count_as_asking() {
     app.finish().await;
 }
 
+/// The statuses of the same request sent four times.
+async fn four_times(app: &TestApp, path: &str, token: Option<&str>, body: &str) -> Vec<u16> {
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        let mut request = Request::builder().uri(path).header(header::CONTENT_TYPE, "application/json");
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let method = if body.is_empty() { "GET" } else { "POST" };
+        let request = request.header(header::ACCEPT, "application/graphql-response+json, */*").method(method);
+        statuses.push(app.send(request.body(Body::from(body.to_owned())).unwrap()).await.status.as_u16());
+    }
+    statuses
+}
+
+#[tokio::test]
+async fn what_is_refused_counts_as_asking() {
+    for (path, token, body, status) in [
+        ("/graphql", None, "{", 400),
+        ("/graphql", None, "{}", 400),
+        ("/graphql", None, "[]", 400),
+        ("/graphql", None, r#"{"query": "mutation { nope }"}"#, 400),
+        ("/graphql?query=mutation%7Bnope%7D", None, "", 405),
+        ("/graphql?variables=1", None, "", 400),
+        ("/graphql", Some("made up"), r#"{"query": "{ metricCount }"}"#, 401),
+        ("/api/v1/metrics/", Some("made up"), "{}", 401),
+        ("/api/v1/metrics/", None, "{}", 400),
+    ] {
+        let change = |settings: &mut metrograph::config::Settings| {
+            settings.limits.rate_limit = "3/min".parse().unwrap();
+            settings.access.mode = if token.is_some() { AccessMode::Closed } else { AccessMode::Open };
+        };
+        let app = TestApp::with(Engine::Sqlite, change).await.unwrap();
+        assert_eq!(four_times(&app, path, token, body).await, [status, status, status, 429], "{path} {body}");
+        app.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_batch_of_which_nothing_may_be_answered_says_so() {
+    let app = limited(|limits| limits.rate_limit = "1/min".parse().unwrap()).await;
+    let batch = json!([{ "query": "{ metricCount }" }, { "query": "{ metricCount }" }]);
+    assert_eq!(app.post("/graphql", &batch).await.expect(200)[0]["data"]["metricCount"], 0);
+    let refused = app.post("/graphql", &batch).await;
+    assert_eq!(refused.expect(429)[1]["errors"][0]["extensions"]["code"], "RATE_LIMITED");
+    assert!(refused.headers.contains_key(header::RETRY_AFTER));
+    app.finish().await;
+}
+
 #[tokio::test]
 async fn a_mutation_that_reads_what_is_stored_counts_as_asking() {
     let app = limited(|limits| limits.rate_limit = "2/min".parse().unwrap()).await;
@@ -201,6 +251,8 @@ async fn a_mutation_that_reads_what_is_stored_counts_as_asking() {
     ] {
         assert_eq!(app.post("/graphql", &record(payload)).await.status, status, "{payload}");
     }
+    app.finish().await;
+    let app = limited(|limits| limits.rate_limit = "1/min".parse().unwrap()).await;
     let mut socket = Socket::introduced(&app).await;
     let read = "mutation { announceSession(input: {hash: \"s\", runDate: \"2026-01-05T03:00:00\"}) { session { metrics { nodes { id } } } } }";
     assert_eq!(socket.ask("1", read).await[0]["extensions"]["code"], "RATE_LIMITED");
@@ -209,7 +261,8 @@ async fn a_mutation_that_reads_what_is_stored_counts_as_asking() {
 
 #[tokio::test]
 async fn a_socket_counts_each_of_its_operations() {
-    let app = limited(|limits| limits.rate_limit = "2/min".parse().unwrap()).await;
+    // Opening it counts as well.
+    let app = limited(|limits| limits.rate_limit = "3/min".parse().unwrap()).await;
     let mut socket = Socket::introduced(&app).await;
     for id in ["1", "2"] {
         assert_eq!(socket.ask(id, "{ metricCount }").await["data"]["metricCount"], 0);
@@ -235,7 +288,7 @@ async fn a_token_that_comes_with_the_first_message_of_a_socket_is_what_is_counte
     assert_eq!(socket.hear().await["type"], "connection_ack");
     assert_eq!(socket.ask("1", "{ metricCount }").await["data"]["metricCount"], 0);
     assert_eq!(socket.ask("2", "{ metricCount }").await[0]["extensions"]["code"], "RATE_LIMITED");
-    assert_eq!(app.get(COUNT).await.status, 200, "the address has asked nothing yet");
+    assert_eq!(app.get(COUNT).await.status, 200, "the address has opened a socket, and asked nothing yet");
     app.finish().await;
     tokens.finish().await;
 }
@@ -253,6 +306,15 @@ async fn subscriptions_over_the_limit_are_refused_until_one_ends() {
     assert_eq!(socket.ask("2", RECORDED).await[0]["extensions"]["code"], "TOO_MANY_SUBSCRIPTIONS");
     drop(first);
     assert!(events(&app, RECORDED).await.is_ok(), "a place is free again");
+    // Over a socket it is free as soon as the operation has ended.
+    let last = events(&app, RECORDED).await.unwrap();
+    for _ in 0..20 {
+        socket.say(json!({ "id": "1", "type": "complete" })).await;
+        socket.subscribe("1", RECORDED).await;
+    }
+    socket.say(json!({ "type": "ping" })).await;
+    assert_eq!(socket.hear().await["type"], "pong");
+    drop(last);
     app.finish().await;
 }
 

@@ -1,16 +1,18 @@
 //! How far a run has come: a session, or all sessions of a build. Answered from counters and indexes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sea_orm::{
     DbErr, Iterable as _, Order,
-    sea_query::{Condition, Expr, ExprTrait as _, Query, SelectStatement},
+    sea_query::{CaseStatement, Condition, Expr, ExprTrait as _, Query, SelectStatement},
 };
 
 use crate::{build, component_build, digest::digest, item, list, metric, pipeline, session, source::Source, variant};
 
 /// Builds, and sessions, among which the previous run is looked for: the latest so many.
 const LOOKED_BACK: u64 = 20;
+/// Seconds: what claims to have taken longer is taken for this.
+const LONGEST: f64 = 1e12;
 
 /// The build of this name in the pipeline of this name.
 pub async fn build_named(db: &impl Source, pipeline: &str, build: &str) -> Result<Option<build::Model>, DbErr> {
@@ -57,6 +59,27 @@ pub async fn slowest(
         .limit(limit)
         .take();
     db.all(&query).await
+}
+
+/// Of the metrics of each of these sessions behind `after` the newest one, and when the one that ended last did: microseconds on the
+/// clock of its machine.
+pub async fn latest(db: &impl Source, sessions: &[i64], after: i64) -> Result<HashMap<i64, (i64, i64)>, DbErr> {
+    let total_time = || Expr::col(metric::Column::TotalTime);
+    // PostgreSQL refuses a sum that is too great for its type.
+    let seconds: Expr = CaseStatement::new().case(total_time().lt(LONGEST), total_time()).finally(LONGEST).into();
+    let end = Expr::col(metric::Column::StartedAt).add(seconds.mul(1e6));
+    let query = Query::select()
+        .column(metric::Column::SessionId)
+        .expr(Expr::col(metric::Column::Id).max())
+        .expr(end.max())
+        .from(metric::Entity)
+        .and_where(db.engine().any_of(Expr::col(metric::Column::SessionId), sessions))
+        .and_where(Expr::col(metric::Column::Id).gt(after))
+        .group_by_col(metric::Column::SessionId)
+        .take();
+    let rows = db.all::<(i64, (i64, f64))>(&query).await?;
+    #[expect(clippy::cast_possible_truncation, reason = "what is too great becomes the greatest")]
+    Ok(rows.into_iter().map(|(session, (newest, end))| (session, (newest, end as i64))).collect())
 }
 
 /// The component of the first metric of the session that `session` names, as an expression; null while there is none.

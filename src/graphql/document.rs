@@ -10,7 +10,7 @@ use std::{
 
 use async_graphql::{
     Name, Positioned, ServerError, Value,
-    parser::types::{ExecutableDocument, Field, OperationType, Selection, SelectionSet},
+    parser::types::{BaseType, ExecutableDocument, Field, OperationType, Selection, SelectionSet},
 };
 
 use super::access::Scopes;
@@ -139,6 +139,47 @@ pub fn check_size(document: &ExecutableDocument) -> Result<(), ServerError> {
     let defaults =
         variables.filter_map(|variable| variable.node.default_value.as_ref()).map(|value| value.node.clone());
     if literals.chain(defaults).any(|value| is_deep(&value, DEEPEST_VALUE)) { Err(too_deep()) } else { Ok(()) }
+}
+
+/// Refuses what may not stand at a `__typename`, where the engine does not look.
+pub fn check_typenames(document: &ExecutableDocument) -> Result<(), ServerError> {
+    let refuse = |message: String, pos| Err(ServerError::new(message, Some(pos)));
+    for Field { name, arguments, directives, selection_set, .. } in fields(document) {
+        if name.node != "__typename" {
+            continue;
+        }
+        if !arguments.is_empty() || !selection_set.node.items.is_empty() {
+            return refuse("__typename takes no arguments and has no fields".to_owned(), name.pos);
+        }
+        for Positioned { pos, node: directive } in directives {
+            let given = &directive.name.node;
+            if given != "skip" && given != "include" {
+                return refuse(format!("Unknown directive \"{given}\""), *pos);
+            }
+            let condition = |name: Name| if is_condition(document, &name) { Ok(Value::Boolean(true)) } else { Err(()) };
+            let is_it = |value: Result<Value, ()>| matches!(value, Ok(Value::Boolean(_)));
+            let arguments = &directive.arguments;
+            if arguments.len() != 1
+                || arguments
+                    .iter()
+                    .any(|(name, value)| name.node != "if" || !is_it(value.node.clone().into_const_with(condition)))
+            {
+                return refuse(format!("@{given} takes one argument, if: Boolean!"), *pos);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether operations have a variable of this name, and all that do take `Boolean!` for it, or have a default.
+fn is_condition(document: &ExecutableDocument, name: &Name) -> bool {
+    let variables = document.operations.iter().flat_map(|(_, operation)| &operation.node.variable_definitions);
+    let mut named = variables.filter(|variable| variable.node.name.node == *name).peekable();
+    named.peek().is_some()
+        && named.all(|Positioned { node: variable, .. }| {
+            let is_given = !variable.var_type.node.nullable || variable.default_value.is_some();
+            is_given && matches!(&variable.var_type.node.base, BaseType::Named(ty) if ty == "Boolean")
+        })
 }
 
 /// Refuses subscriptions with more than one root field: each event answers one.

@@ -59,8 +59,8 @@ impl Documents {
         let sdl = sdl();
         let load = |folder: &Path| Trusted::load(folder, &sdl, limits);
         let mut trusted = documents.documents_dir.as_deref().map(load).transpose()?.unwrap_or_default();
-        for (name, text) in own.iter().filter(|_| is_trusted_only) {
-            trusted.add_own(&sdl, limits, name, text)?;
+        for (name, text) in own {
+            trusted.add_own(&sdl, name, text)?;
         }
         let room = documents.persisted_megabytes as u64 * 1_000_000;
         Ok(Self {
@@ -104,19 +104,23 @@ impl Documents {
 
     /// Parses a text, or finds it among those parsed before.
     pub(super) fn parse(&self, text: &str) -> Result<Document, ServerError> {
-        if self.is_trusted_only {
-            let message = "only trusted documents are answered here, and this text is none of them: ask by documentId";
-            let refused = || as_server_error(Error::new(Code::DocumentNotTrusted, message));
-            return self.trusted.by_hash(&Hash::of(text)).ok_or_else(refused);
-        }
         if let Some(document) = self.parsed.get(text) {
             return Ok(document);
+        }
+        // Those were checked when they were read.
+        if let Some(document) = self.trusted.by_hash(&Hash::of(text)) {
+            return Ok(document);
+        }
+        if self.is_trusted_only {
+            let message = "only trusted documents are answered here, and this text is none of them: ask by documentId";
+            return Err(as_server_error(Error::new(Code::DocumentNotTrusted, message)));
         }
         limits::check_tokens(text, &self.limits)?;
         let document = parse_query(text).map_err(|error| with_code(error.into(), Code::ParseFailed))?;
         limits::check(&document, &self.limits)?;
         document::check_size(&document)
             .and_then(|()| document::check_subscriptions(&document))
+            .and_then(|()| document::check_typenames(&document))
             .and_then(|()| if self.told.introspection { Ok(()) } else { introspection::refuse(&document) })
             .map_err(|error| with_code(error, Code::ValidationFailed))?;
         if text.contains('\0') || text.contains("\\u0000") {

@@ -12,7 +12,10 @@ use entity::{
     filter::Tree,
     list::{self, Noun, Order, Position, Slice},
 };
-use futures_util::{Stream, stream};
+use futures_util::{
+    Stream, StreamExt as _, future,
+    stream::{self, BoxStream},
+};
 use tokio::task::AbortHandle;
 
 use super::{
@@ -126,7 +129,7 @@ impl<T: Live> Feeds<T> {
         });
         listening.reading.get_or_insert_with(|| {
             let seen = T::number(&served.ingest.latest().borrow());
-            tokio::spawn(read_on(Arc::clone(served), Arc::clone(&self.listening), seen)).abort_handle()
+            tokio::spawn(read_on(Arc::clone(served), Reading(Arc::clone(&self.listening)), seen)).abort_handle()
         });
         // A feed that ends here takes the same lock.
         drop(listening);
@@ -134,10 +137,34 @@ impl<T: Live> Feeds<T> {
     }
 }
 
+impl<T: Live> Listening<T> {
+    fn feeds(&self) -> Vec<Arc<Feed<T>>> {
+        self.by_filter.values().filter_map(Weak::upgrade).collect()
+    }
+}
+
+/// Ends all feeds where what reads for them panics: nobody waits for what does not come.
+struct Reading<T: Live>(Arc<Mutex<Listening<T>>>);
+
+impl<T: Live> Drop for Reading<T> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let feeds = {
+                let mut listening = lock(&self.0);
+                listening.reading = None;
+                listening.feeds()
+            };
+            for feed in feeds {
+                feed.events.close();
+            }
+        }
+    }
+}
+
 /// Reads on after each commit, until the committer ends.
-async fn read_on<T: Live>(served: Arc<Served>, listening: Arc<Mutex<Listening<T>>>, mut seen: i64) {
+async fn read_on<T: Live>(served: Arc<Served>, reading: Reading<T>, mut seen: i64) {
     let mut latest = served.ingest.latest();
-    let feeds = || lock(&listening).by_filter.values().filter_map(Weak::upgrade).collect::<Vec<_>>();
+    let feeds = || lock(&reading.0).feeds();
     while let Ok(known) = latest.wait_for(|latest| T::number(latest) > seen).await.map(|latest| T::number(&latest)) {
         // Before it is read, so that whoever joins meanwhile hears nothing from before.
         let feeds = feeds();
@@ -214,17 +241,23 @@ pub fn follow<T: Live>(
     let events = T::feeds(served).listen(served, filter);
     // What is being read may have some way to go until now.
     let from = T::number(&served.ingest.latest().borrow());
-    let (hearing, turns) = (ctx.data_unchecked::<Hearing>().clone(), served.turns.clone());
-    Ok(stream::unfold(events, move |mut events| {
+    let events = stream::unfold(events, async |mut events| Some((events.next().await?, events)));
+    let events = events.filter(move |((number, _), _)| future::ready(*number > from));
+    Ok(in_turn(ctx, events.map(|((_, object), lost)| (object, lost))))
+}
+
+/// Events that are answered in turn, each with the number of those that were lost before it.
+pub fn in_turn<T: Send + 'static>(
+    ctx: &Context<'_>,
+    events: impl Stream<Item = (T, u64)> + Send + 'static,
+) -> BoxStream<'static, T> {
+    let (hearing, turns) = (ctx.data_unchecked::<Hearing>().clone(), shared(ctx).turns.clone());
+    let events = events.then(move |(event, lost)| {
         let (hearing, turns) = (hearing.clone(), turns.clone());
         async move {
-            loop {
-                let ((number, object), lost) = events.next().await?;
-                if number > from {
-                    hearing.begin(lost, turns.place().await);
-                    return Some((object, events));
-                }
-            }
+            turns.begin(&hearing, lost).await;
+            event
         }
-    }))
+    });
+    events.boxed()
 }

@@ -2,6 +2,7 @@
 //! is what nouns share.
 
 mod access;
+mod body;
 mod build;
 mod component;
 mod context;
@@ -39,11 +40,10 @@ mod variables;
 mod variant;
 mod written;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_graphql::{
     ContextBase, MergedObject, MergedSubscription, Request, Response, Schema, ServerError, ValidationMode, Value,
-    parser::types::OperationType,
 };
 use entity::{known_counts::KnownCounts, metric_block::KnownBlocks, source::Reader, tag as tag_row, variant::Words};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
@@ -58,6 +58,7 @@ use crate::{
 };
 pub use access::refusal;
 use access::{Requirements, requires};
+pub use body::check_values;
 pub use cost::Cost;
 pub use document::Document;
 pub use documents::Documents;
@@ -285,12 +286,8 @@ impl Graph {
         coded(response, self.limits())
     }
 
-    /// Runs an operation whose answers keep coming: a subscription. A query or a mutation gives one answer.
-    pub fn subscribe(&self, operation: Operation) -> BoxStream<'static, Response> {
-        if operation.kind() != Some(OperationType::Subscription) {
-            let graph = self.clone();
-            return stream::once(async move { graph.execute(operation).await }).boxed();
-        }
+    /// Runs a subscription. Each event is answered within `limit`, or ends it with `too_late`.
+    pub fn subscribe(&self, operation: Operation, limit: Duration, too_late: Error) -> BoxStream<'static, Response> {
         let document = operation.document.clone();
         let Prepared { schema, mut request, .. } = match self.prepare(operation) {
             Ok(prepared) => prepared,
@@ -301,15 +298,23 @@ impl Graph {
         let driver = loaders.driver();
         let hearing = Hearing::default();
         request = request.data(loaders).data(hearing.clone());
-        let answers = schema.execute_stream(request);
+        let answers = schema.execute_stream(request).boxed();
         stream::unfold((driver, answers), move |(driver, mut answers)| {
             let (graph, document, hearing) = (graph.clone(), document.clone(), hearing.clone());
+            let too_late = too_late.clone();
             async move {
-                let mut answer = coded(driver.drive(answers.next()).await?, graph.limits());
+                let answer = tokio::select! {
+                    answer = driver.drive(answers.next()) => Some(answer?),
+                    () = hearing.overdue(limit) => None,
+                };
+                let missed = hearing.answered();
+                let Some(answer) = answer else {
+                    return Some((refusal(too_late), (driver, stream::empty().boxed())));
+                };
+                let mut answer = coded(answer, graph.limits());
                 if answer.errors.iter().all(|error| !error.path.is_empty()) {
                     document.was_valid();
                 }
-                let missed = hearing.answered();
                 if missed > 0 {
                     answer.extensions.insert("missed".to_owned(), Value::from(missed));
                 }

@@ -13,7 +13,7 @@ use entity::{
     list::{self, Order, Slice},
     metric as metric_row, run, session as session_row,
 };
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::{Stream, stream};
 use tokio::{sync::watch, task::AbortHandle};
 
 use super::{
@@ -52,7 +52,7 @@ pub struct RunProgress {
     /// last before it in the same pipeline and another build (or, like it, in none) whose first measurement was of the same component;
     /// of a build, the last one before it in its pipeline that measured every component measured so far.
     tests_expected: Option<i64>,
-    /// Time from the start of the run, or its first measurement where no start is known, to the end of the newest measurement, in
+    /// Time from the start of the run, or its first measurement where no start is known, to the latest end of a measurement, in
     /// seconds.
     elapsed: f64,
     /// What took longest so far, the longest first: at most five.
@@ -93,16 +93,17 @@ impl RunSubscription {
         let watched = served.runs.watch(served, run);
         let mut states = watched.states.clone();
         states.mark_changed();
-        Ok(stream::unfold((watched, states, false), async |(watched, mut states, changed)| {
+        let events = stream::unfold((watched, states, false), async |(watched, mut states, changed)| {
             let state = loop {
                 states.changed().await.ok()?;
                 if let Some(state) = states.borrow_and_update().clone() {
                     break state;
                 }
             };
-            Some((state.told(changed), (watched, states, true)))
-        })
-        .boxed())
+            // What changed in between is told with it: nothing is lost.
+            Some(((state.told(changed), 0), (watched, states, true)))
+        });
+        Ok(live::in_turn(ctx, events))
     }
 }
 
@@ -218,18 +219,18 @@ struct Slow {
 struct Part {
     is_announced: bool,
     metrics: i64,
-    /// Microseconds on the clock of its machine.
-    began: i64,
-    /// Microseconds on the same clock.
-    ended: i64,
+    /// Microseconds on the clock of its machine, where a start is known.
+    began: Option<i64>,
+    /// Microseconds on the same clock: when the last measurement so far ended.
+    ended: Option<i64>,
     /// The key of its newest metric: everything up to it has been looked at.
     newest: i64,
 }
 
 impl State {
     fn told(&self, changed: bool) -> RunProgress {
-        let began = self.sessions.values().map(|part| part.began).min();
-        let ended = self.sessions.values().map(|part| part.ended).max();
+        let began = self.sessions.values().filter_map(|part| part.began).min();
+        let ended = self.sessions.values().filter_map(|part| part.ended).max();
         let elapsed = ended.zip(began).map_or(0, |(ended, began)| ended.saturating_sub(began));
         RunProgress {
             tests_seen: self.sessions.values().map(|part| part.metrics).sum(),
@@ -260,7 +261,7 @@ impl State {
             None if news.iter().any(|row| self.is_new_kind(row)) => run::before_session(db, &news[0]).await?,
             None => self.expected,
         };
-        let parts = parts(served, &news).await?;
+        let parts = self.parts(served, &news).await?;
         let slowest = self.slowest(served, &parts).await?;
         self.expected = expected;
         self.slowest = slowest;
@@ -279,17 +280,44 @@ impl State {
         !self.sessions.get(&row.id).is_some_and(is_known)
     }
 
+    /// Those of `sessions` that were known before and those that join, each with the key behind which their metrics are new.
+    fn news(&self, sessions: impl Iterator<Item = i64>) -> Vec<(Vec<i64>, i64)> {
+        let (known, joining): (Vec<i64>, Vec<i64>) = sessions.partition(|id| self.sessions.contains_key(id));
+        let seen = known.iter().filter_map(|id| self.sessions.get(id)).map(|part| part.newest).min();
+        // A session that joins late brings metrics from before.
+        let mut news = vec![(known, seen.unwrap_or(0)), (joining, 0)];
+        news.retain(|(sessions, _)| !sessions.is_empty());
+        news
+    }
+
+    async fn parts(&self, served: &Served, sessions: &[session_row::Model]) -> Result<HashMap<i64, Part>, Error> {
+        let without_start: Vec<i64> = sessions.iter().filter(|row| row.run_date.is_none()).map(|row| row.id).collect();
+        let first = firsts(served, &without_start).await?;
+        let mut latest = HashMap::new();
+        for (ids, after) in self.news(sessions.iter().map(|row| row.id)) {
+            latest.extend(run::latest(&served.database.reader, &ids, after).await?);
+        }
+        let part = |row: &session_row::Model| {
+            let known = self.sessions.get(&row.id);
+            let (newest, ended) = latest.get(&row.id).copied().unzip();
+            Part {
+                is_announced: row.announced.is_some(),
+                metrics: row.metric_count,
+                began: row.run_date.or_else(|| first.get(&row.id).map(|row| row.started_at)),
+                // The newest need not have ended last: workers may share a session, and what they measured may arrive late.
+                ended: ended.max(known.and_then(|part| part.ended)),
+                newest: newest.max(known.map(|part| part.newest)).unwrap_or(0),
+            }
+        };
+        Ok(sessions.iter().map(|row| (row.id, part(row))).collect())
+    }
+
     /// The slowest of those known and those that `parts` have more.
     async fn slowest(&self, served: &Served, parts: &HashMap<i64, Part>) -> Result<Vec<Slow>, Error> {
         let last = parts.values().map(|part| part.newest).max().unwrap_or(0);
-        // A session that joins late brings metrics from before.
-        let (known, new): (Vec<i64>, Vec<i64>) = parts.keys().partition(|id| self.sessions.contains_key(id));
-        let seen = known.iter().filter_map(|id| self.sessions.get(id)).map(|part| part.newest).min();
         let mut rows = Vec::new();
-        for (sessions, after) in [(known, seen.unwrap_or(0)), (new, 0)] {
-            if !sessions.is_empty() {
-                rows.extend(run::slowest(&served.database.reader, &sessions, after, last, SLOWEST).await?);
-            }
+        for (sessions, after) in self.news(parts.keys().copied()) {
+            rows.extend(run::slowest(&served.database.reader, &sessions, after, last, SLOWEST).await?);
         }
         rows.retain(|row| self.slowest.iter().all(|slow| slow.id != row.id));
         let figures: Vec<(f64, i64)> = rows.iter().map(|row| (row.total_time, row.id)).collect();
@@ -304,39 +332,19 @@ impl State {
     }
 }
 
-/// The first or the last metric of each of these sessions.
-async fn ends(served: &Served, sessions: &[i64], from_end: bool) -> Result<HashMap<i64, metric_row::Model>, Error> {
+/// The first metric of each of these sessions.
+async fn firsts(served: &Served, sessions: &[i64]) -> Result<HashMap<i64, metric_row::Model>, Error> {
     if sessions.is_empty() {
         return Ok(HashMap::new());
     }
-    let slice: Slice<metric_row::Entity> =
-        Slice { filter: Tree::default(), order: Order::default(), after: None, before: None, limit: 1, from_end };
+    let slice: Slice<metric_row::Entity> = Slice {
+        filter: Tree::default(),
+        order: Order::default(),
+        after: None,
+        before: None,
+        limit: 1,
+        from_end: false,
+    };
     let rows = list::rows_under(&served.database.reader, metric_row::OF_SESSION, sessions, &slice).await?;
     Ok(rows.into_iter().filter_map(|(session, rows)| Some((session, rows.into_iter().next()?))).collect())
-}
-
-async fn parts(served: &Served, sessions: &[session_row::Model]) -> Result<HashMap<i64, Part>, Error> {
-    let ids: Vec<i64> = sessions.iter().map(|row| row.id).collect();
-    let newest = ends(served, &ids, true).await?;
-    let without_start: Vec<i64> = sessions.iter().filter(|row| row.run_date.is_none()).map(|row| row.id).collect();
-    let first = ends(served, &without_start, false).await?;
-    let part = |row: &session_row::Model| {
-        let newest = newest.get(&row.id);
-        let began = row.run_date.or_else(|| first.get(&row.id).map(|row| row.started_at));
-        let ended = newest.map(end_of);
-        Part {
-            is_announced: row.announced.is_some(),
-            metrics: row.metric_count,
-            began: began.or(ended).unwrap_or_default(),
-            ended: ended.or(began).unwrap_or_default(),
-            newest: newest.map_or(0, |row| row.id),
-        }
-    };
-    Ok(sessions.iter().map(|row| (row.id, part(row))).collect())
-}
-
-/// When a metric's measurement ended, in microseconds.
-fn end_of(row: &metric_row::Model) -> i64 {
-    let took = Duration::try_from_secs_f64(row.total_time).unwrap_or_default().as_micros();
-    row.started_at.saturating_add(i64::try_from(took).unwrap_or(i64::MAX))
 }

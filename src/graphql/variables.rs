@@ -86,14 +86,18 @@ impl InputTypes {
         for Positioned { pos, node: VariableDefinition { name, var_type, default_value, .. } } in variable_definitions {
             let value = variables.get(&name.node);
             is_all &= default_value.is_none() || value != Some(&Value::Null);
-            let fit = match value {
-                Some(value) => self.fits(&var_type.node, value, DEEPEST_VALUE),
-                None if default_value.is_some() => Ok(()),
-                None if var_type.node.nullable => {
+            let fit = match (value, default_value) {
+                (Some(value), _) => self.fits(&var_type.node, value, DEEPEST_VALUE),
+                // The engine forgets defaults where it looks at @skip and @include.
+                (None, Some(default)) => {
+                    variables.insert(name.node.clone(), default.node.clone());
+                    Ok(())
+                }
+                (None, None) if var_type.node.nullable => {
                     left_out.push(&name.node);
                     Ok(())
                 }
-                None => Err(Misfit::new("a value must be given")),
+                (None, None) => Err(Misfit::new("a value must be given")),
             };
             fit.map_err(|Misfit { path, reason }| {
                 let path: String = path.into_iter().rev().collect();

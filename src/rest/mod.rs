@@ -37,7 +37,7 @@ pub use crate::graphql::DocumentError;
 use crate::{
     access::Caller,
     error::{Code, Error},
-    graphql::{Graph, Operation, write_answer},
+    graphql::{Graph, Operation, check_values, write_answer},
 };
 
 /// Where the documentation is, and where the doubled prefix goes on.
@@ -249,6 +249,7 @@ fn read_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>, is_post: 
         (false, false) => Ok(None),
         (true, false) if body.is_empty() => Ok(None),
         (true, _) => {
+            check_values(&body)?;
             let value = serde_json::from_slice(&body).map_err(|error| Error::bad_input(format!("body: {error}")))?;
             match value {
                 Value::Object(_) => Ok(Some(value)),

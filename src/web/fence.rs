@@ -51,22 +51,31 @@ impl Fence {
     }
 }
 
-/// Lets in what is asked from where it may be asked, as often as it may be. GraphQL counts each of its operations by itself, since
-/// only the document tells which of them store something.
+/// Lets in what is asked from where it may be asked, as often as it may be. What is stored does not count, what is refused does. GraphQL
+/// counts each of its operations by itself, since only the document tells which of them store something.
 pub(super) async fn guard(State(fence): State<Fence>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     if let Err(error) = fence.hosts.check(&parts).and_then(|()| fence.origins.check(&parts)) {
         return refused(is_graphql(parts.uri.path()), &parts.headers, error);
     }
     let client = fence.rates.client(&parts);
-    if !is_graphql(parts.uri.path())
-        && parts.method != Method::POST
+    let (is_graphql, stores) = (is_graphql(parts.uri.path()), parts.method == Method::POST);
+    if !is_graphql
+        && !stores
         && let Err(error) = client.admit()
     {
         return error.into_response();
     }
-    parts.extensions.insert(client);
-    next.run(Request::from_parts(parts, body)).await
+    parts.extensions.insert(client.clone());
+    let response = next.run(Request::from_parts(parts, body)).await;
+    if !is_graphql
+        && stores
+        && response.status().is_client_error()
+        && let Err(error) = client.admit()
+    {
+        return error.into_response();
+    }
+    response
 }
 
 /// Gives up what takes too long. Reads end with it; what was handed over to be stored is stored. Subscriptions have been answered

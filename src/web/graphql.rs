@@ -28,7 +28,7 @@ use super::{Ways, access, assets, live, rate::Client};
 use crate::{
     access::Caller,
     error::{Code, Error},
-    graphql::{Operation, crossed, refusal},
+    graphql::{Cost, Operation, check_values, crossed, refusal},
 };
 pub(super) use answer::body;
 pub(super) use request::Request;
@@ -52,12 +52,6 @@ pub(super) fn refused(headers: &HeaderMap, error: Error) -> Response {
     told(Media::negotiate(headers).unwrap_or(Media::Json), &refusal(error))
 }
 
-/// Counts a request of `client`. What only stores does not count; a mutation whose payload leads on to more does.
-fn admit(ways: &Ways, client: &Client, operation: &Operation) -> Result<(), Error> {
-    let only_stores = operation.kind() == Some(OperationType::Mutation) && !ways.graph.reads(operation);
-    if only_stores { Ok(()) } else { client.admit() }
-}
-
 /// A request that is not well-formed.
 fn malformed(media: Media, code: Code, message: impl Into<String>) -> Response {
     respond(media, Outcome::Malformed(code), body(&refusal(Error::new(code, message))))
@@ -72,6 +66,11 @@ fn no_document(media: Media) -> Response {
     malformed(media, Code::ParseFailed, NO_DOCUMENT)
 }
 
+/// Answers a request that does not come to be run: it counts like one that does.
+fn counted(client: &Client, media: Media, refused: Response) -> Response {
+    client.admit().map_or_else(|error| told(media, &refusal(error)), |()| refused)
+}
+
 /// Queries and mutations.
 pub(super) async fn post(
     State(ways): State<Ways>,
@@ -80,27 +79,43 @@ pub(super) async fn post(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let Some(media) = Media::negotiate(&headers) else { return not_acceptable() };
-    if let Err(error) = caller.enter() {
-        return told(media, &refusal(error));
+    let Some(media) = Media::negotiate(&headers) else { return counted(&client, Media::Json, not_acceptable()) };
+    let who = Who { caller, client };
+    match read(&who.caller, media, &headers, body, ways.settings.limits.max_batch) {
+        Ok(Sent::One(request)) if request.names_a_document() => one(&ways, who, media, request).await,
+        Ok(Sent::One(_)) => counted(&who.client, media, no_document(media)),
+        Ok(sent) => match of_batch(&ways, media, sent) {
+            Ok(requests) => batch(&ways, &who, media, requests).await,
+            Err(refused) => counted(&who.client, media, *refused),
+        },
+        Err(refused) => counted(&who.client, media, *refused),
     }
+}
+
+/// What came in the body, for a caller who may send something.
+fn read(
+    caller: &Caller,
+    media: Media,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+    most: usize,
+) -> Result<Sent, Box<Response>> {
+    caller.enter().map_err(|error| Box::new(told(media, &refusal(error))))?;
+    let malformed = |code, message: String| Box::new(malformed(media, code, message));
     // A form on another site can send neither this type nor ask for permission to: this is what keeps mutations ours.
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        return malformed(media, Code::UnsupportedMediaType, "Content-Type: send the request as application/json");
+    if !media::is_json(headers) {
+        let message = "Content-Type: send the request as application/json, in UTF-8";
+        return Err(malformed(Code::UnsupportedMediaType, message.to_owned()));
     }
-    let body = match body {
-        Ok(body) => body,
-        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            return malformed(media, Code::TooLarge, "the body is over the limit (--max-body): send it in parts");
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            malformed(Code::TooLarge, "the body is over the limit (--max-body): send it in parts".to_owned())
         }
-        Err(_) => return malformed(media, Code::ParseFailed, "the body could not be read"),
-    };
-    match request::read(&body) {
-        Ok(Sent::One(request)) => one(&ways, Who { caller, client }, media, request).await,
-        Ok(Sent::Batch(requests)) => batch(&ways, &Who { caller, client }, media, requests).await,
-        Err(reason) => malformed(media, Code::ParseFailed, format!("the body is no GraphQL request: {reason}")),
-    }
+        _ => malformed(Code::ParseFailed, "the body could not be read".to_owned()),
+    })?;
+    check_values(&body).map_err(|error| malformed(error.code, error.message))?;
+    let sent = request::read(&body, most);
+    sent.map_err(|reason| malformed(Code::ParseFailed, format!("the body is no GraphQL request: {reason}")))
 }
 
 /// A query; or, for a browser that just looks, GraphiQL.
@@ -112,22 +127,21 @@ pub(super) async fn get(
     RawQuery(query): RawQuery,
 ) -> Response {
     let read = request::read_parameters(&query.unwrap_or_default());
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if accept.contains("text/html") && read.as_ref().is_ok_and(|request| !request.names_a_document()) {
-        return assets::page("graphiql.html");
+    if media::wants_page(&headers) && read.as_ref().is_ok_and(|request| !request.names_a_document()) {
+        let mut page = assets::page("graphiql.html");
+        page.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
+        return page;
     }
-    let Some(media) = Media::negotiate(&headers) else { return not_acceptable() };
+    let Some(media) = Media::negotiate(&headers) else { return counted(&client, Media::Json, not_acceptable()) };
     if let Err(error) = caller.enter() {
-        return told(media, &refusal(error));
+        return counted(&client, media, told(media, &refusal(error)));
     }
     let request = match read {
-        Ok(request) => request,
-        Err(reason) => return malformed(media, Code::ParseFailed, reason),
+        Ok(request) if request.names_a_document() => request,
+        Ok(_) => return counted(&client, media, no_document(media)),
+        Err(reason) => return counted(&client, media, malformed(media, Code::ParseFailed, reason)),
     };
-    if !request.names_a_document() {
-        return no_document(media);
-    }
-    let wanted = match prepare(&ways, Who { caller, client }, request) {
+    let wanted = match prepare(&ways, Who { caller, client: client.clone() }, request) {
         Ok(wanted) => wanted,
         Err(answer) if media == Media::EventStream => return no_stream(&ways, media, *answer),
         Err(answer) => return cached(&ways, &headers, media, &answer),
@@ -135,13 +149,22 @@ pub(super) async fn get(
     if wanted.operation.may_store() {
         let mut response = malformed(media, Code::MethodNotAllowed, "a mutation is sent with POST");
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
-        return response;
+        return if wanted.uncounted.is_some() { counted(&client, media, response) } else { response };
     }
     if media == Media::EventStream {
         return stream_of(&ways, media, wanted);
     }
     let answer = run(&ways, wanted).await;
     cached(&ways, &headers, media, &answer)
+}
+
+/// Whatever is neither GET nor POST.
+pub(super) async fn other_method(Extension(client): Extension<Client>, headers: HeaderMap) -> Response {
+    let media = Media::negotiate(&headers).unwrap_or(Media::Json);
+    let message = "a query is sent with GET or POST, a mutation with POST";
+    let mut response = malformed(media, Code::MethodNotAllowed, message);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+    counted(&client, media, response)
 }
 
 /// What does not run is told in an event, as graphql-sse has it; what may not run, by the status.
@@ -160,7 +183,13 @@ fn stream_of(ways: &Ways, media: Media, wanted: Wanted) -> Response {
         Err(error) => Err(error),
     };
     match answers {
-        Ok(answers) => live::events(ways, answers),
+        Ok((answers, place)) => {
+            let held = answers.map(move |answer| {
+                let _held = &place;
+                answer
+            });
+            live::events(ways, held.boxed())
+        }
         Err(error) => told(media, &refusal(error)),
     }
 }
@@ -175,9 +204,6 @@ fn cached(ways: &Ways, headers: &HeaderMap, media: Media, answer: &Answer) -> Re
 }
 
 async fn one(ways: &Ways, who: Who, media: Media, request: Request) -> Response {
-    if !request.names_a_document() {
-        return no_document(media);
-    }
     let answer = match prepare(ways, who, request) {
         Ok(wanted) if media == Media::EventStream => return stream_of(ways, media, wanted),
         Ok(wanted) => run(ways, wanted).await,
@@ -187,20 +213,29 @@ async fn one(ways: &Ways, who: Who, media: Media, request: Request) -> Response 
     told(media, &answer)
 }
 
-/// Requests that know nothing of each other, some of them at the same time. Each has its own answer, whatever becomes of the others.
-async fn batch(ways: &Ways, who: &Who, media: Media, requests: Vec<Request>) -> Response {
+/// The requests of a batch, where it may be answered.
+fn of_batch(ways: &Ways, media: Media, sent: Sent) -> Result<Vec<Request>, Box<Response>> {
     let most = ways.settings.limits.max_batch;
-    if media == Media::EventStream {
-        return malformed(media, Code::NotAcceptable, "Accept: a batch is answered as JSON, not as events");
+    let malformed = |code, message| Err(Box::new(malformed(media, code, message)));
+    match sent {
+        _ if media == Media::EventStream => {
+            malformed(Code::NotAcceptable, "Accept: a batch is answered as JSON, not as events")
+        }
+        Sent::Batch(requests) if requests.is_empty() => {
+            malformed(Code::ParseFailed, "the batch is empty: it holds 1 request at least")
+        }
+        Sent::Batch(requests) => Ok(requests),
+        Sent::TooMany | Sent::One(_) => {
+            let asked = format!("more than {most} requests were sent together");
+            let answer = Answer::from_errors(vec![crossed("max-batch", &asked, most, "send them in parts")]);
+            Err(Box::new(respond(media, Outcome::Malformed(Code::LimitExceeded), body(&answer))))
+        }
     }
-    if requests.is_empty() {
-        return malformed(media, Code::ParseFailed, "the batch is empty: it holds 1 request at least");
-    }
-    if requests.len() > most {
-        let asked = format!("{} requests were sent together", requests.len());
-        let answer = Answer::from_errors(vec![crossed("max-batch", &asked, most, "send them in parts")]);
-        return respond(media, Outcome::Malformed(Code::LimitExceeded), body(&answer));
-    }
+}
+
+/// Requests that know nothing of each other, some of them at the same time. Each has its own answer, whatever becomes of the others;
+/// where none may be answered, the status says so.
+async fn batch(ways: &Ways, who: &Who, media: Media, requests: Vec<Request>) -> Response {
     let answers = requests.into_iter().map(async |request| match prepare(ways, who.clone(), request) {
         Ok(wanted) if wanted.operation.kind() == Some(OperationType::Subscription) => {
             refusal(Error::bad_input("a subscription can't be part of a batch: send it by itself"))
@@ -209,7 +244,16 @@ async fn batch(ways: &Ways, who: &Who, media: Media, requests: Vec<Request>) -> 
         Err(answer) => *answer,
     });
     let answers: Vec<Answer> = stream::iter(answers).buffered(SIDE_BY_SIDE).collect().await;
-    respond(media, Outcome::Complete, batch_body(&answers))
+    let denied = answers.iter().map(Outcome::of).find(|outcome| !matches!(outcome, Outcome::Denied(_)));
+    let (outcome, first) = match (denied, answers.first()) {
+        (None, Some(first)) => (Outcome::of(first), Some(first)),
+        _ => (Outcome::Complete, None),
+    };
+    let mut response = respond(media, outcome, batch_body(&answers));
+    if let Some(first) = first {
+        access::advise(response.headers_mut(), first);
+    }
+    response
 }
 
 /// Who asks: what they may do, and whose requests are counted.
@@ -219,13 +263,16 @@ pub(super) struct Who {
     pub client: Client,
 }
 
-/// What is to be run, and whether its cost is to be told with the one answer.
+/// What is to be run.
 pub(super) struct Wanted {
     pub operation: Operation,
+    /// Whether its cost is to be told, with the first answer.
     cost: bool,
+    /// Whose request it is, where it does not count unless it is refused: that of a mutation that only stores.
+    uncounted: Option<Client>,
 }
 
-/// Finds the document of a request, and counts it.
+/// Finds the document of a request, and counts it. What only stores does not count; a mutation whose payload leads on to more does.
 pub(super) fn prepare(ways: &Ways, Who { caller, client }: Who, request: Request) -> Result<Wanted, Box<Answer>> {
     let Request { query, document_id, operation_name, variables, extensions } = request;
     let document = ways.graph.document(query.as_deref(), document_id.as_deref(), extensions.hash.as_deref());
@@ -236,13 +283,40 @@ pub(super) fn prepare(ways: &Ways, Who { caller, client }: Who, request: Request
     })?;
     let name = operation_name.filter(|name| !name.is_empty());
     let operation = Operation { document, name, variables, omitted: Arc::default(), caller };
-    admit(ways, &client, &operation).map_err(|error| Box::new(refusal(error)))?;
-    Ok(Wanted { operation, cost: extensions.cost })
+    let only_stores = operation.kind() == Some(OperationType::Mutation) && !ways.graph.reads(&operation);
+    if !only_stores {
+        client.admit().map_err(|error| Box::new(refusal(error)))?;
+    }
+    Ok(Wanted { operation, cost: extensions.cost, uncounted: only_stores.then_some(client) })
 }
 
-pub(super) async fn run(ways: &Ways, Wanted { operation, cost }: Wanted) -> Answer {
-    let cost = if cost { ways.graph.cost(&operation).await } else { None };
+/// Runs what gives one answer.
+pub(super) async fn run(ways: &Ways, wanted: Wanted) -> Answer {
+    let cost = wanted.cost(ways).await;
+    let Wanted { operation, uncounted, .. } = wanted;
     let answer = ways.graph.execute(operation).await;
+    if let Some(client) = uncounted
+        && !was_run(&answer)
+        && let Err(error) = client.admit()
+    {
+        return refusal(error);
+    }
+    with_cost(answer, cost)
+}
+
+impl Wanted {
+    /// What it costs, for whoever asks and may run it.
+    pub(super) async fn cost(&self, ways: &Ways) -> Option<Cost> {
+        let Operation { document, name, caller, .. } = &self.operation;
+        if !self.cost || ways.graph.admit(caller, document, name.as_deref()).is_err() {
+            return None;
+        }
+        ways.graph.cost(&self.operation).await
+    }
+}
+
+/// The answer, with what it costs.
+pub(super) fn with_cost(answer: Answer, cost: Option<Cost>) -> Answer {
     match cost {
         Some(cost) => answer.extension("cost", cost.into()),
         None => answer,

@@ -16,14 +16,14 @@ pub(super) struct Hosts(Option<Arc<[String]>>);
 
 impl Hosts {
     pub(super) fn new(settings: &Settings) -> Self {
-        let named = &settings.exposure.hosts;
+        let given = &settings.exposure.hosts;
         let is_exposed = settings.listen.ip().to_canonical().is_loopback()
             && settings.tls.is_none()
             && settings.access.mode != AccessMode::Closed;
-        if named.contains(&HostName::Any) || (named.is_empty() && !is_exposed) {
+        if given.contains(&HostName::Any) || (given.is_empty() && !is_exposed) {
             return Self(None);
         }
-        let names = named.iter().filter_map(|host| match host {
+        let names = given.iter().filter_map(|host| match host {
             HostName::Any => None,
             HostName::Name(name) => Some(name.clone()),
         });

@@ -20,7 +20,8 @@ use tokio::{
 
 use super::{
     Ways,
-    graphql::{Wanted, body, run},
+    fence::Subscribed,
+    graphql::{Wanted, body, run, with_cost},
 };
 use crate::{error::Error, graphql::refusal};
 
@@ -37,28 +38,26 @@ pub(super) async fn end(mut ended: watch::Receiver<bool>) {
     let _ = ended.wait_for(|ended| *ended).await;
 }
 
-/// The answers of an operation, for as long as its caller may have them: a token may be revoked meanwhile.
-/// What is no subscription is answered in the time of a request.
+/// The answers of an operation, for as long as its caller may have them, and the place among subscriptions that it takes until it
+/// ends: a token may be revoked meanwhile. What is no subscription is answered in the time of a request.
 ///
 /// # Errors
 /// As many subscriptions are open as may be.
-pub(super) fn answers(ways: &Ways, wanted: Wanted) -> Result<BoxStream<'static, Answer>, Error> {
-    if wanted.operation.kind() == Some(OperationType::Subscription) {
-        let subscribed = ways.fence.subscriptions.open()?;
-        let refused = ways.access.clone().until_refused(wanted.operation.caller.clone());
-        let answers = made_apart(ways.graph.subscribe(wanted.operation)).take_until(Box::pin(refused));
-        let held = answers.map(move |answer| {
-            let _held = &subscribed;
-            answer
-        });
-        return Ok(held.boxed());
-    }
+pub(super) fn answers(ways: &Ways, wanted: Wanted) -> Result<(BoxStream<'static, Answer>, Option<Subscribed>), Error> {
     let ways = ways.clone();
-    let answer = async move {
-        let in_time = timeout(ways.fence.request_timeout, run(&ways, wanted)).await;
-        in_time.unwrap_or_else(|_| refusal(ways.fence.too_late()))
-    };
-    Ok(made_apart(stream::once(answer).boxed()))
+    let (limit, too_late) = (ways.fence.request_timeout, ways.fence.too_late());
+    if wanted.operation.kind() != Some(OperationType::Subscription) {
+        let answer = async move { timeout(limit, run(&ways, wanted)).await.unwrap_or_else(|_| refusal(too_late)) };
+        return Ok((made_apart(stream::once(answer).boxed()), None));
+    }
+    let place = ways.fence.subscriptions.open()?;
+    let refused = ways.access.clone().until_refused(wanted.operation.caller.clone());
+    let answers = stream::once(async move {
+        let mut cost = wanted.cost(&ways).await;
+        let answers = ways.graph.subscribe(wanted.operation, limit, too_late);
+        answers.map(move |answer| with_cost(answer, cost.take()))
+    });
+    Ok((made_apart(answers.flatten().boxed()).take_until(Box::pin(refused)).boxed(), Some(place)))
 }
 
 /// The same answers, made in a task of its own, one ahead. Answering takes what others wait for, too: their turn, or a connection of

@@ -83,7 +83,11 @@ pub fn router(
     };
     let is_worth_it = SizeAbove::new(LEAST_COMPRESSED).and(DefaultPredicate::new());
     let sockets = from_fn_with_state(ways.clone(), socket::open_or_go_on);
-    let graphql = get(graphql::get).post(graphql::post).layer(DefaultBodyLimit::max(fence.max_body)).layer(sockets);
+    let graphql = get(graphql::get)
+        .post(graphql::post)
+        .fallback(graphql::other_method)
+        .layer(DefaultBodyLimit::max(fence.max_body))
+        .layer(sockets);
     let guarded = Router::new()
         .route("/graphql", graphql)
         .route("/graphql/ws", get(socket::open))

@@ -25,6 +25,7 @@ use tokio::time::{Instant, interval_at, sleep, timeout};
 
 use super::{
     Ways,
+    fence::Subscribed,
     graphql::{NO_DOCUMENT, Request, Who, body, prepare, was_run},
     live::{answers, end},
     rate::Client,
@@ -49,6 +50,8 @@ const BUFFER: usize = 4 * 1024;
 const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 /// Bytes of the reason in a closing frame, at most.
 const LONGEST_REASON: usize = 123;
+/// What a client is told whose token ended.
+const REVOKED: &str = "the token is no longer taken";
 /// How long a client may take to close after the server did.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -79,6 +82,7 @@ pub(super) async fn open(
 ) -> Result<Response, Error> {
     // Whoever sends no credentials may still do so with the first message.
     caller.verify()?;
+    client.admit()?;
     let upgrade =
         upgrade.map_err(|_| Error::bad_input(format!("a WebSocket that speaks {PROTOCOL} is opened here")))?;
     let upgrade = upgrade.protocols([PROTOCOL]).read_buffer_size(BUFFER).write_buffer_size(BUFFER);
@@ -93,11 +97,16 @@ async fn speak(mut socket: WebSocket, conversation: Conversation) {
     } else {
         Some(close(4406, &format!("the sub-protocol is {PROTOCOL}")))
     };
+    let is_too_long = last.as_ref().is_some_and(|frame| frame.code == 1009);
     let farewell = async {
         // A client that closed first gets its own word back, which reading on sends.
         let _ = socket.send(Message::Close(last)).await;
         // Whoever closes first hears the other out: otherwise the last words may be lost on the way.
         while let Some(Ok(_)) = socket.next().await {}
+        // What came after a message that was not read to its end is none.
+        if is_too_long {
+            sleep(LAST_WORDS).await;
+        }
     };
     let _ = timeout(LAST_WORDS, farewell).await;
 }
@@ -105,6 +114,13 @@ async fn speak(mut socket: WebSocket, conversation: Conversation) {
 fn close(code: u16, reason: &str) -> CloseFrame {
     let reason = &reason[..reason.floor_char_boundary(LONGEST_REASON)];
     CloseFrame { code, reason: reason.to_owned().into() }
+}
+
+/// What a message that could not be read is answered with, where it was over the limit.
+fn too_long(error: axum::Error) -> Option<CloseFrame> {
+    let error = error.into_inner().downcast::<tungstenite::Error>().ok()?;
+    let is_too_long = matches!(*error, tungstenite::Error::Capacity(_));
+    is_too_long.then(|| close(1009, "the message is over the limit (--max-body): send it in parts"))
 }
 
 /// What a client says.
@@ -121,13 +137,25 @@ enum Said {
 /// An operation's id, and its next answer or its end.
 type Event = (Arc<str>, Option<Answer>);
 
+/// An operation that goes on. It is ended with this, and its place is free at once.
+struct Running {
+    ending: AbortHandle,
+    _place: Option<Subscribed>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.ending.abort();
+    }
+}
+
 /// What has been said so far.
 struct Conversation {
     ways: Ways,
     /// Who opened the socket, or who the first message says they are.
     who: Who,
     is_introduced: bool,
-    running: HashMap<Arc<str>, AbortHandle>,
+    running: HashMap<Arc<str>, Running>,
     events: SelectAll<BoxStream<'static, Event>>,
 }
 
@@ -149,7 +177,7 @@ impl Conversation {
         loop {
             let messages = tokio::select! {
                 () = &mut ended => return Some(close(1001, "the server stops")),
-                () = &mut revoked => return Some(close(4403, "the token is no longer taken")),
+                () = &mut revoked => return Some(close(4403, REVOKED)),
                 () = &mut overdue, if !self.is_introduced => {
                     return Some(close(4408, "Connection initialisation timeout"));
                 }
@@ -161,14 +189,15 @@ impl Conversation {
                 }
                 message = socket.next() => {
                     is_heard = true;
-                    let said = match &message {
-                        Some(Ok(Message::Text(text))) => text.as_bytes(),
+                    let said = match message {
+                        Some(Ok(Message::Text(text))) => text.into(),
                         Some(Ok(Message::Binary(bytes))) => bytes,
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-                        Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                        Some(Err(error)) => return too_long(error),
+                        Some(Ok(Message::Close(_))) | None => return None,
                     };
                     let was_introduced = self.is_introduced;
-                    match self.hear(said).await {
+                    match self.hear(&said).await {
                         Ok(answer) => {
                             if !was_introduced {
                                 revoked = refused(&self);
@@ -187,10 +216,13 @@ impl Conversation {
                 socket.flush().await
             };
             tokio::select! {
-                // A client that takes nothing in for so long is gone.
-                outcome = timeout(SIGN_OF_LIFE, written) => outcome.ok()?.ok()?,
+                // A client that takes nothing in loses its connection.
+                outcome = written => outcome.ok()?,
                 () = &mut ended => return Some(close(1001, "the server stops")),
+                () = &mut revoked => return Some(close(4403, REVOKED)),
             }
+            // Whoever takes in is there.
+            is_heard = true;
         }
     }
 
@@ -214,9 +246,7 @@ impl Conversation {
             Said::Ping { payload } => Ok(Some(message(&json!({ "type": "pong", "payload": payload })))),
             Said::Pong {} => Ok(None),
             Said::Complete { id } => {
-                if let Some(running) = self.running.remove(id.as_str()) {
-                    running.abort();
-                }
+                self.running.remove(id.as_str());
                 Ok(None)
             }
             Said::Subscribe { .. } if !self.is_introduced => Err(close(4401, "Unauthorized")),
@@ -242,9 +272,9 @@ impl Conversation {
     fn begin(&mut self, id: Arc<str>, asked: Request) {
         let answers = prepare(&self.ways, self.who.clone(), asked)
             .and_then(|wanted| answers(&self.ways, wanted).map_err(|error| Box::new(refusal(error))));
-        let answers = answers.unwrap_or_else(|refused| stream::iter([*refused]).boxed());
-        let (running, registration) = AbortHandle::new_pair();
-        self.running.insert(Arc::clone(&id), running);
+        let (answers, place) = answers.unwrap_or_else(|refused| (stream::iter([*refused]).boxed(), None));
+        let (ending, registration) = AbortHandle::new_pair();
+        self.running.insert(Arc::clone(&id), Running { ending, _place: place });
         let events = answers.map(Some).chain(stream::iter([None])).map(move |answer| (Arc::clone(&id), answer));
         self.events.push(Abortable::new(events, registration).boxed());
     }
@@ -264,7 +294,7 @@ impl Conversation {
             Some(answer) if was_run(&answer) => Some(with_payload(&id, "next", |json| json.extend(body(&answer)))),
             Some(answer) => {
                 // It never ran: this is its end.
-                self.running.remove(&id)?.abort();
+                self.running.remove(&id)?;
                 Some(with_payload(&id, "error", |json| write_value(&answer.errors, json)))
             }
             None => {

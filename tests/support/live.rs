@@ -186,12 +186,6 @@ impl Socket {
         }
     }
 
-    /// Whether the server hangs up, with or without a word.
-    pub async fn is_cut(&mut self) -> bool {
-        let last = timeout(PATIENCE, self.0.next()).await.expect("something comes");
-        !matches!(last, Some(Ok(Message::Text(_))))
-    }
-
     /// Subscribes: it listens when this returns.
     pub async fn listen(&mut self, id: &str, query: &str) {
         self.subscribe(id, query).await;

@@ -5,7 +5,7 @@ use std::fmt;
 use async_graphql::Variables;
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, IgnoredAny, MapAccess, Visitor},
+    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Value};
 
@@ -69,18 +69,44 @@ pub enum Sent {
     One(Request),
     /// Requests that are answered together.
     Batch(Vec<Request>),
+    /// More of them than may be.
+    TooMany,
 }
 
-/// Reads the body of a POST.
+/// Reads the body of a POST, in which at most so many requests may come together.
 ///
 /// # Errors
 /// What is wrong and where, in words.
-pub fn read(body: &[u8]) -> Result<Sent, String> {
-    let sent = match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        Some(b'[') => serde_json::from_slice(body).map(Sent::Batch),
-        _ => serde_json::from_slice(body).map(Sent::One),
-    };
-    sent.map_err(|error| error.to_string())
+pub fn read(body: &[u8], most: usize) -> Result<Sent, String> {
+    let is_batch = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let sent =
+        if is_batch { json.deserialize_seq(Requests(most)) } else { Request::deserialize(&mut json).map(Sent::One) };
+    sent.and_then(|sent| json.end().map(|()| sent)).map_err(|error| error.to_string())
+}
+
+/// Reads requests, and no more than so many.
+struct Requests(usize);
+
+impl<'de> Visitor<'de> for Requests {
+    type Value = Sent;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of requests")
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<Sent, S::Error> {
+        let mut requests = Vec::new();
+        while requests.len() < self.0 {
+            let Some(request) = items.next_element()? else { return Ok(Sent::Batch(requests)) };
+            requests.push(request);
+        }
+        let mut are_more = false;
+        while items.next_element::<IgnoredAny>()?.is_some() {
+            are_more = true;
+        }
+        Ok(if are_more { Sent::TooMany } else { Sent::Batch(requests) })
+    }
 }
 
 /// Reads the parameters of a GET.
