@@ -66,15 +66,15 @@ fn ask_and_read_nothing(server: &Server) -> TcpStream {
 #[test]
 fn a_client_that_reads_slowly_gets_all_of_it() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path(), &["--request-timeout", "1s"], &[("METROGRAPH_LISTEN", "127.0.0.1:0")]);
+    let server = Server::start(folder.path(), &["--request-timeout", "2s"], &[("METROGRAPH_LISTEN", "127.0.0.1:0")]);
     let mut slow = ask_and_read_nothing(&server);
     slow.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let mut part = vec![0; 1_000_000];
     // More than the system holds for it, a part at a time: the server waits for longer than its limit in all.
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(3) {
+    while begun.elapsed() < Duration::from_secs(6) {
         slow.read_exact(&mut part).expect("the connection is open");
-        std::thread::sleep(Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(100));
     }
     server.stop();
 }
