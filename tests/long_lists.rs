@@ -158,6 +158,25 @@ on_both_engines! {
         }
     }
 
+    async fn an_edge_that_can_not_be_read_fails_as_the_engine_says(app: &TestApp) {
+        app.seed().await;
+        let lists = ["metrics { nodes _ }", "topMetrics(resource: CPU) _"].map(|list| {
+            let ask = |set| format!("{{ {} }}", list.replace('_', set));
+            (ask("{ itemName session { hash } kind }"), ask("{ itemName session { hash } kind @include(if: true) }"))
+        });
+        for (by_itself, _) in &lists {
+            app.graphql(by_itself).await;
+        }
+        let connection = Database::connect(app.settings().database_url.as_str()).await.unwrap();
+        connection.execute_unprepared("ALTER TABLE session RENAME TO gone").await.unwrap();
+        connection.close().await.unwrap();
+        for (by_itself, by_engine) in &lists {
+            let by_itself = app.graphql_with(by_itself, json!({})).await;
+            assert!(by_itself["data"].to_string().contains("\"session\":null,\"kind\":\"function\""), "{by_itself}");
+            assert_eq!(by_itself, app.graphql_with(by_engine, json!({})).await);
+        }
+    }
+
     async fn a_list_that_is_asked_for_twice_is_merged(app: &TestApp) {
         app.seed().await;
         let once = app.graphql("{ metrics { nodes { totalTime userTime } } }").await;
