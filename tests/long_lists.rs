@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     TestApp,
-    history::{context, metric, session},
+    history::{bare, context, metric, session},
     on_both_engines,
 };
 
@@ -75,6 +75,18 @@ fn filters() -> Vec<(Value, Matches)> {
     ]
 }
 
+async fn rankings_hold_the_extremes(app: &TestApp) {
+    let query = "query($f: MetricWhere) { highest: topMetrics(resource: MEMORY, where: $f, first: 50) { memoryUsage }
+        lowest: topMetrics(resource: MEMORY, direction: LOWEST, where: $f, first: 50) { memoryUsage } }";
+    for (filter, matches) in filters() {
+        let matching = (0..LONG).filter(|n| matches(*n)).map(f64::from);
+        let (lowest, highest): (Vec<_>, Vec<_>) =
+            (matching.clone().take(50).collect(), matching.rev().take(50).collect());
+        let answer = bare(app.run(query, json!({ "f": filter })).await);
+        assert_eq!(answer, json!({ "highest": highest, "lowest": lowest }), "{filter}");
+    }
+}
+
 async fn lines(connection: &DatabaseConnection) -> Vec<String> {
     let sql = "SELECT dimension || ' ' || block || ' ' || key || ' ' || metric_count AS line FROM metric_block \
         UNION ALL SELECT component_id || ' ' || build_id || ' ' || pipeline_id FROM component_build ORDER BY 1";
@@ -95,7 +107,7 @@ async fn migrations_count_what_the_server_counts(url: &DatabaseUrl) {
 }
 
 on_both_engines! {
-    async fn pages_of_long_lists_hold_the_rows_that_their_number_says(app: &TestApp, page_size: 400) {
+    async fn pages_and_rankings_of_long_lists_hold_the_rows_that_they_should(app: &TestApp, page_size: 400) {
         record_long(app).await;
         let query = "query($f: MetricWhere, $p: Int) {
             metricPage(where: $f, page: $p) { totalCount totalPages items { memoryUsage } } }";
@@ -119,6 +131,7 @@ on_both_engines! {
                 }
             }
         }
+        rankings_hold_the_extremes(app).await;
         migrations_count_what_the_server_counts(&app.settings().database_url).await;
     }
 
