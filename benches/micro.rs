@@ -15,6 +15,10 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
+/// The binary's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }
@@ -35,25 +39,32 @@ fn digest_a_name(bencher: Bencher<'_, '_>) {
         .bench(|| entity::digest::digest(divan::black_box(&["tests.core_api.test_load", "test_row[n=7, engine=a]"])));
 }
 
-/// A server without a socket, over 2,000 metrics.
+/// Metrics that most of the parts below need.
+const SOME: u32 = 2_000;
+/// Metrics that fill a block of keys, and some more.
+const MANY: u32 = 40_000;
+
+/// A server without a socket.
 struct Server {
-    runtime: Runtime,
     router: Router,
     _app: App,
+    /// It ends when nothing runs on it any more: after what is above.
+    runtime: Runtime,
     _folder: TempDir,
 }
 
 impl Server {
-    fn start() -> Self {
+    /// Starts one over so many metrics.
+    fn with(metrics: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}?mode=rwc", folder.path().join("micro.db").display());
         let (_, settings) = config::from(["metrograph", "--log", "off", "--database-url", &url]).unwrap();
         let runtime = Runtime::new().unwrap();
         let app = runtime.block_on(App::open(&settings)).unwrap();
-        let server = Self { runtime, router: app.router().clone(), _app: app, _folder: folder };
-        let query = "mutation($m: [MetricInput!]!) { recordMetrics(input: {metrics: $m}) { userErrors { message } } }";
-        let metrics: Vec<Value> = (0..2_000).map(|n| metric(n, GRAPH)).collect();
-        server.post("/graphql", &json!({ "query": query, "variables": { "m": metrics } }));
+        let server = Self { router: app.router().clone(), _app: app, runtime, _folder: folder };
+        for first in (0..metrics).step_by(SOME as usize) {
+            server.post("/graphql", &record_many((first..first + SOME).map(|n| metric(n, GRAPH))));
+        }
         server
     }
 
@@ -135,22 +146,42 @@ fn metric(n: u32, names: Names) -> Value {
     names.iter().zip(values).map(|(name, value)| ((*name).to_owned(), value)).collect()
 }
 
+fn record_many(metrics: impl Iterator<Item = Value>) -> Value {
+    let query = "mutation($m: [MetricInput!]!) { recordMetrics(input: {metrics: $m}) { userErrors { message } } }";
+    json!({ "query": query, "variables": { "m": metrics.collect::<Vec<_>>() } })
+}
+
 #[divan::bench]
 fn page_of_500(bencher: Bencher<'_, '_>) {
-    let server = Server::start();
+    let server = Server::with(SOME);
     bencher.counter(ItemsCount::new(500_usize)).bench(|| server.get("/api/v1/metrics/?page=2"));
+}
+
+/// Where the blocks tell where a page begins.
+#[divan::bench]
+fn page_in_the_middle_of_11_000_of_40_000(bencher: Bencher<'_, '_>) {
+    let server = Server::with(MANY);
+    let filter = "{variant: {startsWith: \"test_row[n=1\"}}";
+    let query = format!("{{ metricPage(where: {filter}, page: 12) {{ totalCount items {{ {} }} }} }}", GRAPH.join(" "));
+    bencher.counter(ItemsCount::new(500_usize)).bench(|| server.graphql(&query));
+}
+
+#[divan::bench]
+fn head_of_10(bencher: Bencher<'_, '_>) {
+    let server = Server::with(SOME);
+    bencher.bench(|| server.get("/api/v1/resources/memory/head/metrics"));
 }
 
 #[divan::bench]
 fn session_of_125(bencher: Bencher<'_, '_>) {
-    let server = Server::start();
+    let server = Server::with(SOME);
     let path = format!("/api/v1/sessions/{:032x}/metrics", 3);
     bencher.counter(ItemsCount::new(125_usize)).bench(|| server.get(&path));
 }
 
 #[divan::bench]
 fn list_of_500_that_writes_itself(bencher: Bencher<'_, '_>) {
-    let server = Server::start();
+    let server = Server::with(SOME);
     let query = format!("{{ metrics(first: 500) {{ nodes {{ {} }} }} }}", GRAPH.join(" "));
     bencher.counter(ItemsCount::new(500_usize)).bench(|| server.graphql(&query));
 }
@@ -158,21 +189,29 @@ fn list_of_500_that_writes_itself(bencher: Bencher<'_, '_>) {
 /// A directive leaves the list to the engine.
 #[divan::bench]
 fn list_of_500_that_the_engine_writes(bencher: Bencher<'_, '_>) {
-    let server = Server::start();
+    let server = Server::with(SOME);
     let query = format!("{{ metrics(first: 500) {{ nodes {{ {} @include(if: true) }} }} }}", GRAPH.join(" "));
     bencher.counter(ItemsCount::new(500_usize)).bench(|| server.graphql(&query));
 }
 
 #[divan::bench]
 fn count(bencher: Bencher<'_, '_>) {
-    let server = Server::start();
+    let server = Server::with(SOME);
     bencher.bench(|| server.get("/api/v1/metrics/count"));
 }
 
 /// The commit on disk included.
 #[divan::bench]
 fn record_one(bencher: Bencher<'_, '_>) {
-    let server = Server::start();
+    let server = Server::with(SOME);
     let body = metric(1, REST);
     bencher.bench(|| server.post("/api/v1/metrics/", &body));
+}
+
+/// The last variable does not fit, so nothing is recorded.
+#[divan::bench]
+fn check_500_metrics(bencher: Bencher<'_, '_>) {
+    let server = Server::with(SOME);
+    let body = record_many((0..499).map(|n| metric(n, GRAPH)).chain([json!({})]));
+    bencher.counter(ItemsCount::new(500_usize)).bench(|| server.post("/graphql", &body));
 }

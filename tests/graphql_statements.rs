@@ -141,6 +141,25 @@ on_both_engines! {
         assert!(taken[0] <= 30, "{taken:?}");
     }
 
+    async fn a_ranking_within_a_few_sessions_looks_at_these_alone(app: &TestApp) {
+        app.record_all((0..200).map(|n| metric(json!({ "variantName": format!("v{n}"), "memoryUsage": 1000 }))).collect()).await;
+        let tags = json!({ "pipeline_branch": "rare", "pipeline_build_no": "1" });
+        app.announce_session(session("r", json!({ "scmRef": "abc", "tags": tags }))).await;
+        let rare = |n| metric(json!({ "sessionHash": "r", "variantName": format!("v{n}"), "memoryUsage": n }));
+        app.record_all(vec![rare(3), rare(1), rare(2)]).await;
+        for (filter, expected) in [
+            ("{pipeline: {eq: \"rare\"}}", json!([3.0, 2.0, 1.0])),
+            ("{scmRef: {startsWith: \"ab\"}}", json!([3.0, 2.0, 1.0])),
+            ("{pipeline: {eq: \"rare\"}, variant: {in: [\"v1\", \"v2\"]}}", json!([2.0, 1.0])),
+            ("{pipeline: {eq: \"rare\"}, totalTime: {gt: 1}}", json!([])),
+        ] {
+            let query = format!("{{ topMetrics(resource: MEMORY, where: {filter}) {{ memoryUsage }} }}");
+            // The first time, it may ask for words, too.
+            assert_eq!(app.bare(&query).await, expected, "{filter}");
+            assert_eq!(statements_of(app, &query).await, 2, "{filter}");
+        }
+    }
+
     async fn a_count_is_made_once_for_each_change_of_the_history(app: &TestApp) {
         let query = "{ metricCount(where: {scmRef: {startsWith: \"a\"}}) }";
         let count = async |app: &TestApp| {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     TestApp,
-    history::{context, metric, session},
+    history::{bare, context, metric, session},
     on_both_engines,
 };
 
@@ -75,6 +75,18 @@ fn filters() -> Vec<(Value, Matches)> {
     ]
 }
 
+async fn rankings_hold_the_extremes(app: &TestApp) {
+    let query = "query($f: MetricWhere) { highest: topMetrics(resource: MEMORY, where: $f, first: 50) { memoryUsage }
+        lowest: topMetrics(resource: MEMORY, direction: LOWEST, where: $f, first: 50) { memoryUsage } }";
+    for (filter, matches) in filters() {
+        let matching = (0..LONG).filter(|n| matches(*n)).map(f64::from);
+        let (lowest, highest): (Vec<_>, Vec<_>) =
+            (matching.clone().take(50).collect(), matching.rev().take(50).collect());
+        let answer = bare(app.run(query, json!({ "f": filter })).await);
+        assert_eq!(answer, json!({ "highest": highest, "lowest": lowest }), "{filter}");
+    }
+}
+
 async fn lines(connection: &DatabaseConnection) -> Vec<String> {
     let sql = "SELECT dimension || ' ' || block || ' ' || key || ' ' || metric_count AS line FROM metric_block \
         UNION ALL SELECT component_id || ' ' || build_id || ' ' || pipeline_id FROM component_build ORDER BY 1";
@@ -95,7 +107,7 @@ async fn migrations_count_what_the_server_counts(url: &DatabaseUrl) {
 }
 
 on_both_engines! {
-    async fn pages_of_long_lists_hold_the_rows_that_their_number_says(app: &TestApp, page_size: 400) {
+    async fn pages_and_rankings_of_long_lists_hold_the_rows_that_they_should(app: &TestApp, page_size: 400) {
         record_long(app).await;
         let query = "query($f: MetricWhere, $p: Int) {
             metricPage(where: $f, page: $p) { totalCount totalPages items { memoryUsage } } }";
@@ -119,6 +131,7 @@ on_both_engines! {
                 }
             }
         }
+        rankings_hold_the_extremes(app).await;
         migrations_count_what_the_server_counts(&app.settings().database_url).await;
     }
 
@@ -155,6 +168,25 @@ on_both_engines! {
             let by_itself = app.graphql(&ask("{ ...F ... on Node { id } }")).await;
             let by_engine = app.graphql(&ask("{ ...F @include(if: true) }")).await;
             assert_eq!(by_itself, by_engine, "{list}");
+        }
+    }
+
+    async fn an_edge_that_can_not_be_read_fails_as_the_engine_says(app: &TestApp) {
+        app.seed().await;
+        let lists = ["metrics { nodes _ }", "topMetrics(resource: CPU) _"].map(|list| {
+            let ask = |set| format!("{{ {} }}", list.replace('_', set));
+            (ask("{ itemName session { hash } kind }"), ask("{ itemName session { hash } kind @include(if: true) }"))
+        });
+        for (by_itself, _) in &lists {
+            app.graphql(by_itself).await;
+        }
+        let connection = Database::connect(app.settings().database_url.as_str()).await.unwrap();
+        connection.execute_unprepared("ALTER TABLE session RENAME TO gone").await.unwrap();
+        connection.close().await.unwrap();
+        for (by_itself, by_engine) in &lists {
+            let by_itself = app.graphql_with(by_itself, json!({})).await;
+            assert!(by_itself["data"].to_string().contains("\"session\":null,\"kind\":\"function\""), "{by_itself}");
+            assert_eq!(by_itself, app.graphql_with(by_engine, json!({})).await);
         }
     }
 

@@ -6,15 +6,18 @@ use sea_orm::{
     sea_query::{Expr, Func, Query, SelectStatement},
 };
 
-use crate::source::Source;
+use crate::{
+    digest::{Digest, digest},
+    source::Source,
+};
 
 /// Counts that are remembered, at most.
 const REMEMBERED: usize = 1_000;
 
 /// What was counted, when, and how many there were. What is asked for again and again, by every dashboard that is open, is counted
-/// once for each change of the history.
+/// once for each change of the history. Of what was counted only the digest is kept: a filter may be as long as a request.
 #[derive(Debug)]
-pub struct KnownCounts(Cache<String, (Moment, u64)>);
+pub struct KnownCounts(Cache<Digest, (Moment, u64)>);
 
 impl Default for KnownCounts {
     fn default() -> Self {
@@ -49,6 +52,7 @@ impl KnownCounts {
         what: String,
         count: impl Future<Output = Result<u64, DbErr>>,
     ) -> Result<u64, DbErr> {
+        let what = digest(&[&what]);
         // Before it is counted: rows that come meanwhile are counted again, none is left out.
         let now = now(db).await?;
         if let Some((then, count)) = self.0.get(&what)

@@ -91,7 +91,7 @@ struct Start {
     after: i64,
     /// How many matching ones are on earlier pages.
     skip: u64,
-    /// The page ends no later than with this key, which is that of the end of a block.
+    /// The page ends no later than with this key: that of the end of a block, or the last one that was counted.
     until: i64,
     /// How many match from `after` to `until`.
     matching: u64,
@@ -124,22 +124,29 @@ impl<'a> Pages<'a> {
         size: u64,
     ) -> Result<Vec<Model>, DbErr> {
         let before = (number - 1).saturating_mul(size);
+        if before >= self.total {
+            return Ok(Vec::new());
+        }
+        // Metrics that came after the count lie behind those in it: they are left out.
+        let counted = Ord::min(size, self.total - before);
         match &self.keys {
-            _ if before >= self.total => Ok(Vec::new()),
             // Every metric matches: keys are dense.
-            Some(_) if self.total == self.newest.unsigned_abs() => {
-                by_key(db, before, Ord::min(size, self.total - before)).await
-            }
+            Some(_) if self.total == self.newest.unsigned_abs() => by_key(db, before, counted).await,
             Some((dimension, keys)) if keys.len() == 1 || self.total <= FEW => {
-                self.through_index(db, *dimension, keys, before, size).await
+                self.through_index(db, *dimension, keys, before, counted).await
             }
             Some((dimension, keys)) => {
                 let blocks = Blocks::of(db, *dimension, keys, self.newest, known).await?;
-                let start = self.start(db, &blocks, before, size).await?;
-                through_stretch(db, *dimension, keys, &start, size).await
+                let mut start = self.start(db, &blocks, before, counted).await?;
+                start.until = Ord::min(start.until, self.newest);
+                through_stretch(db, *dimension, keys, &start, counted).await
             }
-            None if *self.filter == Tree::default() => by_key(db, before, size).await,
-            None => list::page::<metric::Entity>(db, self.filter, number, size).await,
+            None if *self.filter == Tree::default() => by_key(db, before, counted).await,
+            None => {
+                let mut rows = list::page::<metric::Entity>(db, self.filter, number, size).await?;
+                rows.truncate(usize::try_from(counted).unwrap_or(usize::MAX));
+                Ok(rows)
+            }
         }
     }
 
@@ -152,7 +159,6 @@ impl<'a> Pages<'a> {
         before: u64,
         size: u64,
     ) -> Result<Vec<Model>, DbErr> {
-        let size = Ord::min(size, self.total - before);
         let behind = self.total - before - size;
         let is_near_end = behind < before;
         let (skip, order) = if is_near_end { (behind, Order::Desc) } else { (before, Order::Asc) };
@@ -168,7 +174,7 @@ impl<'a> Pages<'a> {
 
     /// Finds where a page begins, walking the blocks from the nearer end, and which blocks it lies in.
     async fn start(&self, db: &impl Source, blocks: &Blocks<'_>, before: u64, size: u64) -> Result<Start, DbErr> {
-        let last = Ord::min(before + size, self.total);
+        let last = before + size;
         let mut counts: Vec<(i64, u64)> = Vec::new();
         let (mut walked, mut step) = (0, 1);
         if before < self.total / 2 {

@@ -278,10 +278,8 @@ impl<T: Listed> OutputType for Items<T> {
         let place = Place { ctx, set, path: ctx.path_node.as_ref().map(names).unwrap_or_default() };
         match write(place, &self.0).await {
             Ok(Texts { json, .. }) => Ok(Value::Binary(json.into())),
-            Err(failure) => {
-                let error: async_graphql::Error = failure.into();
-                Err(ctx.set_error_path(error.into_server_error(field.pos)))
-            }
+            // The engine meets the same failure at the field that it belongs to, and nulls no more than that.
+            Err(_) => self.0.resolve(ctx, field).await,
         }
     }
 }
