@@ -17,7 +17,7 @@ import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 
-from driver import BENCHES, ROOT, growth, loads, postgres, reads, results, storage, walks
+from driver import BENCHES, ROOT, anew, growth, loads, postgres, reads, results, storage, walks
 from driver.bench import Bench
 from driver.binaries import build
 from driver.history import say
@@ -37,7 +37,7 @@ def main():
     # A small run keeps nothing: that loading works is part of what it shows.
     with tempfile.TemporaryDirectory(prefix="metrograph-benches-") if given.small else nullcontext(given.data) as data:
         bench = Bench(given, Path(data).resolve(), metrograph.resolve(), yardstick.resolve())
-        for part in (loads, reads, walks, storage, growth, postgres):
+        for part in (loads, reads, anew, walks, storage, growth, postgres):
             part.measure(bench)
         command = shlex.join(["python3", "benches/run.py", *sys.argv[1:]])
         # Nobody else needs to know how to get into a PostgreSQL.
@@ -49,6 +49,9 @@ def main():
         say(f"Written to {output}")
     else:
         print(text, end="")
+    missing = [row.id for row in TABLE if bench.wants(row.id) and row.id not in bench.results]
+    if missing:
+        sys.exit(f"not measured: {', '.join(missing)}")
 
 
 def command_line():

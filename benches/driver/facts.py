@@ -75,6 +75,14 @@ class Facts:
             ).fetchall()
 
 
+    def metrics_of_session(self, hash):
+        """Its metrics, in the order of the columns."""
+        with read_only(self.file) as database:
+            return database.execute(
+                f"SELECT {METRIC_COLUMNS} FROM TEST_METRICS WHERE SESSION_H = ? ORDER BY ITEM_PK", (hash,)
+            ).fetchall()
+
+
 def extremes(counts):
     """("most", key) and ("least", key)."""
     ranked = sorted(counts, key=lambda key: (counts[key], key))

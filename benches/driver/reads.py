@@ -40,9 +40,7 @@ ON_MAIN = {
     "first-pages": first_pages, "counts": counts, "names": names, "top": rankings, "last-pages": last_pages,
     "like": like, "middle-pages": middle_pages,
 }
-ON_MANY_CONTEXTS = {
-    "contexts-first-pages": first_pages, "contexts-last-pages": last_pages, "contexts-list": context_pages,
-}
+ON_MANY_CONTEXTS = {**{f"contexts-{row}": reads_of for row, reads_of in ON_MAIN.items()}, "contexts-list": context_pages}
 
 
 def measure(bench):

@@ -1,4 +1,5 @@
 """Writes down what came out, of what, on what machine."""
+import hashlib
 import os
 import platform
 import subprocess
@@ -34,7 +35,7 @@ def text(bench, command):
         f"`{command}` wrote this on {datetime.now(timezone.utc):%Y-%m-%d}. CONTRIBUTING.md says how to read it.",
         "",
         *(["A small run: it shows that the harness works, and judges nothing.", ""] if bench.small else []),
-        f"- Of: {version(bench.metrograph)}, commit {commit()}",
+        f"- Of: {version(bench.metrograph)}, commit {commit()}; {binaries(bench)}",
         f"- On: {machine()}",
         f"- With: {'; '.join(bench.histories())}; {rounds}, {bench.seconds} s a load",
         "",
@@ -56,6 +57,13 @@ def line(cells):
 
 def version(binary):
     return subprocess.run([binary, "--version"], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def binaries(bench):
+    if bench.is_built:
+        return "built by this run"
+    sums = (hashlib.sha256(binary.read_bytes()).hexdigest()[:10] for binary in (bench.metrograph, bench.yardstick))
+    return "the binaries were given, their SHA-256 {} and {}".format(*sums)
 
 
 def commit():

@@ -54,6 +54,8 @@ TABLE = [
     at_most("far-page", 1.1, "× page 2", "page 2,000 of all metrics: p50"),
     at_most("first-pages", 5, "ms", "first pages of all lists: p50"),
     at_most("counts", 5, "ms", "counts: p50"),
+    # Counts are remembered until something is stored.
+    at_most("counts-anew", 5, "ms", "counts, each just after a metric was stored: p50"),
     at_most("names", 5, "ms", "listings of names: p50"),
     at_most("top", 20, "ms", "head and tail of the resources: p50"),
     at_most("last-pages", 20, "ms", "last pages of all lists: p50"),
@@ -62,6 +64,11 @@ TABLE = [
     at_most("middle-pages", 100, "ms", "a jump to a middle page of a filtered list: p50"),
     at_most("contexts-first-pages", 5, "ms", "with 8,000 contexts: first pages of all lists: p50"),
     at_most("contexts-last-pages", 20, "ms", "with 8,000 contexts: last pages of all lists: p50"),
+    at_most("contexts-counts", 5, "ms", "with 8,000 contexts: counts: p50"),
+    at_most("contexts-names", 5, "ms", "with 8,000 contexts: listings of names: p50"),
+    at_most("contexts-top", 20, "ms", "with 8,000 contexts: head and tail of the resources: p50"),
+    at_most("contexts-like", 20, "ms", "with 8,000 contexts: `like`: p50"),
+    at_most("contexts-middle-pages", 100, "ms", "with 8,000 contexts: a jump to a middle page of a filtered list: p50"),
     at_most("contexts-list", 20, "ms", "with 8,000 contexts: any page of `/contexts/`: p50"),
     at_most("growth-pages", 1.5, "× the main history", "the large history: any page of all metrics: p50"),
     at_most(
@@ -69,6 +76,9 @@ TABLE = [
         "the large history: first pages by session, variant, context and component: p50",
     ),
     at_most("growth-counts", 1.5, "× the main history", "the large history: counts: p50"),
+    at_most(
+        "growth-counts-anew", 1.5, "× the main history", "the large history: counts, each just after a metric was stored: p50",
+    ),
     at_most("growth-names", 1.5, "× the main history", "the large history: listings of names: p50"),
     at_most("file", 0.6, "× the reference's file", "the database file, indexes included"),
     at_least("record", 30_000, "rows/s", "`recordMetrics` in batches of 1,000, one connection"),

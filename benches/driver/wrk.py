@@ -18,9 +18,13 @@ class Load(NamedTuple):
 
 def measured(bench, *load):
     """A run that counts, after one that does not."""
+    warm_up(bench, *load)
+    return run(bench.seconds, *load)
+
+
+def warm_up(bench, *load):
     if bench.warm_up:
         run(bench.warm_up, *load)
-    return run(bench.seconds, *load)
 
 
 def run(seconds, port, connections, script, path, *arguments):
