@@ -233,6 +233,12 @@ async fn a_batch_of_which_nothing_may_be_answered_says_so() {
     assert_eq!(refused.expect(429)[1]["errors"][0]["extensions"]["code"], "RATE_LIMITED");
     assert!(refused.headers.contains_key(header::RETRY_AFTER));
     app.finish().await;
+    let app = limited(|_| ()).await;
+    let unknown = json!([{ "documentId": "unknown" }, { "documentId": "unknown" }]);
+    let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
+    let request = request.header(header::ACCEPT, "application/graphql-response+json");
+    assert_eq!(app.send(request.body(Body::from(unknown.to_string())).unwrap()).await.status, 200);
+    app.finish().await;
 }
 
 #[tokio::test]

@@ -244,14 +244,12 @@ async fn batch(ways: &Ways, who: &Who, media: Media, requests: Vec<Request>) -> 
         Err(answer) => *answer,
     });
     let answers: Vec<Answer> = stream::iter(answers).buffered(SIDE_BY_SIDE).collect().await;
-    let denied = answers.iter().map(Outcome::of).find(|outcome| !matches!(outcome, Outcome::Denied(_)));
-    let (outcome, first) = match (denied, answers.first()) {
-        (None, Some(first)) => (Outcome::of(first), Some(first)),
-        _ => (Outcome::Complete, None),
-    };
-    let mut response = respond(media, outcome, batch_body(&answers));
-    if let Some(first) = first {
-        access::advise(response.headers_mut(), first);
+    // A document that is not known is no reason to say so of the batch: clients send its text then.
+    let is_denied = |answer| matches!(Outcome::of(answer), Outcome::Denied(code) if code.status() != 404);
+    let denied = answers.first().filter(|_| answers.iter().all(is_denied));
+    let mut response = respond(media, denied.map_or(Outcome::Complete, Outcome::of), batch_body(&answers));
+    if let Some(denied) = denied {
+        access::advise(response.headers_mut(), denied);
     }
     response
 }
