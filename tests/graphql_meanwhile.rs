@@ -56,4 +56,34 @@ on_both_engines! {
             }
         }).await;
     }
+
+    /// A count that was asked for before is brought up to date; one within an `or` is made anew each time.
+    async fn a_count_asked_for_again_is_the_one_made_anew(app: &TestApp) {
+        let other = app.beside().await;
+        let filters = ["scmRef: {startsWith: \"a\"}", "scmRef: {eq: \"ab\"}", "pipeline: {eq: \"main\"}", "pipeline: {like: \"M%\"}, build: {eq: \"1\"}"];
+        for step in 0_u32..40 {
+            let hash = format!("s{}", step * 7 % 10);
+            let (scm_ref, pipeline) = (["ab", "ac", "b"][step as usize % 3], ["main", "next"][step as usize % 2]);
+            match step % 4 {
+                // Metrics of sessions that are announced, of others that will be, and of some that never are.
+                0 | 2 => app.record_all((0..=step * 30).map(|n| metric(json!({ "sessionHash": format!("s{}", n % 12) }))).collect()).await,
+                1 => other.record_all(vec![metric(json!({ "sessionHash": hash }))]).await,
+                _ => {
+                    let tags = json!({ "pipeline_branch": pipeline, "pipeline_build_no": "1" });
+                    // It may be known with others: then it stays as it is.
+                    let announce = "mutation($i: AnnounceSessionInput!) { announceSession(input: $i) { userErrors { code } } }";
+                    app.run(announce, json!({ "i": session(&hash, json!({ "scmRef": scm_ref, "tags": tags })) })).await;
+                }
+            }
+            for filter in filters {
+                // Some are asked seldom.
+                if step % 3 == 0 || filter.starts_with("scm") {
+                    let query = format!("{{ known: metricCount(where: {{{filter}}}) anew: metricCount(where: {{or: [{{{filter}}}]}}) }}");
+                    let counts = app.graphql(&query).await;
+                    assert_eq!(counts["known"], counts["anew"], "{step}: {filter}");
+                }
+            }
+        }
+        other.finish().await;
+    }
 }

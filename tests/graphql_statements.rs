@@ -168,8 +168,14 @@ on_both_engines! {
         };
         let record = async |app: &TestApp| app.record_all(vec![metric(json!({ "sessionHash": "s", "contextHash": "c" }))]).await;
         record(app).await;
+        // What sessions have is brought up to date.
         assert_eq!(count(app).await, (json!(0), 2));
-        assert_eq!(count(app).await, (json!(0), 1));
+        assert_eq!(count(app).await, (json!(0), 2));
+        let of_tests = "{ metricCount(where: {item: {startsWith: \"test\"}}) }";
+        for statements in [2, 1] {
+            let before = app.statements();
+            assert_eq!((app.bare(of_tests).await, app.statements() - before), (json!(1), statements));
+        }
         app.announce_session(session("s", json!({ "scmRef": "abc" }))).await;
         assert_eq!(count(app).await.0, json!(1));
         record(app).await;

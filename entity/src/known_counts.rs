@@ -1,38 +1,56 @@
-//! Counts of many rows, remembered for as long as nothing has come to be known since.
+//! Counts of many rows, remembered: those of sessions' metrics are brought up to date, others hold for as long as nothing has come to be
+//! known since.
 
 use quick_cache::sync::Cache;
 use sea_orm::{
     DbErr,
-    sea_query::{Expr, Func, Query, SelectStatement},
+    sea_query::{Expr, ExprTrait as _, Func, Query, SelectStatement},
 };
 
 use crate::{
     digest::{Digest, digest},
+    filter::Tree,
+    list, metric, pages, session,
     source::Source,
 };
 
 /// Counts that are remembered, at most.
 const REMEMBERED: usize = 1_000;
 
+/// So many new metrics are looked at one by one: as many take less time than all sessions do.
+const FEW: i64 = 2_000;
+
 /// What was counted, when, and how many there were. What is asked for again and again, by every dashboard that is open, is counted
 /// once for each change of the history. Of what was counted only the digest is kept: a filter may be as long as a request.
 #[derive(Debug)]
-pub struct KnownCounts(Cache<Digest, (Moment, u64)>);
+pub struct KnownCounts {
+    counts: Cache<Digest, (Moment, u64)>,
+    of_sessions: Cache<Digest, Counted>,
+}
 
 impl Default for KnownCounts {
     fn default() -> Self {
-        Self(Cache::new(REMEMBERED))
+        Self { counts: Cache::new(REMEMBERED), of_sessions: Cache::new(REMEMBERED) }
     }
+}
+
+/// How many metrics some sessions had when so many sessions were announced, and this was the last metric.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counted {
+    announced: i64,
+    last: i64,
+    count: i64,
 }
 
 /// The greatest key of metrics, and how many sessions and contexts were announced. It is asked of the database itself: another
 /// server may write to it.
 type Moment = (Option<i64>, (Option<i64>, Option<i64>));
 
+fn greatest(table: &'static str, column: &'static str) -> SelectStatement {
+    Query::select().expr(Func::max(Expr::col(column))).from(table).take()
+}
+
 async fn now(db: &impl Source) -> Result<Moment, DbErr> {
-    let greatest = |table: &'static str, column: &'static str| -> SelectStatement {
-        Query::select().expr(Func::max(Expr::col(column))).from(table).take()
-    };
     let query = Query::select()
         .expr(Expr::from(greatest("metric", "id")))
         .expr(Expr::from(greatest("session", "announced")))
@@ -41,7 +59,64 @@ async fn now(db: &impl Source) -> Result<Moment, DbErr> {
     Ok(db.all::<Moment>(&query).await?.pop().unwrap_or_default())
 }
 
+/// How many metrics the sessions that match have, from what was `known`: what they have more, and what those have that were announced
+/// since. One statement, so that all of it is of one moment; an announced session never changes what it matches.
+async fn more(db: &impl Source, filter: &session::Filter, known: Counted) -> Result<Counted, DbErr> {
+    let own = |column| list::column::<session::Entity>(column);
+    let matching = list::condition::<session::Entity>(&filter.clone().into(), db.engine());
+    let announced = own(session::Column::Announced);
+    let of_new = Query::select()
+        .expr(Func::coalesce([own(session::Column::MetricCount).sum(), Expr::val(0)]).cast_as("BIGINT"))
+        .from(session::Entity)
+        .cond_where(matching.clone())
+        .and_where(announced.clone().gt(known.announced))
+        .take();
+    let of_metric = Query::select()
+        .expr(Expr::val(1))
+        .from(session::Entity)
+        .cond_where(matching)
+        .and_where(own(session::Column::Id).eq(list::column::<metric::Entity>(metric::Column::SessionId)))
+        .and_where(announced.lte(known.announced))
+        .take();
+    let of_known = Query::select()
+        .expr(Func::count(Expr::val(1)))
+        .from(metric::Entity)
+        .and_where(list::column::<metric::Entity>(metric::Column::Id).gt(known.last))
+        .and_where(Expr::exists(of_metric))
+        .take();
+    let mut query = Query::select();
+    query.expr(Expr::from(greatest("session", "announced"))).expr(Expr::from(greatest("metric", "id")));
+    query.expr(Expr::from(of_new));
+    // Of a beginning nothing is known.
+    query.expr(if known.announced > 0 { Expr::from(of_known) } else { Expr::cust("CAST(0 AS BIGINT)") });
+    let found = db.all::<(Option<i64>, (Option<i64>, (i64, i64)))>(&query).await?.pop();
+    let (announced, (last, (of_new, of_known))) = found.unwrap_or_default();
+    let (announced, last) = (announced.unwrap_or(0), last.unwrap_or(0));
+    Ok(Counted { announced, last, count: known.count + of_new + of_known })
+}
+
 impl KnownCounts {
+    /// How many metrics match `filter`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn metrics(&self, db: &impl Source, filter: &Tree<metric::Filter>) -> Result<u64, DbErr> {
+        if let Some(sessions) = pages::of_sessions(filter) {
+            return self.of_sessions(db, &sessions).await;
+        }
+        let count = pages::count(db, filter);
+        if *filter == Tree::default() { count.await } else { self.of(db, format!("metrics {filter:?}"), count).await }
+    }
+
+    async fn of_sessions(&self, db: &impl Source, filter: &session::Filter) -> Result<u64, DbErr> {
+        let what = digest(&[&format!("{filter:?}")]);
+        let newest = db.number(&greatest("metric", "id")).await?;
+        let known = self.of_sessions.get(&what).filter(|known| newest - known.last <= FEW).unwrap_or_default();
+        let counted = more(db, filter, known).await?;
+        self.of_sessions.insert(what, counted);
+        Ok(counted.count.unsigned_abs())
+    }
+
     /// How many there are of `what`, which is counted by `count` unless that is known.
     ///
     /// # Errors
@@ -55,13 +130,13 @@ impl KnownCounts {
         let what = digest(&[&what]);
         // Before it is counted: rows that come meanwhile are counted again, none is left out.
         let now = now(db).await?;
-        if let Some((then, count)) = self.0.get(&what)
+        if let Some((then, count)) = self.counts.get(&what)
             && then == now
         {
             return Ok(count);
         }
         let count = count.await?;
-        self.0.insert(what, (now, count));
+        self.counts.insert(what, (now, count));
         Ok(count)
     }
 }

@@ -38,16 +38,10 @@ fn narrowed(filter: &Tree<Filter>, engine: Engine) -> Option<(Dimension, SelectS
         let filter = session::Filter { hash: own.session.clone(), ..session::Filter::default() };
         return Some((Dimension::Session, query("session", session::Entity::condition(&filter, engine))));
     }
-    let of_session = own.of_session();
-    if is_only(Filter {
-        scm_ref: own.scm_ref.clone(),
-        pipeline: own.pipeline.clone(),
-        build: own.build.clone(),
-        ..Filter::default()
-    }) {
+    if let Some(sessions) = of_sessions(filter) {
         return Some((
             Dimension::Session,
-            query("session", list::condition::<session::Entity>(&of_session.into(), engine)),
+            query("session", list::condition::<session::Entity>(&sessions.into(), engine)),
         ));
     }
     if is_only(Filter { context: own.context.clone(), ..Filter::default() }) {
@@ -56,6 +50,13 @@ fn narrowed(filter: &Tree<Filter>, engine: Engine) -> Option<(Dimension, SelectS
         return Some((Dimension::Context, query("execution_context", condition)));
     }
     None
+}
+
+/// Which announced sessions a filter speaks of, where it speaks of these alone.
+pub(crate) fn of_sessions(filter: &Tree<Filter>) -> Option<session::Filter> {
+    let Filter { scm_ref, pipeline, build, .. } = filter.own.clone();
+    let is_only = filter.is_plain() && filter.own == Filter { scm_ref, pipeline, build, ..Filter::default() };
+    (is_only && *filter != Tree::default()).then(|| filter.own.of_session())
 }
 
 /// How many metrics match `filter`: from the counters beside sessions, contexts and variants wherever it speaks of one of these

@@ -8,7 +8,7 @@ use entity::{
     component as component_row, execution_context,
     filter::Tree,
     item as item_row, list, metric as row,
-    pages::{self, Pages},
+    pages::Pages,
     session as session_row,
     variant::{self as variant_row, Words},
 };
@@ -93,11 +93,7 @@ impl Listed for Metric {
 
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
         let Served { database, known, .. } = served(ctx);
-        let count = pages::count(&database.reader, filter);
-        if *filter == Tree::default() {
-            return Ok(count.await?);
-        }
-        Ok(known.counts.of(&database.reader, format!("metrics {filter:?}"), count).await?)
+        Ok(known.counts.metrics(&database.reader, filter).await?)
     }
 }
 
