@@ -4,7 +4,7 @@
 use quick_cache::sync::Cache;
 use sea_orm::{
     DbErr,
-    sea_query::{Expr, ExprTrait as _, Func, Query, SelectStatement},
+    sea_query::{Asterisk, Expr, ExprTrait as _, Func, Query, SelectStatement},
 };
 
 use crate::{
@@ -65,12 +65,17 @@ async fn more(db: &impl Source, filter: &session::Filter, known: Counted) -> Res
     let own = |column| list::column::<session::Entity>(column);
     let matching = list::condition::<session::Entity>(&filter.clone().into(), db.engine());
     let announced = own(session::Column::Announced);
-    let of_new = Query::select()
-        .expr(Func::coalesce([own(session::Column::MetricCount).sum(), Expr::val(0)]).cast_as("BIGINT"))
-        .from(session::Entity)
-        .cond_where(matching.clone())
-        .and_where(announced.clone().gt(known.announced))
-        .take();
+    let mut of_new = Query::select();
+    of_new.expr(Func::coalesce([own(session::Column::MetricCount).sum(), Expr::val(0)]).cast_as("BIGINT"));
+    of_new.cond_where(matching.clone());
+    if known.announced > 0 {
+        let mut new = Query::select();
+        new.column(Asterisk).from(session::Entity).and_where(announced.clone().gt(known.announced));
+        // The limit keeps the database from going through all that match instead.
+        of_new.from_subquery(new.limit(i64::MAX.unsigned_abs()).take(), "session");
+    } else {
+        of_new.from(session::Entity);
+    }
     let of_metric = Query::select()
         .expr(Expr::val(1))
         .from(session::Entity)
