@@ -43,6 +43,8 @@ pub enum OpenError {
 pub struct Database {
     /// Reads. On SQLite several connections that see the last commit while a write goes on.
     pub reader: Reader,
+    /// Reads of who may enter, on a connection of their own: that is known also while all others are busy.
+    pub access: Reader,
     url: DatabaseUrl,
     statements: Counter,
 }
@@ -59,11 +61,12 @@ impl Database {
         migrate(&connection).await?;
         connection.close().await?;
         let connections = std::thread::available_parallelism().map_or(2, |n| u32::try_from(n.get()).unwrap_or(2)) * 2;
-        let reader = match url.sqlite_file() {
-            Some(file) => Reader::Direct(Pool::open(&file, PRAGMAS, connections, &statements)?),
-            None => Reader::Orm(connect(url, connections, Some(longest_read), &statements).await?),
+        let read = async |connections| match url.sqlite_file() {
+            Some(file) => Pool::open(&file, PRAGMAS, connections, &statements).map(Reader::Direct),
+            None => connect(url, connections, Some(longest_read), &statements).await.map(Reader::Orm),
         };
-        Ok(Self { reader, url: url.clone(), statements })
+        let (reader, access) = (read(connections).await?, read(1).await?);
+        Ok(Self { reader, access, url: url.clone(), statements })
     }
 
     /// The connection that writes, for the committer alone. SQLite has one writer, and waiting for it in our own queue is cheaper
@@ -103,6 +106,7 @@ impl Database {
     /// # Errors
     /// The database's.
     pub async fn close(self) -> Result<(), DbErr> {
+        self.access.close().await?;
         self.reader.close().await
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use metrograph::{
     App, access,
-    config::{self, Command, Settings, Stop, TokenCommand},
+    config::{self, Command, NewToken, Settings, Stop, TokenCommand},
     graphql, rest, telemetry,
 };
 use tokio::{net::TcpListener, signal};
@@ -62,8 +62,19 @@ fn on_runtime(work: impl Future<Output = Result<(), String>> + Send + 'static) -
 }
 
 async fn tokens(command: &TokenCommand, settings: &Settings) -> Result<(), String> {
-    let said = access::run(command, &settings.database_url).await.map_err(|error| error.to_string())?;
-    print(&said.result)?;
+    let url = &settings.database_url;
+    let said = access::run(command, url).await.map_err(|error| error.to_string())?;
+    match command {
+        TokenCommand::Create(NewToken { name, .. }) => {
+            if let Err(error) = io::stdout().write_all(said.result.as_bytes()) {
+                // Nobody has seen it, and nobody ever will.
+                let unseen = TokenCommand::Revoke { name: name.clone() };
+                let revoked = access::run(&unseen, url).await.map_or_else(|error| error.to_string(), |said| said.note);
+                return Err(format!("the token can't be shown: standard output: {error}. {}", revoked.trim_end()));
+            }
+        }
+        TokenCommand::List | TokenCommand::Revoke { .. } => print(&said.result)?,
+    }
     // As above: nobody is left to tell.
     let _ = io::stderr().write_all(said.note.as_bytes());
     Ok(())

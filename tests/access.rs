@@ -10,14 +10,15 @@ use axum::{
     body::Body,
     http::{Request, header},
 };
+use entity::source::Source as _;
 use metrograph::config::AccessMode::{Closed, Open, Read};
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use serde_json::json;
 
 use crate::support::{
     TestApp,
     access::{MUTATION, QUERY, READING, SUBSCRIPTION, Socket, WRITING, Way, basic, bearer, status_in},
-    on_both_engines,
+    context, on_both_engines,
 };
 
 /// A little more than a server may go by what it knew.
@@ -147,7 +148,11 @@ on_both_engines! {
             tokio::time::sleep(Duration::from_millis(500)).await;
             app.tokens(&["revoke", "read"]).await.unwrap();
         });
-        assert!(events.unwrap().text().starts_with("event: complete\n"));
+        let events = events.unwrap().text();
+        let (last, complete) = events.split_once("\n\n").unwrap();
+        let answer: serde_json::Value = serde_json::from_str(last.strip_prefix("event: next\ndata: ").unwrap()).unwrap();
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAUTHENTICATED", "{answer}");
+        assert!(complete.starts_with("event: complete\n"), "{events}");
         assert_eq!(socket.closed().await, 4403);
         closed.finish().await;
     }
@@ -196,9 +201,10 @@ on_both_engines! {
         let ingest = bearer(&app.token("ingest").await);
         let admin = bearer(&app.token("admin").await);
         let announce = |fields: &str| MUTATION.replace("hash }", fields);
-        let own = announce("hash metricCount tags { name value } __typename }");
-        assert_eq!(closed.ask_as(Some(&ingest), &own).await.expect(200)["data"]["announceSession"]["session"]["metricCount"], 1);
+        let own = announce("hash tags { name value } __typename }");
+        assert_eq!(closed.ask_as(Some(&ingest), &own).await.expect(200)["data"]["announceSession"]["session"]["hash"], "s");
         for leads_on in [
+            "metricCount }",
             "metrics { totalCount } }", "...F } } } fragment F on Session { contexts { nodes { id }",
             "... on Session { ... { build { id } } } }", "tags { sessions { totalCount } } }", "pipeline { name } }",
         ] {
@@ -210,6 +216,83 @@ on_both_engines! {
         let body = json!({ "query": "{ metricCount }", "extensions": { "cost": true } }).to_string();
         let refused = closed.send_as(Some(&ingest), request.body(body.into()).unwrap()).await;
         assert!(refused.expect(403).get("extensions").is_none(), "{}", refused.text());
+        closed.finish().await;
+    }
+
+    async fn a_token_that_writes_learns_nothing_of_a_context_that_was_announced_before(app: &TestApp) {
+        let told = json!({ "machine_node": "secret-host", "system_info": "secret-os", "python_info": "secret-python" });
+        app.announce_context(told).await;
+        let closed = app.guarded(Closed).await;
+        let ingest = bearer(&app.token("ingest").await);
+        let again = app.beside().await.post("/api/v1/contexts/", &context(json!({}))).await.expect(201);
+        assert_eq!(again["machine_node"], "secret-host");
+        let request = Request::post("/api/v1/contexts/").header(header::CONTENT_TYPE, "application/json");
+        let body = context(json!({ "cpu_vendor": null })).to_string();
+        let answer = closed.send_as(Some(&ingest), request.body(body.into()).unwrap()).await;
+        let expected = json!({ "h": "c", "context_h": "c", "machine_node": "ci-1", "cpu_vendor": null, "cpu_frequency": 2400 });
+        for (member, value) in expected.as_object().unwrap() {
+            assert_eq!(&answer.expect(201)[member], value, "{member}");
+        }
+        let mutation = |fields: &str| format!(
+            "mutation {{ announceContext(input: {{hash: \"c\", cpuCount: 1, cpuFrequency: 1, cpuType: \"\", ramTotal: 1, machineNode: \"\", \
+             machineType: \"\", machineArch: \"\", systemInfo: \"\", pythonInfo: \"\"}}) {{ context {{ {fields} }} }} }}"
+        );
+        let all = "id hash cpuCount cpuFrequency cpuFrequencyMhz cpuType cpuVendor ramTotal machineNode machineType machineArch \
+                   systemInfo pythonInfo";
+        let own = closed.ask_as(Some(&ingest), &mutation(all)).await;
+        let context = &own.expect(200)["data"]["announceContext"]["context"];
+        assert_eq!((&context["cpuCount"], &context["cpuVendor"], &context["pythonInfo"]), (&json!(1), &json!(null), &json!("")));
+        for told in [answer.text(), own.text()] {
+            assert!(!told.contains("secret") && !told.contains("AMD"), "{told}");
+        }
+        closed.ask_as(Some(&ingest), &mutation("metricCount")).await.refuses_caller(403, "read");
+        closed.finish().await;
+    }
+
+    async fn a_new_token_is_taken_at_once(app: &TestApp) {
+        let closed = app.guarded(Closed).await;
+        let first = bearer(&app.token("admin").await);
+        assert_status(&closed, &[Way::Query], Some(&first), 200).await;
+        let second = bearer(&app.token("read").await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_status(&closed, &[Way::Query], Some(&second), 200).await;
+        closed.finish().await;
+    }
+
+    async fn who_may_enter_is_known_while_everything_else_waits(app: &TestApp) {
+        let closed = app.guarded(Closed).await;
+        let read = bearer(&app.token("read").await);
+        let (backend, slow) = match closed.engine() {
+            Engine::Sqlite => (DbBackend::Sqlite, "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"),
+            Engine::Postgres => (DbBackend::Postgres, "SELECT count(*) FROM pg_sleep(25)"),
+        };
+        let connections = std::thread::available_parallelism().unwrap().get() * 2;
+        let mut busy = tokio::task::JoinSet::new();
+        for _ in 0..connections {
+            let reader = closed.reader().clone();
+            busy.spawn(async move {
+                let statement = Statement::from_string(backend, slow);
+                drop(reader.all_of::<Option<i64>>(statement).await);
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        // Every connection is busy: a read would wait.
+        assert!(tokio::time::timeout(Duration::from_secs(1), closed.ask_as(Some(&read), "{ pipelineNames }")).await.is_err());
+        let known = tokio::time::timeout(Duration::from_secs(15), closed.ask_as(Some(&read), "{ __typename }"));
+        known.await.unwrap().expect(200);
+        closed.ask_as(Some(&bearer("mg_unknown")), QUERY).await.refuses_caller(401, "");
+        busy.shutdown().await;
+        closed.finish().await;
+    }
+
+    async fn unknown_tokens_cost_no_statement_each(app: &TestApp) {
+        let closed = app.guarded(Closed).await;
+        let (began, before) = (std::time::Instant::now(), closed.statements());
+        for n in 0..200 {
+            closed.ask_as(Some(&bearer(&format!("mg_{n}"))), QUERY).await.refuses_caller(401, "");
+        }
+        let tenths = u64::try_from(began.elapsed().as_millis() / 100).unwrap();
+        assert!(closed.statements() - before <= 1 + tenths, "{}", closed.statements() - before);
         closed.finish().await;
     }
 

@@ -1,6 +1,6 @@
 //! Tokens through the real program: made, listed and revoked beside a server that runs, and never in a log.
 
-use std::{fs, path::Path, thread, time::Duration};
+use std::{fs, path::Path, process::Stdio, thread, time::Duration};
 
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Message, client, client::IntoClientRequest as _};
@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::{Message, client, client::IntoClientRequest 
 use crate::support::{
     PostgresDatabase,
     access::{MUTATION, basic, bearer},
-    program::{Ended, Server, metric, run},
+    program::{Ended, Server, command, metric, run},
 };
 
 /// A free port, so that tests can run side by side.
@@ -41,6 +41,24 @@ fn create_prints_the_token_alone_and_explains_it_beside() {
     assert!(!made.stderr.contains(random), "{made:?}");
     let other = token(folder.path(), &["create", "--name", "other", "--scope", "read"]).stdout;
     assert_ne!(other, made.stdout);
+}
+
+/// A token that nobody has seen must not let anybody in.
+#[test]
+fn a_token_that_cannot_be_shown_is_revoked() {
+    let (folder, full) = (tempfile::tempdir().unwrap(), fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let (gone, closed) = std::io::pipe().unwrap();
+    drop(gone);
+    for (name, stdout) in [("full", Stdio::from(full)), ("closed", Stdio::from(closed))] {
+        let arguments = ["token", "create", "--name", name, "--scope", "admin"];
+        let ended = command(folder.path(), &arguments, &[]).stdout(stdout).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(2), "{said}");
+        assert!(said.contains("can't be shown") && said.contains(&format!("'{name}' is revoked")), "{said}");
+        assert!(!said.contains("mg_"), "{said}");
+        let listed = token(folder.path(), &["list"]).stdout;
+        assert!(listed.lines().any(|line| line.starts_with(name) && line.contains("revoked")), "{listed}");
+    }
 }
 
 #[test]

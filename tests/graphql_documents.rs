@@ -6,7 +6,10 @@ use axum::{
     body::Body,
     http::{Request, header},
 };
-use metrograph::{App, config::Settings};
+use metrograph::{
+    App,
+    config::{Settings, Switch},
+};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -85,6 +88,7 @@ async fn refusal(folder: &Path) -> String {
     let (_, mut settings) = metrograph::config::from(["metrograph", "--log", "off"]).unwrap();
     settings.database_url = format!("sqlite://{}?mode=rwc", folder.join("a.db").display()).parse().unwrap();
     settings.graphql.documents.documents_dir = Some(folder.to_owned());
+    settings.exposure.introspection = Switch::Off;
     match App::open(&settings).await {
         Ok(_) => panic!("the server starts"),
         Err(reason) => reason.to_string(),
@@ -247,6 +251,9 @@ async fn a_folder_that_does_not_fit_ends_the_start_with_file_line_and_reason() {
         let reason = refusal(folder.path()).await;
         assert!(words.iter().all(|word| reason.contains(word)), "{words:?}: {reason}");
     }
+    let asking = "query a {\n  sessionCount\n  __schema { queryType { name } }\n}";
+    let reason = refusal(folder(&[("asking.graphql", asking)]).path()).await;
+    assert!(reason.contains("asking.graphql:1:") && reason.contains("--introspection"), "{reason}");
     let many =
         format!("{{ session(hash: \"a\") {{ {} }} }}", (0..201).map(|n| format!("a{n}: hash ")).collect::<String>());
     let reason = refusal(folder(&[("many.graphql", &many)]).path()).await;

@@ -96,7 +96,8 @@ on_both_engines! {
     }
 
     async fn an_event_that_takes_too_long_ends_its_subscription(app: &TestApp) {
-        app.record_all((0..400).map(|n| metric(json!({ "variantName": format!("v{n}") }))).collect()).await;
+        let variant = |n| metric(json!({ "itemPath": "tests.test_a", "variantName": format!("v{n}") }));
+        app.record_all((0..400).map(variant).collect()).await;
         let hasty = app.beside_with(|settings| settings.limits.request_timeout = std::time::Duration::from_millis(1)).await;
         let heavy = "item { variants(first: 400) { nodes { metrics(first: 20) { nodes { session { hash } context { hash } } } } } }";
         let mut socket = Socket::introduced(&hasty).await;

@@ -22,6 +22,7 @@ mod graphql_mutations;
 mod graphql_nouns;
 mod graphql_progress;
 mod graphql_rules;
+mod graphql_sizes;
 mod graphql_socket;
 mod graphql_statements;
 mod house;

@@ -21,7 +21,7 @@ async fn tells_nothing_of_the_inside(engine: Engine) {
         app.post("/graphql", &json!({ "query": "{ metrics { nodes { totalTime } } }" })).await,
         app.post(
             "/graphql",
-            &json!({ "query": "mutation($m: MetricInput!) { recordMetric(input: {metric: $m}) { metric { id } } }",
+            &json!({ "query": "mutation($m: MetricInput!) { recordMetric(input: $m) { metric { id } } }",
             "variables": { "m": history::metric(json!({})) } }),
         )
         .await,
@@ -29,7 +29,7 @@ async fn tells_nothing_of_the_inside(engine: Engine) {
         app.post("/api/v1/metrics/", &metric(json!({}))).await,
     ] {
         let text = reply.text();
-        assert!(reply.status.as_u16() == 503 || text.contains("errors"), "{} {text}", reply.status);
+        assert!(text.contains("database"), "{} {text}", reply.status);
         for inside in [
             "SELECT", "INSERT", "no such", "table", "relation", "sqlite", "sqlx", "postgres", "src/", ".rs",
             "panicked", "/tmp",

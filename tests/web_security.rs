@@ -338,6 +338,9 @@ async fn names_that_were_perhaps_meant_are_told_unless_that_is_off() {
             let answer = app.graphql_with(query, json!({})).await;
             assert_eq!(answer.to_string().contains("Did you mean"), is_told, "{answer}");
         }
+        let query = "query($o: MetricOrder) { metrics(orderBy: $o) { totalCount } }";
+        let answer = app.graphql_with(query, json!({ "o": { "by": "TOTAL" } })).await;
+        assert_eq!(answer.to_string().contains("STARTED_AT"), is_told, "{answer}");
         app.finish().await;
     }
 }

@@ -23,6 +23,7 @@ use tokio::{sync::Mutex, task::JoinSet};
 use crate::{
     config::{AccessMode, Scope},
     db::Database,
+    error::Error,
     ingest::Ingest,
 };
 pub use caller::Caller;
@@ -30,6 +31,8 @@ pub use commands::{Said, TokenError, run};
 
 /// How long the live tokens are remembered: from then on a revoked one is refused.
 const REMEMBERED: Duration = Duration::from_secs(1);
+/// How long before an unknown token is looked for again: it may have been made a moment ago.
+const MISSED: Duration = Duration::from_millis(100);
 /// Microseconds between two notes of the last use of a token.
 const BETWEEN_NOTES: i64 = 60_000_000;
 
@@ -60,9 +63,9 @@ struct Known {
 }
 
 impl Known {
-    /// Reads them again, unless they were read a moment ago.
-    async fn refresh(&mut self, reader: &Reader) -> Result<(), DbErr> {
-        if self.read_at.is_some_and(|at| at.elapsed() < REMEMBERED) {
+    /// Reads them again, unless they were read within `age`.
+    async fn refresh(&mut self, reader: &Reader, age: Duration) -> Result<(), DbErr> {
+        if self.read_at.is_some_and(|at| at.elapsed() < age) {
             return Ok(());
         }
         let began = Instant::now();
@@ -84,7 +87,7 @@ impl Known {
 impl Access {
     /// A door in this mode, before the tokens of `database`. The last use of each is noted through `ingest`.
     pub fn new(mode: AccessMode, database: &Database, ingest: Ingest) -> Self {
-        Self(Arc::new(Door { mode, reader: database.reader.clone(), ingest, known: Mutex::default() }))
+        Self(Arc::new(Door { mode, reader: database.access.clone(), ingest, known: Mutex::default() }))
     }
 
     /// Who sends `credentials`, the value of an `Authorization` header: `Bearer TOKEN`, or `Basic` with the token as the
@@ -98,7 +101,8 @@ impl Access {
         let Some(secret) = token::sent_in(credentials) else { return Caller::refused(caller::not_understood()) };
         let hash = token::hash(&secret);
         let mut known = known.lock().await;
-        if let Err(error) = known.refresh(reader).await {
+        let age = if known.find(&hash).is_some() { REMEMBERED } else { MISSED };
+        if let Err(error) = known.refresh(reader, age).await {
             return Caller::refused(error.into());
         }
         let Some(Model { id, scope, last_used_at, .. }) = known.find(&hash) else {
@@ -114,8 +118,8 @@ impl Access {
     }
 
     /// Waits until the token of `caller` is no longer taken: for streams, which outlive the moment in which they were let in.
-    /// For ever where there is no token.
-    pub async fn until_refused(self, caller: Caller) {
+    /// For ever where there is no token. Gives what there is to say.
+    pub async fn until_refused(self, caller: Caller) -> Error {
         let Some(token) = caller.token() else { return std::future::pending().await };
         // In a task of its own, which ends with this: a stream that nobody reads must not hold the tokens.
         let mut watch = JoinSet::new();
@@ -124,13 +128,14 @@ impl Access {
                 tokio::time::sleep(REMEMBERED).await;
                 let mut known = self.0.known.lock().await;
                 // A database that does not answer just now is no reason to hang up.
-                let is_read = known.refresh(&self.0.reader).await.is_ok();
+                let is_read = known.refresh(&self.0.reader, REMEMBERED).await.is_ok();
                 if is_read && !known.live.iter().any(|live| live.id == token && live.is_live(now())) {
                     return;
                 }
             }
         });
         watch.join_next().await;
+        caller::unknown_token()
     }
 
     /// Warns of a server that stands open to the network, and of one that nobody could write to.

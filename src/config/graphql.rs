@@ -7,7 +7,7 @@ use clap::{
     builder::{PathBufValueParser, RangedU64ValueParser, TypedValueParser as _},
 };
 
-use super::folder;
+use super::{folder, limits::size};
 
 /// A whole number between these.
 fn number(least: u64, most: u64) -> RangedU64ValueParser<usize> {
@@ -66,6 +66,11 @@ pub struct Limits {
     #[arg(long, global = true, env = "METROGRAPH_MAX_ROWS", default_value_t = 500, value_name = "ROWS",
         value_parser = number(1, 500))]
     pub max_rows: usize,
+
+    /// GraphQL: bytes that the answer to a request may take, at most, such as 512KiB or 64MiB
+    #[arg(long, global = true, env = "METROGRAPH_MAX_ANSWER", default_value = "64MiB", value_name = "SIZE",
+        value_parser = size)]
+    pub max_answer: usize,
 
     /// GraphQL: requests sent together, at most
     #[arg(long, global = true, env = "METROGRAPH_MAX_BATCH", default_value_t = 8, value_name = "COUNT",

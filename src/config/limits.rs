@@ -4,10 +4,10 @@ use std::{num::NonZeroU32, str::FromStr, time::Duration};
 
 use clap::Args;
 
-/// Bodies are held in memory: a larger one would be no limit.
-const LARGEST_BODY: usize = 1024 * 1024 * 1024;
-/// A larger body limit than this is needed by every request.
-const SMALLEST_BODY: usize = 1024;
+/// Bodies and answers are held in memory: a larger limit would be none.
+const LARGEST_SIZE: usize = 1024 * 1024 * 1024;
+/// Every request takes more than this.
+const SMALLEST_SIZE: usize = 1024;
 /// Waiting longer would be waiting for ever.
 const LONGEST_REQUEST: Duration = Duration::from_hours(1);
 
@@ -46,7 +46,8 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     Some((text[..end].parse().ok()?, text[end..].trim()))
 }
 
-fn size(text: &str) -> Result<usize, String> {
+/// A number of bytes.
+pub(super) fn size(text: &str) -> Result<usize, String> {
     let bytes = number_and_unit(text).and_then(|(number, unit)| {
         let unit: u64 = match unit.to_ascii_lowercase().as_str() {
             "" | "b" => 1,
@@ -61,7 +62,7 @@ fn size(text: &str) -> Result<usize, String> {
         usize::try_from(number.checked_mul(unit)?).ok()
     });
     bytes
-        .filter(|bytes| (SMALLEST_BODY..=LARGEST_BODY).contains(bytes))
+        .filter(|bytes| (SMALLEST_SIZE..=LARGEST_SIZE).contains(bytes))
         .ok_or_else(|| "give a size from 1KiB to 1GiB, such as 16MiB".to_owned())
 }
 

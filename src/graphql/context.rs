@@ -5,6 +5,7 @@ use entity::{announced, execution_context as row, filter::Tree, list, metric as 
 
 use super::{
     Answer,
+    access::requires,
     filter::{Connectives, Direction, IntFilter, StringFilter, Where, check},
     metric::Metric,
     node,
@@ -15,7 +16,7 @@ use super::{
     session::Session,
     user_error::{self, UserError},
 };
-use crate::{error::Error, ingest::NewContext};
+use crate::{access::Caller, config::Scope, error::Error, ingest::NewContext};
 
 /// An announced execution context.
 pub struct ExecutionContext(row::Model);
@@ -55,6 +56,11 @@ fn told(text: Option<&String>) -> &str {
     text.map_or("", String::as_str)
 }
 
+#[allow(clippy::cast_possible_truncation, reason = "saturates at 64 bits, far beyond any frequency")]
+fn whole(frequency: f64) -> i64 {
+    frequency as i64
+}
+
 graph_object! {
     /// A machine and its Python, as the plugin found them.
     impl ExecutionContext {
@@ -80,9 +86,8 @@ graph_object! {
             }
 
             /// The processors' frequency in whole MHz, the fraction cut off, as REST v1 tells it.
-            #[allow(clippy::cast_possible_truncation, reason = "saturates at 64 bits, far beyond any frequency")]
             fn cpu_frequency_mhz(&self) -> i64 {
-                self.0.cpu_frequency.unwrap_or_default() as i64
+                whole(self.0.cpu_frequency.unwrap_or_default())
             }
 
             /// The processors' type, such as `x86_64`.
@@ -126,6 +131,7 @@ graph_object! {
             }
 
             /// How many metrics were recorded in it.
+            #[graphql(directive = requires::apply(Scope::Read))]
             fn metric_count(&self) -> i64 {
                 self.0.metric_count
             }
@@ -288,12 +294,30 @@ pub struct AnnounceContextPayload {
     user_errors: Vec<UserError>,
 }
 
+/// What is told of a context to those who may not read: somebody else may have announced another one of this hash.
+fn as_sent(stored: row::Model, sent: NewContext) -> row::Model {
+    row::Model {
+        cpu_count: Some(sent.cpu_count),
+        cpu_frequency: Some(sent.cpu_frequency),
+        cpu_type: Some(sent.cpu_type),
+        cpu_vendor: sent.cpu_vendor,
+        ram_total: Some(sent.ram_total),
+        machine_node: Some(sent.machine_node),
+        machine_type: Some(sent.machine_type),
+        machine_arch: Some(sent.machine_arch),
+        system_info: Some(sent.system_info),
+        python_info: Some(sent.python_info),
+        ..stored
+    }
+}
+
 #[derive(Default)]
 pub struct ContextMutation;
 
 #[Object]
 impl ContextMutation {
-    /// Announces an execution context, before or after its metrics. A known hash gives the stored one, whatever else is said.
+    /// Announces an execution context, before or after its metrics. A known hash gives the stored one, whatever else is said;
+    /// those who may not read get back what they sent.
     async fn announce_context(
         &self,
         ctx: &Context<'_>,
@@ -325,8 +349,14 @@ impl ContextMutation {
             system_info,
             python_info,
         };
+        let may_read = ctx.data_unchecked::<Caller>().check(&[Scope::Read]).is_ok();
+        let sent = (!may_read).then(|| context.clone());
         let outcome = served(ctx).ingest.announce_context(context).await;
         let (context, user_errors) = user_error::part(outcome, "hash")?;
+        let context = context.map(|stored| match sent {
+            Some(sent) => as_sent(stored, sent),
+            None => stored,
+        });
         Ok(AnnounceContextPayload { context: context.and_then(ExecutionContext::announced), user_errors })
     }
 }

@@ -57,7 +57,7 @@ impl Documents {
         let GraphqlSettings { limits, documents, .. } = settings;
         let is_trusted_only = documents.trusted_only;
         let sdl = sdl();
-        let load = |folder: &Path| Trusted::load(folder, &sdl, limits);
+        let load = |folder: &Path| Trusted::load(folder, &sdl, limits, told);
         let mut trusted = documents.documents_dir.as_deref().map(load).transpose()?.unwrap_or_default();
         for (name, text) in own {
             trusted.add_own(&sdl, name, text)?;

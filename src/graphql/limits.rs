@@ -9,7 +9,7 @@ use async_graphql::{
     parser::types::{ExecutableDocument, Selection, SelectionSet},
 };
 
-use super::with_code;
+use super::{variables::LONGEST_TEXT, with_code};
 use crate::{config::Limits, error::Code};
 
 /// A limit that was crossed: its setting, what was asked for, and the way out.
@@ -20,15 +20,29 @@ pub fn crossed(setting: &str, asked: &str, most: usize, remedy: &str) -> ServerE
     error
 }
 
-/// Refuses texts of too many tokens, which takes a moment where parsing them would take long.
+/// Refuses documents of too many tokens, which takes a moment where parsing them would take long, and of too long texts.
 pub(super) fn check_tokens(text: &str, limits: &Limits) -> Result<(), ServerError> {
     let counts = |kind| !matches!(kind, TokenKind::Whitespace | TokenKind::Comment | TokenKind::Comma | TokenKind::Eof);
     let tokens = Lexer::new(text).filter(|token| token.as_ref().map_or(true, |token| counts(token.kind())));
-    if tokens.take(limits.max_tokens + 1).count() <= limits.max_tokens {
+    let mut count = 0;
+    for token in tokens.take(limits.max_tokens + 1) {
+        count += 1;
+        if token.is_ok_and(|token| text_length(token.data()) > LONGEST_TEXT) {
+            let message = format!("a text has at most {LONGEST_TEXT} bytes: shorten it");
+            return Err(with_code(ServerError::new(message, None), Code::BadUserInput));
+        }
+    }
+    if count <= limits.max_tokens {
         return Ok(());
     }
     let asked = "the document has more names, values and signs than may be read";
     Err(crossed("max-tokens", asked, limits.max_tokens, "send values as variables"))
+}
+
+/// Bytes of a text as a document holds it, without its quotes.
+fn text_length(token: &str) -> usize {
+    let quotes = if token.starts_with("\"\"\"") { 6 } else { 2 };
+    token.len().saturating_sub(quotes)
 }
 
 /// Refuses documents that ask for too much.

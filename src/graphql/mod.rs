@@ -29,6 +29,7 @@ mod pipeline;
 mod progress;
 mod record;
 mod ring;
+mod room;
 mod scalar;
 mod session;
 mod tag;
@@ -68,6 +69,7 @@ pub use limits::crossed;
 use live::Feeds;
 use loaders::{Driver, Loaders};
 pub use operation::Operation;
+use room::Room;
 use turns::{Hearing, Turns};
 use variables::InputTypes;
 pub use variables::check_scalar;
@@ -182,6 +184,7 @@ struct Opened {
 struct Prepared<'a> {
     schema: &'a Inner,
     request: Request,
+    room: Room,
     driver: Driver,
 }
 
@@ -218,7 +221,7 @@ impl Graph {
         let strict = schema(ValidationMode::Strict, max_complexity);
         let sdl = strict.sdl();
         Self(Arc::new(Opened {
-            input_types: InputTypes::of(&sdl),
+            input_types: InputTypes::of(&sdl, documents.told().suggestions),
             requirements: Requirements::of(&sdl),
             schema: strict,
             lenient: schema(ValidationMode::Fast, max_complexity),
@@ -274,7 +277,7 @@ impl Graph {
     /// Lists may have written themselves: [`write_answer`] writes such an answer, the engine's own serializer would not.
     pub async fn execute(&self, operation: Operation) -> Response {
         let document = operation.document.clone();
-        let Prepared { schema, request, driver } = match self.prepare(operation) {
+        let Prepared { schema, request, driver, .. } = match self.prepare(operation) {
             Ok(prepared) => prepared,
             Err(refused) => return *refused,
         };
@@ -289,7 +292,7 @@ impl Graph {
     /// Runs a subscription. Each event is answered within `limit`, or ends it with `too_late`.
     pub fn subscribe(&self, operation: Operation, limit: Duration, too_late: Error) -> BoxStream<'static, Response> {
         let document = operation.document.clone();
-        let Prepared { schema, mut request, .. } = match self.prepare(operation) {
+        let Prepared { schema, mut request, room, .. } = match self.prepare(operation) {
             Ok(prepared) => prepared,
             Err(refused) => return stream::iter([*refused]).boxed(),
         };
@@ -300,7 +303,7 @@ impl Graph {
         request = request.data(loaders).data(hearing.clone());
         let answers = schema.execute_stream(request).boxed();
         stream::unfold((driver, answers), move |(driver, mut answers)| {
-            let (graph, document, hearing) = (graph.clone(), document.clone(), hearing.clone());
+            let (graph, document, hearing, room) = (graph.clone(), document.clone(), hearing.clone(), room.clone());
             let too_late = too_late.clone();
             async move {
                 let answer = tokio::select! {
@@ -308,6 +311,7 @@ impl Graph {
                     () = hearing.overdue(limit) => None,
                 };
                 let missed = hearing.answered();
+                room.clear();
                 let Some(answer) = answer else {
                     return Some((refusal(too_late), (driver, stream::empty().boxed())));
                 };
@@ -337,10 +341,11 @@ impl Graph {
         };
         let loaders = Loaders::new(self.0.reader.clone());
         let driver = loaders.driver();
-        let mut request = Request::new("").variables(variables).data(loaders);
+        let room = if document.is_own() { Room::unlimited() } else { Room::of(self.limits().max_answer) };
+        let mut request = Request::new("").variables(variables).data(loaders).data(caller).data(room.clone());
         request.operation_name = name;
         request.set_parsed_query(document.parsed().clone());
         request = request.data(Writing::of(document, omitted));
-        Ok(Prepared { schema, request, driver })
+        Ok(Prepared { schema, request, room, driver })
     }
 }

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use async_graphql::{Context, Object, SimpleObject, TypeName};
+use async_graphql::{Context, Object, TypeName};
 
-use super::{Answer, filter::Where, paging::Listed, served, written::Items};
+use super::{Answer, filter::Where, paging::Listed, room::room_of, served, written::Items};
 use crate::error::{Code, Error};
 
 /// A numbered page of a list.
@@ -56,14 +56,39 @@ impl<T: Listed> Page<T> {
 }
 
 /// A numbered page of a list of names.
-#[derive(SimpleObject)]
 pub struct NamePage {
-    /// The names (of sessions: the hashes) on this page.
     names: Vec<String>,
-    /// How many pages there are.
     total_pages: u64,
-    /// How many names there are on all pages.
     total_count: u64,
+}
+
+/// A numbered page of a list of names.
+#[Object]
+impl NamePage {
+    /// The names (of sessions: the hashes) on this page.
+    #[graphql(complexity = "super::paging::cost(Some(super::paging::MOST), None, 1)")]
+    async fn names(&self, ctx: &Context<'_>) -> Answer<&[String]> {
+        take_names(ctx, &self.names)?;
+        Ok(&self.names)
+    }
+
+    /// How many pages there are.
+    async fn total_pages(&self) -> u64 {
+        self.total_pages
+    }
+
+    /// How many names there are on all pages.
+    async fn total_count(&self) -> u64 {
+        self.total_count
+    }
+}
+
+/// Takes the room of a list of names.
+///
+/// # Errors
+/// Those of [`super::room::Room::take`].
+pub fn take_names(ctx: &Context<'_>, names: &[String]) -> Result<(), Error> {
+    room_of(ctx).take(names.iter().map(String::len).sum())
 }
 
 impl NamePage {

@@ -1,13 +1,18 @@
 //! The types of the graph: their fields, and a connection for each list that leads on from them.
 
 /// Writes the fields of a type of the graph: those in `plain`, whose values the object holds, so that lists can write them by
-/// themselves ([`crate::graphql::written`]); then its other ones as they stand; then a connection for each `list` line.
+/// themselves ([`crate::graphql::written`]); then its other ones as they stand; then a field of at most
+/// [`crate::graphql::paging::SHORT`] objects, if it has one; then a connection for each `list` line.
 macro_rules! graph_object {
     (
         $(#[$meta:meta])*
         impl $Type:ident {
             plain {
-                $( $(#[$about:meta])* fn $field:ident(&$this:ident) -> $Value:ty $body:block )*
+                $(
+                    $(#[doc = $about:literal])+
+                    $(#[graphql($($detail:tt)*)])?
+                    fn $field:ident(&$this:ident) -> $Value:ty $body:block
+                )*
             }
             $($own:tt)*
         }
@@ -20,7 +25,7 @@ macro_rules! graph_object {
             }
 
             impl Plain for $Type {
-                $( $(#[$about])* fn $field(&$this) -> $Value $body )*
+                $( fn $field(&$this) -> $Value $body )*
             }
 
             impl crate::graphql::written::Written for $Type {
@@ -40,9 +45,15 @@ macro_rules! graph_object {
                 $(#[$meta])*
                 impl $Type {
                     $(
-                        $(#[$about])*
-                        pub(super) async fn $field(&self) -> $Value {
-                            Plain::$field(self)
+                        $(#[doc = $about])+
+                        $(#[graphql($($detail)*)])?
+                        pub(super) async fn $field(
+                            &self,
+                            ctx: &async_graphql::Context<'_>,
+                        ) -> Result<$Value, crate::graphql::Failure> {
+                            let value = Plain::$field(self);
+                            crate::graphql::room::room_of(ctx).take(crate::graphql::room::Weighed::bytes(&value))?;
+                            Ok(value)
                         }
                     )*
                     $($own)*
@@ -54,12 +65,20 @@ macro_rules! graph_object {
     (
         $(#[$meta:meta])*
         impl $Type:ident { $($own:tt)* }
+        $(short { $(#[doc = $about:literal])+ $($short:tt)* })?
         $( $(#[doc = $doc:literal])+ list $name:ident: $Node:ty = $of_whom:expr; )*
     ) => {
         $(#[$meta])*
         #[async_graphql::Object]
         impl $Type {
             $($own)*
+            $(
+                $(#[doc = $about])+
+                #[graphql(
+                    complexity = "crate::graphql::paging::cost(Some(crate::graphql::paging::SHORT.into()), None, child_complexity)"
+                )]
+                $($short)*
+            )?
             $(
                 $(#[doc = $doc])+
                 #[graphql(

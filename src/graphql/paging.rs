@@ -27,6 +27,9 @@ pub const FEW: i64 = 50;
 /// Rows of a connection, at most.
 pub const MOST: i64 = 500;
 
+/// Objects of a list that is no connection, at most.
+pub const SHORT: u32 = 100;
+
 /// The row behind a type of the graph.
 pub type RowOf<T> = <<T as Listed>::Entity as EntityTrait>::Model;
 

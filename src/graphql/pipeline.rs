@@ -9,6 +9,7 @@ use super::{
     filter::{Connectives, StringFilter, Where, check},
     metric::Metric,
     node,
+    numbered::take_names,
     object::graph_object,
     paging::{Of, listed_as_row},
     served,
@@ -81,8 +82,11 @@ graph_object! {
         }
 
         /// The names of all pipelines, in order of their first sessions.
+        #[graphql(complexity = "super::paging::cost(Some(super::paging::MOST), None, 1)")]
         async fn pipeline_names(&self, ctx: &Context<'_>) -> Answer<Vec<String>> {
-            Ok(row::names(&served(ctx).database.reader).await.map_err(Error::from)?)
+            let names = row::names(&served(ctx).database.reader).await.map_err(Error::from)?;
+            take_names(ctx, &names)?;
+            Ok(names)
         }
     }
     /// All pipelines.

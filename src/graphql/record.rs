@@ -16,7 +16,10 @@ use super::{
     user_error::{self, UserError},
     written::Items,
 };
-use crate::{config::Scope, ingest::NewMetric};
+use crate::{
+    config::Scope,
+    ingest::{Ingest, NewMetric},
+};
 
 /// A measurement to record.
 #[derive(Debug, InputObject)]
@@ -111,12 +114,24 @@ pub struct RecordMetricPayload {
 }
 
 /// What became of measurements.
-#[derive(SimpleObject)]
 pub struct RecordMetricsPayload {
-    /// The metrics as stored, in the order given; empty when there are errors.
     metrics: Items<Metric>,
-    /// Why they were not stored.
     user_errors: Vec<UserError>,
+}
+
+/// What became of measurements.
+#[Object]
+impl RecordMetricsPayload {
+    /// The metrics as stored, in the order given; empty when there are errors. They cost as many as can be recorded at once.
+    #[graphql(complexity = "Ingest::MOST_AT_ONCE * child_complexity")]
+    async fn metrics(&self) -> &Items<Metric> {
+        &self.metrics
+    }
+
+    /// Why they were not stored.
+    async fn user_errors(&self) -> &[UserError] {
+        &self.user_errors
+    }
 }
 
 #[derive(Default)]

@@ -4,6 +4,8 @@ use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value
 use entity::time;
 use serde::{Serialize, Serializer};
 
+use super::paging::SHORT;
+
 /// A date and time as the graph takes and gives it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LocalDateTime(pub time::LocalDateTime);
@@ -36,7 +38,12 @@ impl Serialize for LocalDateTime {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tags(pub Vec<(String, String)>);
 
-/// The tags of a session: a flat JSON object of names and values, in an order that is kept. Numbers and booleans are stored as
+impl Tags {
+    /// Tags that a session may have.
+    const MOST: usize = SHORT as usize;
+}
+
+/// The tags of a session: a flat JSON object of at most 100 names and values, in an order that is kept. Numbers and booleans are stored as
 /// their JSON text, null as the empty text.
 #[Scalar]
 impl ScalarType for Tags {
@@ -44,6 +51,12 @@ impl ScalarType for Tags {
         let Value::Object(members) = value else {
             return Err(InputValueError::custom("not a JSON object of tags, such as {\"python\": \"3.12\"}"));
         };
+        if members.len() > Self::MOST {
+            let (most, given) = (Self::MOST, members.len());
+            return Err(InputValueError::custom(format!(
+                "a session has at most {most} tags, not {given}: leave some out"
+            )));
+        }
         let tag = |(name, value): (async_graphql::Name, Value)| {
             let text = match value {
                 Value::String(text) => text,

@@ -118,16 +118,10 @@ graph_object! {
             }
 
             /// How many metrics were recorded in it.
+            #[graphql(directive = requires::apply(Scope::Read))]
             fn metric_count(&self) -> i64 {
                 self.0.metric_count
             }
-        }
-
-        /// What the session was tagged with, in the order announced.
-        async fn tags(&self, ctx: &Context<'_>) -> Answer<Vec<Tag>> {
-            let keys = loaders_of(ctx).load(TagsOf(self.0.id)).await?.unwrap_or_default();
-            let tags = known(loaders_of(ctx), &served(ctx).known.tags, keys.into_iter(), TagOf).await?;
-            Ok(tags.into_iter().map(Tag).collect())
         }
 
         /// The build it was part of: that of the tag `pipeline_build_no` in the pipeline of the tag `pipeline_branch`.
@@ -147,6 +141,14 @@ graph_object! {
             };
             let pipeline = loaders_of(ctx).load(Row::<pipeline_row::Entity>::key(build.pipeline_id)).await;
             pipeline.map(|row| row.map(Pipeline)).map_err(Into::into).transpose()
+        }
+    }
+    short {
+        /// What the session was tagged with, in the order announced.
+        async fn tags(&self, ctx: &Context<'_>) -> Answer<Vec<Tag>> {
+            let keys = loaders_of(ctx).load(TagsOf(self.0.id)).await?.unwrap_or_default();
+            let tags = known(loaders_of(ctx), &served(ctx).known.tags, keys.into_iter(), TagOf).await?;
+            Ok(tags.into_iter().map(Tag).collect())
         }
     }
     /// What was measured in this session.

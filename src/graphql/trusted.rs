@@ -7,13 +7,17 @@ use std::{
 };
 
 use apollo_compiler::{Schema, validation::Valid};
-use async_graphql::parser::parse_query;
+use async_graphql::{
+    ServerError,
+    parser::{parse_query, types::ExecutableDocument},
+};
 use serde_json::Value;
 
 use super::{
+    Told,
     document::Document,
     file::{DocumentError, read_document, read_schema},
-    limits,
+    introspection, limits,
     persisted::Hash,
 };
 use crate::config::Limits;
@@ -29,19 +33,24 @@ impl Trusted {
     /// Reads the folder: of `NAME.graphql` the id is NAME; a `*.json` names its documents by the ids in it.
     ///
     /// # Errors
-    /// The first document that does not fit the schema or the limits, with file, line and reason.
-    pub fn load(folder: &Path, sdl: &str, limits: &Limits) -> Result<Self, DocumentError> {
+    /// The first document that does not fit the schema or the limits, or asks for what is not told, with file, line and reason.
+    pub fn load(folder: &Path, sdl: &str, limits: &Limits, told: Told) -> Result<Self, DocumentError> {
         let schema = read_schema(sdl)?;
+        let check = |text: &str, parsed: &ExecutableDocument| {
+            limits::check_tokens(text, limits)?;
+            limits::check(parsed, limits)?;
+            if told.introspection { Ok(()) } else { introspection::refuse(parsed) }
+        };
         let mut trusted = Self::default();
         for path in files(folder)? {
             let file = path.display().to_string();
             let read = || fs::read_to_string(&path).map_err(|error| DocumentError::of_file(&file, error.to_string()));
             let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
             match path.extension().and_then(|ending| ending.to_str()) {
-                Some("graphql") => trusted.add(&schema, limits, &file, stem, &read()?)?,
+                Some("graphql") => trusted.add(&schema, check, &file, stem, &read()?)?,
                 Some("json") => {
                     for (id, text) in manifest(&file, &read()?)? {
-                        trusted.add(&schema, limits, &format!("{file}, document {id}"), id, &text)?;
+                        trusted.add(&schema, check, &format!("{file}, document {id}"), id, &text)?;
                     }
                 }
                 _ => {}
@@ -64,7 +73,7 @@ impl Trusted {
     fn add(
         &mut self,
         schema: &Valid<Schema>,
-        limits: &Limits,
+        check: impl FnOnce(&str, &ExecutableDocument) -> Result<(), ServerError>,
         file: &str,
         id: String,
         text: &str,
@@ -74,8 +83,7 @@ impl Trusted {
             return Err(DocumentError::of_file(file, "it has no operation"));
         }
         let parsed = parse_query(text).map_err(|error| DocumentError::of_file(file, error.to_string()))?;
-        let within = limits::check_tokens(text, limits).and_then(|()| limits::check(&parsed, limits));
-        within.map_err(|error| DocumentError::of_file(file, error.message))?;
+        check(text, &parsed).map_err(|error| DocumentError::of_file(file, error.message))?;
         let (hash, document) = (Hash::of(text), Document::new(parsed));
         document.was_valid();
         match self.by_id.entry(id) {

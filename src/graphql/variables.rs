@@ -24,8 +24,15 @@ use super::{
     scalar,
 };
 
+/// Bytes of a text, at most.
+pub(super) const LONGEST_TEXT: usize = 256 * 1024;
+
 /// The types that values may have.
-pub(super) struct InputTypes(HashMap<Name, Kind>);
+pub(super) struct InputTypes {
+    kinds: HashMap<Name, Kind>,
+    /// Whether an error says which values an enum has.
+    suggests: bool,
+}
 
 enum Kind {
     Scalar,
@@ -56,14 +63,14 @@ impl Misfit {
 }
 
 impl InputTypes {
-    /// Those of a schema.
-    pub(super) fn of(sdl: &str) -> Self {
+    /// Those of a schema. Where it does not suggest, errors don't list the values of enums.
+    pub(super) fn of(sdl: &str, suggests: bool) -> Self {
         let definitions = parse_schema(sdl).map(|document| document.definitions).unwrap_or_default();
         let types = definitions.into_iter().filter_map(|definition| match definition {
             TypeSystemDefinition::Type(ty) => Some((ty.node.name.node, Kind::of(ty.node.kind)?)),
             TypeSystemDefinition::Schema(_) | TypeSystemDefinition::Directive(_) => None,
         });
-        Self(types.collect())
+        Self { kinds: types.collect(), suggests }
     }
 
     /// Refuses variables that do not fit their types, or are not given where they must be; stands in for some that may be left out.
@@ -127,9 +134,10 @@ impl InputTypes {
     }
 
     fn fits_named(&self, name: &Name, value: &Value, levels: usize) -> Result<(), Misfit> {
-        match (self.0.get(name), value) {
+        match (self.kinds.get(name), value) {
             (Some(Kind::Enum(names)), Value::String(text)) if names.contains(text.as_str()) => Ok(()),
             (Some(Kind::Enum(names)), Value::Enum(text)) if names.contains(text) => Ok(()),
+            (Some(Kind::Enum(_)), _) if !self.suggests => Err(Misfit::new(format!("a value of {name} is expected"))),
             (Some(Kind::Enum(names)), _) => {
                 let mut names: Vec<&str> = names.iter().map(Name::as_str).collect();
                 names.sort_unstable();
@@ -154,10 +162,9 @@ impl InputTypes {
                 })
             }
             (Some(Kind::Object { .. }), _) => Err(Misfit::new("an object is expected")),
-            (Some(Kind::Scalar) | None, value) if contains_nul(value) => {
-                Err(Misfit::new("U+0000 can't be stored or looked for: leave it out"))
+            (Some(Kind::Scalar) | None, value) => {
+                check_texts(value).and_then(|()| check_scalar(name, value)).map_err(Misfit::new)
             }
-            (Some(Kind::Scalar) | None, value) => check_scalar(name, value).map_err(Misfit::new),
         }
     }
 }
@@ -188,13 +195,26 @@ fn inside(levels: usize) -> Result<usize, Misfit> {
     levels.checked_sub(1).ok_or_else(too_deep)
 }
 
-fn contains_nul(value: &Value) -> bool {
+/// Refuses texts that can't be stored or looked for.
+fn check_texts(value: &Value) -> Result<(), String> {
     match value {
-        Value::String(text) => text.contains('\0'),
-        Value::List(list) => list.iter().any(contains_nul),
-        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || contains_nul(value)),
-        _ => false,
+        Value::String(text) => check_text(text),
+        Value::List(list) => list.iter().try_for_each(check_texts),
+        Value::Object(members) => {
+            members.iter().try_for_each(|(name, value)| check_text(name).and_then(|()| check_texts(value)))
+        }
+        _ => Ok(()),
     }
+}
+
+fn check_text(text: &str) -> Result<(), String> {
+    if text.len() > LONGEST_TEXT {
+        return Err(format!("a text has at most {LONGEST_TEXT} bytes, not {}: shorten it", text.len()));
+    }
+    if text.contains('\0') {
+        return Err("U+0000 can't be stored or looked for: leave it out".to_owned());
+    }
+    Ok(())
 }
 
 /// The engine, when it sums up the cost of a list, refuses a `first` or `last` that is a variable left out. Null means the same.

@@ -17,6 +17,7 @@ use super::{
     loaders_of,
     lookups::Row,
     paging::{Listed, RowOf},
+    room::room_of,
 };
 use crate::error::{Code, Error};
 
@@ -125,6 +126,9 @@ pub struct Texts {
     pub places: Vec<Range<usize>>,
 }
 
+/// Bytes that are written in one go: then others have their turn, and the time of the request may be up.
+const IN_ONE_GO: usize = 1024 * 1024;
+
 /// Bytes of an object, about.
 const AN_OBJECT: usize = 600;
 
@@ -156,6 +160,8 @@ pub fn write<'a, T: Listed>(place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a,
         let mut json = Vec::with_capacity(objects.len() * AN_OBJECT);
         json.push(b'[');
         let mut places = Vec::with_capacity(objects.len());
+        let room = room_of(ctx);
+        let mut taken = 0;
         for object in objects {
             if json.len() > 1 {
                 json.push(b',');
@@ -179,8 +185,14 @@ pub fn write<'a, T: Listed>(place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a,
             }
             json.push(b'}');
             places.push(start..json.len());
+            if json.len() - taken > IN_ONE_GO {
+                room.take(json.len() - taken)?;
+                taken = json.len();
+                tokio::task::yield_now().await;
+            }
         }
         json.push(b']');
+        room.take(json.len() - taken)?;
         Ok(Texts { json, places })
     })
 }

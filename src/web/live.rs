@@ -1,7 +1,7 @@
 //! Server-sent events, after graphql-sse's distinct connections mode
 //! (<https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md>).
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, task::Poll, time::Duration};
 
 use async_graphql::{Response as Answer, parser::types::OperationType};
 use axum::{
@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures_util::{
-    StreamExt as _,
+    StreamExt as _, ready,
     stream::{self, BoxStream},
 };
 use tokio::{
@@ -57,7 +57,13 @@ pub(super) fn answers(ways: &Ways, wanted: Wanted) -> Result<(BoxStream<'static,
         let answers = ways.graph.subscribe(wanted.operation, limit, too_late);
         answers.map(move |answer| with_cost(answer, cost.take()))
     });
-    Ok((made_apart(answers.flatten().boxed()).take_until(Box::pin(refused)).boxed(), Some(place)))
+    let mut answers = made_apart(answers.flatten().boxed()).take_until(Box::pin(refused));
+    let answers = stream::poll_fn(move |context| {
+        let answer = ready!(answers.poll_next_unpin(context));
+        // Told once, when nothing else comes any more.
+        Poll::Ready(answer.or_else(|| answers.take_result().map(refusal)))
+    });
+    Ok((answers.boxed(), Some(place)))
 }
 
 /// The same answers, made in a task of its own, one ahead. Answering takes what others wait for, too: their turn, or a connection of

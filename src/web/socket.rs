@@ -177,7 +177,7 @@ impl Conversation {
         loop {
             let messages = tokio::select! {
                 () = &mut ended => return Some(close(1001, "the server stops")),
-                () = &mut revoked => return Some(close(4403, REVOKED)),
+                _ = &mut revoked => return Some(close(4403, REVOKED)),
                 () = &mut overdue, if !self.is_introduced => {
                     return Some(close(4408, "Connection initialisation timeout"));
                 }
@@ -219,7 +219,7 @@ impl Conversation {
                 // A client that takes nothing in loses its connection.
                 outcome = written => outcome.ok()?,
                 () = &mut ended => return Some(close(1001, "the server stops")),
-                () = &mut revoked => return Some(close(4403, REVOKED)),
+                _ = &mut revoked => return Some(close(4403, REVOKED)),
             }
             // Whoever takes in is there.
             is_heard = true;

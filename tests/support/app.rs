@@ -4,6 +4,7 @@ use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, Request, StatusCode, header},
 };
+use entity::source::Reader;
 use http_body_util::BodyExt as _;
 use metrograph::{
     App,
@@ -83,6 +84,11 @@ impl TestApp {
     /// Where it stores.
     pub fn engine(&self) -> Engine {
         self.engine
+    }
+
+    /// What it reads from.
+    pub fn reader(&self) -> &Reader {
+        &self.app.database().reader
     }
 
     /// How many SQL statements have run since the start.
