@@ -42,5 +42,6 @@ mod settings;
 mod slow_readers;
 mod tls;
 mod way_in;
+mod web_bodies;
 mod web_limits;
 mod web_security;

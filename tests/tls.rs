@@ -13,6 +13,7 @@ use std::{
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, body::Bytes, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::task::JoinHandle;
 use tokio_rustls::{
     TlsConnector,
     rustls::{
@@ -84,16 +85,48 @@ fn https_is_spoken_over_http_1_and_browsers_are_told_to_stay_with_it() {
     server.stop();
 }
 
+/// A connection of HTTP/2.
+async fn http2_to(
+    server: &Server,
+    trusted: &CertificateDer<'static>,
+) -> (http2::SendRequest<Full<Bytes>>, JoinHandle<hyper::Result<()>>) {
+    let socket = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    let stream = TlsConnector::from(client(trusted, "h2")).connect(localhost(), socket).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    (sender, tokio::spawn(connection))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_of_http_2_that_asks_nothing_more_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = certify(folder.path());
+    let server = Server::start(folder.path(), &[FILES, &["--request-timeout", "1s"]].concat(), ANYWHERE);
+    let (mut idle, idle_connection) = http2_to(&server, &trusted).await;
+    let (mut listening, listening_connection) = http2_to(&server, &trusted).await;
+    let health = Request::get("https://localhost/health").body(Full::default()).unwrap();
+    idle.send_request(health.clone()).await.unwrap().into_body().collect().await.unwrap();
+    let subscription = Request::post("https://localhost/graphql").header("content-type", "application/json");
+    let body = Full::new(Bytes::from(r#"{"query": "subscription { metricRecorded { itemName } }"}"#));
+    let subscription = subscription.header("accept", "text/event-stream").body(body).unwrap();
+    let events = listening.send_request(subscription).await.unwrap();
+    assert_eq!(events.status(), 200);
+    // The handle is kept: it is the server that hangs up.
+    tokio::time::timeout(Duration::from_secs(20), idle_connection).await.unwrap().unwrap().unwrap();
+    assert!(idle.is_closed());
+    // Whoever listens is not idle, even when nothing happens.
+    assert_eq!(listening.send_request(health).await.unwrap().status(), 200);
+    drop(events);
+    tokio::time::timeout(Duration::from_secs(20), listening_connection).await.unwrap().unwrap().unwrap();
+    tokio::task::spawn_blocking(|| server.stop()).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn https_is_spoken_over_http_2_and_its_log_holds_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let trusted = certify(folder.path());
     let server = Server::start(folder.path(), FILES, &[ANYWHERE, &[("METROGRAPH_LOG", "trace")]].concat());
-    let socket = tokio::net::TcpStream::connect(server.address).await.unwrap();
-    let stream = TlsConnector::from(client(&trusted, "h2")).connect(localhost(), socket).await.unwrap();
-    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    let connection = tokio::spawn(connection);
+    let (mut sender, connection) = http2_to(&server, &trusted).await;
     // Without a Host: HTTP/2 has it in the address, and a page of ours is still known by it.
     for (origin, status) in [("https://localhost", 200), ("https://evil.example", 403)] {
         let request = Request::post("https://localhost/graphql").header("origin", origin);

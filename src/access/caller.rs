@@ -64,6 +64,14 @@ impl Caller {
         if self.scopes.clone()?.is_empty() { Err(token_needed()) } else { Ok(()) }
     }
 
+    /// Refuses whoever may not read.
+    ///
+    /// # Errors
+    /// Those of [`Self::check`].
+    pub fn may_read(&self) -> Result<(), Error> {
+        self.check(&[Scope::Read])
+    }
+
     /// Refuses whoever lacks one of the scopes.
     ///
     /// # Errors

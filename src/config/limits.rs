@@ -8,6 +8,8 @@ use clap::Args;
 const LARGEST_SIZE: usize = 1024 * 1024 * 1024;
 /// Every request takes more than this.
 const SMALLEST_SIZE: usize = 1024;
+/// More requests at once than anybody sends.
+const MOST_REQUESTS: u32 = 1_000_000;
 /// Waiting longer would be waiting for ever.
 const LONGEST_REQUEST: Duration = Duration::from_hours(1);
 
@@ -100,15 +102,16 @@ impl FromStr for RateLimit {
             return Ok(Self(None));
         }
         let rate = text.split_once('/').and_then(|(requests, per)| {
+            let requests = requests.parse().ok().filter(|requests: &NonZeroU32| requests.get() <= MOST_REQUESTS)?;
             let per = match per {
                 "s" => Duration::from_secs(1),
                 "min" => Duration::from_mins(1),
                 "h" => Duration::from_hours(1),
                 _ => return None,
             };
-            Some(Rate { requests: requests.parse().ok()?, per })
+            Some(Rate { requests, per })
         });
         rate.map(|rate| Self(Some(rate)))
-            .ok_or_else(|| "give off, or a rate such as 50/s, 600/min or 10000/h".to_owned())
+            .ok_or_else(|| format!("give off, or a rate such as 50/s, 600/min or 10000/h, of {MOST_REQUESTS} at most"))
     }
 }

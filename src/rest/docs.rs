@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::Path,
     http::header,
     response::{Html, IntoResponse, Response},
@@ -11,10 +11,13 @@ use axum::{
 };
 use utoipa_swagger_ui::Config;
 
-use crate::error::{Code, Error};
+use crate::{
+    access::Caller,
+    error::{Code, Error},
+};
 
-/// Serves the description at `swagger.json` and Swagger UI at `docs`.
-pub(super) fn add(router: Router, prefix: &str, description: serde_json::Value) -> Router {
+/// Serves the description at `swagger.json`, to everybody or to those who may read, and Swagger UI at `docs`.
+pub(super) fn add(router: Router, prefix: &str, description: serde_json::Value, is_public: bool) -> Router {
     let config = Arc::new(Config::new([format!("{prefix}/swagger.json")]).use_base_layout().validator_url("none"));
     let description = Arc::new(description);
     let base = format!("<head><base href=\"{prefix}/docs/\">");
@@ -26,8 +29,14 @@ pub(super) fn add(router: Router, prefix: &str, description: serde_json::Value) 
         })
     };
     let asset = get(async move |Path(name): Path<String>| asset(config, &name));
+    let described = async move |Extension(caller): Extension<Caller>| {
+        if !is_public {
+            caller.may_read()?;
+        }
+        Ok::<_, Error>(Json(description.as_ref().clone()))
+    };
     router
-        .route(&format!("{prefix}/swagger.json"), get(async move || Json(description.as_ref().clone())))
+        .route(&format!("{prefix}/swagger.json"), get(described))
         .route(&format!("{prefix}/docs"), page.clone())
         .route(&format!("{prefix}/docs/"), page)
         .route(&format!("{prefix}/docs/{{*name}}"), asset)

@@ -49,6 +49,8 @@ pub struct Facade {
     prefix: String,
     /// The title of its description.
     title: String,
+    /// Whether everybody may know what it serves.
+    is_public: bool,
     document: Document,
     schema: Arc<Valid<Schema>>,
 }
@@ -117,7 +119,9 @@ fn facade(schema: &Arc<Valid<Schema>>, name: &str, file: &str, text: &str) -> Re
         }
     }
     let title = format!("Metrograph REST {name}");
-    Ok(Facade { prefix: format!("/api/{name}"), title, document, schema: Arc::clone(schema) })
+    // What the program itself brings is no secret.
+    let is_public = name == "v1";
+    Ok(Facade { prefix: format!("/api/{name}"), title, is_public, document, schema: Arc::clone(schema) })
 }
 
 /// The OpenAPI description of REST v1.
@@ -133,7 +137,7 @@ pub fn openapi(sdl: &str) -> Result<serde_json::Value, DocumentError> {
 pub fn router(facades: Vec<Facade>, graph: &Graph, most_bytes: usize) -> Router {
     let mut router = Router::new();
     for facade in facades {
-        router = docs::add(router, &facade.prefix, openapi::describe(&facade));
+        router = docs::add(router, &facade.prefix, openapi::describe(&facade), facade.is_public);
         let Facade { prefix, document, schema, .. } = facade;
         for point in document.entry_points {
             let point = Arc::new(point);

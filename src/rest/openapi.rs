@@ -17,7 +17,7 @@ use crate::error::Code;
 
 /// An OpenAPI 3.1 document.
 pub(super) fn describe(facade: &Facade) -> Value {
-    let Facade { prefix, title, document, schema } = facade;
+    let Facade { prefix, title, document, schema, .. } = facade;
     let writer = Writer { schema, document };
     let mut paths = Map::new();
     for point in &document.entry_points {

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{graphql, hosts::Hosts, origin::Origins, rate::Rates};
 use crate::{
+    access::Caller,
     config::Settings,
     error::{Code, Error},
 };
@@ -60,6 +61,12 @@ pub(super) async fn guard(State(fence): State<Fence>, request: Request, next: Ne
     }
     let client = fence.rates.client(&parts);
     let (is_graphql, stores) = (is_graphql(parts.uri.path()), parts.method == Method::POST);
+    let may_enter = parts.extensions.get::<Caller>().is_none_or(|caller| caller.enter().is_ok());
+    if may_enter && is_encoded(&parts.headers) {
+        let message = "Content-Encoding: send the body as it is, not compressed";
+        let error = client.admit().err().unwrap_or_else(|| Error::new(Code::UnsupportedMediaType, message));
+        return refused(is_graphql, &parts.headers, error);
+    }
     if !is_graphql
         && !stores
         && let Err(error) = client.admit()
@@ -76,6 +83,11 @@ pub(super) async fn guard(State(fence): State<Fence>, request: Request, next: Ne
         return error.into_response();
     }
     response
+}
+
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// Gives up what takes too long. Reads end with it; what was handed over to be stored is stored. Subscriptions have been answered

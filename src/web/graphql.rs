@@ -22,7 +22,7 @@ use self::{
     answer::{batch_body, respond, respond_to_get},
     media::Media,
     request::Sent,
-    status::Outcome,
+    status::{Outcome, may_have_stored},
 };
 use super::{Ways, access, assets, live, rate::Client};
 use crate::{
@@ -266,7 +266,7 @@ pub(super) struct Wanted {
     pub operation: Operation,
     /// Whether its cost is to be told, with the first answer.
     cost: bool,
-    /// Whose request it is, where it does not count unless it is refused: that of a mutation that only stores.
+    /// Whose request it is, where it does not count once it has stored something: that of a mutation that only stores.
     uncounted: Option<Client>,
 }
 
@@ -294,7 +294,7 @@ pub(super) async fn run(ways: &Ways, wanted: Wanted) -> Answer {
     let Wanted { operation, uncounted, .. } = wanted;
     let answer = ways.graph.execute(operation).await;
     if let Some(client) = uncounted
-        && !was_run(&answer)
+        && !may_have_stored(&answer)
         && let Err(error) = client.admit()
     {
         return refusal(error);

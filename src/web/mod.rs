@@ -12,6 +12,7 @@ mod rate;
 mod serve;
 mod socket;
 mod tls;
+mod underway;
 
 use std::sync::Arc;
 

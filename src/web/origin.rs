@@ -51,7 +51,12 @@ impl Origins {
         let host = text(headers, header::HOST).or_else(|| uri.authority().map(Authority::as_str));
         match text(headers, header::ORIGIN) {
             Some(origin) => !self.accepts(origin, host),
-            None => !self.any && matches!(text(headers, "sec-fetch-site"), Some("cross-site" | "same-site")),
+            None => {
+                !self.any
+                    && ["cross-site", "same-site"]
+                        .iter()
+                        .any(|site| text(headers, "sec-fetch-site").is_some_and(|said| said.eq_ignore_ascii_case(site)))
+            }
         }
     }
 
@@ -76,7 +81,9 @@ impl Origins {
             return Err(Error::new(Code::Forbidden, message));
         }
         let is_mute = headers.get(header::ORIGIN).is_none() && headers.get("sec-fetch-site").is_none();
-        let is_browser = text(headers, header::USER_AGENT).is_some_and(|agent| agent.starts_with("Mozilla/"));
+        // Browsers say which language their people read; programs don't, or take any.
+        let is_browser = text(headers, header::USER_AGENT).is_some_and(|agent| agent.starts_with("Mozilla/"))
+            || text(headers, header::ACCEPT_LANGUAGE).is_some_and(|languages| languages != "*");
         if runs_query && is_mute && is_browser && is_simple(headers) {
             let message = format!(
                 "this browser does not say which site's page asks: send one of the headers {}, or a Content-Type of \
@@ -111,10 +118,10 @@ impl Origins {
     }
 }
 
-/// Whether a page may send these headers without being asked.
+/// Whether a page may send these headers without being asked. What is no media type is taken for one that it may.
 fn is_simple(headers: &HeaderMap) -> bool {
     let is_set = |name: &&str| text(headers, *name).is_some_and(|value| !value.is_empty());
     let content_type = text(headers, header::CONTENT_TYPE).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    !PREFLIGHT.iter().any(is_set) && (media_type.is_empty() || SIMPLE.contains(&media_type.as_str()))
+    !PREFLIGHT.iter().any(is_set) && (!media_type.contains('/') || SIMPLE.contains(&media_type.as_str()))
 }

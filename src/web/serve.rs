@@ -4,10 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -34,6 +31,7 @@ use tower::ServiceExt as _;
 use super::{
     fence, headers,
     tls::{H2, Tls},
+    underway::Underway,
 };
 use crate::{
     config::HttpLimits,
@@ -48,6 +46,8 @@ const REFUSED_WITHIN: Duration = Duration::from_secs(5);
 const STREAMS: u32 = 128;
 /// How often a client of HTTP/2 that says nothing is asked whether it is still there.
 const STILL_THERE: Duration = Duration::from_secs(30);
+/// How long a client of HTTP/2 has to take leave.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// How long nothing is accepted after the system ran out of something.
 const BREATH: Duration = Duration::from_secs(1);
 
@@ -157,18 +157,21 @@ impl Connection {
             },
         };
         let io = TokioIo::new(Placed { wire, _place: place });
-        let has_asked = Arc::new(AtomicBool::new(false));
-        let asks = Arc::clone(&has_asked);
-        let service = service_fn(move |request: Request<Incoming>| {
-            asks.store(true, Ordering::Relaxed);
+        let answer = move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
             router.clone().oneshot(request)
-        });
+        };
         let stops = async move {
             let _ = stopping.wait_for(|stopping| *stopping).await;
         };
         let outcome = if is_h2 {
+            let underway = Underway::default();
+            let counted = underway.clone();
+            let service = service_fn(move |request| {
+                let (held, answer) = (counted.begin(), answer(request));
+                async move { answer.await.map(|response| held.until_written(response)) }
+            });
             let mut connection = pin!(
                 conn::http2::Builder::new(TokioExecutor::new())
                     .timer(TokioTimer::new())
@@ -176,26 +179,24 @@ impl Connection {
                     .keep_alive_interval(STILL_THERE)
                     .serve_connection(io, service)
             );
-            let silent = async {
-                sleep(time).await;
-                if has_asked.load(Ordering::Relaxed) {
-                    std::future::pending::<()>().await;
-                }
-            };
             tokio::select! {
                 outcome = &mut connection => outcome,
                 () = stops => {
                     connection.as_mut().graceful_shutdown();
                     connection.await
                 }
-                () = silent => Ok(()),
+                () = underway.idle(time) => {
+                    connection.as_mut().graceful_shutdown();
+                    // Whoever says nothing may not hear this either.
+                    timeout(FAREWELL, connection).await.unwrap_or(Ok(()))
+                }
             }
         } else {
             let mut connection = pin!(
                 conn::http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(time)
-                    .serve_connection(io, service)
+                    .serve_connection(io, service_fn(answer))
                     .with_upgrades()
             );
             tokio::select! {

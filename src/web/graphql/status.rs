@@ -47,6 +47,15 @@ pub fn was_run(answer: &Answer) -> bool {
     answer.errors.is_empty() || answer.data != Value::Null || answer.errors.iter().any(|error| !error.path.is_empty())
 }
 
+/// Whether a mutation has come to store something. What it may have left out is told by payloads that are not there.
+pub fn may_have_stored(answer: &Answer) -> bool {
+    let has_payload = match &answer.data {
+        Value::Object(members) => members.values().any(|value| matches!(value, Value::Object(_))),
+        _ => false,
+    };
+    was_run(answer) && (has_payload || !answer.errors.is_empty())
+}
+
 fn code(error: &ServerError) -> Code {
     let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
     match code {
