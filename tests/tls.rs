@@ -93,7 +93,10 @@ async fn http2_to(
     let socket = tokio::net::TcpStream::connect(server.address).await.unwrap();
     let stream = TlsConnector::from(client(trusted, "h2")).connect(localhost(), socket).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    // Small windows: what is not read does not come.
+    let mut client = http2::Builder::new(TokioExecutor::new());
+    client.initial_stream_window_size(16 * 1024).initial_connection_window_size(64 * 1024);
+    let (sender, connection) = client.handshake(TokioIo::new(stream)).await.unwrap();
     (sender, tokio::spawn(connection))
 }
 
@@ -118,6 +121,27 @@ async fn a_connection_of_http_2_that_asks_nothing_more_is_closed() {
     assert_eq!(listening.send_request(health).await.unwrap().status(), 200);
     drop(events);
     tokio::time::timeout(Duration::from_secs(20), listening_connection).await.unwrap().unwrap().unwrap();
+    tokio::task::spawn_blocking(|| server.stop()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_answer_over_http_2_may_be_read_slowly_but_not_be_left_unread() {
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = certify(folder.path());
+    let server = Server::start(folder.path(), &[FILES, &["--request-timeout", "1s"]].concat(), ANYWHERE);
+    let long = || Request::get("https://localhost/api/v1/swagger.json").body(Full::default()).unwrap();
+    let (mut slow, _connection) = http2_to(&server, &trusted).await;
+    let mut answer = slow.send_request(long()).await.unwrap().into_body();
+    let (begun, mut length) = (Instant::now(), 0);
+    while let Some(frame) = answer.frame().await {
+        length += frame.unwrap().into_data().map_or(0, |data| data.len());
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert!(length > 50_000 && begun.elapsed() > Duration::from_secs(2), "{length} in {:?}", begun.elapsed());
+    let (mut deaf, connection) = http2_to(&server, &trusted).await;
+    let unread = deaf.send_request(long()).await.unwrap();
+    let _ = tokio::time::timeout(Duration::from_secs(20), connection).await.unwrap();
+    drop(unread);
     tokio::task::spawn_blocking(|| server.stop()).await.unwrap();
 }
 

@@ -156,7 +156,8 @@ impl Connection {
                 Err(_) => return tracing::debug!("a TLS handshake took too long"),
             },
         };
-        let io = TokioIo::new(Placed { wire, _place: place });
+        let underway = Underway::default();
+        let io = TokioIo::new(Placed { wire, underway: underway.clone(), _place: place });
         let answer = move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
@@ -166,11 +167,10 @@ impl Connection {
             let _ = stopping.wait_for(|stopping| *stopping).await;
         };
         let outcome = if is_h2 {
-            let underway = Underway::default();
             let counted = underway.clone();
             let service = service_fn(move |request| {
                 let (held, answer) = (counted.begin(), answer(request));
-                async move { answer.await.map(|response| held.until_written(response)) }
+                async move { answer.await.map(|response| held.until_made(response)) }
             });
             let mut connection = pin!(
                 conn::http2::Builder::new(TokioExecutor::new())
@@ -225,7 +225,17 @@ type Socket = Pin<Box<TimeoutWriter<TcpStream>>>;
 /// A connection that has its place among those that may be open, for as long as it is: also as a WebSocket.
 struct Placed {
     wire: Wire,
+    underway: Underway,
     _place: OwnedSemaphorePermit,
+}
+
+impl Placed {
+    fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &written {
+            self.underway.took(*bytes);
+        }
+        written
+    }
 }
 
 impl AsyncRead for Placed {
@@ -239,10 +249,11 @@ impl AsyncRead for Placed {
 
 impl AsyncWrite for Placed {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.wire {
+        let written = match &mut self.wire {
             Wire::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
             Wire::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
+        };
+        self.noted(written)
     }
 
     fn poll_write_vectored(
@@ -250,10 +261,11 @@ impl AsyncWrite for Placed {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.wire {
+        let written = match &mut self.wire {
             Wire::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, bytes),
             Wire::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
-        }
+        };
+        self.noted(written)
     }
 
     fn is_write_vectored(&self) -> bool {

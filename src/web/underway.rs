@@ -1,7 +1,11 @@
-//! What a connection is busy with: requests that came, until all of their answers are written or given up.
+//! What a connection is busy with: requests that came, until all of their answers are taken in or given up.
 
 use std::{
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -13,9 +17,16 @@ use axum::{
 use hyper::body::{Frame, SizeHint};
 use tokio::{sync::watch, time::timeout};
 
+/// Whoever takes in no more bytes than this takes in nothing: the protocol's own signs of life.
+const NEXT_TO_NOTHING: u64 = 1024;
+
 /// Counts what is under way on a connection.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Underway(watch::Sender<usize>);
+pub(super) struct Underway {
+    requests: watch::Sender<usize>,
+    /// Bytes that the client has taken in so far.
+    taken: Arc<AtomicU64>,
+}
 
 /// Something that is under way, until this is dropped.
 #[derive(Debug)]
@@ -30,17 +41,24 @@ impl Drop for Held {
 impl Underway {
     /// One more.
     pub(super) fn begin(&self) -> Held {
-        self.0.send_modify(|count| *count += 1);
-        Held(self.0.clone())
+        self.requests.send_modify(|count| *count += 1);
+        Held(self.requests.clone())
     }
 
-    /// Waits until for so long nothing was under way.
+    /// The client has taken in more bytes.
+    pub(super) fn took(&self, bytes: usize) {
+        self.taken.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Waits until for so long nothing was under way. An answer may be complete here while the client has yet to take it in.
     pub(super) async fn idle(&self, time: Duration) {
-        let mut counts = self.0.subscribe();
+        let mut requests = self.requests.subscribe();
         loop {
             // There is a sender: this one.
-            let _ = counts.wait_for(|count| *count == 0).await;
-            if timeout(time, counts.changed()).await.is_err() {
+            let _ = requests.wait_for(|count| *count == 0).await;
+            let before = self.taken.load(Ordering::Relaxed);
+            let is_quiet = timeout(time, requests.changed()).await.is_err();
+            if is_quiet && self.taken.load(Ordering::Relaxed) - before <= NEXT_TO_NOTHING {
                 return;
             }
         }
@@ -48,8 +66,8 @@ impl Underway {
 }
 
 impl Held {
-    /// Holds on until the answer's body is written or given up.
-    pub(super) fn until_written(self, response: Response) -> Response {
+    /// Holds on until the answer's body is made or given up.
+    pub(super) fn until_made(self, response: Response) -> Response {
         response.map(|body| Body::new(HeldBody { body, _held: self }))
     }
 }

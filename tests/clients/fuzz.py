@@ -1,4 +1,5 @@
-"""Requests that schemathesis makes up from the OpenAPI description and from the GraphQL schema, a bounded number of them.
+"""Requests that schemathesis makes up from the OpenAPI description and from the GraphQL schema, a bounded number of them: on an open
+server, and fewer on a closed one, with a token and without.
 
     python3 tests/clients/fuzz.py target/debug/metrograph [CACHE]
 
@@ -42,6 +43,11 @@ def main(binary, cache=HERE.parent.parent / "target" / "clients"):
                 fuzz(python, folder, f"{server.url}/api/v1/swagger.json", 20),
                 fuzz(python, folder, f"{server.url}/graphql", 30),
             ]
+        with Server(Path(binary).resolve(), folder, arguments=["--access", "closed"]) as server:
+            for scope in ["admin", "ingest", None]:
+                token = server.token("create", "--name", scope, "--scope", scope) if scope else "mg_unknown"
+                options = ["--header", f"Authorization: Bearer {token}"]
+                codes.append(fuzz(python, folder, f"{server.url}/api/v1/swagger.json", 3, *options))
     return max(codes)
 
 
