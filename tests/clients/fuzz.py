@@ -46,7 +46,7 @@ def main(binary, cache=HERE.parent.parent / "target" / "clients"):
         with Server(Path(binary).resolve(), folder, arguments=["--access", "closed"]) as server:
             for scope in ["admin", "ingest", None]:
                 token = server.token("create", "--name", scope, "--scope", scope) if scope else "mg_unknown"
-                options = ["--header", f"Authorization: Bearer {token}"]
+                options = ["--phases", "examples,fuzzing", "--header", f"Authorization: Bearer {token}"]
                 codes.append(fuzz(python, folder, f"{server.url}/api/v1/swagger.json", 3, *options))
     return max(codes)
 
