@@ -264,7 +264,7 @@ on_both_engines! {
         let read = bearer(&app.token("read").await);
         let (backend, slow) = match closed.engine() {
             Engine::Sqlite => (DbBackend::Sqlite, "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"),
-            Engine::Postgres => (DbBackend::Postgres, "SELECT count(*) FROM pg_sleep(25)"),
+            Engine::Postgres => (DbBackend::Postgres, "SELECT count(*) FROM pg_sleep(6)"),
         };
         let connections = std::thread::available_parallelism().unwrap().get() * 2;
         let mut busy = tokio::task::JoinSet::new();
