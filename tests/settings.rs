@@ -323,3 +323,29 @@ fn a_password_is_not_said_aloud() {
     let help = run(folder.path(), &["--help"], &[("METROGRAPH_DATABASE_URL", "postgres://user:sekret@host/name")]);
     assert!(help.code == Some(0) && !help.stdout.contains("sekret"), "{help:?}");
 }
+
+#[test]
+fn an_origin_that_no_browser_sends_is_refused_with_what_it_would_send() {
+    let folder = tempfile::tempdir().unwrap();
+    for (given, remedy) in [
+        ("https://dash.example:443", "here that is https://dash.example\n"),
+        ("http://dash.example:80", "here that is http://dash.example\n"),
+        ("https://dash.example:", "here that is https://dash.example\n"),
+        ("https://dash.example/path", "here that is https://dash.example\n"),
+        ("https://a@a:8080", "here that is https://a:8080\n"),
+        ("https://däsh.example", "here that is https://xn--dsh-qla.example\n"),
+        ("https://[0:0:0:0:0:0:0:1]", "here that is https://[::1]\n"),
+        ("http://127.1:8080", "here that is http://127.0.0.1:8080\n"),
+        ("dash.example", "http://HOST or https://HOST"),
+        ("ftp://dash.example", "http://HOST or https://HOST"),
+        ("https://dash.example:99999", "http://HOST or https://HOST"),
+        ("https://:::", "http://HOST or https://HOST"),
+        ("https://:8080", "http://HOST or https://HOST"),
+        ("https://[::1", "http://HOST or https://HOST"),
+        ("null", "http://HOST or https://HOST"),
+        ("", "http://HOST or https://HOST"),
+    ] {
+        run(folder.path(), &[&format!("--cors-origin={given}")], &[ANYWHERE])
+            .assert_refused(&["--cors-origin", remedy]);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::{Read, Write as _},
     net::{SocketAddr, TcpStream},
     path::Path,
     sync::Arc,
@@ -122,6 +122,46 @@ async fn a_connection_of_http_2_that_asks_nothing_more_is_closed() {
     drop(events);
     tokio::time::timeout(Duration::from_secs(20), listening_connection).await.unwrap().unwrap().unwrap();
     tokio::task::spawn_blocking(|| server.stop()).await.unwrap();
+}
+
+/// A frame of HTTP/2 (RFC 9113, 4.1) on the first stream or, of its kind 4 (SETTINGS), on the connection.
+fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).unwrap();
+    [&[0, 0, length, kind, flags, 0, 0, 0, u8::from(kind != 4)], payload].concat()
+}
+
+/// The kind and payload of the next frame.
+fn next_frame(stream: &mut impl Read) -> std::io::Result<(u8, Vec<u8>)> {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head)?;
+    let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+    stream.read_exact(&mut payload).map(|()| (head[3], payload))
+}
+
+#[test]
+fn a_request_that_meets_the_end_of_an_idle_connection_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = certify(folder.path());
+    let server = Server::start(folder.path(), &[FILES, &["--request-timeout", "2s"]].concat(), ANYWHERE);
+    let session = ClientConnection::new(client(&trusted, "h2"), localhost()).unwrap();
+    let mut stream = StreamOwned::new(session, server.connect());
+    stream.write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &frame(4, 0, &[])[..]].concat()).unwrap();
+    // GOAWAY: the server has had enough. The request was on its way already.
+    while next_frame(&mut stream).unwrap().0 != 7 {}
+    // :method POST, :scheme https, :path /graphql, :authority localhost, content-type application/json (RFC 7541).
+    let head = b"\x83\x87\x04\x08/graphql\x01\x09localhost\x0f\x10\x10application/json";
+    stream.write_all(&frame(1, 4, head)).unwrap();
+    let (early, late) = br#"{"query": "{ metricCount }"}"#.split_at(9);
+    stream.write_all(&frame(0, 0, early)).unwrap();
+    thread::sleep(Duration::from_millis(1_500));
+    stream.write_all(&frame(0, 1, late)).unwrap();
+    let answer = loop {
+        if let (0, data) = next_frame(&mut stream).unwrap() {
+            break String::from_utf8(data).unwrap();
+        }
+    };
+    assert_eq!(answer, r#"{"data":{"metricCount":0}}"#);
+    server.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,7 +52,10 @@ async fn a_browser_that_hides_its_name_is_still_a_browser() {
     for agent in ["Opera/9.80 (X11) Presto/2.12", "Hidden", ""] {
         let browser = [("user-agent", agent), ("accept-language", "de-CH,de;q=0.9")];
         assert_eq!(get(&browser).await, 403, "{agent}");
-        assert_eq!(get(&[&browser[..], &[("content-type", "foo")]].concat()).await, 403, "{agent}");
+        // What no form sends, but no browser asks about either, shows nothing.
+        for odd in ["foo", "a/b", "text/plain, application/json"] {
+            assert_eq!(get(&[&browser[..], &[("content-type", odd)]].concat()).await, 403, "{agent} {odd}");
+        }
         assert_eq!(get(&[&browser[..], &[("content-type", "application/json")]].concat()).await, 200, "{agent}");
     }
     // Node and programs like it.

@@ -1,9 +1,9 @@
 //! What pages of other sites and people who look around are shown.
 
-use std::{net::Ipv6Addr, str::FromStr};
+use std::str::FromStr;
 
-use axum::http::uri::Authority;
 use clap::{Args, ValueEnum};
+use url::Url;
 
 /// What pages of other sites and people who look around are shown.
 #[derive(Debug, Clone, Args)]
@@ -74,31 +74,17 @@ impl FromStr for CorsOrigin {
         if text == "*" {
             return Ok(Self::Any);
         }
-        is_origin(text).then(|| Self::Site(text.to_ascii_lowercase())).ok_or_else(|| {
-            "give * or an origin as browsers send it: http://HOST or https://HOST, with a port where it is not the usual \
-             one, and nothing behind"
-                .to_owned()
-        })
+        let sent = Url::parse(text).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
+        match sent.map(|url| url.origin().ascii_serialization()) {
+            Some(origin) if text.eq_ignore_ascii_case(&origin) => Ok(Self::Site(origin)),
+            Some(origin) => Err(format!("give * or an origin as browsers send it; here that is {origin}")),
+            None => {
+                Err("give * or an origin as browsers send it: http://HOST or https://HOST, with a port where it is \
+                         not the usual one, and nothing behind"
+                    .to_owned())
+            }
+        }
     }
-}
-
-/// Whether browsers send this as `Origin`. They leave the usual port out.
-fn is_origin(text: &str) -> bool {
-    let Some((scheme, site)) = text.split_once("://") else { return false };
-    let usual = match scheme.to_ascii_lowercase().as_str() {
-        "https" => 443,
-        "http" => 80,
-        _ => return false,
-    };
-    let Ok(authority) = site.parse::<Authority>() else { return false };
-    let host = authority.host();
-    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let is_host = match bracketed {
-        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)),
-    };
-    let is_port = |rest: &str| rest.is_empty() || authority.port_u16().is_some_and(|port| port != usual);
-    is_host && site.strip_prefix(host).is_some_and(is_port)
 }
 
 /// A name that a server is reached by (in lower case, without a port), or any.

@@ -13,8 +13,6 @@ use crate::{
 
 /// A page can set them only after the browser has asked whether it may: the names that Apollo's clients and servers use.
 const PREFLIGHT: [&str; 3] = ["x-apollo-operation-name", "apollo-require-preflight", "graphql-require-preflight"];
-/// What a page may send without being asked.
-const SIMPLE: [&str; 3] = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"];
 /// How long browsers remember that they may ask.
 const REMEMBERED: Duration = Duration::from_mins(10);
 
@@ -84,7 +82,7 @@ impl Origins {
         // Browsers say which language their people read; programs don't, or take any.
         let is_browser = text(headers, header::USER_AGENT).is_some_and(|agent| agent.starts_with("Mozilla/"))
             || text(headers, header::ACCEPT_LANGUAGE).is_some_and(|languages| languages != "*");
-        if runs_query && is_mute && is_browser && is_simple(headers) {
+        if runs_query && is_mute && is_browser && !was_asked(headers) {
             let message = format!(
                 "this browser does not say which site's page asks: send one of the headers {}, or a Content-Type of \
                  application/json",
@@ -118,10 +116,10 @@ impl Origins {
     }
 }
 
-/// Whether a page may send these headers without being asked. What is no media type is taken for one that it may.
-fn is_simple(headers: &HeaderMap) -> bool {
+/// Whether these headers show that a page had to ask before it could send them. Only what is sure to need asking does.
+fn was_asked(headers: &HeaderMap) -> bool {
     let is_set = |name: &&str| text(headers, *name).is_some_and(|value| !value.is_empty());
     let content_type = text(headers, header::CONTENT_TYPE).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    !PREFLIGHT.iter().any(is_set) && (!media_type.contains('/') || SIMPLE.contains(&media_type.as_str()))
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    PREFLIGHT.iter().any(is_set) || media_type.eq_ignore_ascii_case("application/json")
 }

@@ -187,8 +187,12 @@ impl Connection {
                 }
                 () = underway.idle(time) => {
                     connection.as_mut().graceful_shutdown();
-                    // Whoever says nothing may not hear this either.
-                    timeout(FAREWELL, connection).await.unwrap_or(Ok(()))
+                    tokio::select! {
+                        // A request may have come before this was heard.
+                        outcome = &mut connection => outcome,
+                        // Whoever says nothing may not hear this either.
+                        () = underway.idle(FAREWELL) => Ok(()),
+                    }
                 }
             }
         } else {
