@@ -86,4 +86,25 @@ on_both_engines! {
         }
         other.finish().await;
     }
+
+    /// What matched is remembered; what another server announces counts, too.
+    async fn a_list_asked_for_again_has_what_was_announced_since(app: &TestApp, page_size: 2) {
+        let other = app.beside().await;
+        // Metrics name the sessions in another order than they are announced in.
+        app.record_all((0..9).rev().map(|n| metric(json!({ "sessionHash": format!("s{n}") }))).collect()).await;
+        let mut announced: Vec<String> = Vec::new();
+        for n in 0..9 {
+            let (hash, tags) = (format!("s{n}"), if n % 3 == 1 { json!({}) } else { json!({ "numpy": "1.20" }) });
+            (if n % 2 == 0 { app } else { &other }).announce(&hash, tags).await;
+            announced.extend((n % 3 != 1).then_some(hash));
+            for (number, page) in announced.chunks(2).enumerate() {
+                let number = number + 1;
+                let path = format!("/sessions/?with_flags=numpy&page={number}");
+                assert_eq!(app.sessions(&path).await, json!(page), "{n}, page {number}");
+            }
+            let count = "{ sessions(where: {tagged: {names: [\"numpy\"]}}) { totalCount } }";
+            assert_eq!(app.graphql(count).await["sessions"]["totalCount"], announced.len(), "{n}");
+        }
+        other.finish().await;
+    }
 }

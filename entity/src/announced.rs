@@ -43,16 +43,8 @@ pub async fn hashes<E: Announced>(db: &impl Source, ids: &[i64]) -> Result<HashM
     Ok(db.all(&query).await?.into_iter().collect())
 }
 
-/// The rows on page `number` (from 1) of those that match `filter`, in order of announcement, `size` each.
-pub async fn page<E: Announced>(
-    db: &impl Source,
-    filter: &Tree<E::Filter>,
-    number: u64,
-    size: u64,
-) -> Result<Vec<E::Model>, DbErr> {
-    if *filter != Tree::default() {
-        return list::page::<E>(db, filter, number, size).await;
-    }
+/// The rows on page `number` (from 1) of all that are announced, in that order, `size` each.
+pub async fn page<E: Announced>(db: &impl Source, number: u64, size: u64) -> Result<Vec<E::Model>, DbErr> {
     // Announcements are numbered without gaps: a page number leads straight to its first one.
     let before = i64::try_from((number - 1).saturating_mul(size)).unwrap_or(i64::MAX);
     let slice: Slice<E> = Slice {
@@ -66,12 +58,7 @@ pub async fn page<E: Announced>(
     list::rows(db, &slice).await
 }
 
-/// How many announced rows match `filter`.
-pub async fn count<E: Announced>(db: &impl Source, filter: &Tree<E::Filter>) -> Result<u64, DbErr> {
-    if *filter != Tree::default() {
-        return list::count::<E>(db, filter).await;
-    }
-    // Announcements are numbered without gaps: the greatest number is the count.
-    let query = Query::select().expr_as(Func::max(Expr::col("announced")), "n").from(E::default()).take();
-    Ok(db.number(&query).await?.unsigned_abs())
+/// The greatest number of an announcement, 0 before the first.
+pub async fn newest<E: Announced>(db: &impl Source) -> Result<i64, DbErr> {
+    db.number(&Query::select().expr_as(Func::max(Expr::col("announced")), "n").from(E::default()).take()).await
 }

@@ -17,7 +17,10 @@ use rusqlite::{
 use sea_orm::{DbErr, RuntimeErr, Statement, sea_query::Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::row::{FromRow, failed};
+use crate::{
+    row::{FromRow, failed},
+    sqlite,
+};
 
 /// Prepared statements that a connection keeps.
 const KEPT_STATEMENTS: usize = 200;
@@ -83,6 +86,7 @@ impl Connection {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let inner = rusqlite::Connection::open_with_flags(file, flags).map_err(|error| failed(&error))?;
         inner.execute_batch(pragmas).map_err(|error| failed(&error))?;
+        sqlite::add_functions(&inner).map_err(|error| failed(&error))?;
         inner.set_prepared_statement_cache_capacity(KEPT_STATEMENTS);
         Ok(Self { inner: Mutex::new(inner), statements, uses: Arc::default() })
     }

@@ -55,7 +55,10 @@ impl Engine {
 
     /// `column` is one of `ids`, looked at row by row: no index on it is used.
     pub fn among(self, column: Expr, ids: &[i64]) -> Expr {
-        self.any_of(column.add(0), ids)
+        match self {
+            Self::Sqlite => sqlite::among(column, ids),
+            Self::Postgres => postgres::any_of(column.add(0), ids),
+        }
     }
 
     /// A query over `parents`, one row each, and the expression that names a row's parent.

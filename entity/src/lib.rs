@@ -17,6 +17,7 @@ pub mod execution_context;
 pub mod filter;
 pub mod item;
 pub mod known_counts;
+pub mod known_lists;
 pub mod list;
 pub mod metric;
 pub mod metric_block;

@@ -21,8 +21,8 @@ use crate::{
 
 /// So many metrics are best sorted at once.
 const FEW: u64 = 4_000;
-/// Of the metrics that a stretch has, fewer than one in so many match: they are found through the index.
-const SPARSE: u64 = 8;
+/// A metric that is found through the index, and sorted, takes as long as so many that are looked at one after the other.
+const THROUGH_INDEX: u64 = 8;
 
 /// The sessions, contexts or variants that a filter speaks of, where it speaks of one of these kinds alone, as a query without
 /// columns over their table.
@@ -246,7 +246,9 @@ async fn through_stretch(
 ) -> Result<Vec<Model>, DbErr> {
     let id = Expr::col((metric::Entity, metric::Column::Id));
     let stretch = start.until.saturating_sub(start.after).unsigned_abs();
-    let mut query = if start.matching.saturating_mul(SPARSE) < stretch {
+    // Until the page is full, if those that match lie evenly.
+    let looked_at = stretch.saturating_mul(start.skip + size) / Ord::max(start.matching, start.skip + size);
+    let mut query = if start.matching.saturating_mul(THROUGH_INDEX) < looked_at {
         of_keys(db.engine(), dimension, keys)
     } else {
         let is_one = db.engine().among(dimension.column(), keys);

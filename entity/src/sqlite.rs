@@ -1,5 +1,6 @@
 //! What only SQLite understands.
 
+use rusqlite::{Connection, functions::FunctionFlags};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement};
 
 /// SQLite's own LIKE is ASCII case-insensitive and has no escape character unless one is asked for.
@@ -23,6 +24,47 @@ pub(crate) fn any_of(column: Expr, ids: &[i64]) -> Expr {
             .from_function(Func::cust("json_each").arg(Expr::val(json_list(ids))), "wanted")
             .to_owned(),
     )
+}
+
+/// A function of our own, see [`add_functions`]: SQLite would put `ids` into a table of its own first, for each statement anew.
+pub(crate) fn among(column: Expr, ids: &[i64]) -> Expr {
+    Expr::cust_with_exprs("is_among(?, ?)", [column, Expr::val(KeySet::of(ids).0)])
+}
+
+/// Keys as bits, behind the least of them as eight bytes: keys count up from 1, so they lie close together.
+struct KeySet(Vec<u8>);
+
+impl KeySet {
+    fn of(keys: &[i64]) -> Self {
+        let least = keys.iter().copied().min().unwrap_or_default();
+        let mut set = least.to_le_bytes().to_vec();
+        for (byte, bit) in keys.iter().filter_map(|key| place(*key, least)) {
+            if set.len() <= byte {
+                set.resize(byte + 1, 0);
+            }
+            set[byte] |= bit;
+        }
+        Self(set)
+    }
+}
+
+/// Where in a set with this least key another one would be: the byte, and the bit in it.
+fn place(key: i64, least: i64) -> Option<(usize, u8)> {
+    let bit = usize::try_from(key.checked_sub(least)?).ok()?;
+    Some((size_of::<i64>() + bit / 8, 1 << (bit % 8)))
+}
+
+fn has(set: &[u8], key: i64) -> bool {
+    let least = set.first_chunk().map_or(0, |least| i64::from_le_bytes(*least));
+    place(key, least).is_some_and(|(byte, bit)| set.get(byte).is_some_and(|bits| bits & bit != 0))
+}
+
+/// Tells a connection of `is_among(key, set)`: whether a set of keys has this one.
+pub(crate) fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    connection.create_scalar_function("is_among", 2, flags, |context| {
+        Ok(has(context.get_raw(1).as_blob()?, context.get_raw(0).as_i64()?))
+    })
 }
 
 pub(crate) fn parents(parents: &[i64]) -> (SelectStatement, Expr) {

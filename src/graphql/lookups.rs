@@ -74,16 +74,17 @@ impl Key for TagOf {
     }
 }
 
-/// The keys of the tags of a session, by its own key.
+/// The keys of the tags of a session that is announced, by its own key. They never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TagsOf(pub i64);
 
 impl Key for TagsOf {
-    type Value = Vec<i64>;
+    type Value = Arc<[i64]>;
 
     async fn load(db: &Reader, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
         let ids: Vec<i64> = keys.iter().map(|key| key.0).collect();
-        Ok(session_tag::keys_by_sessions(db, &ids).await?.into_iter().map(|(id, tags)| (Self(id), tags)).collect())
+        let mut tags = session_tag::keys_by_sessions(db, &ids).await?;
+        Ok(keys.iter().map(|key| (*key, tags.remove(&key.0).unwrap_or_default().into())).collect())
     }
 }
 

@@ -46,7 +46,10 @@ use std::{sync::Arc, time::Duration};
 use async_graphql::{
     ContextBase, MergedObject, MergedSubscription, Request, Response, Schema, ServerError, ValidationMode, Value,
 };
-use entity::{known_counts::KnownCounts, metric_block::KnownBlocks, source::Reader, tag as tag_row, variant::Words};
+use entity::{
+    known_counts::KnownCounts, known_lists::KnownLists, metric_block::KnownBlocks, source::Reader, tag as tag_row,
+    variant::Words,
+};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use quick_cache::sync::Cache;
 
@@ -72,7 +75,7 @@ pub use operation::Operation;
 use room::Room;
 use turns::{Hearing, Turns};
 use variables::InputTypes;
-pub use variables::check_scalar;
+pub use variables::{check_scalar, check_text};
 use written::Writing;
 pub use written::{write_answer, write_value};
 
@@ -122,8 +125,11 @@ struct Known {
     sessions: Cache<i64, Arc<str>>,
     contexts: Cache<i64, Arc<str>>,
     tags: Cache<i64, Arc<tag_row::Model>>,
+    /// The keys of the tags of announced sessions.
+    session_tags: Cache<i64, Arc<[i64]>>,
     blocks: KnownBlocks,
     counts: KnownCounts,
+    lists: KnownLists,
 }
 
 fn served<'a, T>(ctx: &ContextBase<'a, T>) -> &'a Served {
@@ -197,8 +203,10 @@ impl Graph {
             sessions: Cache::new(100_000),
             contexts: Cache::new(50_000),
             tags: Cache::new(50_000),
+            session_tags: Cache::new(50_000),
             blocks: KnownBlocks::default(),
             counts: KnownCounts::default(),
+            lists: KnownLists::default(),
         };
         let Limits { max_complexity, max_depth, max_rows, .. } = *documents.limits();
         let (page_size, most_rows) = (page_size.into(), max_rows as u64);
@@ -331,7 +339,7 @@ impl Graph {
     fn prepare(&self, operation: Operation) -> Result<Prepared<'_>, Box<Response>> {
         let Operation { document, name, mut variables, omitted, caller } = operation;
         self.admit(&caller, &document, name.as_deref()).map_err(|error| Box::new(refusal(error)))?;
-        let is_checked = self.0.input_types.check(document.parsed(), name.as_deref(), &mut variables);
+        let is_checked = self.0.input_types.check(&document, name.as_deref(), &mut variables);
         let is_checked =
             is_checked.map_err(|error| Box::new(Response::from_errors(vec![with_code(error, Code::BadUserInput)])))?;
         let schema = match is_checked && document.is_known_to_be_valid() {

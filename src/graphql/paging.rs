@@ -12,7 +12,7 @@ use entity::{
 use sea_orm::EntityTrait;
 
 use super::{
-    Answer,
+    Answer, Served,
     filter::Where,
     loaders_of,
     lookups::{Counts, Lists},
@@ -112,9 +112,18 @@ pub async fn announced_page<T: Listed<Entity: Announced>>(
     number: Option<i64>,
     size: u64,
 ) -> Result<(Vec<RowOf<T>>, u64), Error> {
-    let db = &served(ctx).database.reader;
-    let page = async |number| Ok(announced::page::<T::Entity>(db, filter, number, size).await?);
-    counted(T::count(ctx, filter), page, number, size).await
+    let Served { database, known, .. } = served(ctx);
+    let db = &database.reader;
+    if *filter == Tree::default() {
+        let page = async |number| Ok(announced::page::<T::Entity>(db, number, size).await?);
+        return counted(T::count(ctx, filter), page, number, size).await;
+    }
+    let ids = known.lists.ids::<T::Entity>(db, filter).await?;
+    let total = ids.len() as u64;
+    let skip = usize::try_from((page_number(number, total, size)? - 1) * size).unwrap_or(usize::MAX);
+    let on_page: Vec<i64> = ids.iter().skip(skip).take(usize::try_from(size).unwrap_or(usize::MAX)).copied().collect();
+    let mut rows = list::by_ids::<T::Entity>(db, &on_page).await?;
+    Ok((on_page.iter().filter_map(|id| rows.remove(id)).collect(), total))
 }
 
 /// What [`Listed`] says of a type that is its row and nothing else.

@@ -1,16 +1,13 @@
 //! Sessions: one pytest run, or one worker of a parallel run.
 
-use std::{collections::HashMap, ops::Range};
-
-use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject, parser::types::SelectionSet};
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use entity::{
     announced, build as build_row, execution_context, filter::Tree, list, metric as metric_row,
     pipeline as pipeline_row, session as row, time,
 };
-use futures_util::future::BoxFuture;
 
 use super::{
-    Answer, Served,
+    Answer, Known, Served,
     access::requires,
     build::Build,
     context::ExecutionContext,
@@ -27,9 +24,9 @@ use super::{
     pipeline::Pipeline,
     scalar::{LocalDateTime, Tags},
     served,
-    tag::Tag,
+    tag::{Tag, TagsOfSessions},
     user_error::{self, UserError},
-    written::{Leads, Place, Texts, WriteEdge, Writing, write},
+    written::Leads,
 };
 use crate::{
     config::Scope,
@@ -44,6 +41,11 @@ impl Session {
     /// The session of a row, unless only metrics have named it so far.
     pub fn announced(row: row::Model) -> Option<Self> {
         row.announced.is_some().then_some(Self(row))
+    }
+
+    /// The row's key.
+    pub fn key(&self) -> i64 {
+        self.0.id
     }
 }
 
@@ -70,7 +72,7 @@ impl Listed for Session {
     }
 
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        Ok(announced::count::<row::Entity>(&served(ctx).database.reader, filter).await?)
+        Ok(served(ctx).known.lists.count::<row::Entity>(&served(ctx).database.reader, filter).await?)
     }
 }
 
@@ -146,8 +148,9 @@ graph_object! {
     short {
         /// What the session was tagged with, in the order announced.
         async fn tags(&self, ctx: &Context<'_>) -> Answer<Vec<Tag>> {
-            let keys = loaders_of(ctx).load(TagsOf(self.0.id)).await?.unwrap_or_default();
-            let tags = known(loaders_of(ctx), &served(ctx).known.tags, keys.into_iter(), TagOf).await?;
+            let Known { tags, session_tags, .. } = &served(ctx).known;
+            let keys = known(loaders_of(ctx), session_tags, std::iter::once(self.0.id), TagsOf).await?;
+            let tags = known(loaders_of(ctx), tags, keys.iter().flat_map(|keys| keys.iter().copied()), TagOf).await?;
             Ok(tags.into_iter().map(Tag).collect())
         }
     }
@@ -155,39 +158,6 @@ graph_object! {
     list metrics: Metric = |session| Of::Parent(metric_row::OF_SESSION, session.0.id);
     /// The machines on which this session measured.
     list contexts: ExecutionContext = |session| Of::Parent(execution_context::OF_SESSION, session.0.id);
-}
-
-/// The tags of sessions, each tag written once.
-struct TagsOfSessions;
-
-impl Leads<Session> for TagsOfSessions {
-    fn suits(&self, writing: &Writing, set: &SelectionSet) -> bool {
-        writing.suits::<Tag>(set)
-    }
-
-    fn follow<'a>(&'a self, place: Place<'a>, sessions: &'a [Session]) -> BoxFuture<'a, Answer<WriteEdge<Session>>> {
-        Box::pin(async move {
-            let keys = sessions.iter().map(|session| TagsOf(session.0.id)).collect();
-            let lists = loaders_of(place.ctx).load_many(keys).await?;
-            let mut keys: Vec<i64> = lists.values().flatten().copied().collect();
-            keys.sort_unstable();
-            keys.dedup();
-            let tags = known(loaders_of(place.ctx), &served(place.ctx).known.tags, keys.iter().copied(), TagOf).await?;
-            let tags: Vec<Tag> = tags.into_iter().map(Tag).collect();
-            let Texts { json, places } = write(place, &tags).await?;
-            let places: HashMap<i64, Range<usize>> = keys.into_iter().zip(places).collect();
-            Ok(Box::new(move |session: &Session, out: &mut Vec<u8>| {
-                out.push(b'[');
-                for (i, tag) in lists.get(&TagsOf(session.0.id)).into_iter().flatten().enumerate() {
-                    if i > 0 {
-                        out.push(b',');
-                    }
-                    out.extend_from_slice(&json[places[tag].clone()]);
-                }
-                out.push(b']');
-            }) as WriteEdge<Session>)
-        })
-    }
 }
 
 async fn build_row_of(ctx: &Context<'_>, session: &row::Model) -> Answer<Option<build_row::Model>> {

@@ -1,17 +1,23 @@
 //! Tags: names and values that sessions bear.
 
-use std::sync::Arc;
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
-use async_graphql::{Context, ID, InputObject};
+use async_graphql::{Context, ID, InputObject, parser::types::SelectionSet};
 use entity::{session as session_row, tag as row};
+use futures_util::future::BoxFuture;
 
 use super::{
-    Answer,
+    Answer, Known,
     filter::{Connectives, StringFilter, Where, check},
+    loaders::known,
+    loaders_of,
+    lookups::{TagOf, TagsOf},
     node,
     object::graph_object,
     paging::{Of, listed_as_row},
+    served,
     session::Session,
+    written::{Leads, Place, Texts, WriteEdge, Writing, write},
 };
 use crate::error::Error;
 
@@ -80,4 +86,39 @@ graph_object! {
     }
     /// All tags.
     list tags: Tag = |_| Of::Everyone;
+}
+
+/// The tags of sessions, each tag written once.
+pub struct TagsOfSessions;
+
+impl Leads<Session> for TagsOfSessions {
+    fn suits(&self, writing: &Writing, set: &SelectionSet) -> bool {
+        writing.suits::<Tag>(set)
+    }
+
+    fn follow<'a>(&'a self, place: Place<'a>, sessions: &'a [Session]) -> BoxFuture<'a, Answer<WriteEdge<Session>>> {
+        Box::pin(async move {
+            let Known { tags, session_tags, .. } = &served(place.ctx).known;
+            let ids = sessions.iter().map(Session::key);
+            let lists = known(loaders_of(place.ctx), session_tags, ids.clone(), TagsOf).await?;
+            let mut keys: Vec<i64> = lists.iter().flat_map(|keys| keys.iter().copied()).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            let tags = known(loaders_of(place.ctx), tags, keys.iter().copied(), TagOf).await?;
+            let tags: Vec<Tag> = tags.into_iter().map(Tag).collect();
+            let Texts { json, places } = write(place, &tags).await?;
+            let places: HashMap<i64, Range<usize>> = keys.into_iter().zip(places).collect();
+            let lists: HashMap<i64, _> = ids.zip(lists).collect();
+            Ok(Box::new(move |session: &Session, out: &mut Vec<u8>| {
+                out.push(b'[');
+                for (i, tag) in lists[&session.key()].iter().enumerate() {
+                    if i > 0 {
+                        out.push(b',');
+                    }
+                    out.extend_from_slice(&json[places[tag].clone()]);
+                }
+                out.push(b']');
+            }) as WriteEdge<Session>)
+        })
+    }
 }

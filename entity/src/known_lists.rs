@@ -1,0 +1,102 @@
+//! Which announced rows match a filter, remembered: a row that is announced never changes what it matches, so only those that were
+//! announced since are looked at.
+
+use std::sync::Arc;
+
+use quick_cache::{Weighter, sync::Cache};
+use sea_orm::{
+    DbErr, Order as Direction,
+    sea_query::{Asterisk, ExprTrait as _, Query},
+};
+
+use crate::{
+    announced::{self, Announced},
+    digest::{Digest, digest},
+    filter::Tree,
+    list::{self, Order},
+    source::Source,
+};
+
+/// Lists that are remembered, about.
+const REMEMBERED: usize = 1_000;
+/// Rows of all of them together, at most: eight bytes each.
+const ROWS: u64 = 2_000_000;
+
+/// The lists that were asked for. Of a filter only the digest is kept: it may be as long as a request.
+#[derive(Debug)]
+pub struct KnownLists(Cache<Digest, Known, Rows>);
+
+/// A list, as far as rows were announced up to a number.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    announced: i64,
+    ids: Arc<Vec<i64>>,
+}
+
+#[derive(Debug, Clone)]
+struct Rows;
+
+impl Weighter<Digest, Known> for Rows {
+    fn weight(&self, _: &Digest, known: &Known) -> u64 {
+        known.ids.len() as u64 + 1
+    }
+}
+
+impl Default for KnownLists {
+    fn default() -> Self {
+        Self(Cache::with_weighter(REMEMBERED, ROWS, Rows))
+    }
+}
+
+impl KnownLists {
+    /// The keys of the announced rows that match `filter`, in the order of announcement.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn ids<E: Announced>(&self, db: &impl Source, filter: &Tree<E::Filter>) -> Result<Arc<Vec<i64>>, DbErr> {
+        let what = digest(&[E::default().table_name(), &format!("{filter:?}")]);
+        let newest = announced::newest::<E>(db).await?;
+        let known = self.0.get(&what).unwrap_or_default();
+        if newest == known.announced {
+            return Ok(known.ids);
+        }
+        let new = announced_since::<E>(db, filter, known.announced, newest).await?;
+        let ids = if new.is_empty() { known.ids } else { Arc::new([known.ids.as_slice(), new.as_slice()].concat()) };
+        self.0.insert(what, Known { announced: newest, ids: Arc::clone(&ids) });
+        Ok(ids)
+    }
+
+    /// How many announced rows match `filter`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn count<E: Announced>(&self, db: &impl Source, filter: &Tree<E::Filter>) -> Result<u64, DbErr> {
+        if *filter == Tree::default() {
+            // Announcements are numbered without gaps: the greatest number is the count.
+            return Ok(announced::newest::<E>(db).await?.unsigned_abs());
+        }
+        Ok(self.ids::<E>(db, filter).await?.len() as u64)
+    }
+}
+
+/// The keys of the rows that match and were announced behind one number, up to another one, in that order.
+async fn announced_since<E: Announced>(
+    db: &impl Source,
+    filter: &Tree<E::Filter>,
+    after: i64,
+    until: i64,
+) -> Result<Vec<i64>, DbErr> {
+    let announced = list::column::<E>(E::sort_column(Order::default().by));
+    let mut query = Query::select();
+    query.column((E::default(), "id")).cond_where(list::condition::<E>(filter, db.engine()));
+    if after > 0 {
+        let mut new = Query::select();
+        new.column(Asterisk).from(E::default()).and_where(announced.clone().gt(after));
+        // The limit keeps the database from going through all that match instead.
+        query.from_subquery(new.limit(i64::MAX.unsigned_abs()).take(), E::default().table_name());
+    } else {
+        query.from(E::default());
+    }
+    query.and_where(announced.clone().lte(until)).order_by_expr(announced, Direction::Asc);
+    db.all(&query).await
+}
