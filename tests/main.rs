@@ -26,6 +26,7 @@ mod graphql_sizes;
 mod graphql_socket;
 mod graphql_statements;
 mod house;
+mod idle_connections;
 mod live_across_servers;
 mod long_lists;
 mod rest_dir;

@@ -21,8 +21,8 @@ pub struct HttpLimits {
         value_parser = size)]
     pub max_body: usize,
 
-    /// Time to read a request and to answer it, at most, such as 500ms, 30s or 2min; then it is given up. Subscriptions
-    /// may last
+    /// Time to read a request and to answer it, at most, such as 500ms, 30s or 2min; then it is given up. A connection
+    /// on which nothing is asked for as long is closed; subscriptions may last
     #[arg(long, global = true, env = "METROGRAPH_REQUEST_TIMEOUT", default_value = "30s", value_name = "TIME",
         value_parser = duration)]
     pub request_timeout: Duration,
