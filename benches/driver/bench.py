@@ -12,6 +12,8 @@ class Bench:
         self.is_built = not (given.metrograph and given.yardstick)
         self.only = chosen(given.only) if given.only else {row.id for row in TABLE}
         self.results = {}
+        # The yardstick's rates in this run, by row.
+        self.pace = {}
         if self.small:
             self.main = History(self, 100_000, 8)
             self.many_contexts = History(self, 10_000, 80)

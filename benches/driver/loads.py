@@ -53,6 +53,7 @@ def measure(bench):
                     figures[contestant.name, row].append(figure)
     for row in rows:
         bench.results[row] = result(row, figures)
+        bench.pace[row] = statistics.median(figures["yardstick", row] or figures["yardstick", BESIDE.get(row)])
 
 
 def can_do(contestant, row):

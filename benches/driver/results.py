@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from driver import ROOT
-from driver.table import TABLE
+from driver.table import PACE, TABLE
 
 
 def text(bench, command):
@@ -38,6 +38,7 @@ def text(bench, command):
         f"- Of: {version(bench.metrograph)}, commit {commit()}; {binaries(bench)}",
         f"- On: {machine()}",
         f"- With: {'; '.join(bench.histories())}; {rounds}, {bench.seconds} s a load",
+        *pace(bench),
         "",
         *map(line, table),
     ]
@@ -49,6 +50,16 @@ def text(bench, command):
     if slowest:
         lines += ["", "## The slowest of each class", "", *map(line, [["row", "p50", "path"], ["---"] * 3, *slowest])]
     return "\n".join(lines) + "\n"
+
+
+def pace(bench):
+    """How fast the machine is: limits that are no ratios were set for another one."""
+    if bench.small or not PACE.keys() <= bench.pace.keys():
+        return []
+    rates = ", ".join(f"{bench.pace[row]:,.0f} {noun}" for row, noun in zip(PACE, ("posts", "pages", "sessions")))
+    shares = ", ".join(f"{bench.pace[row] / rate:.2f}" for row, rate in PACE.items())
+    where = "of what it does on the machine for which limits in time and rows a second were set"
+    return [f"- Pace: the yardstick does {rates} a second, {shares} {where}"]
 
 
 def line(cells):

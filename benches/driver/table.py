@@ -2,6 +2,8 @@
 from typing import NamedTuple
 
 YARDSTICK = "× the yardstick"
+# What the yardstick does a second on the machine for which limits in time and rows a second were set.
+PACE = {"post": 13_000, "pages": 1_500, "session": 6_000}
 
 
 class Row(NamedTuple):
