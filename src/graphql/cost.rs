@@ -67,7 +67,7 @@ impl Graph {
     pub async fn cost(&self, operation: &Operation) -> Option<Cost> {
         let Operation { document, name, variables, .. } = operation;
         let mut variables = variables.clone();
-        self.0.input_types.check(document.parsed(), name.as_deref(), &mut variables).ok()?;
+        self.0.input_types.check(document, name.as_deref(), &mut variables).ok()?;
         let found = Found::default();
         let mut request = Request::new("").variables(variables).data(Arc::clone(&found));
         request.operation_name.clone_from(name);

@@ -114,14 +114,20 @@ macro_rules! graph_object {
 }
 pub(super) use graph_object;
 
-/// Whether `field` is how the schema spells `name`.
+/// Whether `field` is how the schema spells `name`: asked of each field there is, so of most it is told by their first letter.
 pub fn is_name(field: &str, name: &str) -> bool {
-    let mut spelled = field.chars();
-    let mut words = name.split('_').enumerate();
-    words.all(|(i, word)| {
-        word.chars().enumerate().all(|(j, letter)| {
-            let expected = if i > 0 && j == 0 { letter.to_ascii_uppercase() } else { letter };
-            spelled.next() == Some(expected)
-        })
-    }) && spelled.next().is_none()
+    let mut spelled = field.bytes();
+    let mut begins_word = false;
+    for letter in name.bytes() {
+        if letter == b'_' {
+            begins_word = true;
+            continue;
+        }
+        let expected = if begins_word { letter.to_ascii_uppercase() } else { letter };
+        if spelled.next() != Some(expected) {
+            return false;
+        }
+        begins_word = false;
+    }
+    spelled.next().is_none()
 }

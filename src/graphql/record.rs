@@ -14,7 +14,7 @@ use super::{
     scalar::LocalDateTime,
     served,
     user_error::{self, UserError},
-    written::Items,
+    written::{Items, One},
 };
 use crate::{
     config::Scope,
@@ -108,7 +108,7 @@ pub struct RecordMetricsInput {
 #[derive(SimpleObject)]
 pub struct RecordMetricPayload {
     /// The metric as stored, null when there are errors.
-    metric: Option<Metric>,
+    metric: Option<One<Metric>>,
     /// Why it was not stored.
     user_errors: Vec<UserError>,
 }
@@ -147,7 +147,7 @@ impl RecordMutation {
     ) -> Answer<RecordMetricPayload> {
         let outcome = served(ctx).ingest.record(vec![input.into()]).await;
         let (rows, user_errors) = user_error::part(outcome, "")?;
-        let metric = Metric::from_rows(ctx, rows.unwrap_or_default()).await?.pop();
+        let metric = Metric::from_rows(ctx, rows.unwrap_or_default()).await?.pop().map(One);
         Ok(RecordMetricPayload { metric, user_errors })
     }
 

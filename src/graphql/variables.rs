@@ -20,6 +20,7 @@ use async_graphql::{
 };
 
 use super::{
+    Document,
     document::{DEEPEST_VALUE, fields},
     scalar,
 };
@@ -76,15 +77,16 @@ impl InputTypes {
     /// Refuses variables that do not fit their types, or are not given where they must be; stands in for some that may be left out.
     ///
     /// Says whether that is all there is to check: a variable with a default may stand where null may not, and be given null all
-    /// the same, which only the document tells.
+    /// the same, which only the document tells. The values of our own documents were checked when they were read.
     pub(super) fn check(
         &self,
-        document: &ExecutableDocument,
+        document: &Document,
         operation: Option<&str>,
         variables: &mut Variables,
     ) -> Result<bool, ServerError> {
         let chosen = |known: Option<&Name>| operation.is_none_or(|name| known.is_none_or(|known| known == name));
-        let Some((_, operation)) = document.operations.iter().find(|(known, _)| chosen(*known)) else {
+        let parsed = document.parsed();
+        let Some((_, operation)) = parsed.operations.iter().find(|(known, _)| chosen(*known)) else {
             return Ok(true);
         };
         let OperationDefinition { variable_definitions, .. } = &operation.node;
@@ -94,6 +96,7 @@ impl InputTypes {
             let value = variables.get(&name.node);
             is_all &= default_value.is_none() || value != Some(&Value::Null);
             let fit = match (value, default_value) {
+                (Some(_), _) if document.is_own() => Ok(()),
                 (Some(value), _) => self.fits(&var_type.node, value, DEEPEST_VALUE),
                 // The engine forgets defaults where it looks at @skip and @include.
                 (None, Some(default)) => {
@@ -112,7 +115,7 @@ impl InputTypes {
             })?;
         }
         if !left_out.is_empty() {
-            stand_in(document, &left_out, variables);
+            stand_in(parsed, &left_out, variables);
         }
         Ok(is_all)
     }
@@ -162,9 +165,7 @@ impl InputTypes {
                 })
             }
             (Some(Kind::Object { .. }), _) => Err(Misfit::new("an object is expected")),
-            (Some(Kind::Scalar) | None, value) => {
-                check_texts(value).and_then(|()| check_scalar(name, value)).map_err(Misfit::new)
-            }
+            (Some(Kind::Scalar) | None, value) => check_scalar(name, value).map_err(Misfit::new),
         }
     }
 }
@@ -207,7 +208,11 @@ fn check_texts(value: &Value) -> Result<(), String> {
     }
 }
 
-fn check_text(text: &str) -> Result<(), String> {
+/// Refuses a text that can't be stored or looked for.
+///
+/// # Errors
+/// The remedy, in words.
+pub fn check_text(text: &str) -> Result<(), String> {
     if text.len() > LONGEST_TEXT {
         return Err(format!("a text has at most {LONGEST_TEXT} bytes, not {}: shorten it", text.len()));
     }
@@ -238,6 +243,7 @@ pub fn check_scalar(name: &str, value: &Value) -> Result<(), String> {
             .map(drop)
             .map_err(|error| error.into_server_error(Pos::default()).message)
     }
+    check_texts(value)?;
     let expected = |fits: bool, what: &str| if fits { Ok(()) } else { Err(format!("{what} is expected")) };
     match name {
         "String" => expected(matches!(value, Value::String(_)), "a text"),

@@ -1,7 +1,7 @@
 //! Big lists write themselves: a list of which nothing is asked but what its objects hold, and objects next to them, becomes JSON in
 //! one go instead of a tree of values. Whatever else is asked of a list is left to the engine, which gives the same answer.
 
-use std::{borrow::Cow, collections::HashMap, ops::Range, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, ops::Range, slice, sync::Arc};
 
 use async_graphql::{
     ContextSelectionSet, OutputType, Positioned, QueryPathNode, QueryPathSegment, ServerResult, Value,
@@ -282,18 +282,52 @@ impl<T: Listed> OutputType for Items<T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        let writing = ctx.data_unchecked::<Writing>();
-        let set = &field.node.selection_set.node;
-        if self.0.is_empty() || writing.document.merges_lists() || !writing.suits::<T>(set) {
-            return self.0.resolve(ctx, field).await;
-        }
-        let place = Place { ctx, set, path: ctx.path_node.as_ref().map(names).unwrap_or_default() };
-        match write(place, &self.0).await {
-            Ok(Texts { json, .. }) => Ok(Value::Binary(json.into())),
-            // The engine meets the same failure at the field that it belongs to, and nulls no more than that.
-            Err(_) => self.0.resolve(ctx, field).await,
+        match written(ctx, field, &self.0).await {
+            Some(Texts { json, .. }) => Ok(Value::Binary(json.into())),
+            None => self.0.resolve(ctx, field).await,
         }
     }
+}
+
+/// An object by itself, written like those of a list where that can be.
+pub struct One<T>(pub T);
+
+impl<T: Listed> OutputType for One<T> {
+    fn type_name() -> Cow<'static, str> {
+        T::type_name()
+    }
+
+    fn qualified_type_name() -> String {
+        T::qualified_type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        T::create_type_info(registry)
+    }
+
+    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
+        match written(ctx, field, slice::from_ref(&self.0)).await {
+            Some(Texts { mut json, .. }) => {
+                // The list's brackets.
+                json.pop();
+                json.remove(0);
+                Ok(Value::Binary(json.into()))
+            }
+            None => self.0.resolve(ctx, field).await,
+        }
+    }
+}
+
+/// What is asked of `objects`; `None` where that is the engine's to answer.
+async fn written<T: Listed>(ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>, objects: &[T]) -> Option<Texts> {
+    let writing = ctx.data_unchecked::<Writing>();
+    let set = &field.node.selection_set.node;
+    if objects.is_empty() || writing.document.merges_lists() || !writing.suits::<T>(set) {
+        return None;
+    }
+    let place = Place { ctx, set, path: ctx.path_node.as_ref().map(names).unwrap_or_default() };
+    // The engine meets the same failure at the field that it belongs to, and nulls no more than that.
+    write(place, objects).await.ok()
 }
 
 /// The names on the way to a place, places in lists left out.

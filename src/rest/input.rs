@@ -8,7 +8,7 @@ use async_graphql::{Name, Value, Variables};
 use super::document::{EntryPoint, Variable};
 use crate::{
     error::{Code, Error},
-    graphql::check_scalar,
+    graphql::{check_scalar, check_text},
 };
 
 /// What a request gives.
@@ -42,7 +42,9 @@ fn variable_of(
     given: &Given<'_>,
 ) -> Result<Option<Value>, Error> {
     let Variable { name, ty, .. } = variable;
+    let bad = |reason: String| Error::bad_input(format!("{name}: {reason}"));
     if let Some(text) = given.path.get(name) {
+        check_text(text).map_err(bad)?;
         let value = from_path(schema, ty, text);
         return value.map(Some).map_err(|reason| Error::new(Code::NotFound, format!("{name}: '{text}' is {reason}")));
     }
@@ -55,7 +57,6 @@ fn variable_of(
     if name == "page" && ty.inner_named_type() == "Int" && !point.is_post {
         return page(text, member).map(|page| page.map(Value::from));
     }
-    let bad = |reason: String| Error::bad_input(format!("{name}: {reason}"));
     let value = match (text, member) {
         // `with_flags=` asks for no tags at all, not for one without a name.
         (Some(text), _) if text.is_empty() && ty.is_list() => None,

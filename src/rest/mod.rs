@@ -9,6 +9,7 @@ mod template;
 
 use std::{
     collections::{HashMap, HashSet},
+    convert::Infallible,
     path::Path,
     sync::Arc,
 };
@@ -19,10 +20,10 @@ use axum::{
     Extension, Router,
     body::Bytes,
     extract::{
-        DefaultBodyLimit, RawPathParams, RawQuery, State,
+        FromRequestParts, RawPathParams, RawQuery, State,
         rejection::{BytesRejection, RawPathParamsRejection},
     },
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
@@ -134,7 +135,7 @@ pub fn openapi(sdl: &str) -> Result<serde_json::Value, DocumentError> {
 }
 
 /// Serves documents.
-pub fn router(facades: Vec<Facade>, graph: &Graph, most_bytes: usize) -> Router {
+pub fn router(facades: Vec<Facade>, graph: &Graph) -> Router {
     let mut router = Router::new();
     for facade in facades {
         router = docs::add(router, &facade.prefix, openapi::describe(&facade), facade.is_public);
@@ -149,7 +150,7 @@ pub fn router(facades: Vec<Facade>, graph: &Graph, most_bytes: usize) -> Router 
                     prefix: prefix.as_str().into(),
                     template,
                 };
-                router = served.add_to(router, most_bytes);
+                router = served.add_to(router);
             }
         }
     }
@@ -166,16 +167,15 @@ struct Served {
 }
 
 impl Served {
-    fn add_to(self, mut router: Router, most_bytes: usize) -> Router {
+    fn add_to(self, mut router: Router) -> Router {
         let route = self.template.route();
         // Old clients append links, which begin with the prefix, to a base that ends in it.
         let mut mounts = vec![self.prefix.to_string(), format!("{0}{0}", self.prefix)];
         if self.point.at_root {
             mounts.push(String::new());
         }
-        let method: MethodRouter = if self.point.is_post { post(answer) } else { get(answer) }
-            .layer(DefaultBodyLimit::max(most_bytes))
-            .with_state(Arc::new(self));
+        let method: MethodRouter =
+            if self.point.is_post { post(answer) } else { get(answer) }.with_state(Arc::new(self));
         for mount in mounts {
             let path = format!("{mount}{route}");
             router = router.route(&path, method.clone()).route(&format!("{path}/"), method.clone());
@@ -213,7 +213,7 @@ async fn answer(
     Extension(caller): Extension<Caller>,
     arguments: Result<RawPathParams, RawPathParamsRejection>,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    SaysJson(says_json): SaysJson,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Error> {
     // Before what was sent is looked at: whoever may not ask is not told what is wrong with it.
@@ -223,7 +223,7 @@ async fn answer(
     let path: HashMap<String, String> = served.template.arguments().map(str::to_owned).zip(values).collect();
     let query: Vec<(String, String)> =
         form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
-    let body = read_body(&headers, body, served.point.is_post)?;
+    let body = read_body(says_json, body, served.point.is_post)?;
     Ok(match served.run(&path, &query, body, caller).await? {
         Outcome::Found(body) => written(StatusCode::OK, &body),
         Outcome::Created(body) => written(StatusCode::CREATED, &body),
@@ -237,18 +237,30 @@ fn written(status: StatusCode, body: &Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 
+/// Whether a request says that its body is JSON.
+struct SaysJson(bool);
+
+impl<S: Sync> FromRequestParts<S> for SaysJson {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        let suffix = media_type.rsplit_once('+').map(|(_, suffix)| suffix);
+        let is_json = |name: &str| name.eq_ignore_ascii_case("json");
+        Ok(Self(media_type.eq_ignore_ascii_case("application/json") || suffix.is_some_and(is_json)))
+    }
+}
+
 /// The JSON body. A GET may have one, which counts when it says that it is JSON.
-fn read_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>, is_post: bool) -> Result<Option<Value>, Error> {
+fn read_body(says_json: bool, body: Result<Bytes, BytesRejection>, is_post: bool) -> Result<Option<Value>, Error> {
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             Error::new(Code::TooLarge, "the body is over the limit (--max-body): send it in parts")
         }
         _ => Error::bad_input("the body could not be read"),
     })?;
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_json = media_type == "application/json" || media_type.ends_with("+json");
-    match (is_json, is_post) {
+    match (says_json, is_post) {
         (false, true) => Err(Error::new(Code::UnsupportedMediaType, "Content-Type: send the body as application/json")),
         (false, false) => Ok(None),
         (true, false) if body.is_empty() => Ok(None),

@@ -27,7 +27,7 @@ const fn pair(name: &'static str, value: &'static str) -> (HeaderName, HeaderVal
 }
 
 /// Adds them to an answer.
-pub(super) fn add(mut response: Response, is_tls: bool) -> Response {
+pub(super) fn add<B>(mut response: Response<B>, is_tls: bool) -> Response<B> {
     response.headers_mut().extend(EVERYWHERE);
     response.headers_mut().extend(is_tls.then_some(WITH_TLS));
     response

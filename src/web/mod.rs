@@ -25,7 +25,10 @@ use axum::{
     routing::get,
 };
 use tokio::sync::watch;
-use tower::util::{MapResponseLayer, option_layer};
+use tower::{
+    ServiceBuilder,
+    util::{MapResponseLayer, option_layer},
+};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::{
@@ -84,18 +87,29 @@ pub fn router(
     };
     let is_worth_it = SizeAbove::new(LEAST_COMPRESSED).and(DefaultPredicate::new());
     let sockets = from_fn_with_state(ways.clone(), socket::open_or_go_on);
-    let graphql = get(graphql::get)
-        .post(graphql::post)
-        .fallback(graphql::other_method)
-        .layer(DefaultBodyLimit::max(fence.max_body))
-        .layer(sockets);
+    let graphql = get(graphql::get).post(graphql::post).fallback(graphql::other_method).layer(sockets);
     let guarded = Router::new()
         .route("/graphql", graphql)
         .route("/graphql/ws", get(socket::open))
         .with_state(ways)
-        .merge(rest::router(facades, graph, fence.max_body))
-        .route_layer(from_fn_with_state(fence.clone(), fence::guard))
-        .route_layer(from_fn_with_state(access.clone(), access::identify));
+        .merge(rest::router(facades, graph))
+        .route_layer(
+            ServiceBuilder::new()
+                .layer(from_fn_with_state(access.clone(), access::identify))
+                .layer(from_fn_with_state(fence.clone(), fence::guard))
+                .layer(DefaultBodyLimit::max(fence.max_body)),
+        );
+    // Together, not one by one: the router puts each layer that it is given into a box of its own, for every request.
+    let around = ServiceBuilder::new()
+        // Without the query string: it may hold the values of variables.
+        .layer(TraceLayer::new_for_http().make_span_with(|request: &Request<_>| {
+            tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
+        }))
+        .layer(MapResponseLayer::new(move |response| headers::add(response, is_tls)))
+        .layer(option_layer(fence.origins.cors()))
+        .layer(CatchPanicLayer::custom(|_| -> Response { Error::defect().into_response() }))
+        .layer(CompressionLayer::new().compress_when(is_worth_it))
+        .layer(from_fn_with_state(fence.clone(), fence::in_time));
     // Pages hold no data: what they show, they ask for.
     Router::new()
         .merge(guarded)
@@ -109,13 +123,5 @@ pub fn router(
         .method_not_allowed_fallback(async || {
             Error::new(Code::MethodNotAllowed, "this path is served, but not with this method")
         })
-        .layer(from_fn_with_state(fence.clone(), fence::in_time))
-        .layer(CompressionLayer::new().compress_when(is_worth_it))
-        .layer(CatchPanicLayer::custom(|_| -> Response { Error::defect().into_response() }))
-        .layer(option_layer(fence.origins.cors()))
-        .layer(MapResponseLayer::new(move |response| headers::add(response, is_tls)))
-        // Without the query string: it may hold the values of variables.
-        .layer(TraceLayer::new_for_http().make_span_with(|request: &Request<_>| {
-            tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
-        }))
+        .layer(around)
 }
