@@ -107,4 +107,21 @@ on_both_engines! {
         }
         other.finish().await;
     }
+
+    /// Whoever asks may have looked at the newest announcement before others did, and remember what matches after them.
+    async fn a_list_that_many_ask_for_at_once_has_each_session_once(app: &TestApp) {
+        let count = async || app.graphql("{ sessions(where: {tagged: {names: [\"numpy\"]}}) { totalCount } }").await;
+        let is_done = Cell::new(false);
+        let announce = async {
+            for n in 0..150 {
+                app.announce(&format!("s{n}"), json!({ "numpy": "1.20" })).await;
+            }
+            is_done.set(true);
+        };
+        let ask = async || while !is_done.get() { count().await; };
+        tokio::join!(announce, ask(), ask(), ask(), ask());
+        assert_eq!(count().await["sessions"]["totalCount"], 150);
+        let all: Vec<String> = (0..150).map(|n| format!("s{n}")).collect();
+        assert_eq!(app.sessions("/sessions/?with_flags=numpy").await, json!(all));
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use sea_orm::{
     DbErr, Iterable as _,
-    sea_query::{Expr, ExprTrait as _, Func, Query},
+    sea_query::{Asterisk, Expr, ExprTrait as _, Func, Query, SelectStatement},
 };
 
 use crate::{
@@ -56,6 +56,19 @@ pub async fn page<E: Announced>(db: &impl Source, number: u64, size: u64) -> Res
         from_end: false,
     };
     list::rows(db, &slice).await
+}
+
+/// Has `query` speak of the rows that were announced behind a number; of all of them where that is 0.
+pub(crate) fn from_those_since<E: Announced>(query: &mut SelectStatement, after: i64) {
+    if after == 0 {
+        query.from(E::default());
+        return;
+    }
+    let announced = list::column::<E>(E::sort_column(Order::default().by));
+    let mut new = Query::select();
+    new.column(Asterisk).from(E::default()).and_where(announced.gt(after));
+    // The limit keeps the database from going through all that match instead.
+    query.from_subquery(new.limit(i64::MAX.unsigned_abs()).take(), E::default().table_name());
 }
 
 /// The greatest number of an announcement, 0 before the first.

@@ -4,10 +4,11 @@
 use quick_cache::sync::Cache;
 use sea_orm::{
     DbErr,
-    sea_query::{Asterisk, Expr, ExprTrait as _, Func, Query, SelectStatement},
+    sea_query::{Expr, ExprTrait as _, Func, Query, SelectStatement},
 };
 
 use crate::{
+    announced,
     digest::{Digest, digest},
     filter::Tree,
     list, metric, pages, session,
@@ -64,24 +65,16 @@ async fn now(db: &impl Source) -> Result<Moment, DbErr> {
 async fn more(db: &impl Source, filter: &session::Filter, known: Counted) -> Result<Counted, DbErr> {
     let own = |column| list::column::<session::Entity>(column);
     let matching = list::condition::<session::Entity>(&filter.clone().into(), db.engine());
-    let announced = own(session::Column::Announced);
     let mut of_new = Query::select();
     of_new.expr(Func::coalesce([own(session::Column::MetricCount).sum(), Expr::val(0)]).cast_as("BIGINT"));
     of_new.cond_where(matching.clone());
-    if known.announced > 0 {
-        let mut new = Query::select();
-        new.column(Asterisk).from(session::Entity).and_where(announced.clone().gt(known.announced));
-        // The limit keeps the database from going through all that match instead.
-        of_new.from_subquery(new.limit(i64::MAX.unsigned_abs()).take(), "session");
-    } else {
-        of_new.from(session::Entity);
-    }
+    announced::from_those_since::<session::Entity>(&mut of_new, known.announced);
     let of_metric = Query::select()
         .expr(Expr::val(1))
         .from(session::Entity)
         .cond_where(matching)
         .and_where(own(session::Column::Id).eq(list::column::<metric::Entity>(metric::Column::SessionId)))
-        .and_where(announced.lte(known.announced))
+        .and_where(own(session::Column::Announced).lte(known.announced))
         .take();
     let of_known = Query::select()
         .expr(Func::count(Expr::val(1)))

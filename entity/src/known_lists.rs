@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quick_cache::{Weighter, sync::Cache};
 use sea_orm::{
     DbErr, Order as Direction,
-    sea_query::{Asterisk, ExprTrait as _, Query},
+    sea_query::{ExprTrait as _, Query},
 };
 
 use crate::{
@@ -57,7 +57,8 @@ impl KnownLists {
         let what = digest(&[E::default().table_name(), &format!("{filter:?}")]);
         let newest = announced::newest::<E>(db).await?;
         let known = self.0.get(&what).unwrap_or_default();
-        if newest == known.announced {
+        // Others may have looked at later ones meanwhile.
+        if newest <= known.announced {
             return Ok(known.ids);
         }
         let new = announced_since::<E>(db, filter, known.announced, newest).await?;
@@ -86,17 +87,10 @@ async fn announced_since<E: Announced>(
     after: i64,
     until: i64,
 ) -> Result<Vec<i64>, DbErr> {
-    let announced = list::column::<E>(E::sort_column(Order::default().by));
+    let number = list::column::<E>(E::sort_column(Order::default().by));
     let mut query = Query::select();
     query.column((E::default(), "id")).cond_where(list::condition::<E>(filter, db.engine()));
-    if after > 0 {
-        let mut new = Query::select();
-        new.column(Asterisk).from(E::default()).and_where(announced.clone().gt(after));
-        // The limit keeps the database from going through all that match instead.
-        query.from_subquery(new.limit(i64::MAX.unsigned_abs()).take(), E::default().table_name());
-    } else {
-        query.from(E::default());
-    }
-    query.and_where(announced.clone().lte(until)).order_by_expr(announced, Direction::Asc);
+    announced::from_those_since::<E>(&mut query, after);
+    query.and_where(number.clone().lte(until)).order_by_expr(number, Direction::Asc);
     db.all(&query).await
 }
