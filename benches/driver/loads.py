@@ -9,7 +9,7 @@ from driver.contestants import OfMetrograph, OfReference, OfYardstick
 from driver.entry_points import PAGE_SIZE
 from driver.history import say, scratch
 from driver.loading import METRIC
-from driver.table import Result
+from driver.table import PACE, Result
 from driver.timing import spread
 from driver.wire import Connection, message
 
@@ -53,7 +53,7 @@ def measure(bench):
                     figures[contestant.name, row].append(figure)
     for row in rows:
         bench.results[row] = result(row, figures)
-        bench.pace[row] = statistics.median(figures["yardstick", row] or figures["yardstick", BESIDE.get(row)])
+    bench.pace = {row: statistics.median(figures["yardstick", row]) for row in rows if row in PACE}
 
 
 def can_do(contestant, row):

@@ -9,7 +9,6 @@ mod template;
 
 use std::{
     collections::{HashMap, HashSet},
-    convert::Infallible,
     path::Path,
     sync::Arc,
 };
@@ -20,10 +19,10 @@ use axum::{
     Extension, Router,
     body::Bytes,
     extract::{
-        FromRequestParts, RawPathParams, RawQuery, State,
+        RawPathParams, RawQuery, State,
         rejection::{BytesRejection, RawPathParamsRejection},
     },
-    http::{StatusCode, header, request::Parts},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
@@ -213,7 +212,7 @@ async fn answer(
     Extension(caller): Extension<Caller>,
     arguments: Result<RawPathParams, RawPathParamsRejection>,
     RawQuery(query): RawQuery,
-    SaysJson(says_json): SaysJson,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Error> {
     // Before what was sent is looked at: whoever may not ask is not told what is wrong with it.
@@ -223,7 +222,7 @@ async fn answer(
     let path: HashMap<String, String> = served.template.arguments().map(str::to_owned).zip(values).collect();
     let query: Vec<(String, String)> =
         form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
-    let body = read_body(says_json, body, served.point.is_post)?;
+    let body = read_body(&headers, body, served.point.is_post)?;
     Ok(match served.run(&path, &query, body, caller).await? {
         Outcome::Found(body) => written(StatusCode::OK, &body),
         Outcome::Created(body) => written(StatusCode::CREATED, &body),
@@ -237,30 +236,18 @@ fn written(status: StatusCode, body: &Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 
-/// Whether a request says that its body is JSON.
-struct SaysJson(bool);
-
-impl<S: Sync> FromRequestParts<S> for SaysJson {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        let suffix = media_type.rsplit_once('+').map(|(_, suffix)| suffix);
-        let is_json = |name: &str| name.eq_ignore_ascii_case("json");
-        Ok(Self(media_type.eq_ignore_ascii_case("application/json") || suffix.is_some_and(is_json)))
-    }
-}
-
 /// The JSON body. A GET may have one, which counts when it says that it is JSON.
-fn read_body(says_json: bool, body: Result<Bytes, BytesRejection>, is_post: bool) -> Result<Option<Value>, Error> {
+fn read_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>, is_post: bool) -> Result<Option<Value>, Error> {
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             Error::new(Code::TooLarge, "the body is over the limit (--max-body): send it in parts")
         }
         _ => Error::bad_input("the body could not be read"),
     })?;
-    match (says_json, is_post) {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json = media_type == "application/json" || media_type.ends_with("+json");
+    match (is_json, is_post) {
         (false, true) => Err(Error::new(Code::UnsupportedMediaType, "Content-Type: send the body as application/json")),
         (false, false) => Ok(None),
         (true, false) if body.is_empty() => Ok(None),
