@@ -4,7 +4,7 @@
 
 use sea_orm::{
     DbErr, Iterable as _, Order,
-    sea_query::{Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement},
+    sea_query::{Condition, Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement},
 };
 
 use crate::{
@@ -163,14 +163,8 @@ impl<'a> Pages<'a> {
         let behind = self.total - before - size;
         let is_near_end = behind < before;
         let (skip, order) = if is_near_end { (behind, Order::Desc) } else { (before, Order::Asc) };
-        let id = Expr::col((metric::Entity, metric::Column::Id));
-        let mut query = of_keys(db.engine(), dimension, keys);
-        query.and_where(id.lte(self.newest)).limit(size).offset(skip);
-        let mut rows = read(db, &mut query, order).await?;
-        if is_near_end {
-            rows.reverse();
-        }
-        Ok(rows)
+        let until = Expr::col((metric::Entity, metric::Column::Id)).lte(self.newest);
+        of_keys(db, dimension, keys, until, Part { order, skip, size }).await
     }
 
     /// Finds where a page begins, walking the blocks from the nearer end, and which blocks it lies in.
@@ -248,29 +242,62 @@ async fn through_stretch(
     let stretch = start.until.saturating_sub(start.after).unsigned_abs();
     // Until the page is full, if those that match lie evenly.
     let looked_at = stretch.saturating_mul(start.skip + size) / Ord::max(start.matching, start.skip + size);
-    let mut query = if start.matching.saturating_mul(THROUGH_INDEX) < looked_at {
-        of_keys(db.engine(), dimension, keys)
-    } else {
-        let is_one = db.engine().among(dimension.column(), keys);
-        Query::select().from(metric::Entity).and_where(is_one).take()
-    };
-    query.and_where(id.clone().gt(start.after)).and_where(id.lte(start.until)).limit(size).offset(start.skip);
-    read(db, &mut query, Order::Asc).await
-}
-
-/// A query over the metrics of `keys` that reads nothing but these from the index.
-fn of_keys(engine: Engine, dimension: Dimension, keys: &[i64]) -> SelectStatement {
-    if let [key] = keys {
-        return Query::select().from(metric::Entity).and_where(dimension.column().eq(*key)).take();
+    let within = id.clone().gt(start.after).and(id.lte(start.until));
+    let part = Part { order: Order::Asc, skip: start.skip, size };
+    if start.matching.saturating_mul(THROUGH_INDEX) < looked_at {
+        return of_keys(db, dimension, keys, within, part).await;
     }
-    let (mut query, key) = engine.parents(keys);
-    query.join(JoinType::CrossJoin, metric::Entity, sea_orm::sea_query::Condition::all());
-    query.and_where(dimension.column().eq(key)).take()
+    let is_one = db.engine().among(dimension.column(), keys);
+    let query = Query::select().from(metric::Entity).and_where(within).and_where(is_one).take();
+    rows(db, part.of(query)).await
 }
 
-async fn read(db: &impl Source, query: &mut SelectStatement, order: Order) -> Result<Vec<Model>, DbErr> {
-    query
-        .columns(metric::Column::iter().map(|column| (metric::Entity, column)))
-        .order_by((metric::Entity, metric::Column::Id), order);
-    db.all(query).await
+/// Which of the metrics that match are wanted, counted from an end.
+struct Part {
+    order: Order,
+    skip: u64,
+    size: u64,
+}
+
+impl Part {
+    fn of(self, mut query: SelectStatement) -> SelectStatement {
+        query.order_by((metric::Entity, metric::Column::Id), self.order).limit(self.size).offset(self.skip).take()
+    }
+}
+
+/// Reads a part of the metrics of `keys` that lie `within` some bounds, through the index.
+async fn of_keys(
+    db: &impl Source,
+    dimension: Dimension,
+    keys: &[i64],
+    within: Expr,
+    part: Part,
+) -> Result<Vec<Model>, DbErr> {
+    if let [key] = keys {
+        let is_one = dimension.column().eq(*key);
+        return rows(db, part.of(Query::select().from(metric::Entity).and_where(is_one).and_where(within).take()))
+            .await;
+    }
+    let id = Expr::col((metric::Entity, metric::Column::Id));
+    let (mut sorted, key) = db.engine().parents(keys);
+    sorted
+        .expr_as(id.clone(), "key")
+        .join(JoinType::CrossJoin, metric::Entity, Condition::all())
+        .and_where(dimension.column().eq(key))
+        .and_where(within);
+    // Many match, few are wanted: keys are sorted, which are all in the index, and rows are read of those few alone.
+    let query = Query::select()
+        .from_subquery(part.of(sorted), "page")
+        .join(JoinType::CrossJoin, metric::Entity, Condition::all())
+        .and_where(id.eq(Expr::col(("page", "key"))))
+        .take();
+    rows(db, query).await
+}
+
+/// The rows that `query` leads to, which has no columns yet, in order of insertion.
+async fn rows(db: &impl Source, mut query: SelectStatement) -> Result<Vec<Model>, DbErr> {
+    query.columns(metric::Column::iter().map(|column| (metric::Entity, column)));
+    let mut rows: Vec<Model> = db.all(&query).await?;
+    rows.sort_by_key(|row| row.id);
+    Ok(rows)
 }
