@@ -104,9 +104,9 @@ macro_rules! graph_object {
                 ) -> crate::graphql::Answer<crate::graphql::paging::Connection<$Node>> {
                     let of_whom: fn(&$Type) -> crate::graphql::paging::Of<<$Node as crate::graphql::paging::Listed>::Entity> =
                         $of_whom;
-                    crate::graphql::paging::Arguments::<$Node> { first, after, last, before, filter, order_by }
-                        .read(ctx, of_whom(self))
-                        .await
+                    let list = crate::graphql::paging::Arguments::<$Node> { first, after, last, before, filter, order_by };
+                    // In a box of its own: the engine moves what any field of the type may take, whichever it resolves.
+                    Box::pin(list.read(ctx, of_whom(self))).await
                 }
             )*
         }

@@ -211,13 +211,14 @@ impl<T: Listed> Arguments<T> {
                 rows.pop();
             }
         }
-        let place = |row| Position { key: T::Entity::sort_key(slice.order.by, row), id: T::Entity::id(row) };
-        let cursors = rows.iter().map(|row| write_cursor::<T>(&slice.order, place(row))).collect();
+        let place = |row: &RowOf<T>| Position { key: T::Entity::sort_key(slice.order.by, row), id: T::Entity::id(row) };
+        let places = rows.iter().map(place).collect();
         Ok(Connection {
             has_next_page: if slice.from_end { slice.before.is_some() } else { more },
             has_previous_page: if slice.from_end { more } else { slice.after.is_some() },
             nodes: T::from_rows(ctx, rows).await?.into(),
-            cursors,
+            order: slice.order,
+            places,
             of_whom,
             filter: slice.filter,
         })
@@ -267,7 +268,9 @@ fn read_cursor<T: Listed>(argument: &str, order: &OrderOf<T>, cursor: &str) -> R
 /// A stretch of a list.
 pub struct Connection<T: Listed> {
     nodes: Items<T>,
-    cursors: Vec<String>,
+    order: OrderOf<T>,
+    /// Those of the nodes: a cursor is written when it is asked for.
+    places: Vec<Position>,
     has_next_page: bool,
     has_previous_page: bool,
     of_whom: Of<T::Entity>,
@@ -277,6 +280,12 @@ pub struct Connection<T: Listed> {
 impl<T: Listed> TypeName for Connection<T> {
     fn type_name() -> Cow<'static, str> {
         format!("{}Connection", T::type_name()).into()
+    }
+}
+
+impl<T: Listed> Connection<T> {
+    fn cursor(&self, place: &Position) -> String {
+        write_cursor::<T>(&self.order, *place)
     }
 }
 
@@ -290,7 +299,8 @@ impl<T: Listed> Connection<T> {
 
     /// The objects with their places in the list.
     async fn edges(&self) -> Vec<Edge<'_, T>> {
-        self.nodes.iter().zip(&self.cursors).map(|(node, cursor)| Edge { node, cursor }).collect()
+        let edge = |(node, place)| Edge { node, cursor: self.cursor(place) };
+        self.nodes.iter().zip(&self.places).map(edge).collect()
     }
 
     /// Whether the list goes on, and from where.
@@ -298,8 +308,8 @@ impl<T: Listed> Connection<T> {
         PageInfo {
             has_next_page: self.has_next_page,
             has_previous_page: self.has_previous_page,
-            start_cursor: self.cursors.first().cloned(),
-            end_cursor: self.cursors.last().cloned(),
+            start_cursor: self.places.first().map(|place| self.cursor(place)),
+            end_cursor: self.places.last().map(|place| self.cursor(place)),
         }
     }
 
@@ -317,7 +327,7 @@ impl<T: Listed> Connection<T> {
 /// An object with its place in a list.
 pub struct Edge<'a, T> {
     node: &'a T,
-    cursor: &'a str,
+    cursor: String,
 }
 
 impl<T: Listed> TypeName for Edge<'_, T> {
@@ -336,7 +346,7 @@ impl<T: Listed> Edge<'_, T> {
 
     /// The object's place, for `after` and `before`.
     async fn cursor(&self) -> &str {
-        self.cursor
+        &self.cursor
     }
 }
 
