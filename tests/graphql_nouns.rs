@@ -273,4 +273,24 @@ on_both_engines! {
             assert_eq!((&top[0], &top[499]), (&json!(509.0), &json!(10.0)));
         }
     }
+
+    async fn the_top_metrics_of_many_tests_are_ranked_across_all_of_them(app: &TestApp) {
+        let figure = |n: u32| f64::from((n / 2 * 7_919 + n % 2 * 4_243) % 97);
+        let of = |n: u32| metric(json!({ "variantName": format!("v{}", n / 2), "cpuUsage": figure(n), "memoryUsage": n }));
+        app.record_all((0..400).map(of).collect()).await;
+        let (mut highest, mut lowest): (Vec<u32>, Vec<u32>) = ((0..400).collect(), (0..400).collect());
+        highest.sort_by(|a, b| figure(*b).total_cmp(&figure(*a)));
+        lowest.sort_by(|a, b| figure(*a).total_cmp(&figure(*b)));
+        for (direction, ranked) in [("HIGHEST", highest), ("LOWEST", lowest)] {
+            for filter in ["{}", "{component: {eq: \"core\"}}"] {
+                for first in [1, 3, 150, 399] {
+                    let top = format!(
+                        "{{ topMetrics(resource: CPU, direction: {direction}, where: {filter}, first: {first}) {{ memoryUsage }} }}"
+                    );
+                    let expected: Vec<f64> = ranked[..first].iter().copied().map(f64::from).collect();
+                    assert_eq!(app.bare(&top).await, json!(expected), "{top}");
+                }
+            }
+        }
+    }
 }
