@@ -10,10 +10,10 @@ use quick_cache::sync::Cache;
 use sea_orm::{
     DbErr,
     entity::prelude::*,
-    sea_query::{Expr, ExprTrait as _, Func, Query},
+    sea_query::{Expr, ExprTrait as _, Func, Query, SelectStatement},
 };
 
-use crate::{list, metric, source::Source};
+use crate::{engine::Engine, list, metric, source::Source};
 
 /// Keys in a block: block 0 has the keys from 1 to this, and so on.
 pub const KEYS: i64 = 32_768;
@@ -113,7 +113,8 @@ pub(crate) struct Blocks<'a> {
     pub(crate) keys: &'a [i64],
     /// How many blocks were full when `newest` was the last key. The next one is counted when asked for, up to that key.
     pub(crate) full: i64,
-    newest: i64,
+    /// The last key of metrics that counts.
+    pub(crate) newest: i64,
     known: Counts,
 }
 
@@ -159,6 +160,27 @@ impl<'a> Blocks<'a> {
             counts.push((self.full, db.number(&query).await?.unsigned_abs()));
         }
         Ok(counts)
+    }
+
+    /// A query without columns over the keys that have metrics in a stretch of metric keys, once for each of its blocks, and what ties a
+    /// metric to key and block. `None` where the stretch, behind `after` and up to `until`, is not made of full blocks.
+    pub(crate) fn holders(&self, engine: Engine, after: i64, until: i64) -> Option<(SelectStatement, Expr)> {
+        let (from, to) = (after / KEYS, until / KEYS);
+        if to > self.full || after % KEYS != 0 || until % KEYS != 0 {
+            return None;
+        }
+        let column = |column| Expr::col((Entity, column));
+        let query = Query::select()
+            .from(Entity)
+            .and_where(column(Column::Dimension).eq(self.dimension.name()))
+            .and_where(column(Column::Block).gte(from))
+            .and_where(column(Column::Block).lt(to))
+            .and_where(engine.among(column(Column::Key), self.keys))
+            .take();
+        let id = || Expr::col((metric::Entity, metric::Column::Id));
+        let first = column(Column::Block).mul(KEYS);
+        let lies_there = id().gt(first.clone()).and(id().lte(first.add(KEYS)));
+        Some((query, self.dimension.column().eq(column(Column::Key)).and(lies_there)))
     }
 
     fn remembered(&self, mut blocks: std::ops::Range<i64>) -> Option<Vec<(i64, u64)>> {

@@ -138,9 +138,8 @@ impl<'a> Pages<'a> {
             }
             Some((dimension, keys)) => {
                 let blocks = Blocks::of(db, *dimension, keys, self.newest, known).await?;
-                let mut start = self.start(db, &blocks, before, counted).await?;
-                start.until = Ord::min(start.until, self.newest);
-                through_stretch(db, *dimension, keys, &start, counted).await
+                let start = self.start(db, &blocks, before, counted).await?;
+                through_stretch(db, &blocks, &start, counted).await
             }
             None if *self.filter == Tree::default() => by_key(db, before, counted).await,
             None => {
@@ -231,21 +230,21 @@ impl Start {
 }
 
 /// Reads a page that begins in a known stretch of keys.
-async fn through_stretch(
-    db: &impl Source,
-    dimension: Dimension,
-    keys: &[i64],
-    start: &Start,
-    size: u64,
-) -> Result<Vec<Model>, DbErr> {
+async fn through_stretch(db: &impl Source, blocks: &Blocks<'_>, start: &Start, size: u64) -> Result<Vec<Model>, DbErr> {
+    let Blocks { dimension, keys, newest, .. } = *blocks;
     let id = Expr::col((metric::Entity, metric::Column::Id));
-    let stretch = start.until.saturating_sub(start.after).unsigned_abs();
+    let until = Ord::min(start.until, newest);
+    let stretch = until.saturating_sub(start.after).unsigned_abs();
     // Until the page is full, if those that match lie evenly.
     let looked_at = stretch.saturating_mul(start.skip + size) / Ord::max(start.matching, start.skip + size);
-    let within = id.clone().gt(start.after).and(id.lte(start.until));
+    let within = id.clone().gt(start.after).and(id.lte(until));
     let part = Part { order: Order::Asc, skip: start.skip, size };
     if start.matching.saturating_mul(THROUGH_INDEX) < looked_at {
-        return of_keys(db, dimension, keys, within, part).await;
+        // Few of many keys have metrics in a block.
+        return match blocks.holders(db.engine(), start.after, until) {
+            Some((holders, tie)) => sorted(db, holders, tie, part).await,
+            None => of_keys(db, dimension, keys, within, part).await,
+        };
     }
     let is_one = db.engine().among(dimension.column(), keys);
     let query = Query::select().from(metric::Entity).and_where(within).and_where(is_one).take();
@@ -278,16 +277,17 @@ async fn of_keys(
         return rows(db, part.of(Query::select().from(metric::Entity).and_where(is_one).and_where(within).take()))
             .await;
     }
+    let (parents, key) = db.engine().parents(keys);
+    sorted(db, parents, dimension.column().eq(key).and(within), part).await
+}
+
+/// Reads a part of the metrics that `parents` lead to, a query without columns, by what ties a metric to one of them. Many match, few
+/// are wanted: keys are sorted, which are all in the index, and rows are read of those few alone.
+async fn sorted(db: &impl Source, mut parents: SelectStatement, tie: Expr, part: Part) -> Result<Vec<Model>, DbErr> {
     let id = Expr::col((metric::Entity, metric::Column::Id));
-    let (mut sorted, key) = db.engine().parents(keys);
-    sorted
-        .expr_as(id.clone(), "key")
-        .join(JoinType::CrossJoin, metric::Entity, Condition::all())
-        .and_where(dimension.column().eq(key))
-        .and_where(within);
-    // Many match, few are wanted: keys are sorted, which are all in the index, and rows are read of those few alone.
+    parents.expr_as(id.clone(), "key").join(JoinType::CrossJoin, metric::Entity, Condition::all()).and_where(tie);
     let query = Query::select()
-        .from_subquery(part.of(sorted), "page")
+        .from_subquery(part.of(parents), "page")
         .join(JoinType::CrossJoin, metric::Entity, Condition::all())
         .and_where(id.eq(Expr::col(("page", "key"))))
         .take();
