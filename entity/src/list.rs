@@ -75,7 +75,7 @@ pub struct Order<S> {
 }
 
 /// A place between two rows of an ordered list: that of the row it was taken from, whether that row still exists or not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Position {
     /// The row's sort key.
     pub key: i64,
@@ -98,6 +98,16 @@ pub struct Slice<E: Noun> {
     pub limit: u64,
     /// Count the limit from the end; the rows still come in the list's order.
     pub from_end: bool,
+}
+
+impl<E: Noun> PartialEq for Slice<E> {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { filter, order, after, before, limit, from_end } = self;
+        *filter == other.filter
+            && *order == other.order
+            && (*after, *before) == (other.after, other.before)
+            && (*limit, *from_end) == (other.limit, other.from_end)
+    }
 }
 
 /// A way from a parent row to a list of children.
@@ -125,6 +135,12 @@ impl<E> Clone for Edge<E> {
 }
 
 impl<E> Copy for Edge<E> {}
+
+impl<E> PartialEq for Edge<E> {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
 
 /// A column of `E`, by its table's full name.
 pub fn column<E: EntityTrait>(column: E::Column) -> Expr {

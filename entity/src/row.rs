@@ -1,7 +1,11 @@
 //! What a statement gives, read by position: one way for both drivers.
 
 use rusqlite::types::FromSql;
-use sea_orm::{DbErr, QueryResult, RuntimeErr, TryGetable};
+use sea_orm::{DbErr, RuntimeErr};
+use sqlx::{
+    Decode, Row as _, Type,
+    postgres::{PgRow, Postgres},
+};
 
 /// A row that is being read, column after column.
 pub struct Row<'a> {
@@ -10,33 +14,41 @@ pub struct Row<'a> {
 }
 
 enum Values<'a> {
-    Direct(&'a rusqlite::Row<'a>),
-    Orm(&'a QueryResult),
+    Sqlite(&'a rusqlite::Row<'a>),
+    Postgres(&'a PgRow),
 }
 
 impl<'a> From<&'a rusqlite::Row<'a>> for Row<'a> {
     fn from(row: &'a rusqlite::Row<'a>) -> Self {
-        Self { values: Values::Direct(row), next: 0 }
+        Self { values: Values::Sqlite(row), next: 0 }
     }
 }
 
-impl<'a> From<&'a QueryResult> for Row<'a> {
-    fn from(row: &'a QueryResult) -> Self {
-        Self { values: Values::Orm(row), next: 0 }
+impl<'a> From<&'a PgRow> for Row<'a> {
+    fn from(row: &'a PgRow) -> Self {
+        Self { values: Values::Postgres(row), next: 0 }
     }
 }
+
+/// What both drivers can read.
+pub trait Readable: FromSql + Type<Postgres> + for<'r> Decode<'r, Postgres> {}
+
+impl<T: FromSql + Type<Postgres> + for<'r> Decode<'r, Postgres>> Readable for T {}
 
 impl Row<'_> {
     /// The value of the next column.
     ///
     /// # Errors
     /// A column that is not there, or of another type.
-    pub fn value<T: FromSql + TryGetable>(&mut self) -> Result<T, DbErr> {
+    pub fn value<T: Readable>(&mut self) -> Result<T, DbErr> {
         let index = self.next;
         self.next += 1;
         match self.values {
-            Values::Direct(row) => row.get(index).map_err(|error| failed(&error)),
-            Values::Orm(row) => row.try_get_by_index(index),
+            Values::Sqlite(row) => row.get(index).map_err(|error| failed(&error)),
+            // The ORM, where a value may be null, writes an error for each that is.
+            Values::Postgres(row) => {
+                row.try_get(index).map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))
+            }
         }
     }
 }

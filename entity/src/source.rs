@@ -2,8 +2,8 @@
 //! and so are the answers.
 
 use sea_orm::{
-    ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, Statement, StatementBuilder,
-    TransactionTrait as _,
+    ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, RuntimeErr, Statement,
+    StatementBuilder, TransactionTrait as _,
     sea_query::{Expr, Query, Value},
 };
 
@@ -235,5 +235,6 @@ fn numbered(sql: &str) -> String {
 }
 
 fn rows_of<T: FromRow>(rows: &[QueryResult]) -> Result<Vec<T>, DbErr> {
-    rows.iter().map(|row| T::from_row(&mut row.into())).collect()
+    let foreign = || DbErr::Query(RuntimeErr::Internal("the rows are not PostgreSQL's".to_owned()));
+    rows.iter().map(|row| T::from_row(&mut row.try_as_pg_row().ok_or_else(foreign)?.into())).collect()
 }

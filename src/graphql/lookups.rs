@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    hash::{Hash, Hasher},
+    hash::{DefaultHasher, Hash, Hasher},
     marker::PhantomData,
     sync::Arc,
 };
@@ -164,10 +164,26 @@ impl<E: Announced> Key for HashOf<E> {
     }
 }
 
-/// The same question asked of many parents. Questions are the same when they read the same.
+/// The same question asked of many parents.
 struct Question<Q> {
     ask: Q,
-    text: String,
+    /// Few other questions share it.
+    hash: u64,
+}
+
+impl<Q: PartialEq> PartialEq for Question<Q> {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.ask == other.ask
+    }
+}
+
+// No figure of a question is NaN: JSON and GraphQL have none.
+impl<Q: PartialEq> Eq for Question<Q> {}
+
+impl<Q> Hash for Question<Q> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
 }
 
 /// A question and the parent it is asked of.
@@ -176,20 +192,25 @@ pub struct Asked<Q> {
     question: Arc<Question<Q>>,
 }
 
-impl<Q: fmt::Debug> Asked<Q> {
-    fn new(parent: i64, ask: Q) -> Self {
-        let text = format!("{ask:?}");
-        Self { parent, question: Arc::new(Question { ask, text }) }
+impl<Q: PartialEq> Asked<Q> {
+    /// `parts` and `filter` are what tells most questions apart; all of a question is compared besides.
+    fn new<F: Default + PartialEq + fmt::Debug>(parent: i64, ask: Q, parts: impl Hash, filter: &F) -> Self {
+        let mut state = DefaultHasher::new();
+        parts.hash(&mut state);
+        // Most ask for all there is, and filters have figures, which have no hash of their own.
+        if *filter != F::default() {
+            format!("{filter:?}").hash(&mut state);
+        }
+        Self { parent, question: Arc::new(Question { ask, hash: state.finish() }) }
     }
 
     /// The parents of each question.
     fn by_question(keys: &[Self]) -> Vec<(&Q, Vec<&Self>)> {
-        let mut groups: HashMap<&str, (&Q, Vec<&Self>)> = HashMap::new();
+        let mut groups: HashMap<&Question<Q>, Vec<&Self>> = HashMap::new();
         for key in keys {
-            let Question { ask, text } = &*key.question;
-            groups.entry(text).or_insert_with(|| (ask, Vec::new())).1.push(key);
+            groups.entry(&key.question).or_default().push(key);
         }
-        groups.into_values().collect()
+        groups.into_iter().map(|(question, asked)| (&question.ask, asked)).collect()
     }
 }
 
@@ -199,32 +220,39 @@ impl<Q> Clone for Asked<Q> {
     }
 }
 
-impl<Q> PartialEq for Asked<Q> {
+impl<Q: PartialEq> PartialEq for Asked<Q> {
     fn eq(&self, other: &Self) -> bool {
-        self.parent == other.parent && self.question.text == other.question.text
+        self.parent == other.parent && self.question == other.question
     }
 }
 
-impl<Q> Eq for Asked<Q> {}
+impl<Q: PartialEq> Eq for Asked<Q> {}
 
 impl<Q> Hash for Asked<Q> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.parent.hash(state);
-        self.question.text.hash(state);
+        self.question.hash(state);
     }
 }
 
 /// The list that hangs on a parent by an edge.
-#[derive(Debug)]
 pub struct Lists<E: Noun> {
     edge: Edge<E>,
     slice: Slice<E>,
 }
 
+impl<E: Noun> PartialEq for Lists<E> {
+    fn eq(&self, other: &Self) -> bool {
+        self.edge == other.edge && self.slice == other.slice
+    }
+}
+
 impl<E: Noun> Lists<E> {
     /// This stretch of the list.
     pub fn key(edge: Edge<E>, parent: i64, slice: &Slice<E>) -> Asked<Self> {
-        Asked::new(parent, Self { edge, slice: slice.clone() })
+        let Slice { filter, after, before, limit, from_end, .. } = slice;
+        let parts = (edge.name, *after, *before, *limit, *from_end);
+        Asked::new(parent, Self { edge, slice: slice.clone() }, parts, filter)
     }
 }
 
@@ -243,16 +271,21 @@ impl<E: Noun> Key for Asked<Lists<E>> {
 }
 
 /// How long the list is that hangs on a parent by an edge.
-#[derive(Debug)]
 pub struct Counts<E: Noun> {
     edge: Edge<E>,
     filter: Tree<E::Filter>,
 }
 
+impl<E: Noun> PartialEq for Counts<E> {
+    fn eq(&self, other: &Self) -> bool {
+        self.edge == other.edge && self.filter == other.filter
+    }
+}
+
 impl<E: Noun> Counts<E> {
     /// The number of those that match.
     pub fn key(edge: Edge<E>, parent: i64, filter: &Tree<E::Filter>) -> Asked<Self> {
-        Asked::new(parent, Self { edge, filter: filter.clone() })
+        Asked::new(parent, Self { edge, filter: filter.clone() }, edge.name, filter)
     }
 }
 

@@ -77,7 +77,7 @@ use turns::{Hearing, Turns};
 use variables::InputTypes;
 pub use variables::{check_scalar, check_text};
 use written::Writing;
-pub use written::{write_answer, write_value};
+pub use written::{write_answer, write_value, written_bytes};
 
 /// What the history holds, as a graph.
 #[derive(Default, MergedObject)]

@@ -98,7 +98,7 @@ macro_rules! graph_object {
                     #[graphql(desc = "End ahead of this place, a cursor of a list in the same order.")]
                     before: Option<String>,
                     #[graphql(name = "where", desc = "Only those that match.")]
-                    filter: Option<<$Node as crate::graphql::paging::Listed>::Where>,
+                    filter: Option<Box<<$Node as crate::graphql::paging::Listed>::Where>>,
                     #[graphql(desc = "The order of the list; that in which things came to be known when left out.")]
                     order_by: Option<<$Node as crate::graphql::paging::Listed>::OrderBy>,
                 ) -> crate::graphql::Answer<crate::graphql::paging::Connection<$Node>> {

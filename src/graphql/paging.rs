@@ -168,7 +168,7 @@ pub struct Arguments<T: Listed> {
     pub after: Option<String>,
     pub last: Option<i64>,
     pub before: Option<String>,
-    pub filter: Option<T::Where>,
+    pub filter: Option<Box<T::Where>>,
     pub order_by: Option<T::OrderBy>,
 }
 
@@ -181,7 +181,7 @@ impl<T: Listed> Arguments<T> {
             (None, Some(last)) => (last, true),
             (first, None) => (first.unwrap_or(FEW.unsigned_abs().min(most)), false),
         };
-        let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
+        let filter = filter.map(|filter| filter.check()).transpose()?.unwrap_or_default();
         let order = order_by.map(Into::into).unwrap_or_default();
         Ok(Slice {
             after: after.map(|cursor| read_cursor::<T>("after", &order, &cursor)).transpose()?,
@@ -231,11 +231,11 @@ impl<T: Listed> Arguments<T> {
 /// [`Code::BadUserInput`] for a negative number, [`Code::LimitExceeded`] for too large a one.
 fn limit(argument: &str, given: Option<i64>, most: u64) -> Result<Option<u64>, Error> {
     let Some(rows) = given else { return Ok(None) };
-    let remedy = format!("{argument}: give a number from 0 to {most}, not {rows}");
+    let remedy = || format!("{argument}: give a number from 0 to {most}, not {rows}");
     match u64::try_from(rows) {
         Ok(rows) if rows <= most => Ok(Some(rows)),
-        Ok(_) => Err(Error::new(Code::LimitExceeded, format!("{remedy} (max-rows)"))),
-        Err(_) => Err(Error::bad_input(remedy)),
+        Ok(_) => Err(Error::new(Code::LimitExceeded, format!("{} (max-rows)", remedy()))),
+        Err(_) => Err(Error::bad_input(remedy())),
     }
 }
 

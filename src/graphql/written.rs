@@ -142,7 +142,7 @@ pub fn write<'a, T: Listed>(place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a,
             let (name, key) = (field.name.node.as_str(), field.response_key().node.as_str());
             let member_path: Vec<&str> = path.iter().copied().chain([key]).collect();
             let is_omitted = writing.omitted.iter().any(|omitted| *omitted == member_path);
-            let key = format!("\"{key}\":");
+            let key = ["\"", key, "\":"].concat();
             if members.iter().any(|(known, ..)| *known == key) {
                 continue;
             }
@@ -337,6 +337,16 @@ fn names<'a>(node: &QueryPathNode<'a>) -> Vec<&'a str> {
         names.push(name);
     }
     names
+}
+
+/// The bytes of those lists of an answer that have written themselves.
+pub fn written_bytes(value: &Value) -> usize {
+    match value {
+        Value::Binary(written) => written.len(),
+        Value::List(items) => items.iter().map(written_bytes).sum(),
+        Value::Object(members) => members.values().map(written_bytes).sum(),
+        _ => 0,
+    }
 }
 
 /// Writes what a request was answered, with the lists that have written themselves.

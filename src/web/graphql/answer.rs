@@ -9,7 +9,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    graphql::{write_answer, write_value},
+    graphql::{write_answer, write_value, written_bytes},
     web::graphql::{
         media::Media,
         status::{Outcome, status, was_run},
@@ -19,9 +19,12 @@ use crate::{
 /// Bytes of a digest that tell one answer from another.
 const TAG: usize = 16;
 
+/// Bytes that an answer has besides its lists, mostly.
+const AROUND: usize = 512;
+
 /// An answer as it is written.
 pub fn body(answer: &Answer) -> Vec<u8> {
-    let mut json = Vec::new();
+    let mut json = Vec::with_capacity(written_bytes(&answer.data) + AROUND);
     write(answer, &mut json);
     json
 }
