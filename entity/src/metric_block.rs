@@ -162,11 +162,12 @@ impl<'a> Blocks<'a> {
         Ok(counts)
     }
 
-    /// A query without columns over the keys that have metrics in a stretch of metric keys, once for each of its blocks, and what ties a
-    /// metric to key and block. `None` where the stretch, behind `after` and up to `until`, is not made of full blocks.
+    /// A query without columns over the sessions that have metrics in a stretch of metric keys, once for each of its blocks, and what ties
+    /// a metric to session and block. `None` where the stretch, behind `after` and up to `until`, is not made of full blocks, and for
+    /// variants and contexts, which are in blocks all over.
     pub(crate) fn holders(&self, engine: Engine, after: i64, until: i64) -> Option<(SelectStatement, Expr)> {
         let (from, to) = (after / KEYS, until / KEYS);
-        if to > self.full || after % KEYS != 0 || until % KEYS != 0 {
+        if self.dimension != Dimension::Session || to > self.full || after % KEYS != 0 || until % KEYS != 0 {
             return None;
         }
         let column = |column| Expr::col((Entity, column));

@@ -240,7 +240,7 @@ async fn through_stretch(db: &impl Source, blocks: &Blocks<'_>, start: &Start, s
     let within = id.clone().gt(start.after).and(id.lte(until));
     let part = Part { order: Order::Asc, skip: start.skip, size };
     if start.matching.saturating_mul(THROUGH_INDEX) < looked_at {
-        // Few of many keys have metrics in a block.
+        // Of many sessions few have metrics in a block.
         return match blocks.holders(db.engine(), start.after, until) {
             Some((holders, tie)) => sorted(db, holders, tie, part).await,
             None => of_keys(db, dimension, keys, within, part).await,
