@@ -170,18 +170,23 @@ impl<'a> Blocks<'a> {
         if self.dimension != Dimension::Session || to > self.full || after % KEYS != 0 || until % KEYS != 0 {
             return None;
         }
-        let column = |column| Expr::col((Entity, column));
-        let query = Query::select()
+        let id = || Expr::col((metric::Entity, metric::Column::Id));
+        let first = list::column::<Entity>(Column::Block).mul(KEYS);
+        let lies_there = id().gt(first.clone()).and(id().lte(first.add(KEYS)));
+        let tie = self.dimension.column().eq(list::column::<Entity>(Column::Key)).and(lies_there);
+        Some((self.held(engine, &(from..to)), tie))
+    }
+
+    /// A query without columns over what full blocks have of the keys.
+    fn held(&self, engine: Engine, blocks: &std::ops::Range<i64>) -> SelectStatement {
+        let column = list::column::<Entity>;
+        Query::select()
             .from(Entity)
             .and_where(column(Column::Dimension).eq(self.dimension.name()))
-            .and_where(column(Column::Block).gte(from))
-            .and_where(column(Column::Block).lt(to))
+            .and_where(column(Column::Block).gte(blocks.start))
+            .and_where(column(Column::Block).lt(blocks.end))
             .and_where(engine.among(column(Column::Key), self.keys))
-            .take();
-        let id = || Expr::col((metric::Entity, metric::Column::Id));
-        let first = column(Column::Block).mul(KEYS);
-        let lies_there = id().gt(first.clone()).and(id().lte(first.add(KEYS)));
-        Some((query, self.dimension.column().eq(column(Column::Key)).and(lies_there)))
+            .take()
     }
 
     fn remembered(&self, mut blocks: std::ops::Range<i64>) -> Option<Vec<(i64, u64)>> {
@@ -193,19 +198,9 @@ impl<'a> Blocks<'a> {
     }
 
     async fn read(&self, db: &impl Source, blocks: &std::ops::Range<i64>) -> Result<HashMap<i64, u64>, DbErr> {
-        let column = |column| Expr::col((Entity, column));
-        let block = Column::Block;
-        let sum = Expr::from(Func::sum(column(Column::MetricCount))).cast_as("BIGINT");
-        let query = Query::select()
-            .expr(column(block))
-            .expr(sum)
-            .from(Entity)
-            .and_where(column(Column::Dimension).eq(self.dimension.name()))
-            .and_where(column(block).gte(blocks.start))
-            .and_where(column(block).lt(blocks.end))
-            .and_where(db.engine().among(column(Column::Key), self.keys))
-            .add_group_by([column(block)])
-            .take();
+        let block = list::column::<Entity>(Column::Block);
+        let sum = Expr::from(Func::sum(list::column::<Entity>(Column::MetricCount))).cast_as("BIGINT");
+        let query = self.held(db.engine(), blocks).expr(block.clone()).expr(sum).add_group_by([block]).take();
         list::counts(db, &query).await
     }
 }

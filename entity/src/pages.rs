@@ -92,7 +92,7 @@ struct Start {
     after: i64,
     /// How many matching ones are on earlier pages.
     skip: u64,
-    /// The page ends no later than with this key: that of the end of a block, or the last one that was counted.
+    /// The page ends no later than with this key, that of the end of a block.
     until: i64,
     /// How many match from `after` to `until`.
     matching: u64,
