@@ -77,7 +77,7 @@ impl Database {
     pub async fn writer(&self) -> Result<Writer, DbErr> {
         Ok(match self.url.sqlite_file() {
             Some(file) => {
-                // The pages that inserts come back to: those of the index by variant, above all.
+                // The pages that inserts come back to: those of variants and their counters, above all.
                 let pragmas = format!("{PRAGMAS}; PRAGMA cache_size = -32000");
                 Writer::Direct(Connection::open(&file, &pragmas, Counter::clone(&self.statements))?)
             }
@@ -112,8 +112,7 @@ impl Database {
 }
 
 /// How each connection to SQLite is set. A commit that was answered survives a power cut (`synchronous`). The log is folded into
-/// the file in larger pieces: an insert touches pages all over the variant index, and many of them again before the fold;
-/// 20,000 pages are 80 MB.
+/// the file in larger pieces: most pages that an insert touches are touched again by the next ones; 20,000 pages are 80 MB.
 const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
     PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 20000; PRAGMA mmap_size = 2147418112; \
     PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY";

@@ -37,6 +37,7 @@ const ENGINES: &[(&str, &str)] = &[
     ("entity/src/sqlite.rs", "what only SQLite understands"),
     ("migration/src/m0001_base.rs", "types of columns, and indexes"),
     ("migration/src/m0002_listings.rs", "how a table is laid out"),
+    ("migration/src/m0004_parts.rs", "an index of one alone"),
     ("src/config/database.rs", "the spellings of a database's address"),
     ("src/db/notices.rs", "servers tell each other through PostgreSQL alone"),
     ("src/db.rs", "how each is opened"),

@@ -3,7 +3,7 @@
 
 use metrograph::config::DatabaseUrl;
 use migration::{Migrator, MigratorTrait as _};
-use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement};
+use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, DbBackend, Statement};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -89,18 +89,57 @@ async fn rankings_hold_the_extremes(app: &TestApp) {
 
 async fn lines(connection: &DatabaseConnection) -> Vec<String> {
     let sql = "SELECT dimension || ' ' || block || ' ' || key || ' ' || metric_count AS line FROM metric_block \
-        UNION ALL SELECT component_id || ' ' || build_id || ' ' || pipeline_id FROM component_build ORDER BY 1";
+        UNION ALL SELECT component_id || ' ' || build_id || ' ' || pipeline_id FROM component_build{parts} ORDER BY 1";
+    let parts = match connection.get_database_backend() {
+        DbBackend::Sqlite => {
+            " UNION ALL SELECT 'part ' || part || ' ' || COUNT(*) || ' ' || MAX(id) FROM metric GROUP BY part"
+        }
+        _ => "",
+    };
+    let sql = sql.replace("{parts}", parts);
     let statement = Statement::from_string(connection.get_database_backend(), sql);
     let rows = connection.query_all_raw(statement).await.unwrap();
     rows.iter().map(|row| row.try_get("", "line").unwrap()).collect()
 }
 
-/// Taking the last step back and going forward again counts anew what the server has counted on the way.
+/// What lies on either side of a metric in lists that it is in, or not, in both directions.
+async fn cursors_lead_to_what_lies_around(app: &TestApp) {
+    let cursor = "query($n: Float!, $o: MetricOrder) {
+        metrics(where: { memoryUsage: { eq: $n } }, orderBy: $o) { edges { cursor } } }";
+    let around = "query($c: String, $f: MetricWhere, $o: MetricOrder) {
+        ahead: metrics(last: 300, before: $c, where: $f, orderBy: $o) { nodes { memoryUsage } }
+        behind: metrics(first: 300, after: $c, where: $f, orderBy: $o) { nodes { memoryUsage } } }";
+    let order = |direction| json!({ "by": "INSERTED", "direction": direction });
+    for n in [0, 99, 16_383, 16_384, 40_000, 63_001, LONG - 1] {
+        for (direction, is_reversed) in [("ASC", false), ("DESC", true)] {
+            let found = app.run(cursor, json!({ "n": n, "o": order(direction) })).await;
+            let cursor = &found["metrics"]["edges"][0]["cursor"];
+            for (filter, matches) in filters() {
+                let answer = app.run(around, json!({ "c": cursor, "f": filter, "o": order(direction) })).await;
+                let mut ahead: Vec<u32> = (0..n).rev().filter(|n| matches(*n)).take(300).collect();
+                let mut behind: Vec<u32> = (n + 1..LONG).filter(|n| matches(*n)).take(300).collect();
+                if is_reversed {
+                    (ahead, behind) = (behind, ahead);
+                }
+                ahead.reverse();
+                for (side, expected) in [("ahead", ahead), ("behind", behind)] {
+                    let nodes = answer[side]["nodes"].as_array().unwrap();
+                    let found: Vec<_> = nodes.iter().map(|node| node["memoryUsage"].as_f64().unwrap()).collect();
+                    let expected: Vec<_> = expected.into_iter().map(f64::from).collect();
+                    assert_eq!(found, expected, "{side} of {n}, {direction}, {filter}");
+                }
+            }
+        }
+    }
+}
+
+/// Going back to the first step and forward again counts anew what the server has counted on the way.
 async fn migrations_count_what_the_server_counts(url: &DatabaseUrl) {
     let connection = Database::connect(url.as_str()).await.unwrap();
     let counted = lines(&connection).await;
     assert!(counted.iter().any(|line| line.starts_with("variant 1 ")), "{counted:?}");
-    Migrator::down(&connection, Some(1)).await.unwrap();
+    let later = u32::try_from(Migrator::migrations().len() - 1).unwrap();
+    Migrator::down(&connection, Some(later)).await.unwrap();
     Migrator::up(&connection, None).await.unwrap();
     assert_eq!(lines(&connection).await, counted);
     connection.close().await.unwrap();
@@ -132,6 +171,7 @@ on_both_engines! {
             }
         }
         rankings_hold_the_extremes(app).await;
+        cursors_lead_to_what_lies_around(app).await;
         migrations_count_what_the_server_counts(&app.settings().database_url).await;
     }
 

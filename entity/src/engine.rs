@@ -5,7 +5,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait as _, SelectStatement},
 };
 
-use crate::{postgres, sqlite};
+use crate::{metric::Stretch, postgres, sqlite};
 
 /// Which database answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,28 @@ impl Engine {
         match self {
             Self::Sqlite => sqlite::among(column, ids),
             Self::Postgres => postgres::any_of(column.add(0), ids),
+        }
+    }
+
+    /// Whether the history lies in parts ([`crate::metric::part`]): an index has them one behind the other.
+    pub fn has_parts(self) -> bool {
+        self == Self::Sqlite
+    }
+
+    /// A metric is in one of the parts of the history that a stretch goes through, where there are parts: beside a condition on variants,
+    /// this leads to metrics of these parts alone, and through an index.
+    pub(crate) fn in_parts(self, within: Stretch) -> Option<Expr> {
+        match self {
+            Self::Sqlite => Some(sqlite::in_parts(within)),
+            Self::Postgres => None,
+        }
+    }
+
+    /// The part of the history that a metric is in, where there are parts. They are in the order of keys.
+    pub(crate) fn part(self) -> Option<Expr> {
+        match self {
+            Self::Sqlite => Some(sqlite::part()),
+            Self::Postgres => None,
         }
     }
 

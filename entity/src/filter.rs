@@ -37,6 +37,11 @@ impl Text {
             .add_option(any_of.as_ref().map(|texts| digest().is_in(texts.iter().map(of))))
     }
 
+    /// Whether it names the texts that match.
+    pub(crate) fn is_named(&self) -> bool {
+        self.eq.is_some() || self.any_of.is_some()
+    }
+
     /// Whether `text` is that; `None` where only the database can tell, which knows its own patterns.
     pub fn matches(&self, text: &str) -> Option<bool> {
         let Self { eq, any_of, like, starts_with } = self;

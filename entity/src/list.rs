@@ -7,10 +7,10 @@ use std::{
 
 use sea_orm::{
     DbErr, EntityTrait, IdenStatic as _, Iterable as _, Order as Direction,
-    sea_query::{Condition, Expr, ExprTrait as _, Func, Query, SelectStatement},
+    sea_query::{Condition, Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement},
 };
 
-use crate::{engine::Engine, filter::Tree, row::FromRow, source::Source};
+use crate::{engine::Engine, filter::Tree, metric::Stretch, row::FromRow, source::Source};
 
 /// An entity that can be listed.
 pub trait Noun: EntityTrait<Model: FromRow + Clone + Send + Sync + 'static> {
@@ -35,6 +35,11 @@ pub trait Noun: EntityTrait<Model: FromRow + Clone + Send + Sync + 'static> {
 
     /// A row's key.
     fn id(row: &Self::Model) -> i64;
+
+    /// Whether an index that has the history in parts ([`crate::metric::part`]) leads to the rows that match.
+    fn is_by_part(_: &Tree<Self::Filter>) -> bool {
+        false
+    }
 }
 
 /// The one order of nouns that are not announced: their keys count up as they come to be known.
@@ -117,6 +122,8 @@ pub struct Edge<E> {
     pub name: &'static str,
     /// The condition that a child belongs to the parent that the expression names.
     pub link: fn(Expr) -> Condition,
+    /// Whether an index that has the history in parts ([`crate::metric::part`]) leads to the children.
+    pub by_part: bool,
     /// The child's entity.
     pub child: std::marker::PhantomData<E>,
 }
@@ -124,7 +131,12 @@ pub struct Edge<E> {
 impl<E> Edge<E> {
     /// An edge called `name`, drawn by `link`.
     pub const fn new(name: &'static str, link: fn(Expr) -> Condition) -> Self {
-        Self { name, link, child: std::marker::PhantomData }
+        Self { name, link, by_part: false, child: std::marker::PhantomData }
+    }
+
+    /// The same, where an index that has the history in parts leads to the children.
+    pub(crate) const fn by_part(self) -> Self {
+        Self { by_part: true, ..self }
     }
 }
 
@@ -152,7 +164,7 @@ pub(crate) fn condition<E: Noun>(filter: &Tree<E::Filter>, engine: Engine) -> Co
     Condition::all().add(E::listed()).add(filter.on(&|own| E::condition(own, engine)))
 }
 
-fn select<E: Noun>(slice: &Slice<E>, engine: Engine) -> SelectStatement {
+fn select<E: Noun>(slice: &Slice<E>, engine: Engine, by_part: bool) -> SelectStatement {
     let Slice { filter, order, after, before, limit, from_end } = slice;
     let id = Expr::col((E::default(), "id"));
     let key = column::<E>(E::sort_column(order.by));
@@ -174,8 +186,17 @@ fn select<E: Noun>(slice: &Slice<E>, engine: Engine) -> SelectStatement {
         .cond_where(condition::<E>(filter, engine))
         .and_where_option(after.as_ref().map(|place| beyond(place, !order.descending)))
         .and_where_option(before.as_ref().map(|place| beyond(place, order.descending)));
-    if !by_id {
-        query.order_by_expr(key, direction.clone());
+    let mut ahead = (!by_id).then_some(key);
+    if by_part {
+        let (after, before) = if order.descending { (before, after) } else { (after, before) };
+        let key = |place: &Option<Position>| place.filter(|_| by_id).map(|place| place.key);
+        let within = Stretch { after: key(after).unwrap_or(0), until: key(before) };
+        query.and_where_option(engine.in_parts(within));
+        // Parts are in the order of keys, so a part is gone through after the other, until there are enough.
+        ahead = ahead.or_else(|| engine.part());
+    }
+    if let Some(ahead) = ahead {
+        query.order_by_expr(ahead, direction.clone());
     }
     query.order_by_expr(id, direction).limit(*limit).take()
 }
@@ -190,12 +211,43 @@ fn arrange<E: Noun>(order: Order<E::Sort>, rows: &mut [E::Model]) {
 
 /// The rows of `slice`.
 pub async fn rows<E: Noun>(db: &impl Source, slice: &Slice<E>) -> Result<Vec<E::Model>, DbErr> {
-    let statement = select(slice, db.engine());
-    let mut rows = db.all::<E::Model>(&statement).await?;
+    stretch(db, slice, 0).await
+}
+
+/// The rows of `slice` behind the first few of them.
+async fn stretch<E: Noun>(db: &impl Source, slice: &Slice<E>, skip: u64) -> Result<Vec<E::Model>, DbErr> {
+    let by_part = E::is_by_part(&slice.filter) && db.engine().has_parts();
+    let mut query = select(slice, db.engine(), by_part);
+    if skip > 0 {
+        query.offset(skip);
+    }
+    if by_part {
+        query.clear_selects().expr_as(Expr::col((E::default(), "id")), "key");
+        let mut rows = of_keys::<E>(db, query).await?;
+        arrange::<E>(slice.order, &mut rows);
+        return Ok(rows);
+    }
+    let mut rows = db.all::<E::Model>(&query).await?;
     if slice.from_end {
         rows.reverse();
     }
     Ok(rows)
+}
+
+/// The rows whose keys `keys` gives, as `key`, in any order: many match, few are wanted, and what leads to keys need not lead to rows.
+pub(crate) async fn of_keys<E: Noun>(db: &impl Source, keys: SelectStatement) -> Result<Vec<E::Model>, DbErr> {
+    let query = Query::select()
+        .columns(E::Column::iter().map(|column| (E::default(), column)))
+        .from_subquery(keys, "wanted")
+        .join(JoinType::CrossJoin, E::default(), Condition::all())
+        .and_where(Expr::col((E::default(), "id")).eq(Expr::col(("wanted", "key"))))
+        .take();
+    db.all(&query).await
+}
+
+/// A condition that excludes nothing, and has an index used that has the history in parts, where that leads to what matches.
+pub(crate) fn lead<E: Noun>(filter: &Tree<E::Filter>, engine: Engine) -> Option<Expr> {
+    if E::is_by_part(filter) { engine.in_parts(Stretch::default()) } else { None }
 }
 
 /// The rows of `slice` under each of `parents`, in one statement. A parent without rows is absent.
@@ -206,7 +258,7 @@ pub async fn rows_under<E: Noun>(
     slice: &Slice<E>,
 ) -> Result<HashMap<i64, Vec<E::Model>>, DbErr> {
     let engine = db.engine();
-    let mut list = select(slice, engine);
+    let mut list = select(slice, engine, edge.by_part);
     let mut lists: HashMap<i64, Vec<E::Model>> = HashMap::with_capacity(parents.len());
     if let [parent] = parents {
         let rows = db.all(list.cond_where((edge.link)(Expr::val(*parent)))).await?;
@@ -232,6 +284,7 @@ pub async fn count<E: Noun>(db: &impl Source, filter: &Tree<E::Filter>) -> Resul
         .expr_as(Func::count(Expr::val(1)), "n")
         .from(E::default())
         .cond_where(condition::<E>(filter, db.engine()))
+        .and_where_option(lead::<E>(filter, db.engine()))
         .take();
     Ok(db.number(&query).await?.unsigned_abs())
 }
@@ -250,6 +303,7 @@ pub async fn counts_under<E: Noun>(
         .from(E::default())
         .cond_where(condition::<E>(filter, engine))
         .cond_where((edge.link)(parent.clone()))
+        .and_where_option(if edge.by_part { engine.in_parts(Stretch::default()) } else { None })
         .take();
     query.expr_as(parent, "parent_id").expr_as(Expr::from(count), "n");
     counts(db, &query).await
@@ -288,7 +342,7 @@ pub async fn page<E: Noun>(
     number: u64,
     size: u64,
 ) -> Result<Vec<E::Model>, DbErr> {
-    let slice = Slice {
+    let slice: Slice<E> = Slice {
         filter: filter.clone(),
         order: Order::default(),
         after: None,
@@ -296,9 +350,7 @@ pub async fn page<E: Noun>(
         limit: size,
         from_end: false,
     };
-    let mut query = select::<E>(&slice, db.engine());
-    query.offset((number - 1) * size);
-    db.all(&query).await
+    stretch(db, &slice, (number - 1).saturating_mul(size)).await
 }
 
 /// The pairs of parent and number that `statement` selects.

@@ -8,13 +8,28 @@ use sea_orm::{
 use crate::{
     engine::Engine,
     execution_context,
-    filter::{self, Number, Text},
+    filter::{self, Number, Text, Tree},
     list::{self, Edge, Noun},
     row::from_row,
     session,
     time::LocalDateTime,
     variant,
 };
+
+/// Keys in a part of the history.
+const PART: i64 = 16_384;
+
+/// The part of the history that the metric with this key is in, from 0. On SQLite the index by variant has a section for each part.
+pub fn part(id: i64) -> i64 {
+    id.saturating_sub(1) / PART
+}
+
+/// The metrics behind one key, and up to another one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Stretch {
+    pub(crate) after: i64,
+    pub(crate) until: Option<i64>,
+}
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -253,6 +268,11 @@ impl Noun for Entity {
     fn id(row: &Model) -> i64 {
         row.id
     }
+
+    /// What one session measured is found through the session, other metrics of a variant through the variant.
+    fn is_by_part(filter: &Tree<Filter>) -> bool {
+        filter.own.variant != variant::Filter::default() && !filter.own.session.as_ref().is_some_and(Text::is_named)
+    }
 }
 
 /// The metrics of a session.
@@ -265,14 +285,16 @@ pub const OF_CONTEXT: Edge<Entity> =
 
 /// The metrics of a variant: its history.
 pub const OF_VARIANT: Edge<Entity> =
-    Edge::new("variant.metrics", |variant| Condition::all().add(list::column::<Entity>(Column::VariantId).eq(variant)));
+    Edge::new("variant.metrics", |variant| Condition::all().add(list::column::<Entity>(Column::VariantId).eq(variant)))
+        .by_part();
 
 /// The metrics of an item.
-pub const OF_ITEM: Edge<Entity> = Edge::new("item.metrics", |item| of_variants((variant::OF_ITEM.link)(item)));
+pub const OF_ITEM: Edge<Entity> =
+    Edge::new("item.metrics", |item| of_variants((variant::OF_ITEM.link)(item))).by_part();
 
 /// The metrics of a component.
 pub const OF_COMPONENT: Edge<Entity> =
-    Edge::new("component.metrics", |component| of_variants((variant::OF_COMPONENT.link)(component)));
+    Edge::new("component.metrics", |component| of_variants((variant::OF_COMPONENT.link)(component))).by_part();
 
 /// The metrics of a build.
 pub const OF_BUILD: Edge<Entity> = Edge::new("build.metrics", |build| of_sessions((session::OF_BUILD.link)(build)));

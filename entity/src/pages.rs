@@ -12,7 +12,7 @@ use crate::{
     execution_context,
     filter::Tree,
     list::{self, Noun as _, Position, Slice},
-    metric::{self, Filter, Model},
+    metric::{self, Filter, Model, Stretch},
     metric_block::{self, Blocks, Dimension, KnownBlocks},
     session,
     source::Source,
@@ -21,6 +21,8 @@ use crate::{
 
 /// So many metrics are best sorted at once.
 const FEW: u64 = 4_000;
+/// So many sections of an index by part are best looked at one by one: of thousands of variants each may be in few.
+const SECTIONS: i64 = 10_000;
 /// A metric that is found through the index, and sorted, takes as long as so many that are looked at one after the other.
 const THROUGH_INDEX: u64 = 8;
 
@@ -133,7 +135,7 @@ impl<'a> Pages<'a> {
         match &self.keys {
             // Every metric matches: keys are dense.
             Some(_) if self.total == self.newest.unsigned_abs() => by_key(db, before, counted).await,
-            Some((dimension, keys)) if keys.len() == 1 || self.total <= FEW => {
+            Some((dimension, keys)) if keys.len() == 1 || self.total <= FEW && self.sections(db) <= SECTIONS => {
                 self.through_index(db, *dimension, keys, before, counted).await
             }
             Some((dimension, keys)) => {
@@ -150,6 +152,16 @@ impl<'a> Pages<'a> {
         }
     }
 
+    /// How many sections of the index by variant may have metrics that match.
+    fn sections(&self, db: &impl Source) -> i64 {
+        match &self.keys {
+            Some((Dimension::Variant, keys)) if db.engine().has_parts() => {
+                i64::try_from(keys.len()).unwrap_or(i64::MAX).saturating_mul(metric::part(self.newest) + 1)
+            }
+            _ => 0,
+        }
+    }
+
     /// Walks the index from its nearer end.
     async fn through_index(
         &self,
@@ -162,8 +174,8 @@ impl<'a> Pages<'a> {
         let behind = self.total - before - size;
         let is_near_end = behind < before;
         let (skip, order) = if is_near_end { (behind, Order::Desc) } else { (before, Order::Asc) };
-        let until = Expr::col((metric::Entity, metric::Column::Id)).lte(self.newest);
-        of_keys(db, dimension, keys, until, Part { order, skip, size }).await
+        let within = Stretch { after: 0, until: Some(self.newest) };
+        of_keys(db, dimension, keys, within, Wanted { order, skip, size }).await
     }
 
     /// Finds where a page begins, walking the blocks from the nearer end, and which blocks it lies in.
@@ -232,66 +244,88 @@ impl Start {
 /// Reads a page that begins in a known stretch of keys.
 async fn through_stretch(db: &impl Source, blocks: &Blocks<'_>, start: &Start, size: u64) -> Result<Vec<Model>, DbErr> {
     let Blocks { dimension, keys, newest, .. } = *blocks;
-    let id = Expr::col((metric::Entity, metric::Column::Id));
     let until = Ord::min(start.until, newest);
+    let within = Stretch { after: start.after, until: Some(until) };
     let stretch = until.saturating_sub(start.after).unsigned_abs();
     // Until the page is full, if those that match lie evenly.
     let looked_at = stretch.saturating_mul(start.skip + size) / Ord::max(start.matching, start.skip + size);
-    let within = id.clone().gt(start.after).and(id.lte(until));
-    let part = Part { order: Order::Asc, skip: start.skip, size };
+    let wanted = Wanted { order: Order::Asc, skip: start.skip, size };
     if start.matching.saturating_mul(THROUGH_INDEX) < looked_at {
         // Of many sessions few have metrics in a block.
         return match blocks.holders(db.engine(), start.after, until) {
-            Some((holders, tie)) => sorted(db, holders, tie, part).await,
-            None => of_keys(db, dimension, keys, within, part).await,
+            Some((holders, tie)) => sorted(db, holders, tie, wanted).await,
+            None => of_keys(db, dimension, keys, within, wanted).await,
         };
     }
     let is_one = db.engine().among(dimension.column(), keys);
-    let query = Query::select().from(metric::Entity).and_where(within).and_where(is_one).take();
-    rows(db, part.of(query)).await
+    let query = Query::select().from(metric::Entity).and_where(is_one).and_where(lies(within)).take();
+    rows(db, wanted.of(query, None)).await
 }
 
 /// Which of the metrics that match are wanted, counted from an end.
-struct Part {
+struct Wanted {
     order: Order,
     skip: u64,
     size: u64,
 }
 
-impl Part {
-    fn of(self, mut query: SelectStatement) -> SelectStatement {
-        query.order_by((metric::Entity, metric::Column::Id), self.order).limit(self.size).offset(self.skip).take()
+impl Wanted {
+    fn of(self, mut query: SelectStatement, ahead_of_key: Option<Expr>) -> SelectStatement {
+        for column in ahead_of_key.into_iter().chain([Expr::col((metric::Entity, metric::Column::Id))]) {
+            query.order_by_expr(column, self.order.clone());
+        }
+        query.limit(self.size).offset(self.skip).take()
     }
 }
 
-/// Reads a part of the metrics of `keys` that lie `within` some bounds, through the index.
+fn lies(Stretch { after, until }: Stretch) -> Expr {
+    let id = Expr::col((metric::Entity, metric::Column::Id));
+    let behind = id.clone().gt(after);
+    until.map_or(behind.clone(), |until| behind.and(id.lte(until)))
+}
+
+/// Reads those wanted of the metrics of `keys` that lie `within` a stretch, through the index.
 async fn of_keys(
     db: &impl Source,
     dimension: Dimension,
     keys: &[i64],
-    within: Expr,
-    part: Part,
+    within: Stretch,
+    wanted: Wanted,
 ) -> Result<Vec<Model>, DbErr> {
+    let (engine, id) = (db.engine(), Expr::col((metric::Entity, metric::Column::Id)));
+    let in_parts = if dimension == Dimension::Variant { engine.in_parts(within) } else { None };
+    let ahead_of_key = engine.part().filter(|_| in_parts.is_some());
+    let mut query =
+        Query::select().from(metric::Entity).and_where(lies(within)).and_where_option(in_parts.clone()).take();
     if let [key] = keys {
-        let is_one = dimension.column().eq(*key);
-        return rows(db, part.of(Query::select().from(metric::Entity).and_where(is_one).and_where(within).take()))
-            .await;
+        return rows(db, wanted.of(query.and_where(dimension.column().eq(*key)).take(), ahead_of_key)).await;
     }
-    let (parents, key) = db.engine().parents(keys);
-    sorted(db, parents, dimension.column().eq(key).and(within), part).await
+    if in_parts.is_some() {
+        query.expr_as(id, "key").and_where(engine.any_of(dimension.column(), keys));
+        return of_page(db, wanted.of(query, ahead_of_key)).await;
+    }
+    let (parents, key) = engine.parents(keys);
+    sorted(db, parents, dimension.column().eq(key).and(lies(within)), wanted).await
 }
 
-/// Reads a part of the metrics that `parents` lead to, a query without columns, by what ties a metric to one of them. Many match, few
+/// Reads those wanted of the metrics that `parents` lead to, a query without columns, by what ties a metric to one of them. Many match, few
 /// are wanted: keys are sorted, which are all in the index, and rows are read of those few alone.
-async fn sorted(db: &impl Source, mut parents: SelectStatement, tie: Expr, part: Part) -> Result<Vec<Model>, DbErr> {
+async fn sorted(
+    db: &impl Source,
+    mut parents: SelectStatement,
+    tie: Expr,
+    wanted: Wanted,
+) -> Result<Vec<Model>, DbErr> {
     let id = Expr::col((metric::Entity, metric::Column::Id));
-    parents.expr_as(id.clone(), "key").join(JoinType::CrossJoin, metric::Entity, Condition::all()).and_where(tie);
-    let query = Query::select()
-        .from_subquery(part.of(parents), "page")
-        .join(JoinType::CrossJoin, metric::Entity, Condition::all())
-        .and_where(id.eq(Expr::col(("page", "key"))))
-        .take();
-    rows(db, query).await
+    parents.expr_as(id, "key").join(JoinType::CrossJoin, metric::Entity, Condition::all()).and_where(tie);
+    of_page(db, wanted.of(parents, None)).await
+}
+
+/// The rows whose keys `page` gives, as `key`, in order of insertion.
+async fn of_page(db: &impl Source, page: SelectStatement) -> Result<Vec<Model>, DbErr> {
+    let mut rows = list::of_keys::<metric::Entity>(db, page).await?;
+    rows.sort_by_key(|row| row.id);
+    Ok(rows)
 }
 
 /// The rows that `query` leads to, which has no columns yet, in order of insertion.

@@ -1,7 +1,9 @@
 //! What only SQLite understands.
 
-use rusqlite::{Connection, functions::FunctionFlags};
+use rusqlite::{Connection, functions::FunctionFlags, vtab::series};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement};
+
+use crate::metric::{self, Stretch};
 
 /// SQLite's own LIKE is ASCII case-insensitive and has no escape character unless one is asked for.
 pub(crate) fn like(text: Expr, pattern: &str) -> Expr {
@@ -59,8 +61,9 @@ fn has(set: &[u8], key: i64) -> bool {
     place(key, least).is_some_and(|(byte, bit)| set.get(byte).is_some_and(|bits| bits & bit != 0))
 }
 
-/// Tells a connection of `is_among(key, set)`: whether a set of keys has this one.
+/// Tells a connection of `is_among(key, set)`: whether a set of keys has this one; and of `generate_series(first, last)`.
 pub(crate) fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
+    series::load_module(connection)?;
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     connection.create_scalar_function("is_among", 2, flags, |context| {
         Ok(has(context.get_raw(1).as_blob()?, context.get_raw(0).as_i64()?))
@@ -78,4 +81,16 @@ pub(crate) fn join_list(query: &mut SelectStatement, table: &'static str, mut li
     list.clear_selects().column((table, "id"));
     query.join_as(JoinType::InnerJoin, table, "listed", Expr::col(("listed", "id")).in_subquery(list));
     "listed"
+}
+
+pub(crate) fn part() -> Expr {
+    Expr::col(("metric", "part"))
+}
+
+pub(crate) fn in_parts(Stretch { after, until }: Stretch) -> Expr {
+    let newest = || Query::select().expr(Func::max(Expr::col("part"))).from("metric").take().into();
+    let last = until.map_or_else(newest, |until| Expr::val(metric::part(until)));
+    let first = Expr::val(metric::part(after.saturating_add(1)));
+    let parts = Func::cust("generate_series").args([first, last]);
+    part().in_subquery(Query::select().column("value").from_function(parts, "part").take())
 }

@@ -11,7 +11,8 @@ use crate::{
     engine::Engine,
     filter::Tree,
     list::{self, Noun as _},
-    metric, session,
+    metric::{self, Stretch},
+    session,
     source::Source,
     variant,
 };
@@ -137,7 +138,8 @@ pub async fn top(
         return Ok(Vec::new());
     }
     if is_narrow(filter) {
-        return ranking.of(db, filter, Condition::all()).await;
+        let lead = list::lead::<metric::Entity>(filter, db.engine());
+        return ranking.of(db, filter, Condition::all().add_option(lead)).await;
     }
     let of_session = filter.own.of_session();
     if of_session == session::Filter::default() {
@@ -273,7 +275,8 @@ impl Ranking {
                 // What is behind the last of those found need not be sorted.
                 let figure = list::column::<metric::Entity>(self.figure.column());
                 let may_count = last.map(|last| self.end.not_behind(figure, last));
-                self.of(db, &filter, among.clone().add(is_one).add_option(may_count))
+                let lead = db.engine().in_parts(Stretch { after: 0, until: Some(newest) });
+                self.of(db, &filter, among.clone().add(is_one).add_option(lead).add_option(may_count))
             };
             let (one, other) = futures_util::try_join!(of_each(one), of_each(other))?;
             rows.extend(one);

@@ -7,6 +7,7 @@ use sea_orm_migration::prelude::*;
 mod m0001_base;
 mod m0002_listings;
 mod m0003_tokens;
+mod m0004_parts;
 
 /// Every migration, oldest first.
 pub struct Migrator;
@@ -14,7 +15,12 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_base::Migration), Box::new(m0002_listings::Migration), Box::new(m0003_tokens::Migration)]
+        vec![
+            Box::new(m0001_base::Migration),
+            Box::new(m0002_listings::Migration),
+            Box::new(m0003_tokens::Migration),
+            Box::new(m0004_parts::Migration),
+        ]
     }
 }
 

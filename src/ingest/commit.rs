@@ -185,8 +185,7 @@ impl Open<'_> {
                 passed: m.passed,
             })
             .collect();
-        let values: Vec<_> = rows.iter().map(values).collect();
-        tx.insert("metric", METRIC_COLUMNS, &values).await?;
+        insert(tx, &rows).await?;
         let last = rows.last().map_or(first, |row| row.id);
         counters::count(tx, &rows, &components).await?;
         for block in metric_block::to_be_counted(&*tx, first, last).await? {
@@ -274,7 +273,17 @@ fn mismatch(outcome: Result<Outcome, Error>) -> Error {
     outcome.err().unwrap_or_else(|| Error::new(Code::Internal, "an answer belongs to another request"))
 }
 
-const METRIC_COLUMNS: [&str; 12] = [
+/// Inserts `rows`, with their part of the history where there are parts.
+async fn insert(tx: &Transaction<'_>, rows: &[metric::Model]) -> Result<(), DbErr> {
+    let values = rows.iter().map(values);
+    if tx.engine().has_parts() {
+        return tx.insert("metric", METRIC_COLUMNS, &values.collect::<Vec<_>>()).await;
+    }
+    let [columns @ .., _] = METRIC_COLUMNS;
+    tx.insert("metric", columns, &values.map(|[values @ .., _]| values).collect::<Vec<_>>()).await
+}
+
+const METRIC_COLUMNS: [&str; 13] = [
     "id",
     "session_id",
     "context_id",
@@ -287,10 +296,11 @@ const METRIC_COLUMNS: [&str; 12] = [
     "cpu_usage",
     "memory_usage",
     "passed",
+    "part",
 ];
 
 /// The values of a row, in the order of [`METRIC_COLUMNS`].
-fn values(row: &metric::Model) -> [Value; 12] {
+fn values(row: &metric::Model) -> [Value; 13] {
     [
         row.id.into(),
         row.session_id.into(),
@@ -304,6 +314,7 @@ fn values(row: &metric::Model) -> [Value; 12] {
         row.cpu_usage.into(),
         row.memory_usage.into(),
         row.passed.into(),
+        metric::part(row.id).into(),
     ]
 }
 
