@@ -17,6 +17,7 @@ mod graphql_http;
 mod graphql_limits;
 mod graphql_lists;
 mod graphql_live;
+mod graphql_long_variables;
 mod graphql_meanwhile;
 mod graphql_mutations;
 mod graphql_nouns;

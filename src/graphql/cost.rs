@@ -9,7 +9,7 @@ use async_graphql::{
     value,
 };
 
-use super::{Graph, Inner, Operation, builder};
+use super::{Graph, Inner, Operation, builder, variables::spell_out};
 use crate::config::Limits;
 
 /// What a request costs, and what it may.
@@ -68,6 +68,7 @@ impl Graph {
         let Operation { document, name, variables, .. } = operation;
         let mut variables = variables.clone();
         self.0.input_types.check(document, name.as_deref(), &mut variables).ok()?;
+        variables.values_mut().for_each(spell_out);
         let found = Found::default();
         let mut request = Request::new("").variables(variables).data(Arc::clone(&found));
         request.operation_name.clone_from(name);

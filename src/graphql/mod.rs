@@ -72,9 +72,10 @@ pub use limits::crossed;
 use live::Feeds;
 use loaders::{Driver, Loaders};
 pub use operation::Operation;
+pub use record::are_metrics;
 use room::Room;
 use turns::{Hearing, Turns};
-use variables::InputTypes;
+use variables::{InputTypes, spell_out};
 pub use variables::{check_scalar, check_text};
 use written::Writing;
 pub use written::{write_answer, write_value, written_bytes};
@@ -345,7 +346,10 @@ impl Graph {
         let schema = match is_checked && document.is_known_to_be_valid() {
             true if document.is_own() => &self.0.unlimited,
             true => &self.0.lenient,
-            false => &self.0.schema,
+            false => {
+                variables.values_mut().for_each(spell_out);
+                &self.0.schema
+            }
         };
         let loaders = Loaders::new(self.0.reader.clone());
         let driver = loaders.driver();

@@ -1,9 +1,13 @@
 //! Recording metrics, and hearing of them.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use async_graphql::{Context, InputObject, Object, SimpleObject, Subscription};
+use async_graphql::{
+    Context, InputObject, InputType, InputValueError, InputValueResult, Object, SimpleObject, Subscription, Value,
+    registry::Registry,
+};
 use futures_util::Stream;
+use serde::Deserialize;
 
 use super::{
     Answer, Failure,
@@ -14,6 +18,7 @@ use super::{
     scalar::LocalDateTime,
     served,
     user_error::{self, UserError},
+    variables::check_text,
     written::{Items, One},
 };
 use crate::{
@@ -22,7 +27,8 @@ use crate::{
 };
 
 /// A measurement to record.
-#[derive(Debug, InputObject)]
+#[derive(Debug, InputObject, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MetricInput {
     /// The hash of its session, which may be announced later.
     session_hash: String,
@@ -97,11 +103,57 @@ impl From<MetricInput> for NewMetric {
     }
 }
 
+impl MetricInput {
+    fn texts(&self) -> [&str; 8] {
+        let Self {
+            session_hash, context_hash, component_name, item_path, item_name, variant_name, location, kind, ..
+        } = self;
+        [session_hash, context_hash, component_name, item_path, item_name, variant_name, location, kind]
+    }
+}
+
+/// Whether a text is a JSON list of measurements that can be recorded.
+pub fn are_metrics(text: &str) -> bool {
+    let metrics: Result<Vec<MetricInput>, _> = serde_json::from_str(text);
+    metrics.is_ok_and(|metrics| metrics.iter().flat_map(MetricInput::texts).all(|text| check_text(text).is_ok()))
+}
+
+/// Measurements, as values or as a text that was found to be such ([`are_metrics`]).
+#[derive(Debug)]
+struct MetricInputs(Vec<MetricInput>);
+
+impl InputType for MetricInputs {
+    type RawValueType = Self;
+
+    fn type_name() -> Cow<'static, str> {
+        <Vec<MetricInput> as InputType>::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        <Vec<MetricInput> as InputType>::create_type_info(registry)
+    }
+
+    fn parse(value: Option<Value>) -> InputValueResult<Self> {
+        match value {
+            Some(Value::Binary(text)) => serde_json::from_slice(&text).map(Self).map_err(InputValueError::custom),
+            value => Vec::parse(value).map(Self).map_err(InputValueError::propagate),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        self.0.to_value()
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+}
+
 /// Measurements to record together.
 #[derive(Debug, InputObject)]
 pub struct RecordMetricsInput {
     /// At most 10,000; all are stored, or none.
-    metrics: Vec<MetricInput>,
+    metrics: MetricInputs,
 }
 
 /// What became of a measurement.
@@ -157,7 +209,7 @@ impl RecordMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The measurements.")] input: RecordMetricsInput,
     ) -> Answer<RecordMetricsPayload> {
-        let metrics = input.metrics.into_iter().map(Into::into).collect();
+        let metrics = input.metrics.0.into_iter().map(Into::into).collect();
         let (rows, user_errors) = user_error::part(served(ctx).ingest.record(metrics).await, "metrics")?;
         let metrics = if ctx.look_ahead().field("metrics").exists() {
             Metric::from_rows(ctx, rows.unwrap_or_default()).await?

@@ -1,8 +1,10 @@
 //! The schema's own scalars.
 
+use std::borrow::Cow;
+
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use entity::time;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::paging::SHORT;
 
@@ -31,6 +33,13 @@ impl ScalarType for LocalDateTime {
 impl Serialize for LocalDateTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for LocalDateTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        time::LocalDateTime::parse(&text).map(Self).map_err(|time::NotIso| D::Error::custom("not ISO 8601"))
     }
 }
 

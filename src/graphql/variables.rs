@@ -22,6 +22,7 @@ use async_graphql::{
 use super::{
     Document,
     document::{DEEPEST_VALUE, fields},
+    record::MetricInput,
     scalar,
 };
 
@@ -109,6 +110,12 @@ impl InputTypes {
                 }
                 (None, None) => Err(Misfit::new("a value must be given")),
             };
+            let fit = fit.or_else(|misfit| {
+                // What was kept as text has no values yet that a reason could be given for.
+                let Some(value) = variables.get_mut(&name.node) else { return Err(misfit) };
+                spell_out(value);
+                self.fits(&var_type.node, value, DEEPEST_VALUE)
+            });
             fit.map_err(|Misfit { path, reason }| {
                 let path: String = path.into_iter().rev().collect();
                 ServerError::new(format!("${}{path}: {reason}", name.node), Some(*pos))
@@ -130,6 +137,11 @@ impl InputTypes {
                     |(i, value)| self.fits(item, value, inner).map_err(|misfit| misfit.within(format_args!("[{i}]")));
                 values.iter().enumerate().try_for_each(fits)
             }
+            // A text that was kept: it was found to be metrics when it was read.
+            (BaseType::List(item), Value::Binary(_)) => match &item.base {
+                BaseType::Named(name) if **name == *MetricInput::type_name() => Ok(()),
+                _ => Err(Misfit::new("another list is expected")),
+            },
             // One value stands for a list of one.
             (BaseType::List(item), single) => self.fits(item, single, levels),
             (BaseType::Named(name), value) => self.fits_named(name, value, levels),
@@ -220,6 +232,15 @@ pub fn check_text(text: &str) -> Result<(), String> {
         return Err("U+0000 can't be stored or looked for: leave it out".to_owned());
     }
     Ok(())
+}
+
+/// Puts values in the place of metrics that were kept as text ([`super::are_metrics`]): the engine itself looks at values alone.
+pub(super) fn spell_out(value: &mut Value) {
+    match value {
+        Value::Binary(text) => *value = serde_json::from_slice(text).unwrap_or_default(),
+        Value::Object(members) => members.values_mut().for_each(spell_out),
+        _ => {}
+    }
 }
 
 /// The engine, when it sums up the cost of a list, refuses a `first` or `last` that is a variable left out. Null means the same.

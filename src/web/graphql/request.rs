@@ -1,13 +1,16 @@
 //! Reads requests: from the body of a POST, one or a batch, and from the parameters of a GET.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
-use async_graphql::Variables;
+use async_graphql::{Name, Value as GraphqlValue, Variables, indexmap::IndexMap};
+use axum::body::Bytes;
 use serde::{
     Deserialize, Deserializer,
     de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
+
+use crate::graphql::are_metrics;
 
 /// A request as it was sent.
 #[derive(Debug, Default)]
@@ -79,10 +82,54 @@ pub enum Sent {
 /// What is wrong and where, in words.
 pub fn read(body: &[u8], most: usize) -> Result<Sent, String> {
     let is_batch = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    if body.len() >= LONG && !is_batch {
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let request = json.deserialize_map(Members::<Kept>(PhantomData));
+        // What is wrong with it is told by reading it as any other.
+        if let Ok(request) = request.and_then(|request| json.end().map(|()| request)) {
+            return Ok(Sent::One(request));
+        }
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
     let sent =
         if is_batch { json.deserialize_seq(Requests(most)) } else { Request::deserialize(&mut json).map(Sent::One) };
     sent.and_then(|sent| json.end().map(|()| sent)).map_err(|error| error.to_string())
+}
+
+/// Bytes of a list of metrics that is long enough to be kept as text.
+const LONG: usize = 16 * 1024;
+
+/// Variables of which long lists of metrics, found to be such, are kept as their text: a [`GraphqlValue::Binary`], which nothing else in
+/// JSON can be. The engine would copy each of their values several times.
+struct Kept(Variables);
+
+impl From<Kept> for Variables {
+    fn from(Kept(variables): Kept) -> Self {
+        variables
+    }
+}
+
+impl<'de> Deserialize<'de> for Kept {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let given = Option::<BTreeMap<Name, &RawValue>>::deserialize(deserializer)?.unwrap_or_default();
+        let values = given.into_iter().map(|(name, raw)| Ok((name, kept(raw, true)?)));
+        let values: BTreeMap<_, _> = values.collect::<Result<_, serde_json::Error>>().map_err(D::Error::custom)?;
+        Ok(Self(Variables::from_value(GraphqlValue::Object(values.into_iter().collect()))))
+    }
+}
+
+/// A value; one that is an object may hold the list.
+fn kept(raw: &RawValue, may_hold: bool) -> serde_json::Result<GraphqlValue> {
+    let text = raw.get();
+    if text.len() >= LONG && may_hold && text.starts_with('{') {
+        let members: IndexMap<Name, &RawValue> = serde_json::from_str(text)?;
+        let members = members.into_iter().map(|(name, raw)| Ok((name, kept(raw, false)?)));
+        return members.collect::<serde_json::Result<_>>().map(GraphqlValue::Object);
+    }
+    if text.len() >= LONG && text.starts_with('[') && are_metrics(text) {
+        return Ok(GraphqlValue::Binary(Bytes::copy_from_slice(text.as_bytes())));
+    }
+    serde_json::from_str(text)
 }
 
 /// Reads requests, and no more than so many.
@@ -143,13 +190,14 @@ pub fn read_parameters(parameters: &str) -> Result<Request, String> {
 /// Reads an object, each of whose members is named where it does not fit. Variables may be large: they are not read twice.
 impl<'de> Deserialize<'de> for Request {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Members)
+        deserializer.deserialize_map(Members::<Variables>(PhantomData))
     }
 }
 
-struct Members;
+/// The members of a request, the variables read as `V`.
+struct Members<V>(PhantomData<V>);
 
-impl<'de> Visitor<'de> for Members {
+impl<'de, V: Deserialize<'de> + Into<Variables>> Visitor<'de> for Members<V> {
     type Value = Request;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -165,7 +213,7 @@ impl<'de> Visitor<'de> for Members {
                 "query" => request.query = member(members, "query", &mut seen)?,
                 "documentId" => request.document_id = member(members, "documentId", &mut seen)?,
                 "operationName" => request.operation_name = member(members, "operationName", &mut seen)?,
-                "variables" => request.variables = member(members, "variables", &mut seen)?,
+                "variables" => request.variables = member::<_, V>(members, "variables", &mut seen)?.into(),
                 "extensions" => {
                     let given: Option<Map<String, Value>> = member(members, "extensions", &mut seen)?;
                     request.extensions = Extensions::of(&given.unwrap_or_default()).map_err(Error::custom)?;
