@@ -4,6 +4,7 @@ use axum::{
     body::Body,
     http::{Request, header},
 };
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -64,6 +65,28 @@ impl Dice {
 }
 
 on_both_engines! {
+    /// Whoever writes a cursor himself may name places that no history reaches.
+    async fn a_cursor_of_a_place_far_away_has_everything_on_one_side(app: &TestApp) {
+        app.seed().await;
+        let known = app.graphql("{ metrics(first: 1) { pageInfo { endCursor } } }").await;
+        let cursor = BASE64_URL_SAFE_NO_PAD.decode(known["metrics"]["pageInfo"]["endCursor"].as_str().unwrap()).unwrap();
+        let cursor = String::from_utf8(cursor).unwrap();
+        let order = cursor.split(':').next().unwrap();
+        for (place, is_behind) in [(i64::MIN, true), (-1, true), (0, true), (i64::MAX - 1, false), (i64::MAX, false)] {
+            let cursor = BASE64_URL_SAFE_NO_PAD.encode(format!("{order}:{place}:{place}"));
+            for filter in ["", ", where: {component: {eq: \"core\"}}"] {
+                let query = format!(
+                    "{{ all: metrics(first: 9{filter}) {{ nodes {{ id }} }}
+                        behind: metrics(first: 9, after: \"{cursor}\"{filter}) {{ nodes {{ id }} }}
+                        ahead: metrics(last: 9, before: \"{cursor}\"{filter}) {{ nodes {{ id }} }} }}"
+                );
+                let answer = app.graphql(&query).await;
+                let (full, empty) = if is_behind { ("behind", "ahead") } else { ("ahead", "behind") };
+                assert_eq!((&answer[full], &answer[empty]["nodes"]), (&answer["all"], &json!([])), "{place}{filter}");
+            }
+        }
+    }
+
     async fn what_the_schema_does_not_know_is_refused(app: &TestApp) {
         for query in [
             "{ nothing }", "{ sessions { nothing } }", "{ sessionCount(nothing: 1) }", "{ sessionCount { x } }", "{ sessions }",

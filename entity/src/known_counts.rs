@@ -106,7 +106,8 @@ impl KnownCounts {
         if *filter == Tree::default() { count.await } else { self.of(db, format!("metrics {filter:?}"), count).await }
     }
 
-    async fn of_sessions(&self, db: &impl Source, filter: &session::Filter) -> Result<u64, DbErr> {
+    /// How many metrics the sessions that match `filter` have.
+    pub(crate) async fn of_sessions(&self, db: &impl Source, filter: &session::Filter) -> Result<u64, DbErr> {
         let what = digest(&[&format!("{filter:?}")]);
         let newest = db.number(&greatest("metric", "id")).await?;
         let known = self.of_sessions.get(&what).filter(|known| newest - known.last <= FEW).unwrap_or_default();

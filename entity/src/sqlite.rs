@@ -88,9 +88,13 @@ pub(crate) fn part() -> Expr {
 }
 
 pub(crate) fn in_parts(Stretch { after, until }: Stretch) -> Expr {
-    let newest = || Query::select().expr(Func::max(Expr::col("part"))).from("metric").take().into();
-    let last = until.map_or_else(newest, |until| Expr::val(metric::part(until)));
-    let first = Expr::val(metric::part(after.saturating_add(1)));
+    let first = Expr::val(Ord::max(metric::part(after.saturating_add(1)), 0));
+    let newest: Expr = Query::select().expr(Func::max(Expr::col("part"))).from("metric").take().into();
+    // A stretch may end where there will never be a metric.
+    let last = match until {
+        Some(until) => Func::cust("min").args([newest, Expr::val(metric::part(until))]).into(),
+        None => newest,
+    };
     let parts = Func::cust("generate_series").args([first, last]);
     part().in_subquery(Query::select().column("value").from_function(parts, "part").take())
 }

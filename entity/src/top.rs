@@ -10,6 +10,8 @@ use sea_orm::{
 use crate::{
     engine::Engine,
     filter::Tree,
+    known_counts::KnownCounts,
+    known_lists::KnownLists,
     list::{self, Noun as _},
     metric::{self, Stretch},
     session,
@@ -116,6 +118,15 @@ const FIRST_BOUNDS: u64 = 64;
 /// variants, and then all metrics there are would be visited.
 const FEW: u64 = 20_000;
 
+/// What is remembered of sessions.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// Which match.
+    pub lists: &'a KnownLists,
+    /// How many metrics they have.
+    pub counts: &'a KnownCounts,
+}
+
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
 struct Ranking {
@@ -125,9 +136,10 @@ struct Ranking {
 }
 
 /// The `limit` metrics at one `end` of the ranking by `figure` among those that match `filter`, most extreme first; ties in
-/// order of insertion. All of them are of one moment.
+/// order of insertion. All of them are of one moment; a session that is announced in the next one may belong to it.
 pub async fn top(
     db: &impl Source,
+    known: Known<'_>,
     figure: Figure,
     end: End,
     filter: &Tree<metric::Filter>,
@@ -145,9 +157,12 @@ pub async fn top(
     if of_session == session::Filter::default() {
         return ranking.of_variants(db, &filter.own, Condition::all(), None).await;
     }
+    let newest = db.number(&Query::select().expr(newest()).take()).await?;
     // Each statement need not look up the sessions anew.
+    let Known { lists, counts } = known;
+    let ids = lists.ids::<session::Entity>(db, &of_session.clone().into()).await?;
+    let metrics = counts.of_sessions(db, &of_session).await?;
     let filter = metric::Filter { scm_ref: None, pipeline: None, build: None, ..filter.own.clone() };
-    let Some(Sessions { ids, metrics, newest }) = Sessions::of(db, of_session).await? else { return Ok(Vec::new()) };
     let (engine, session) = (db.engine(), list::column::<metric::Entity>(metric::Column::SessionId));
     if metrics > FEW {
         let is_one = Condition::all().add(engine.among(session, &ids));
@@ -181,35 +196,6 @@ fn up_to(newest: i64) -> Condition {
 /// The greatest key of metrics, as a part of a statement: it belongs to what that reads besides.
 fn newest() -> Expr {
     Query::select().expr(Expr::col(metric::Column::Id).max()).from(metric::Entity).take().into()
-}
-
-/// Sessions that have metrics.
-struct Sessions {
-    ids: Vec<i64>,
-    /// How many metrics they have.
-    metrics: u64,
-    /// The greatest key of metrics at that moment.
-    newest: i64,
-}
-
-impl Sessions {
-    /// Those that match; `None` where there are none.
-    async fn of(db: &impl Source, filter: session::Filter) -> Result<Option<Self>, DbErr> {
-        let count = list::column::<session::Entity>(session::Column::MetricCount);
-        let query = Query::select()
-            .column((session::Entity, session::Column::Id))
-            .expr(count.clone())
-            .expr(newest())
-            .from(session::Entity)
-            .cond_where(list::condition::<session::Entity>(&filter.into(), db.engine()))
-            .and_where(count.gt(0))
-            .take();
-        let rows = db.all::<(i64, (i64, i64))>(&query).await?;
-        let metrics = rows.iter().map(|(_, (count, _))| count.unsigned_abs()).sum();
-        let newest = rows.first().map(|(_, (_, newest))| *newest);
-        let ids = rows.into_iter().map(|(id, _)| id).collect();
-        Ok(newest.map(|newest| Self { ids, metrics, newest }))
-    }
 }
 
 impl Ranking {

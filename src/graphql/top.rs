@@ -1,7 +1,7 @@
 //! The highest and the lowest metrics by what they took.
 
 use async_graphql::{Context, Enum, Object};
-use entity::top::{self, End, Figure};
+use entity::top::{self, End, Figure, Known};
 
 use super::{
     Answer,
@@ -84,7 +84,9 @@ impl TopQuery {
         let limit = u64::try_from(first.min(MOST))
             .map_err(|_| Error::bad_input(format!("first: give a number from 0 to {MOST}, not {first}")))?;
         let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
-        let rows = top::top(&served(ctx).database.reader, resource.into(), end, &filter, limit).await;
+        let served = served(ctx);
+        let known = Known { lists: &served.known.lists, counts: &served.known.counts };
+        let rows = top::top(&served.database.reader, known, resource.into(), end, &filter, limit).await;
         Ok(Metric::from_rows(ctx, rows.map_err(Error::from)?).await?.into())
     }
 }
