@@ -156,7 +156,7 @@ on_both_engines! {
             let query = format!("{{ topMetrics(resource: MEMORY, where: {filter}) {{ memoryUsage }} }}");
             // The first time, it may ask for words, too.
             assert_eq!(app.bare(&query).await, expected, "{filter}");
-            assert_eq!(statements_of(app, &query).await, 2, "{filter}");
+            assert_eq!(statements_of(app, &query).await, 3, "{filter}");
         }
     }
 

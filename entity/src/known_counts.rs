@@ -100,16 +100,21 @@ impl KnownCounts {
     /// The database's.
     pub async fn metrics(&self, db: &impl Source, filter: &Tree<metric::Filter>) -> Result<u64, DbErr> {
         if let Some(sessions) = pages::of_sessions(filter) {
-            return self.of_sessions(db, &sessions).await;
+            let newest = db.number(&greatest("metric", "id")).await?;
+            return self.of_sessions(db, &sessions, newest).await;
         }
         let count = pages::count(db, filter);
         if *filter == Tree::default() { count.await } else { self.of(db, format!("metrics {filter:?}"), count).await }
     }
 
-    /// How many metrics the sessions that match `filter` have.
-    pub(crate) async fn of_sessions(&self, db: &impl Source, filter: &session::Filter) -> Result<u64, DbErr> {
+    /// How many metrics the sessions that match `filter` have, where `newest` is the greatest key of metrics, or was a moment ago.
+    pub(crate) async fn of_sessions(
+        &self,
+        db: &impl Source,
+        filter: &session::Filter,
+        newest: i64,
+    ) -> Result<u64, DbErr> {
         let what = digest(&[&format!("{filter:?}")]);
-        let newest = db.number(&greatest("metric", "id")).await?;
         let known = self.of_sessions.get(&what).filter(|known| newest - known.last <= FEW).unwrap_or_default();
         let counted = more(db, filter, known).await?;
         self.of_sessions.insert(what, counted);

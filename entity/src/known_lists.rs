@@ -54,8 +54,18 @@ impl KnownLists {
     /// # Errors
     /// The database's.
     pub async fn ids<E: Announced>(&self, db: &impl Source, filter: &Tree<E::Filter>) -> Result<Arc<Vec<i64>>, DbErr> {
-        let what = digest(&[E::default().table_name(), &format!("{filter:?}")]);
         let newest = announced::newest::<E>(db).await?;
+        self.ids_up_to::<E>(db, filter, newest).await
+    }
+
+    /// The same, where `newest` is the greatest number of an announcement. Later ones may be among them.
+    pub(crate) async fn ids_up_to<E: Announced>(
+        &self,
+        db: &impl Source,
+        filter: &Tree<E::Filter>,
+        newest: i64,
+    ) -> Result<Arc<Vec<i64>>, DbErr> {
+        let what = digest(&[E::default().table_name(), &format!("{filter:?}")]);
         let known = self.0.get(&what).unwrap_or_default();
         // Others may have looked at later ones meanwhile.
         if newest <= known.announced {

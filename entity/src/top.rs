@@ -157,11 +157,14 @@ pub async fn top(
     if of_session == session::Filter::default() {
         return ranking.of_variants(db, &filter.own, Condition::all(), None).await;
     }
-    let newest = db.number(&Query::select().expr(newest()).take()).await?;
+    let announced = Query::select().expr(Expr::col(session::Column::Announced).max()).from(session::Entity).take();
+    let now = Query::select().expr(newest()).expr(Expr::from(announced)).take();
+    let (newest, announced) = db.all::<(Option<i64>, Option<i64>)>(&now).await?.pop().unwrap_or_default();
+    let (Some(newest), Some(announced)) = (newest, announced) else { return Ok(Vec::new()) };
     // Each statement need not look up the sessions anew.
     let Known { lists, counts } = known;
-    let ids = lists.ids::<session::Entity>(db, &of_session.clone().into()).await?;
-    let metrics = counts.of_sessions(db, &of_session).await?;
+    let ids = lists.ids_up_to::<session::Entity>(db, &of_session.clone().into(), announced).await?;
+    let metrics = counts.of_sessions(db, &of_session, newest).await?;
     let filter = metric::Filter { scm_ref: None, pipeline: None, build: None, ..filter.own.clone() };
     let (engine, session) = (db.engine(), list::column::<metric::Entity>(metric::Column::SessionId));
     if metrics > FEW {
