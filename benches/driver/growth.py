@@ -2,6 +2,7 @@
 import statistics
 import time
 from collections import defaultdict
+from contextlib import ExitStack
 
 from driver import loading, wrk
 from driver.contestants import OfMetrograph
@@ -50,17 +51,27 @@ def measure(bench):
 
 
 def compare(bench, classes):
-    """The same reads on both histories, in turn."""
-    medians = defaultdict(Medians)
+    """Each read on one history and then the other, so that a machine that changes its pace changes it for both."""
     histories = (bench.main, bench.large)
+    reads = {
+        history: {row: {read.name: read for read in reads_of(history.facts())} for row, reads_of in classes.items()}
+        for history in histories
+    }
+    medians = defaultdict(Medians)
     for number in range(bench.rounds):
-        for history in histories:
-            say(f"Growth, round {number + 1} of {bench.rounds}: {history}")
-            reads = {row: list(reads_of(history.facts())) for row, reads_of in classes.items()}
-            with Metrograph(bench.metrograph, history.metrograph()) as server, Connection(server.port) as connection:
-                for row in reads:
-                    for read in reads[row]:
-                        medians[row, history].add(read.name, read.asked[0][0], p50(bench, connection, read))
+        say(f"Growth, round {number + 1} of {bench.rounds}: {bench.main}, and {bench.large}")
+        with ExitStack() as opened:
+            servers = {
+                history: opened.enter_context(Metrograph(bench.metrograph, history.metrograph())) for history in histories
+            }
+            connections = {
+                history: opened.enter_context(Connection(server.port)) for history, server in servers.items()
+            }
+            for row in classes:
+                for name in reads[bench.main][row]:
+                    for history in histories:
+                        read = reads[history][row][name]
+                        medians[row, history].add(name, read.asked[0][0], p50(bench, connections[history], read))
     for row in classes:
         bench.results[row] = grown(*(medians[row, history] for history in histories))
 
