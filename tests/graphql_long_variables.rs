@@ -101,6 +101,19 @@ on_both_engines! {
         }
     }
 
+    async fn a_long_list_of_lists_is_refused(app: &TestApp) {
+        let (query, variables) = WAYS[1];
+        app.record_all(vec![metric(json!({}))]).await;
+        let in_order = r#"["s1","c1","2026-01-05T03:00:00","core","pkg.a","t","t","a.py","function",1.0,1.0,1.0,1.0,1.0,null]"#;
+        let mut answers = Vec::new();
+        for list in [in_order.to_owned(), list(in_order, MANY), [in_order; MANY].join(",")] {
+            ask(app, query, &variables.replace('_', &metric(json!({})).to_string()), "").await;
+            answers.push(ask(app, query, &variables.replace('_', &list), "").await);
+        }
+        assert_eq!(answers[0].1["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{answers:?}");
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    }
+
     async fn the_cost_of_a_long_list_is_told(app: &TestApp) {
         let (query, variables) = WAYS[0];
         let variables = |more| variables.replace('_', &list(&metric(json!({})).to_string(), more));

@@ -271,7 +271,9 @@ impl Noun for Entity {
 
     /// What one session measured is found through the session, other metrics of a variant through the variant.
     fn is_by_part(filter: &Tree<Filter>) -> bool {
-        filter.own.variant != variant::Filter::default() && !filter.own.session.as_ref().is_some_and(Text::is_named)
+        let Filter { session, variant, .. } = &filter.own;
+        let is_led = *variant != variant::Filter::default() || filter.and.iter().any(Self::is_by_part);
+        is_led && !session.as_ref().is_some_and(Text::is_named)
     }
 }
 

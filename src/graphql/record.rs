@@ -8,6 +8,7 @@ use async_graphql::{
 };
 use futures_util::Stream;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{
     Answer, Failure,
@@ -112,10 +113,14 @@ impl MetricInput {
     }
 }
 
-/// Whether a text is a JSON list of measurements that can be recorded.
+/// Whether a text is a JSON list of objects that are measurements.
 pub fn are_metrics(text: &str) -> bool {
+    // Lists of values in the order of the members would be taken, too.
+    let items: Result<Vec<&RawValue>, _> = serde_json::from_str(text);
+    let are_objects = items.is_ok_and(|items| items.iter().all(|item| item.get().starts_with('{')));
     let metrics: Result<Vec<MetricInput>, _> = serde_json::from_str(text);
-    metrics.is_ok_and(|metrics| metrics.iter().flat_map(MetricInput::texts).all(|text| check_text(text).is_ok()))
+    are_objects
+        && metrics.is_ok_and(|metrics| metrics.iter().flat_map(MetricInput::texts).all(|text| check_text(text).is_ok()))
 }
 
 /// Measurements, as values or as a text that was found to be such ([`are_metrics`]).
