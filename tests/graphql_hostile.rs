@@ -65,6 +65,18 @@ impl Dice {
 }
 
 on_both_engines! {
+    /// A text of JSON within a member of this name would begin a new limit of nesting.
+    async fn extensions_are_nested_no_deeper_than_anything_else(app: &TestApp) {
+        let mut text = "1".to_owned();
+        for _ in 0..60 {
+            let nested = format!("{}{text}{}", "[".repeat(100), "]".repeat(100));
+            let quoted = nested.replace('\\', "\\u005c").replace('"', "\\u0022");
+            text = format!("{{\"$serde_json::private::RawValue\":\"{quoted}\"}}");
+        }
+        let answer = send(app, format!("{{\"query\":\"{{ metricCount }}\",\"extensions\":{{\"a\":{text}}}}}")).await;
+        assert_eq!(answer["data"]["metricCount"], 0, "{answer}");
+    }
+
     /// Whoever writes a cursor himself may name places that no history reaches.
     async fn a_cursor_of_a_place_far_away_has_everything_on_one_side(app: &TestApp) {
         app.seed().await;

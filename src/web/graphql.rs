@@ -31,7 +31,7 @@ use crate::{
     graphql::{Cost, Operation, check_values, crossed, refusal},
 };
 pub(super) use answer::body;
-pub(super) use request::Request;
+pub(super) use request::{Object, Request};
 pub(super) use status::was_run;
 
 /// Requests of a batch that run at the same time.

@@ -20,13 +20,13 @@ use futures_util::{
     stream::{self, AbortHandle, Abortable, BoxStream, SelectAll},
 };
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
 use super::{
     Ways,
     fence::Subscribed,
-    graphql::{NO_DOCUMENT, Request, Who, body, prepare, was_run},
+    graphql::{NO_DOCUMENT, Object, Request, Who, body, prepare, was_run},
     live::{answers, end},
     rate::Client,
 };
@@ -127,8 +127,8 @@ fn too_long(error: axum::Error) -> Option<CloseFrame> {
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Said {
-    ConnectionInit { payload: Option<Map<String, Value>> },
-    Ping { payload: Option<Map<String, Value>> },
+    ConnectionInit { payload: Option<Object> },
+    Ping { payload: Option<Object> },
     Pong {},
     Subscribe { id: String, payload: Request },
     Complete { id: String },
@@ -232,7 +232,7 @@ impl Conversation {
         match said {
             Said::ConnectionInit { .. } if self.is_introduced => Err(close(4429, "Too many initialisation requests")),
             Said::ConnectionInit { payload } => {
-                let payload = payload.unwrap_or_default();
+                let payload = payload.and_then(|Object(members)| members).unwrap_or_default();
                 let mut given = payload.iter().filter(|(name, _)| name.eq_ignore_ascii_case("authorization"));
                 if let Some((_, credentials)) = given.next() {
                     // Two of them are credentials that nobody has.
@@ -246,7 +246,9 @@ impl Conversation {
                 Ok(Some(message(&json!({ "type": "connection_ack" }))))
             }
             Said::Ping { payload: None } => Ok(Some(message(&json!({ "type": "pong" })))),
-            Said::Ping { payload } => Ok(Some(message(&json!({ "type": "pong", "payload": payload })))),
+            Said::Ping { payload: Some(Object(payload)) } => {
+                Ok(Some(message(&json!({ "type": "pong", "payload": payload }))))
+            }
             Said::Pong {} => Ok(None),
             Said::Complete { id } => {
                 self.running.remove(id.as_str());

@@ -65,6 +65,21 @@ impl Extensions {
     }
 }
 
+/// An object or null. It is read as a value of the engine's first: [`Value`] reads a member of a certain name as a text of JSON, which
+/// begins a new limit of nesting, and the stack would overflow.
+#[derive(Debug)]
+pub struct Object(pub Option<Map<String, Value>>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Some(members) = Option::<IndexMap<Name, GraphqlValue>>::deserialize(deserializer)? else {
+            return Ok(Self(None));
+        };
+        let members = members.into_iter().map(|(name, value)| Ok((name.to_string(), value.into_json()?)));
+        members.collect::<serde_json::Result<_>>().map(Some).map(Self).map_err(D::Error::custom)
+    }
+}
+
 /// What came in the body of a POST.
 #[derive(Debug)]
 pub enum Sent {
@@ -177,7 +192,7 @@ pub fn read_parameters(parameters: &str) -> Result<Request, String> {
             "operationName" => request.operation_name = Some(value.into_owned()),
             "variables" if !value.is_empty() => request.variables = json("variables", &value)?,
             "extensions" if !value.is_empty() => {
-                let members: Option<Map<String, Value>> = json("extensions", &value)?;
+                let Object(members) = json("extensions", &value)?;
                 request.extensions = Extensions::of(&members.unwrap_or_default())?;
             }
             _ => {}
@@ -215,7 +230,7 @@ impl<'de, V: Deserialize<'de> + Into<Variables>> Visitor<'de> for Members<V> {
                 "operationName" => request.operation_name = member(members, "operationName", &mut seen)?,
                 "variables" => request.variables = member::<_, V>(members, "variables", &mut seen)?.into(),
                 "extensions" => {
-                    let given: Option<Map<String, Value>> = member(members, "extensions", &mut seen)?;
+                    let Object(given) = member(members, "extensions", &mut seen)?;
                     request.extensions = Extensions::of(&given.unwrap_or_default()).map_err(Error::custom)?;
                 }
                 _ => drop(members.next_value::<IgnoredAny>()?),
