@@ -8,7 +8,7 @@ use crate::support::{TestApp, history::metric, on_both_engines};
 /// Metrics of a list that is read the other way.
 const MANY: usize = 200;
 
-/// `{}` is the list; the operation's name makes a document of its own.
+/// `_` is the list, and the operation's name, which makes a document of its own.
 const WAYS: [(&str, &str); 2] = [
     (
         "mutation _($i: RecordMetricsInput!) { recordMetrics(input: $i) { userErrors { message } } }",

@@ -1,6 +1,6 @@
 //! Numbered pages of metrics, however many there are. Without a filter a page number leads straight to a key, since keys are
-//! dense. The metrics of one session, context or variant lie in order in an index, which is walked from its nearer end. For many of
-//! these together, the blocks ([`metric_block`]) tell where a page begins.
+//! dense. The metrics of one session, context or variant lie in order in an index, those of a variant part by part where the history has
+//! parts ([`metric::part`]); it is walked from its nearer end. For many of these together, the blocks ([`metric_block`]) tell where a page begins.
 
 use sea_orm::{
     DbErr, Iterable as _, Order,
