@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     TestApp,
-    history::{context, metric, session},
+    history::{context, metric, nested_in_texts, session},
     on_both_engines,
 };
 
@@ -65,14 +65,8 @@ impl Dice {
 }
 
 on_both_engines! {
-    /// A text of JSON within a member of this name would begin a new limit of nesting.
     async fn extensions_are_nested_no_deeper_than_anything_else(app: &TestApp) {
-        let mut text = "1".to_owned();
-        for _ in 0..60 {
-            let nested = format!("{}{text}{}", "[".repeat(100), "]".repeat(100));
-            let quoted = nested.replace('\\', "\\u005c").replace('"', "\\u0022");
-            text = format!("{{\"$serde_json::private::RawValue\":\"{quoted}\"}}");
-        }
+        let text = nested_in_texts();
         let answer = send(app, format!("{{\"query\":\"{{ metricCount }}\",\"extensions\":{{\"a\":{text}}}}}")).await;
         assert_eq!(answer["data"]["metricCount"], 0, "{answer}");
     }

@@ -9,6 +9,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{
     TestApp,
+    history::nested_in_texts,
     live::{Socket, settle},
     on_both_engines,
 };
@@ -158,6 +159,17 @@ on_both_engines! {
         let mut early = Socket::silent(app).await;
         early.say(json!({ "type": "connection_init", "payload": "secret" })).await;
         assert_eq!(early.closed().await.0, 4400);
+    }
+
+    async fn payloads_are_nested_no_deeper_than_anything_else(app: &TestApp) {
+        let payload = nested_in_texts();
+        let mut socket = Socket::silent(app).await;
+        for (said, answered) in [("connection_init", "connection_ack"), ("ping", "pong")] {
+            socket.send(Message::text(format!(r#"{{"type":"{said}","payload":{{"a":{payload}}}}}"#))).await;
+            // What comes back must not be read as JSON here either.
+            let answer = socket.frame().await.into_text().unwrap();
+            assert!(answer.contains(answered), "{answer}");
+        }
     }
 
     async fn a_client_that_skips_its_introduction_is_cut(app: &TestApp) {

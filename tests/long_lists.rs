@@ -69,6 +69,9 @@ fn filters() -> Vec<(Value, Matches)> {
         (json!({ "scmRef": { "startsWith": "a" } }), |n| is_announced(n) && (n / 500).is_multiple_of(4)),
         (json!({ "pipeline": { "eq": "main" } }), is_announced),
         (json!({ "kind": { "eq": "module" }, "context": { "eq": "c0" } }), |n| n.is_multiple_of(10)),
+        (json!({ "and": [{ "component": { "eq": "late" } }], "not": { "kind": { "eq": "module" } } }), |n| {
+            words(n).1 == "late" && words(n).0 == "function"
+        }),
         (json!({ "or": [{ "component": { "eq": "early" } }, { "component": { "eq": "late" } }] }), |n| {
             words(n).1 == "early" || words(n).1 == "late"
         }),

@@ -185,6 +185,11 @@ impl<F> Tree<F> {
         self.and.is_empty() && self.or.is_none() && self.not.is_none()
     }
 
+    /// Whether `leaf` holds of a noun's own filter that whatever matches must match.
+    pub(crate) fn demands(&self, leaf: &impl Fn(&F) -> bool) -> bool {
+        leaf(&self.own) || self.and.iter().any(|tree| tree.demands(leaf))
+    }
+
     /// The whole condition, `leaf` giving that of each noun's own filter.
     pub fn on(&self, leaf: &impl Fn(&F) -> Condition) -> Condition {
         let mut all = Condition::all().add(leaf(&self.own));

@@ -37,7 +37,7 @@ pub trait Noun: EntityTrait<Model: FromRow + Clone + Send + Sync + 'static> {
     fn id(row: &Self::Model) -> i64;
 
     /// Whether an index that has the history in parts ([`crate::metric::part`]) leads to the rows that match.
-    fn is_by_part(_: &Tree<Self::Filter>) -> bool {
+    fn is_by_part(_: &Self::Filter) -> bool {
         false
     }
 }
@@ -164,7 +164,15 @@ pub(crate) fn condition<E: Noun>(filter: &Tree<E::Filter>, engine: Engine) -> Co
     Condition::all().add(E::listed()).add(filter.on(&|own| E::condition(own, engine)))
 }
 
-fn select<E: Noun>(slice: &Slice<E>, engine: Engine, by_part: bool) -> SelectStatement {
+/// The same, and wherever an index that has the history in parts leads to what matches, with the parts of a stretch: that index is used.
+pub(crate) fn leading<E: Noun>(filter: &Tree<E::Filter>, engine: Engine, within: Stretch) -> Condition {
+    let in_parts = |own: &E::Filter| if E::is_by_part(own) { engine.in_parts(within) } else { None };
+    let matches = |own: &E::Filter| E::condition(own, engine).add_option(in_parts(own));
+    Condition::all().add(E::listed()).add(filter.on(&matches))
+}
+
+/// The list of `slice`: all of it, or, along `edge`, those rows that the edge is still to be linked for.
+fn select<E: Noun>(slice: &Slice<E>, engine: Engine, edge: Option<Edge<E>>) -> SelectStatement {
     let Slice { filter, order, after, before, limit, from_end } = slice;
     let id = Expr::col((E::default(), "id"));
     let key = column::<E>(E::sort_column(order.by));
@@ -178,24 +186,27 @@ fn select<E: Noun>(slice: &Slice<E>, engine: Engine, by_part: bool) -> SelectSta
         };
         if ascending { here.gt(there) } else { here.lt(there) }
     };
+    let (front, back) = if order.descending { (before, after) } else { (after, before) };
+    let key_of = |place: &Option<Position>| place.filter(|_| by_id).map(|place| place.key);
+    let within = Stretch { after: key_of(front).unwrap_or(0), until: key_of(back) };
+    // Along an edge, it is the edge that leads to rows.
+    let (matches, in_parts) = match edge {
+        None => (leading::<E>(filter, engine, within), None),
+        Some(edge) => (condition::<E>(filter, engine), if edge.by_part { engine.in_parts(within) } else { None }),
+    };
+    let is_by_part = in_parts.is_some() || edge.is_none() && filter.demands(&E::is_by_part);
     let direction = if order.descending == *from_end { Direction::Asc } else { Direction::Desc };
     let mut query = Query::select();
     query
         .columns(E::Column::iter().map(|column| (E::default(), column)))
         .from(E::default())
-        .cond_where(condition::<E>(filter, engine))
+        .cond_where(matches)
+        .and_where_option(in_parts)
         .and_where_option(after.as_ref().map(|place| beyond(place, !order.descending)))
         .and_where_option(before.as_ref().map(|place| beyond(place, order.descending)));
-    let mut ahead = (!by_id).then_some(key);
-    if by_part {
-        let (after, before) = if order.descending { (before, after) } else { (after, before) };
-        let key = |place: &Option<Position>| place.filter(|_| by_id).map(|place| place.key);
-        let within = Stretch { after: key(after).unwrap_or(0), until: key(before) };
-        query.and_where_option(engine.in_parts(within));
-        // Parts are in the order of keys, so a part is gone through after the other, until there are enough.
-        ahead = ahead.or_else(|| engine.part());
-    }
-    if let Some(ahead) = ahead {
+    // Parts are in the order of keys: one is gone through after the other, until there are enough.
+    let part = || engine.part().filter(|_| is_by_part);
+    if let Some(ahead) = if by_id { part() } else { Some(key) } {
         query.order_by_expr(ahead, direction.clone());
     }
     query.order_by_expr(id, direction).limit(*limit).take()
@@ -211,17 +222,16 @@ fn arrange<E: Noun>(order: Order<E::Sort>, rows: &mut [E::Model]) {
 
 /// The rows of `slice`.
 pub async fn rows<E: Noun>(db: &impl Source, slice: &Slice<E>) -> Result<Vec<E::Model>, DbErr> {
-    stretch(db, slice, 0).await
+    behind(db, slice, 0).await
 }
 
 /// The rows of `slice` behind the first few of them.
-async fn stretch<E: Noun>(db: &impl Source, slice: &Slice<E>, skip: u64) -> Result<Vec<E::Model>, DbErr> {
-    let by_part = E::is_by_part(&slice.filter) && db.engine().has_parts();
-    let mut query = select(slice, db.engine(), by_part);
+async fn behind<E: Noun>(db: &impl Source, slice: &Slice<E>, skip: u64) -> Result<Vec<E::Model>, DbErr> {
+    let mut query = select(slice, db.engine(), None);
     if skip > 0 {
         query.offset(skip);
     }
-    if by_part {
+    if db.engine().has_parts() && slice.filter.demands(&E::is_by_part) {
         query.clear_selects().expr_as(Expr::col((E::default(), "id")), "key");
         let mut rows = of_keys::<E>(db, query).await?;
         arrange::<E>(slice.order, &mut rows);
@@ -245,11 +255,6 @@ pub(crate) async fn of_keys<E: Noun>(db: &impl Source, keys: SelectStatement) ->
     db.all(&query).await
 }
 
-/// A condition that excludes nothing, and has an index used that has the history in parts, where that leads to what matches.
-pub(crate) fn lead<E: Noun>(filter: &Tree<E::Filter>, engine: Engine) -> Option<Expr> {
-    if E::is_by_part(filter) { engine.in_parts(Stretch::default()) } else { None }
-}
-
 /// The rows of `slice` under each of `parents`, in one statement. A parent without rows is absent.
 pub async fn rows_under<E: Noun>(
     db: &impl Source,
@@ -258,7 +263,7 @@ pub async fn rows_under<E: Noun>(
     slice: &Slice<E>,
 ) -> Result<HashMap<i64, Vec<E::Model>>, DbErr> {
     let engine = db.engine();
-    let mut list = select(slice, engine, edge.by_part);
+    let mut list = select(slice, engine, Some(edge));
     let mut lists: HashMap<i64, Vec<E::Model>> = HashMap::with_capacity(parents.len());
     if let [parent] = parents {
         let rows = db.all(list.cond_where((edge.link)(Expr::val(*parent)))).await?;
@@ -283,8 +288,7 @@ pub async fn count<E: Noun>(db: &impl Source, filter: &Tree<E::Filter>) -> Resul
     let query = Query::select()
         .expr_as(Func::count(Expr::val(1)), "n")
         .from(E::default())
-        .cond_where(condition::<E>(filter, db.engine()))
-        .and_where_option(lead::<E>(filter, db.engine()))
+        .cond_where(leading::<E>(filter, db.engine(), Stretch::default()))
         .take();
     Ok(db.number(&query).await?.unsigned_abs())
 }
@@ -350,7 +354,7 @@ pub async fn page<E: Noun>(
         limit: size,
         from_end: false,
     };
-    stretch(db, &slice, (number - 1).saturating_mul(size)).await
+    behind(db, &slice, (number - 1).saturating_mul(size)).await
 }
 
 /// The pairs of parent and number that `statement` selects.

@@ -8,7 +8,7 @@ use sea_orm::{
 use crate::{
     engine::Engine,
     execution_context,
-    filter::{self, Number, Text, Tree},
+    filter::{self, Number, Text},
     list::{self, Edge, Noun},
     row::from_row,
     session,
@@ -270,10 +270,8 @@ impl Noun for Entity {
     }
 
     /// What one session measured is found through the session, other metrics of a variant through the variant.
-    fn is_by_part(filter: &Tree<Filter>) -> bool {
-        let Filter { session, variant, .. } = &filter.own;
-        let is_led = *variant != variant::Filter::default() || filter.and.iter().any(Self::is_by_part);
-        is_led && !session.as_ref().is_some_and(Text::is_named)
+    fn is_by_part(Filter { session, variant, .. }: &Filter) -> bool {
+        *variant != variant::Filter::default() && !session.as_ref().is_some_and(Text::is_named)
     }
 }
 

@@ -150,8 +150,7 @@ pub async fn top(
         return Ok(Vec::new());
     }
     if is_narrow(filter) {
-        let lead = list::lead::<metric::Entity>(filter, db.engine());
-        return ranking.of(db, filter, Condition::all().add_option(lead)).await;
+        return ranking.of(db, filter, Condition::all()).await;
     }
     let of_session = filter.own.of_session();
     if of_session == session::Filter::default() {
@@ -165,6 +164,9 @@ pub async fn top(
     let Known { lists, counts } = known;
     let ids = lists.ids_up_to::<session::Entity>(db, &of_session.clone().into(), announced).await?;
     let metrics = counts.of_sessions(db, &of_session, newest).await?;
+    if metrics == 0 {
+        return Ok(Vec::new());
+    }
     let filter = metric::Filter { scm_ref: None, pipeline: None, build: None, ..filter.own.clone() };
     let (engine, session) = (db.engine(), list::column::<metric::Entity>(metric::Column::SessionId));
     if metrics > FEW {
@@ -212,7 +214,7 @@ impl Ranking {
         let query = Query::select()
             .columns(metric::Column::iter().map(|column| (metric::Entity, column)))
             .from(metric::Entity)
-            .cond_where(list::condition::<metric::Entity>(filter, db.engine()))
+            .cond_where(list::leading::<metric::Entity>(filter, db.engine(), Stretch::default()))
             .cond_where(among)
             .order_by_expr(list::column::<metric::Entity>(self.figure.column()), self.end.order())
             .order_by_expr(Expr::col((metric::Entity, metric::Column::Id)), Order::Asc)

@@ -10,6 +10,15 @@ fn with(mut value: Value, changes: Value) -> Value {
     value
 }
 
+/// JSON whose nesting lies in texts: each is a member of a name by which a reader may take it for JSON, with a new limit of nesting.
+pub fn nested_in_texts() -> String {
+    (0..60).fold("1".to_owned(), |inner, _| {
+        let nested = format!("{}{inner}{}", "[".repeat(100), "]".repeat(100));
+        let quoted = nested.replace('\\', "\\u005c").replace('"', "\\u0022");
+        format!("{{\"$serde_json::private::RawValue\":\"{quoted}\"}}")
+    })
+}
+
 /// A measurement, as `recordMetric` takes it, but for `changes`.
 pub fn metric(changes: Value) -> Value {
     let usual = json!({

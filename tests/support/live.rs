@@ -192,7 +192,7 @@ impl Socket {
         assert!(timeout(A_WHILE, self.0.next()).await.is_err(), "nothing has happened");
     }
 
-    async fn frame(&mut self) -> Message {
+    pub async fn frame(&mut self) -> Message {
         timeout(PATIENCE, self.0.next()).await.expect("an answer comes").expect("the socket is open").unwrap()
     }
 
