@@ -1,8 +1,8 @@
 //! The few things the two engines spell differently, behind one set of questions.
 
 use sea_orm::{
-    DbBackend, Statement, StatementBuilder,
-    sea_query::{Expr, ExprTrait as _, SelectStatement},
+    DbBackend, Statement,
+    sea_query::{Expr, ExprTrait as _, PostgresQueryBuilder, QueryStatementWriter, SelectStatement},
 };
 
 use crate::{metric::Stretch, postgres, sqlite};
@@ -25,8 +25,12 @@ impl Engine {
     }
 
     /// The statement in the engine's own spelling.
-    pub(crate) fn build(self, statement: &impl StatementBuilder) -> Statement {
-        statement.build(&self.backend())
+    pub(crate) fn build(self, statement: &impl QueryStatementWriter) -> Statement {
+        let (sql, values) = match self {
+            Self::Sqlite => sqlite::build(statement),
+            Self::Postgres => statement.build(PostgresQueryBuilder),
+        };
+        Statement::from_sql_and_values(self.backend(), sql, values)
     }
 
     /// `text LIKE pattern`: `%` and `_` keep their meaning, nothing escapes them, ASCII letters match in either case.

@@ -2,7 +2,7 @@
 
 use sea_orm::{
     entity::prelude::*,
-    sea_query::{Condition, ExprTrait as _, Query, SelectStatement},
+    sea_query::{Condition, Expr, ExprTrait as _, Query, SelectStatement},
 };
 
 use crate::{
@@ -29,6 +29,21 @@ pub fn part(id: i64) -> i64 {
 pub(crate) struct Stretch {
     pub(crate) after: i64,
     pub(crate) until: Option<i64>,
+}
+
+impl Stretch {
+    /// The metrics up to `newest` in two halves: one ends, and the other begins, where a part does.
+    pub(crate) fn halves(newest: i64) -> [Self; 2] {
+        let middle = (part(newest) + 1) / 2 * PART;
+        [Self { after: 0, until: Some(middle) }, Self { after: middle, until: Some(newest) }]
+    }
+
+    /// A metric lies there.
+    pub(crate) fn holds(self) -> Expr {
+        let id = || list::column::<Entity>(Column::Id);
+        let behind = id().gt(self.after);
+        self.until.map_or(behind.clone(), |until| behind.and(id().lte(until)))
+    }
 }
 
 /// A row.

@@ -258,7 +258,7 @@ async fn through_stretch(db: &impl Source, blocks: &Blocks<'_>, start: &Start, s
         };
     }
     let is_one = db.engine().among(dimension.column(), keys);
-    let query = Query::select().from(metric::Entity).and_where(is_one).and_where(lies(within)).take();
+    let query = Query::select().from(metric::Entity).and_where(is_one).and_where(within.holds()).take();
     rows(db, wanted.of(query, None)).await
 }
 
@@ -278,12 +278,6 @@ impl Wanted {
     }
 }
 
-fn lies(Stretch { after, until }: Stretch) -> Expr {
-    let id = Expr::col((metric::Entity, metric::Column::Id));
-    let behind = id.clone().gt(after);
-    until.map_or(behind.clone(), |until| behind.and(id.lte(until)))
-}
-
 /// Reads those wanted of the metrics of `keys` that lie `within` a stretch, through the index.
 async fn of_keys(
     db: &impl Source,
@@ -296,7 +290,7 @@ async fn of_keys(
     let in_parts = if dimension == Dimension::Variant { engine.in_parts(within) } else { None };
     let ahead_of_key = engine.part().filter(|_| in_parts.is_some());
     let mut query =
-        Query::select().from(metric::Entity).and_where(lies(within)).and_where_option(in_parts.clone()).take();
+        Query::select().from(metric::Entity).and_where(within.holds()).and_where_option(in_parts.clone()).take();
     if let [key] = keys {
         return rows(db, wanted.of(query.and_where(dimension.column().eq(*key)).take(), ahead_of_key)).await;
     }
@@ -305,7 +299,7 @@ async fn of_keys(
         return of_page(db, wanted.of(query, ahead_of_key)).await;
     }
     let (parents, key) = engine.parents(keys);
-    sorted(db, parents, dimension.column().eq(key).and(lies(within)), wanted).await
+    sorted(db, parents, dimension.column().eq(key).and(within.holds()), wanted).await
 }
 
 /// Reads those wanted of the metrics that `parents` lead to, a query without columns, by what ties a metric to one of them. Many match, few

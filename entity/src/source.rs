@@ -3,8 +3,8 @@
 
 use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, RuntimeErr, Statement,
-    StatementBuilder, TransactionTrait as _,
-    sea_query::{Expr, Query, Value},
+    TransactionTrait as _,
+    sea_query::{Expr, Query, QueryStatementWriter, Value},
 };
 
 use crate::{
@@ -25,12 +25,15 @@ pub trait Source: Sync {
     fn all_of<T: FromRow>(&self, statement: Statement) -> impl Future<Output = Result<Vec<T>, DbErr>> + Send;
 
     /// Every row that `statement` gives.
-    fn all<T: FromRow>(&self, statement: &impl StatementBuilder) -> impl Future<Output = Result<Vec<T>, DbErr>> + Send {
+    fn all<T: FromRow>(
+        &self,
+        statement: &impl QueryStatementWriter,
+    ) -> impl Future<Output = Result<Vec<T>, DbErr>> + Send {
         self.all_of(self.engine().build(statement))
     }
 
     /// The one number that `statement` gives; none, and null, are 0.
-    fn number(&self, statement: &impl StatementBuilder) -> impl Future<Output = Result<i64, DbErr>> + Send {
+    fn number(&self, statement: &impl QueryStatementWriter) -> impl Future<Output = Result<i64, DbErr>> + Send {
         let rows = self.all::<Option<i64>>(statement);
         async { Ok(rows.await?.into_iter().next().flatten().unwrap_or(0)) }
     }
@@ -129,7 +132,7 @@ impl Transaction<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn execute(&self, statement: &impl StatementBuilder) -> Result<(), DbErr> {
+    pub async fn execute(&self, statement: &impl QueryStatementWriter) -> Result<(), DbErr> {
         self.execute_of(self.engine().build(statement)).await
     }
 

@@ -1,9 +1,55 @@
 //! What only SQLite understands.
 
+use std::fmt::{self, Display, Formatter, Write};
+
 use rusqlite::{Connection, functions::FunctionFlags, vtab::series};
-use sea_orm::sea_query::{Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement};
+use sea_orm::sea_query::{
+    Expr, ExprTrait as _, Func, JoinType, Query, QueryBuilder, QueryStatementWriter, SelectStatement, SqlWriter,
+    SqliteQueryBuilder, Value, Values,
+};
 
 use crate::metric::{self, Stretch};
+
+/// A statement that is being written. A value that is bound is left out of it, but for limits: SQLite looks at these when it plans, so it
+/// plans anew whenever one is bound.
+#[derive(Default)]
+struct Text {
+    sql: String,
+    bound: Vec<Value>,
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.sql.write_str(text)
+    }
+}
+
+impl Display for Text {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sql)
+    }
+}
+
+impl SqlWriter for Text {
+    fn push_param<T: QueryBuilder>(&mut self, value: Value, builder: &T) {
+        if self.sql.ends_with(" LIMIT ") {
+            self.sql.push_param(value, builder);
+        } else {
+            self.sql.push('?');
+            self.bound.push(value);
+        }
+    }
+
+    fn as_writer(&mut self) -> &mut dyn Write {
+        self
+    }
+}
+
+pub(crate) fn build(statement: &impl QueryStatementWriter) -> (String, Values) {
+    let mut text = Text::default();
+    statement.build_collect_into(SqliteQueryBuilder, &mut text);
+    (text.sql, Values(text.bound))
+}
 
 /// SQLite's own LIKE is ASCII case-insensitive and has no escape character unless one is asked for.
 pub(crate) fn like(text: Expr, pattern: &str) -> Expr {

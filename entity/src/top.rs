@@ -14,6 +14,7 @@ use crate::{
     known_lists::KnownLists,
     list::{self, Noun as _},
     metric::{self, Stretch},
+    row::from_row,
     session,
     source::Source,
     variant,
@@ -109,13 +110,14 @@ impl End {
     }
 }
 
-/// Variants visited first. Then as many more as were visited before, until enough metrics are known, and half as many after that.
-const FIRST_VISIT: usize = 4;
+/// Variants visited at once, at least. So many are visited as are likely to have enough metrics, or half as many as were visited in vain,
+/// which begins anew once enough are known: what comes next may be ahead of most of them.
+const LEAST_VISIT: usize = 2;
 /// Variants whose bounds are read at first: more than most rankings visit.
 const FIRST_BOUNDS: u64 = 64;
 /// So many metrics of sessions are best ranked at once: through the index by session, one takes 0.3 µs. A row that is visited takes
-/// 0.5 µs, so this is what two visits cost where variants have 500 metrics each. What few sessions measured may lie behind all other
-/// variants, and then all metrics there are would be visited.
+/// 0.5 µs, so this is what two dozen variants of 500 metrics each cost. What few sessions measured may lie behind all other variants,
+/// and then all metrics there are would be visited.
 const FEW: u64 = 20_000;
 
 /// What is remembered of sessions.
@@ -133,6 +135,40 @@ struct Ranking {
     figure: Figure,
     end: End,
     limit: u64,
+}
+
+/// A variant, with its bound.
+struct Bound {
+    variant: i64,
+    figure: f64,
+    metric_count: i64,
+    /// The greatest key of all metrics.
+    newest: i64,
+}
+
+from_row!(Bound { variant, figure, metric_count, newest });
+
+/// Which metrics are ranked.
+struct Among {
+    /// Those up to this key,
+    newest: i64,
+    /// about so many of which are
+    metrics: u64,
+    /// those of these sessions.
+    sessions: Condition,
+}
+
+impl Among {
+    /// How many of the variants that have these bounds are likely to have `wanted` metrics, if each has its share.
+    fn variants_for(&self, wanted: usize, bounds: &[Bound]) -> usize {
+        let wanted = (wanted as u64).saturating_mul(self.newest.unsigned_abs());
+        let of_each = bounds.iter().scan(0_u64, |sum, bound| {
+            let before = *sum;
+            *sum = before.saturating_add(bound.metric_count.unsigned_abs().saturating_mul(self.metrics));
+            Some(before)
+        });
+        of_each.take_while(|before| *before < wanted).count()
+    }
 }
 
 /// The `limit` metrics at one `end` of the ranking by `figure` among those that match `filter`, most extreme first; ties in
@@ -154,7 +190,7 @@ pub async fn top(
     }
     let of_session = filter.own.of_session();
     if of_session == session::Filter::default() {
-        return ranking.of_variants(db, &filter.own, Condition::all(), None).await;
+        return ranking.of_variants(db, &filter.own, None).await;
     }
     let announced = Query::select().expr(Expr::col(session::Column::Announced).max()).from(session::Entity).take();
     let now = Query::select().expr(newest()).expr(Expr::from(announced)).take();
@@ -170,8 +206,8 @@ pub async fn top(
     let filter = metric::Filter { scm_ref: None, pipeline: None, build: None, ..filter.own.clone() };
     let (engine, session) = (db.engine(), list::column::<metric::Entity>(metric::Column::SessionId));
     if metrics > FEW {
-        let is_one = Condition::all().add(engine.among(session, &ids));
-        return ranking.of_variants(db, &filter, is_one, Some(newest)).await;
+        let sessions = Condition::all().add(engine.among(session, &ids));
+        return ranking.of_variants(db, &filter, Some(Among { newest, metrics, sessions })).await;
     }
     let is_one = up_to(newest).add(engine.any_of(session, &ids)).add_option(is_of_variant(&filter.variant, engine));
     ranking.of(db, &metric::Filter { variant: variant::Filter::default(), ..filter }.into(), is_one).await
@@ -195,7 +231,7 @@ fn is_of_variant(filter: &variant::Filter, engine: Engine) -> Option<Expr> {
 }
 
 fn up_to(newest: i64) -> Condition {
-    Condition::all().add(list::column::<metric::Entity>(metric::Column::Id).lte(newest))
+    Condition::all().add(Stretch { after: 0, until: Some(newest) }.holds())
 }
 
 /// The greatest key of metrics, as a part of a statement: it belongs to what that reads besides.
@@ -223,53 +259,55 @@ impl Ranking {
         db.all(&query).await
     }
 
-    /// Ranks what matches up to `newest`, or up to now. No index per figure: the variants are visited in order of their bounds, until
-    /// no further bound can matter.
+    /// Ranks what matches up to the newest metric of `among`. No index per figure: the variants are visited in order of their bounds,
+    /// until no further bound can matter.
     async fn of_variants(
         self,
         db: &impl Source,
         filter: &metric::Filter,
-        among: Condition,
-        newest: Option<i64>,
+        among: Option<Among>,
     ) -> Result<Vec<metric::Model>, DbErr> {
         let variants = &filter.variant;
         let mut bounds = self.bounds(db, variants, Some(FIRST_BOUNDS)).await?;
         let mut are_all = (bounds.len() as u64) < FIRST_BOUNDS;
+        let Some(first) = bounds.first() else { return Ok(Vec::new()) };
         // Every visit looks at the rows up to the same one. When that was the newest, the bounds held all of them; they were read at
         // that moment or later, and only widen. So no row that counts is beyond the bound of its variant, and it is right to stop there.
-        let Some(newest) = newest.or(bounds.first().map(|bound| bound.1.1)) else { return Ok(Vec::new()) };
-        let among = up_to(newest).add(among);
+        let among = among.unwrap_or(Among {
+            newest: first.newest,
+            metrics: first.newest.unsigned_abs(),
+            sessions: Condition::all(),
+        });
         // The variants that are visited are those that match.
         let filter = metric::Filter { variant: variant::Filter::default(), ..filter.clone() }.into();
         let most = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        let (mut rows, mut visited): (Vec<metric::Model>, usize) = (Vec::new(), 0);
+        let mut rows: Vec<metric::Model> = Vec::new();
+        // Of those visited, `in_vain` came since the beginning, or since enough are known.
+        let (mut visited, mut in_vain) = (0, 0);
         loop {
             let last = if rows.len() < most { None } else { rows.last().map(|last| self.figure.of(last)) };
-            let matters = |bound: f64| last.is_none_or(|last| !self.end.is_ahead(last, bound));
-            if visited == bounds.len() && !are_all && bounds.last().is_some_and(|(_, (bound, _))| matters(*bound)) {
+            let matters = |bound: &Bound| last.is_none_or(|last| !self.end.is_ahead(last, bound.figure));
+            if visited == bounds.len() && !are_all && bounds.last().is_some_and(matters) {
                 // Bounds may have widened since, but only by rows behind `newest`: those visited need no second visit.
-                let seen: HashSet<i64> = bounds.iter().map(|(id, _)| *id).collect();
+                let seen: HashSet<i64> = bounds.iter().map(|bound| bound.variant).collect();
                 let rest = self.bounds(db, variants, None).await?;
-                bounds.extend(rest.into_iter().filter(|(id, _)| !seen.contains(id)));
+                bounds.extend(rest.into_iter().filter(|bound| !seen.contains(&bound.variant)));
                 are_all = true;
             }
-            let visit = Ord::max(FIRST_VISIT, if last.is_none() { visited } else { visited.div_ceil(2) });
-            let group = bounds[visited..].iter().take(visit).take_while(|(_, (bound, _))| matters(*bound));
-            let group: Vec<i64> = group.map(|(id, _)| *id).collect();
+            let wanted = if last.is_none() { most - rows.len() } else { most };
+            let visit = among.variants_for(wanted, &bounds[visited..]).max(in_vain / 2).max(LEAST_VISIT);
+            let group = bounds[visited..].iter().take(visit).take_while(|bound| matters(bound));
+            let group: Vec<i64> = group.map(|bound| bound.variant).collect();
             if group.is_empty() {
                 break;
             }
-            // Most of the time goes to single rows all over the table: two connections look at half of the variants each.
-            let (one, other) = group.split_at(group.len() / 2);
-            let of_each = |variants| {
-                let is_one = db.engine().any_of(list::column::<metric::Entity>(metric::Column::VariantId), variants);
+            let visits = Self::visits(db.engine(), &group, among.newest).map(|visit| {
                 // What is behind the last of those found need not be sorted.
                 let figure = list::column::<metric::Entity>(self.figure.column());
-                let may_count = last.map(|last| self.end.not_behind(figure, last));
-                let lead = db.engine().in_parts(Stretch { after: 0, until: Some(newest) });
-                self.of(db, &filter, among.clone().add(is_one).add_option(lead).add_option(may_count))
-            };
-            let (one, other) = futures_util::try_join!(of_each(one), of_each(other))?;
+                visit.add(among.sessions.clone()).add_option(last.map(|last| self.end.not_behind(figure, last)))
+            });
+            let [one, other] = visits.map(|visit| self.of(db, &filter, visit));
+            let (one, other) = futures_util::try_join!(one, other)?;
             rows.extend(one);
             rows.extend(other);
             rows.sort_by(|a, b| {
@@ -279,23 +317,35 @@ impl Ranking {
             });
             rows.truncate(most);
             visited += group.len();
+            in_vain = if last.is_none() && rows.len() == most { 0 } else { in_vain + group.len() };
         }
         Ok(rows)
     }
 
-    /// The variants that match, the most extreme first, `most` of them where that is given, with their bounds, and the greatest key of
-    /// metrics.
-    async fn bounds(
-        self,
-        db: &impl Source,
-        filter: &variant::Filter,
-        most: Option<u64>,
-    ) -> Result<Vec<(i64, (f64, i64))>, DbErr> {
-        let bound = list::column::<variant::Entity>(self.figure.bound(self.end));
+    /// The metrics of `variants` up to `newest`, one half and the other. Most of the time goes to single rows all over the table, so two
+    /// connections look at half of them each: at half of the history, where an index has it in parts, or at half of the variants.
+    fn visits(engine: Engine, variants: &[i64], newest: i64) -> [Condition; 2] {
+        let variant = || list::column::<metric::Entity>(metric::Column::VariantId);
+        if engine.has_parts() {
+            Stretch::halves(newest).map(|within| {
+                let lies = Condition::all().add(within.holds()).add_option(engine.in_parts(within));
+                lies.add(engine.any_of(variant(), variants))
+            })
+        } else {
+            let (one, other) = variants.split_at(variants.len() / 2);
+            [one, other].map(|variants| up_to(newest).add(engine.any_of(variant(), variants)))
+        }
+    }
+
+    /// The variants that match, the most extreme first, `most` of them where that is given.
+    async fn bounds(self, db: &impl Source, filter: &variant::Filter, most: Option<u64>) -> Result<Vec<Bound>, DbErr> {
+        let own = |column| list::column::<variant::Entity>(column);
+        let bound = own(self.figure.bound(self.end));
         let mut query = Query::select()
-            .column((variant::Entity, variant::Column::Id))
-            .expr_as(bound.clone(), "bound")
-            .expr(newest())
+            .expr_as(own(variant::Column::Id), "variant")
+            .expr_as(bound.clone(), "figure")
+            .expr_as(own(variant::Column::MetricCount), "metric_count")
+            .expr_as(newest(), "newest")
             .from(variant::Entity)
             .cond_where(variant::Entity::condition(filter, db.engine()))
             .and_where(bound.clone().is_not_null())

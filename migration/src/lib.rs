@@ -8,6 +8,7 @@ mod m0001_base;
 mod m0002_listings;
 mod m0003_tokens;
 mod m0004_parts;
+mod m0005_sessions_in_parts;
 
 /// Every migration, oldest first.
 pub struct Migrator;
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_listings::Migration),
             Box::new(m0003_tokens::Migration),
             Box::new(m0004_parts::Migration),
+            Box::new(m0005_sessions_in_parts::Migration),
         ]
     }
 }

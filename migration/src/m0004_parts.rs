@@ -41,18 +41,14 @@ impl MigrationTrait for Migration {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         if manager.get_database_backend() == DbBackend::Sqlite {
-            for statement in up()? {
-                manager.get_connection().execute_unprepared(&statement).await?;
-            }
+            manager.get_connection().execute_unprepared(&up()?.join("; ")).await?;
         }
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         if manager.get_database_backend() == DbBackend::Sqlite {
-            for statement in DOWN {
-                manager.get_connection().execute_unprepared(statement).await?;
-            }
+            manager.get_connection().execute_unprepared(&DOWN.join("; ")).await?;
         }
         Ok(())
     }
