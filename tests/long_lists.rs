@@ -26,6 +26,11 @@ fn words(n: u32) -> (&'static str, String, String, String) {
     (kind, component, format!("v{}", n % 40), format!("s{}", n / 500))
 }
 
+/// Few different ones, all over the history: most are ties.
+fn user_time(n: u32) -> u32 {
+    n / 3 % 700
+}
+
 async fn record_long(app: &TestApp) {
     for number in (0..LONG / 500).step_by(2) {
         let tags = json!({ "pipeline_branch": "main", "pipeline_build_no": (number / 8).to_string() });
@@ -37,7 +42,7 @@ async fn record_long(app: &TestApp) {
             let (kind, component, variant, session) = words(n);
             metric(json!({
                 "kind": kind, "componentName": component, "variantName": variant, "sessionHash": session,
-                "contextHash": format!("c{}", n % 2), "memoryUsage": n,
+                "contextHash": format!("c{}", n % 2), "memoryUsage": n, "userTime": user_time(n), "passed": n.is_multiple_of(7),
             }))
         };
         app.record_all((first..first + 6_000).map(one).collect()).await;
@@ -79,14 +84,28 @@ fn filters() -> Vec<(Value, Matches)> {
 }
 
 async fn rankings_hold_the_extremes(app: &TestApp) {
-    let query = "query($f: MetricWhere) { highest: topMetrics(resource: MEMORY, where: $f, first: 50) { memoryUsage }
-        lowest: topMetrics(resource: MEMORY, direction: LOWEST, where: $f, first: 50) { memoryUsage } }";
-    for (filter, matches) in filters() {
-        let matching = (0..LONG).filter(|n| matches(*n)).map(f64::from);
-        let (lowest, highest): (Vec<_>, Vec<_>) =
-            (matching.clone().take(50).collect(), matching.rev().take(50).collect());
-        let answer = bare(app.run(query, json!({ "f": filter })).await);
-        assert_eq!(answer, json!({ "highest": highest, "lowest": lowest }), "{filter}");
+    let query = "query($r: Resource!, $f: MetricWhere, $n: Int) {
+        highest: topMetrics(resource: $r, where: $f, first: $n) { memoryUsage }
+        lowest: topMetrics(resource: $r, direction: LOWEST, where: $f, first: $n) { memoryUsage } }";
+    let passed = json!({ "passed": true, "pipeline": { "eq": "main" } });
+    let passed: (Value, Matches) = (passed, |n| n.is_multiple_of(7) && (n / 500).is_multiple_of(2));
+    for (filter, matches) in filters().into_iter().chain([passed]) {
+        for (resource, figure) in [("MEMORY", (|n| n) as fn(u32) -> u32), ("USER_TIME", user_time)] {
+            for first in [1, 50, 500] {
+                let mut lowest: Vec<u32> = (0..LONG).filter(|n| matches(*n)).collect();
+                let mut highest = lowest.clone();
+                lowest.sort_by_key(|n| figure(*n));
+                highest.sort_by_key(|n| std::cmp::Reverse(figure(*n)));
+                let [highest, lowest] =
+                    [highest, lowest].map(|all| all.into_iter().take(first).map(f64::from).collect::<Vec<_>>());
+                let answer = bare(app.run(query, json!({ "r": resource, "f": filter, "n": first })).await);
+                assert_eq!(
+                    answer,
+                    json!({ "highest": highest, "lowest": lowest }),
+                    "{first} by {resource} of {filter}"
+                );
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod access;
 mod access_tokens;
 mod binary;
 mod database;
+mod database_plans;
 mod foreign_text;
 mod graphql_batches;
 mod graphql_caching;

@@ -79,6 +79,14 @@ impl Engine {
         }
     }
 
+    /// The same for the metrics up to `newest`, in two halves: one has every other part, where there are parts.
+    pub(crate) fn in_either_half(self, newest: i64) -> Option<[Expr; 2]> {
+        match self {
+            Self::Sqlite => Some(sqlite::in_either_half(newest)),
+            Self::Postgres => None,
+        }
+    }
+
     /// The part of the history that a metric is in, where there are parts. They are in the order of keys.
     pub(crate) fn part(self) -> Option<Expr> {
         match self {

@@ -22,6 +22,11 @@ pub trait Noun: EntityTrait<Model: FromRow + Clone + Send + Sync + 'static> {
     /// The condition that `filter` sets, over the table's own name.
     fn condition(filter: &Self::Filter, engine: Engine) -> Condition;
 
+    /// The same, beside an index that has the history in parts ([`crate::metric::part`]): no other index is used.
+    fn condition_by_part(filter: &Self::Filter, engine: Engine) -> Condition {
+        Self::condition(filter, engine)
+    }
+
     /// The rows that lists speak of at all.
     fn listed() -> Condition {
         Condition::all()
@@ -166,9 +171,20 @@ pub(crate) fn condition<E: Noun>(filter: &Tree<E::Filter>, engine: Engine) -> Co
 
 /// The same, and wherever an index that has the history in parts leads to what matches, with the parts of a stretch: that index is used.
 pub(crate) fn leading<E: Noun>(filter: &Tree<E::Filter>, engine: Engine, within: Stretch) -> Condition {
-    let in_parts = |own: &E::Filter| if E::is_by_part(own) { engine.in_parts(within) } else { None };
-    let matches = |own: &E::Filter| E::condition(own, engine).add_option(in_parts(own));
+    let leads_to_all = filter.demands(&E::is_by_part);
+    let matches = |own: &E::Filter| {
+        let leads = E::is_by_part(own);
+        let condition = if leads || leads_to_all { E::condition_by_part } else { E::condition };
+        condition(own, engine).add_option(if leads { engine.in_parts(within) } else { None })
+    };
     Condition::all().add(E::listed()).add(filter.on(&matches))
+}
+
+/// The condition of a whole filter along an edge, visible rows only: it is the edge that leads to rows.
+fn beside<E: Noun>(edge: Edge<E>, filter: &Tree<E::Filter>, engine: Engine, within: Stretch) -> Condition {
+    let condition = if edge.by_part { E::condition_by_part } else { E::condition };
+    let in_parts = if edge.by_part { engine.in_parts(within) } else { None };
+    Condition::all().add(E::listed()).add(filter.on(&|own| condition(own, engine))).add_option(in_parts)
 }
 
 /// The list of `slice`: all of it, or, along `edge`, those rows that the edge is still to be linked for.
@@ -189,19 +205,16 @@ fn select<E: Noun>(slice: &Slice<E>, engine: Engine, edge: Option<Edge<E>>) -> S
     let (front, back) = if order.descending { (before, after) } else { (after, before) };
     let key_of = |place: &Option<Position>| place.filter(|_| by_id).map(|place| place.key);
     let within = Stretch { after: key_of(front).unwrap_or(0), until: key_of(back) };
-    // Along an edge, it is the edge that leads to rows.
-    let (matches, in_parts) = match edge {
-        None => (leading::<E>(filter, engine, within), None),
-        Some(edge) => (condition::<E>(filter, engine), if edge.by_part { engine.in_parts(within) } else { None }),
+    let (matches, is_by_part) = match edge {
+        None => (leading::<E>(filter, engine, within), filter.demands(&E::is_by_part)),
+        Some(edge) => (beside(edge, filter, engine, within), edge.by_part),
     };
-    let is_by_part = in_parts.is_some() || edge.is_none() && filter.demands(&E::is_by_part);
     let direction = if order.descending == *from_end { Direction::Asc } else { Direction::Desc };
     let mut query = Query::select();
     query
         .columns(E::Column::iter().map(|column| (E::default(), column)))
         .from(E::default())
         .cond_where(matches)
-        .and_where_option(in_parts)
         .and_where_option(after.as_ref().map(|place| beyond(place, !order.descending)))
         .and_where_option(before.as_ref().map(|place| beyond(place, order.descending)));
     // Parts are in the order of keys: one is gone through after the other, until there are enough.
@@ -305,9 +318,8 @@ pub async fn counts_under<E: Noun>(
     let count = Query::select()
         .expr(Func::count(Expr::val(1)))
         .from(E::default())
-        .cond_where(condition::<E>(filter, engine))
+        .cond_where(beside(edge, filter, engine, Stretch::default()))
         .cond_where((edge.link)(parent.clone()))
-        .and_where_option(if edge.by_part { engine.in_parts(Stretch::default()) } else { None })
         .take();
     query.expr_as(parent, "parent_id").expr_as(Expr::from(count), "n");
     counts(db, &query).await

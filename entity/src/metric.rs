@@ -32,12 +32,6 @@ pub(crate) struct Stretch {
 }
 
 impl Stretch {
-    /// The metrics up to `newest` in two halves: one ends, and the other begins, where a part does.
-    pub(crate) fn halves(newest: i64) -> [Self; 2] {
-        let middle = (part(newest) + 1) / 2 * PART;
-        [Self { after: 0, until: Some(middle) }, Self { after: middle, until: Some(newest) }]
-    }
-
     /// A metric lies there.
     pub(crate) fn holds(self) -> Expr {
         let id = || list::column::<Entity>(Column::Id);
@@ -200,70 +194,84 @@ impl Filter {
     }
 }
 
+/// What `filter` sets, where `key` names the columns that lead to sessions and contexts.
+fn condition(filter: &Filter, engine: Engine, key: impl Fn(Column) -> Expr) -> Condition {
+    let own = |column| list::column::<Entity>(column);
+    let Filter {
+        session: hash,
+        context,
+        variant,
+        scm_ref: _,
+        pipeline: _,
+        build: _,
+        started_at,
+        total_time,
+        user_time,
+        kernel_time,
+        cpu_usage,
+        memory_usage,
+        passed,
+    } = filter;
+    let of_hash = hash.as_ref().map(|text| {
+        let condition = text.on_name::<session::Entity>(session::Column::Hash, engine);
+        key(Column::SessionId).in_subquery(sessions(session::Column::Id, condition))
+    });
+    let of_session = filter.of_session();
+    let of_session = (of_session != session::Filter::default()).then(|| {
+        let condition = list::condition::<session::Entity>(&of_session.into(), engine);
+        key(Column::SessionId).in_subquery(sessions(session::Column::Id, condition))
+    });
+    let of_context = context.as_ref().map(|text| {
+        let contexts = Query::select()
+            .column(execution_context::Column::Id)
+            .from(execution_context::Entity)
+            .cond_where(text.on_name::<execution_context::Entity>(execution_context::Column::Hash, engine))
+            .take();
+        key(Column::ContextId).in_subquery(contexts)
+    });
+    let of_variant = (*variant != variant::Filter::default()).then(|| {
+        let variants = Query::select()
+            .column(variant::Column::Id)
+            .from(variant::Entity)
+            .cond_where(variant::Entity::condition(variant, engine))
+            .take();
+        own(Column::VariantId).in_subquery(variants)
+    });
+    let figures = [
+        (total_time, Column::TotalTime),
+        (user_time, Column::UserTime),
+        (kernel_time, Column::KernelTime),
+        (cpu_usage, Column::CpuUsage),
+        (memory_usage, Column::MemoryUsage),
+    ];
+    let mut all = Condition::all()
+        .add_option(of_hash)
+        .add_option(of_session)
+        .add_option(of_context)
+        .add_option(of_variant)
+        .add_option(started_at.as_ref().map(|number| number.on(own(Column::StartedAt))))
+        .add_option(passed.map(|passed| own(Column::Passed).eq(passed)));
+    for (figure, column) in figures {
+        all = all.add_option(figure.as_ref().map(|number| number.on(own(column))));
+    }
+    all
+}
+
 impl Noun for Entity {
     type Filter = Filter;
     type Sort = Sort;
 
     fn condition(filter: &Filter, engine: Engine) -> Condition {
-        let own = |column| list::column::<Self>(column);
-        let Filter {
-            session: hash,
-            context,
-            variant,
-            scm_ref: _,
-            pipeline: _,
-            build: _,
-            started_at,
-            total_time,
-            user_time,
-            kernel_time,
-            cpu_usage,
-            memory_usage,
-            passed,
-        } = filter;
-        let of_hash = hash.as_ref().map(|text| {
-            let condition = text.on_name::<session::Entity>(session::Column::Hash, engine);
-            own(Column::SessionId).in_subquery(sessions(session::Column::Id, condition))
-        });
-        let of_session = filter.of_session();
-        let of_session = (of_session != session::Filter::default()).then(|| {
-            let condition = list::condition::<session::Entity>(&of_session.into(), engine);
-            own(Column::SessionId).in_subquery(sessions(session::Column::Id, condition))
-        });
-        let of_context = context.as_ref().map(|text| {
-            let contexts = Query::select()
-                .column(execution_context::Column::Id)
-                .from(execution_context::Entity)
-                .cond_where(text.on_name::<execution_context::Entity>(execution_context::Column::Hash, engine))
-                .take();
-            own(Column::ContextId).in_subquery(contexts)
-        });
-        let of_variant = (*variant != variant::Filter::default()).then(|| {
-            let variants = Query::select()
-                .column(variant::Column::Id)
-                .from(variant::Entity)
-                .cond_where(variant::Entity::condition(variant, engine))
-                .take();
-            own(Column::VariantId).in_subquery(variants)
-        });
-        let figures = [
-            (total_time, Column::TotalTime),
-            (user_time, Column::UserTime),
-            (kernel_time, Column::KernelTime),
-            (cpu_usage, Column::CpuUsage),
-            (memory_usage, Column::MemoryUsage),
-        ];
-        let mut all = Condition::all()
-            .add_option(of_hash)
-            .add_option(of_session)
-            .add_option(of_context)
-            .add_option(of_variant)
-            .add_option(started_at.as_ref().map(|number| number.on(own(Column::StartedAt))))
-            .add_option(passed.map(|passed| own(Column::Passed).eq(passed)));
-        for (figure, column) in figures {
-            all = all.add_option(figure.as_ref().map(|number| number.on(own(column))));
-        }
-        all
+        condition(filter, engine, list::column::<Self>)
+    }
+
+    fn condition_by_part(filter: &Filter, engine: Engine) -> Condition {
+        let key = |column| {
+            let column = list::column::<Self>(column);
+            // A sum is looked up in no index.
+            if engine.has_parts() { column.add(0) } else { column }
+        };
+        condition(filter, engine, key)
     }
 
     fn sort_column(sort: Sort) -> Column {

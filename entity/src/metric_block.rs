@@ -13,7 +13,12 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait as _, Func, Query, SelectStatement},
 };
 
-use crate::{engine::Engine, list, metric, source::Source};
+use crate::{
+    engine::Engine,
+    list,
+    metric::{self, Stretch},
+    source::Source,
+};
 
 /// Keys in a block: block 0 has the keys from 1 to this, and so on.
 pub const KEYS: i64 = 32_768;
@@ -149,12 +154,11 @@ impl<'a> Blocks<'a> {
         }
         let mut counts = counts.unwrap_or_default();
         if to > self.full {
-            let id = Expr::col((metric::Entity, metric::Column::Id));
+            let not_full = Stretch { after: self.full * KEYS, until: Some(self.newest) };
             let query = Query::select()
                 .expr(Func::count(Expr::val(1)))
                 .from(metric::Entity)
-                .and_where(id.clone().gt(self.full * KEYS))
-                .and_where(id.lte(self.newest))
+                .and_where(not_full.holds())
                 .and_where(db.engine().among(self.dimension.column(), self.keys))
                 .take();
             counts.push((self.full, db.number(&query).await?.unsigned_abs()));

@@ -4,8 +4,8 @@ use std::fmt::{self, Display, Formatter, Write};
 
 use rusqlite::{Connection, functions::FunctionFlags, vtab::series};
 use sea_orm::sea_query::{
-    Expr, ExprTrait as _, Func, JoinType, Query, QueryBuilder, QueryStatementWriter, SelectStatement, SqlWriter,
-    SqliteQueryBuilder, Value, Values,
+    Expr, ExprTrait as _, Func, FunctionCall, JoinType, Query, QueryBuilder, QueryStatementWriter, SelectStatement,
+    SqlWriter, SqliteQueryBuilder, Value, Values,
 };
 
 use crate::metric::{self, Stretch};
@@ -107,7 +107,7 @@ fn has(set: &[u8], key: i64) -> bool {
     place(key, least).is_some_and(|(byte, bit)| set.get(byte).is_some_and(|bits| bits & bit != 0))
 }
 
-/// Tells a connection of `is_among(key, set)`: whether a set of keys has this one; and of `generate_series(first, last)`.
+/// Tells a connection of `is_among(key, set)`: whether a set of keys has this one; and of `generate_series(first, last, step)`.
 pub(crate) fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
     series::load_module(connection)?;
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
@@ -141,6 +141,14 @@ pub(crate) fn in_parts(Stretch { after, until }: Stretch) -> Expr {
         Some(until) => Func::cust("min").args([newest, Expr::val(metric::part(until))]).into(),
         None => newest,
     };
-    let parts = Func::cust("generate_series").args([first, last]);
+    is_in(Func::cust("generate_series").args([first, last]))
+}
+
+pub(crate) fn in_either_half(newest: i64) -> [Expr; 2] {
+    let last = metric::part(newest);
+    [0, 1].map(|first| is_in(Func::cust("generate_series").args([first, last, 2].map(Expr::val))))
+}
+
+fn is_in(parts: FunctionCall) -> Expr {
     part().in_subquery(Query::select().column("value").from_function(parts, "part").take())
 }

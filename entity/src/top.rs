@@ -110,8 +110,8 @@ impl End {
     }
 }
 
-/// Variants visited at once, at least. So many are visited as are likely to have enough metrics, or half as many as were visited in vain,
-/// which begins anew once enough are known: what comes next may be ahead of most of them.
+/// At least so many variants are visited at once. Otherwise as many as are likely to have enough metrics, or half as many as were visited
+/// since the beginning, or since enough are known: what comes then may be ahead of most of those.
 const LEAST_VISIT: usize = 2;
 /// Variants whose bounds are read at first: more than most rankings visit.
 const FIRST_BOUNDS: u64 = 64;
@@ -150,11 +150,11 @@ from_row!(Bound { variant, figure, metric_count, newest });
 
 /// Which metrics are ranked.
 struct Among {
-    /// Those up to this key,
+    /// The greatest key that counts.
     newest: i64,
-    /// about so many of which are
+    /// About so many metrics up to there match `sessions`.
     metrics: u64,
-    /// those of these sessions.
+    /// The condition that a metric is of the right sessions.
     sessions: Condition,
 }
 
@@ -282,8 +282,8 @@ impl Ranking {
         let filter = metric::Filter { variant: variant::Filter::default(), ..filter.clone() }.into();
         let most = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let mut rows: Vec<metric::Model> = Vec::new();
-        // Of those visited, `in_vain` came since the beginning, or since enough are known.
-        let (mut visited, mut in_vain) = (0, 0);
+        // Those visited, and those of them that were since the beginning, or since enough are known.
+        let (mut visited, mut since) = (0, 0);
         loop {
             let last = if rows.len() < most { None } else { rows.last().map(|last| self.figure.of(last)) };
             let matters = |bound: &Bound| last.is_none_or(|last| !self.end.is_ahead(last, bound.figure));
@@ -295,7 +295,7 @@ impl Ranking {
                 are_all = true;
             }
             let wanted = if last.is_none() { most - rows.len() } else { most };
-            let visit = among.variants_for(wanted, &bounds[visited..]).max(in_vain / 2).max(LEAST_VISIT);
+            let visit = among.variants_for(wanted, &bounds[visited..]).max(since / 2).max(LEAST_VISIT);
             let group = bounds[visited..].iter().take(visit).take_while(|bound| matters(bound));
             let group: Vec<i64> = group.map(|bound| bound.variant).collect();
             if group.is_empty() {
@@ -317,24 +317,21 @@ impl Ranking {
             });
             rows.truncate(most);
             visited += group.len();
-            in_vain = if last.is_none() && rows.len() == most { 0 } else { in_vain + group.len() };
+            since = if last.is_none() && rows.len() == most { 0 } else { since + group.len() };
         }
         Ok(rows)
     }
 
     /// The metrics of `variants` up to `newest`, one half and the other. Most of the time goes to single rows all over the table, so two
-    /// connections look at half of them each: at half of the history, where an index has it in parts, or at half of the variants.
+    /// connections look at half of them each: at every other part of the history, or else at every other variant.
     fn visits(engine: Engine, variants: &[i64], newest: i64) -> [Condition; 2] {
-        let variant = || list::column::<metric::Entity>(metric::Column::VariantId);
-        if engine.has_parts() {
-            Stretch::halves(newest).map(|within| {
-                let lies = Condition::all().add(within.holds()).add_option(engine.in_parts(within));
-                lies.add(engine.any_of(variant(), variants))
-            })
-        } else {
-            let (one, other) = variants.split_at(variants.len() / 2);
-            [one, other].map(|variants| up_to(newest).add(engine.any_of(variant(), variants)))
+        let of = |variants: &[i64]| {
+            up_to(newest).add(engine.any_of(list::column::<metric::Entity>(metric::Column::VariantId), variants))
+        };
+        if let Some(halves) = engine.in_either_half(newest) {
+            return halves.map(|half| of(variants).add(half));
         }
+        [0, 1].map(|first| of(&variants.iter().copied().skip(first).step_by(2).collect::<Vec<_>>()))
     }
 
     /// The variants that match, the most extreme first, `most` of them where that is given.
