@@ -220,15 +220,15 @@ def counts(facts):
 
 
 def rankings(facts):
-    """Head and tail of each resource: of everything, of a component, a pipeline, a build."""
+    """Head and tail of each resource: of everything, of a component, each pipeline, a build."""
     scopes = [("", "", facts.metrics)]
     for which, key in extremes({key: count for key, count in facts.by("component").items() if key[0]}):
         scopes.append((f"/components/{{{which}}}", f"/components/{quote(key[0], safe='')}", facts.by("component")[key]))
+    for name in sorted({session.pipeline for session in facts.sessions.values()}):
+        of_pipeline = facts.metrics_of(lambda session, name=name: session.pipeline == name)
+        scopes.append((f"/pipelines/{name}", f"/pipelines/{quote(name, safe='')}", of_pipeline))
     some = middle(facts.sessions.values())
     pipeline = f"/pipelines/{quote(some.pipeline, safe='')}"
-    scopes.append((
-        "/pipelines/{pipeline}", pipeline, facts.metrics_of(lambda session: session.pipeline == some.pipeline)
-    ))
     scopes.append((
         "/pipelines/{pipeline}/builds/{build}", f"{pipeline}/builds/{some.build}",
         facts.metrics_of(lambda session: (session.pipeline, session.build) == (some.pipeline, some.build)),
