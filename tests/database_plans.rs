@@ -47,6 +47,7 @@ impl Explained<'_> {
         let of_metrics = plans.iter().filter(|step| step.contains(" metric ")).flat_map(|step| step.split(' '));
         let taken: BTreeSet<_> = of_metrics.filter(|word| word.starts_with("metric_")).collect();
         assert_eq!(taken, BTreeSet::from([index]), "{what}: {plans:#?}");
+        assert!(!plans.iter().any(|step| step.starts_with("SCAN metric")), "{what}: {plans:#?}");
     }
 }
 

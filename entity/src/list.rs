@@ -22,7 +22,7 @@ pub trait Noun: EntityTrait<Model: FromRow + Clone + Send + Sync + 'static> {
     /// The condition that `filter` sets, over the table's own name.
     fn condition(filter: &Self::Filter, engine: Engine) -> Condition;
 
-    /// The same, beside an index that has the history in parts ([`crate::metric::part`]): no other index is used.
+    /// The same, beside an index that has the history in parts ([`crate::metric::part`]): none by other parents is used.
     fn condition_by_part(filter: &Self::Filter, engine: Engine) -> Condition {
         Self::condition(filter, engine)
     }

@@ -202,7 +202,8 @@ pub fn read_parameters(parameters: &str) -> Result<Request, String> {
     Ok(request)
 }
 
-/// Reads an object, each of whose members is named where it does not fit. Variables may be large: they are read as what they become, without a value of JSON in between.
+/// Reads an object, each of whose members is named where it does not fit. Variables may be large: they are read as what they become,
+/// without a value of JSON in between.
 impl<'de> Deserialize<'de> for Request {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Members::<Variables>(PhantomData))
