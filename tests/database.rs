@@ -8,7 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement};
 use serde_json::{Value, json};
 
-use crate::support::{Engine, PostgresDatabase, TestApp, on_both_engines, program::metric};
+use crate::support::{Engine, PostgresDatabase, TestApp, history::session, on_both_engines, program::metric};
 
 /// Every table, index and column but those of the list of migrations.
 const SQLITE: &str = "SELECT type || ' ' || name || ' ' || COALESCE(sql, '') AS line FROM sqlite_master \
@@ -256,5 +256,23 @@ on_both_engines! {
             assert_names_come_back(app, |what| format!("{what} {name}")).await;
         }
         assert_eq!(app.get("/api/v1/metrics/count").await.json()["count"], odd.len());
+    }
+
+    async fn what_a_transaction_stored_that_failed_is_stored_anew(app: &TestApp) {
+        let tags = json!({ "pipeline_branch": "main", "pipeline_build_no": "1" });
+        app.announce_session(session("s", json!({ "tags": tags }))).await;
+        let mut metric = metric("test_again");
+        metric["session_h"] = json!("s");
+        let connection = Database::connect(app.settings().database_url.as_str()).await.unwrap();
+        // Storing a metric fails near its end.
+        connection.execute_unprepared("ALTER TABLE component_build RENAME TO gone").await.unwrap();
+        app.post("/api/v1/metrics/", &metric).await.expect(503);
+        connection.execute_unprepared("ALTER TABLE gone RENAME TO component_build").await.unwrap();
+        assert_eq!(app.post("/api/v1/metrics/", &metric).await.expect(201), metric);
+        assert_eq!(app.get("/api/v1/metrics/").await.expect(200)["metrics"], json!([metric]));
+        let sql = "SELECT 1 AS one FROM pipeline_variant JOIN variant ON variant.id = variant_id";
+        let pairs = Statement::from_string(connection.get_database_backend(), sql);
+        assert_eq!(connection.query_all_raw(pairs).await.unwrap().len(), 1);
+        connection.close().await.unwrap();
     }
 }

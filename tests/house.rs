@@ -39,6 +39,7 @@ const ENGINES: &[(&str, &str)] = &[
     ("migration/src/m0002_listings.rs", "how a table is laid out"),
     ("migration/src/m0004_parts.rs", "an index of one alone"),
     ("migration/src/m0005_sessions_in_parts.rs", "what that index has besides"),
+    ("migration/src/m0006_pipeline_variants.rs", "how a table is laid out"),
     ("src/config/database.rs", "the spellings of a database's address"),
     ("src/db/notices.rs", "servers tell each other through PostgreSQL alone"),
     ("src/db.rs", "how each is opened"),

@@ -111,7 +111,8 @@ async fn rankings_hold_the_extremes(app: &TestApp) {
 
 async fn lines(connection: &DatabaseConnection) -> Vec<String> {
     let sql = "SELECT dimension || ' ' || block || ' ' || key || ' ' || metric_count AS line FROM metric_block \
-        UNION ALL SELECT component_id || ' ' || build_id || ' ' || pipeline_id FROM component_build{parts} ORDER BY 1";
+        UNION ALL SELECT component_id || ' ' || build_id || ' ' || pipeline_id FROM component_build \
+        UNION ALL SELECT 'measured ' || pipeline_id || ' ' || variant_id FROM pipeline_variant{parts} ORDER BY 1";
     let parts = match connection.get_database_backend() {
         DbBackend::Sqlite => {
             " UNION ALL SELECT 'part ' || part || ' ' || COUNT(*) || ' ' || MAX(id) FROM metric GROUP BY part"
@@ -122,6 +123,25 @@ async fn lines(connection: &DatabaseConnection) -> Vec<String> {
     let statement = Statement::from_string(connection.get_database_backend(), sql);
     let rows = connection.query_all_raw(statement).await.unwrap();
     rows.iter().map(|row| row.try_get("", "line").unwrap()).collect()
+}
+
+/// What a session measured before it was announced belongs to its pipeline, and so does what it measures since.
+async fn rankings_of_a_pipeline_have_what_joins_it(app: &TestApp) {
+    let highest = async || {
+        let query = "{ topMetrics(resource: MEMORY, where: { pipeline: { eq: \"main\" } }, first: 2) { memoryUsage } }";
+        bare(app.run(query, json!({})).await)
+    };
+    let measure = async |variant: &str, figure: u32| {
+        let metric = json!({ "variantName": variant, "sessionHash": "joins", "memoryUsage": figure });
+        app.record_all(vec![crate::support::history::metric(metric)]).await;
+    };
+    assert_eq!(highest().await, json!([65_499.0, 65_498.0]));
+    measure("before", LONG).await;
+    assert_eq!(highest().await, json!([65_499.0, 65_498.0]));
+    app.announce_session(session("joins", json!({ "tags": { "pipeline_branch": "main" } }))).await;
+    assert_eq!(highest().await, json!([66_000.0, 65_499.0]));
+    measure("since", LONG + 1).await;
+    assert_eq!(highest().await, json!([66_001.0, 66_000.0]));
 }
 
 /// What lies on either side of a metric in lists that it is in, or not, in both directions.
@@ -194,6 +214,7 @@ on_both_engines! {
         }
         rankings_hold_the_extremes(app).await;
         cursors_lead_to_what_lies_around(app).await;
+        rankings_of_a_pipeline_have_what_joins_it(app).await;
         migrations_count_what_the_server_counts(&app.settings().database_url).await;
     }
 

@@ -52,12 +52,7 @@ pub struct Filter {
 
 /// Builds whose pipeline has such a name.
 pub(crate) fn of_pipeline_named(name: &Text, engine: Engine) -> Condition {
-    let pipelines = Query::select()
-        .column(pipeline::Column::Id)
-        .from(pipeline::Entity)
-        .cond_where(name.on_name::<pipeline::Entity>(pipeline::Column::Name, engine))
-        .take();
-    Condition::all().add(list::column::<Entity>(Column::PipelineId).in_subquery(pipelines))
+    Condition::all().add(list::column::<Entity>(Column::PipelineId).in_subquery(pipeline::named(name, engine)))
 }
 
 impl Noun for Entity {

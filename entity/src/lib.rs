@@ -23,6 +23,7 @@ pub mod metric;
 pub mod metric_block;
 pub mod pages;
 pub mod pipeline;
+pub mod pipeline_variant;
 mod postgres;
 pub mod row;
 pub mod run;

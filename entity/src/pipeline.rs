@@ -3,7 +3,7 @@
 use sea_orm::{
     DbErr,
     entity::prelude::*,
-    sea_query::{Condition, ExprTrait as _, Query},
+    sea_query::{Condition, ExprTrait as _, Query, SelectStatement},
 };
 
 use crate::{
@@ -66,6 +66,11 @@ pub const OF_COMPONENT: Edge<Entity> = Edge::new("component.pipelines", |compone
         .take();
     Condition::all().add(list::column::<Entity>(Column::Id).in_subquery(pipelines))
 });
+
+/// The keys of the pipelines with such a name.
+pub(crate) fn named(name: &Text, engine: Engine) -> SelectStatement {
+    Query::select().column(Column::Id).from(Entity).cond_where(name.on_name::<Entity>(Column::Name, engine)).take()
+}
 
 /// Every name, in order of first sessions.
 pub async fn names(db: &impl Source) -> Result<Vec<String>, DbErr> {

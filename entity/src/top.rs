@@ -14,6 +14,7 @@ use crate::{
     known_lists::KnownLists,
     list::{self, Noun as _},
     metric::{self, Stretch},
+    pipeline_variant,
     row::from_row,
     session,
     source::Source,
@@ -156,6 +157,8 @@ struct Among {
     metrics: u64,
     /// The condition that a metric is of the right sessions.
     sessions: Condition,
+    /// The condition that these may have measured a variant.
+    variants: Condition,
 }
 
 impl Among {
@@ -207,7 +210,9 @@ pub async fn top(
     let (engine, session) = (db.engine(), list::column::<metric::Entity>(metric::Column::SessionId));
     if metrics > FEW {
         let sessions = Condition::all().add(engine.among(session, &ids));
-        return ranking.of_variants(db, &filter, Some(Among { newest, metrics, sessions })).await;
+        let measured = of_session.pipeline.as_ref().map(|name| pipeline_variant::measured_in(name, engine));
+        let variants = Condition::all().add_option(measured);
+        return ranking.of_variants(db, &filter, Some(Among { newest, metrics, sessions, variants })).await;
     }
     let is_one = up_to(newest).add(engine.any_of(session, &ids)).add_option(is_of_variant(&filter.variant, engine));
     ranking.of(db, &metric::Filter { variant: variant::Filter::default(), ..filter }.into(), is_one).await
@@ -267,8 +272,9 @@ impl Ranking {
         filter: &metric::Filter,
         among: Option<Among>,
     ) -> Result<Vec<metric::Model>, DbErr> {
-        let variants = &filter.variant;
-        let mut bounds = self.bounds(db, variants, Some(FIRST_BOUNDS)).await?;
+        let variants = variant::Entity::condition(&filter.variant, db.engine())
+            .add_option(among.as_ref().map(|among| among.variants.clone()));
+        let mut bounds = self.bounds(db, &variants, Some(FIRST_BOUNDS)).await?;
         let mut are_all = (bounds.len() as u64) < FIRST_BOUNDS;
         let Some(first) = bounds.first() else { return Ok(Vec::new()) };
         // Every visit looks at the rows up to the same one. When that was the newest, the bounds held all of them; they were read at
@@ -277,6 +283,7 @@ impl Ranking {
             newest: first.newest,
             metrics: first.newest.unsigned_abs(),
             sessions: Condition::all(),
+            variants: Condition::all(),
         });
         // The variants that are visited are those that match.
         let filter = metric::Filter { variant: variant::Filter::default(), ..filter.clone() }.into();
@@ -290,7 +297,7 @@ impl Ranking {
             if visited == bounds.len() && !are_all && bounds.last().is_some_and(matters) {
                 // Bounds may have widened since, but only by rows behind `newest`: those visited need no second visit.
                 let seen: HashSet<i64> = bounds.iter().map(|bound| bound.variant).collect();
-                let rest = self.bounds(db, variants, None).await?;
+                let rest = self.bounds(db, &variants, None).await?;
                 bounds.extend(rest.into_iter().filter(|bound| !seen.contains(&bound.variant)));
                 are_all = true;
             }
@@ -335,7 +342,7 @@ impl Ranking {
     }
 
     /// The variants that match, the most extreme first, `most` of them where that is given.
-    async fn bounds(self, db: &impl Source, filter: &variant::Filter, most: Option<u64>) -> Result<Vec<Bound>, DbErr> {
+    async fn bounds(self, db: &impl Source, variants: &Condition, most: Option<u64>) -> Result<Vec<Bound>, DbErr> {
         let own = |column| list::column::<variant::Entity>(column);
         let bound = own(self.figure.bound(self.end));
         let mut query = Query::select()
@@ -344,7 +351,7 @@ impl Ranking {
             .expr_as(own(variant::Column::MetricCount), "metric_count")
             .expr_as(newest(), "newest")
             .from(variant::Entity)
-            .cond_where(variant::Entity::condition(filter, db.engine()))
+            .cond_where(variants.clone())
             .and_where(bound.clone().is_not_null())
             .order_by_expr(bound, self.end.order())
             .take();

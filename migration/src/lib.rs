@@ -9,6 +9,7 @@ mod m0002_listings;
 mod m0003_tokens;
 mod m0004_parts;
 mod m0005_sessions_in_parts;
+mod m0006_pipeline_variants;
 
 /// Every migration, oldest first.
 pub struct Migrator;
@@ -22,11 +23,16 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_tokens::Migration),
             Box::new(m0004_parts::Migration),
             Box::new(m0005_sessions_in_parts::Migration),
+            Box::new(m0006_pipeline_variants::Migration),
         ]
     }
 }
 
 /// The names of all tables.
 pub fn tables() -> impl Iterator<Item = &'static str> {
-    m0001_base::TABLES.iter().map(|(name, _)| *name).chain([m0002_listings::TABLE, m0003_tokens::TABLE])
+    m0001_base::TABLES.iter().map(|(name, _)| *name).chain([
+        m0002_listings::TABLE,
+        m0003_tokens::TABLE,
+        m0006_pipeline_variants::TABLE,
+    ])
 }

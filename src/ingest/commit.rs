@@ -187,7 +187,7 @@ impl Open<'_> {
             .collect();
         insert(tx, &rows).await?;
         let last = rows.last().map_or(first, |row| row.id);
-        counters::count(tx, &rows, &components).await?;
+        counters::count(tx, &rows, &components, &mut words.measured).await?;
         for block in metric_block::to_be_counted(&*tx, first, last).await? {
             let (first, last) = (block * metric_block::KEYS + 1, (block + 1) * metric_block::KEYS);
             tx.run(statements::FILL_BLOCK, [first, last, block].map(Value::from)).await?;
@@ -222,7 +222,9 @@ impl Open<'_> {
         let placed: Vec<_> = (0_i64..).zip(tags).map(|(position, tag)| [id, position, tag].map(Value::from)).collect();
         tx.insert("session_tag", ["session_id", "position", "tag_id"], &placed).await?;
         if let (Some(build), true) = (build_id, stored.metric_count > 0) {
-            tx.run(statements::JOIN_BUILD, [Value::from(id), Value::from(build)]).await?;
+            let values = [Value::from(id), Value::from(build)];
+            tx.run(statements::JOIN_BUILD, values.clone()).await?;
+            tx.run(statements::JOIN_PIPELINE, values).await?;
         }
         read::<session::Entity>(tx, id).await.map(Ok)
     }

@@ -10,22 +10,31 @@ use entity::{
 };
 use sea_orm::{DbErr, sea_query::Value};
 
-use super::statements;
+use super::{statements, words::Measured};
 
 /// Counts `rows`, which were just stored under increasing keys; `components` are theirs, in the same order.
 ///
-/// A database next door is told in four statements; SQLite, which is no further away than a function call, gets a row changed
+/// A database next door is told in a few statements; SQLite, which is no further away than a function call, gets a row changed
 /// sooner than it adds up what it has just been given.
-pub(super) async fn count(tx: &Transaction<'_>, rows: &[Model], components: &[i64]) -> Result<(), DbErr> {
+pub(super) async fn count(
+    tx: &Transaction<'_>,
+    rows: &[Model],
+    components: &[i64],
+    measured: &mut Measured,
+) -> Result<(), DbErr> {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
     let range = [Value::from(first.id), Value::from(last.id)];
+    let sessions: BTreeSet<i64> = rows.iter().map(|row| row.session_id).collect();
+    let builds = build::of_sessions(tx, &sessions.into_iter().collect::<Vec<_>>()).await?;
+    if measured.learn(rows.iter().filter_map(|row| Some((builds.get(&row.session_id)?.1, row.variant_id)))) {
+        tx.run(statements::NOTE_PIPELINES_AND_VARIANTS, range.clone()).await?;
+    }
     match tx.engine() {
         Engine::Sqlite => {
             tx.run_each(statements::ADD_TO_SESSION, &totals(rows, |row| row.session_id)).await?;
             tx.run_each(statements::ADD_TO_CONTEXT, &totals(rows, |row| row.context_id)).await?;
             tx.run_each(&statements::ADD_TO_VARIANT, &bounds(rows)).await?;
-            let in_builds = in_builds(tx, rows, components).await?;
-            tx.run_each(statements::ADD_TO_COMPONENT_AND_BUILD, &in_builds).await
+            tx.run_each(statements::ADD_TO_COMPONENT_AND_BUILD, &in_builds(&builds, rows, components)).await
         }
         Engine::Postgres => {
             tx.run(statements::COUNT_BY_SESSION, range.clone()).await?;
@@ -37,10 +46,7 @@ pub(super) async fn count(tx: &Transaction<'_>, rows: &[Model], components: &[i6
 }
 
 /// Each component in each build, the build's pipeline, the first of their metrics and how many there are.
-async fn in_builds(tx: &Transaction<'_>, rows: &[Model], components: &[i64]) -> Result<Vec<[Value; 5]>, DbErr> {
-    let sessions: BTreeSet<i64> = rows.iter().map(|row| row.session_id).collect();
-    let sessions: Vec<i64> = sessions.into_iter().collect();
-    let builds: HashMap<i64, (i64, i64)> = build::of_sessions(tx, &sessions).await?;
+fn in_builds(builds: &HashMap<i64, (i64, i64)>, rows: &[Model], components: &[i64]) -> Vec<[Value; 5]> {
     let mut pairs: BTreeMap<(i64, i64), (i64, i64, i64)> = BTreeMap::new();
     for (row, component) in rows.iter().zip(components) {
         if let Some((build, pipeline)) = builds.get(&row.session_id) {
@@ -50,7 +56,7 @@ async fn in_builds(tx: &Transaction<'_>, rows: &[Model], components: &[i64]) -> 
     let values = pairs.into_iter().map(|((component, build), (pipeline, first, total))| {
         [component, build, pipeline, first, total].map(Value::from)
     });
-    Ok(values.collect())
+    values.collect()
 }
 
 /// Each key, and how many rows have it.

@@ -45,6 +45,17 @@ pub(super) const JOIN_BUILD: &str = "INSERT INTO component_build \
     first_metric_id = CASE WHEN excluded.first_metric_id < component_build.first_metric_id \
     THEN excluded.first_metric_id ELSE component_build.first_metric_id END";
 
+/// Metrics `$1` to `$2` are new: the pipelines of their sessions measured their variants.
+pub(super) const NOTE_PIPELINES_AND_VARIANTS: &str = "INSERT INTO pipeline_variant (pipeline_id, variant_id) \
+    SELECT DISTINCT build.pipeline_id, metric.variant_id \
+    FROM metric JOIN session ON session.id = metric.session_id JOIN build ON build.id = session.build_id \
+    WHERE metric.id BETWEEN $1 AND $2 ON CONFLICT DO NOTHING";
+
+/// Session `$1` was announced as part of build `$2` after its metrics came.
+pub(super) const JOIN_PIPELINE: &str = "INSERT INTO pipeline_variant (pipeline_id, variant_id) \
+    SELECT DISTINCT build.pipeline_id, metric.variant_id FROM metric JOIN build ON build.id = $2 \
+    WHERE metric.session_id = $1 ON CONFLICT DO NOTHING";
+
 /// Metrics `$1` to `$2` fill block `$3`: it is counted once, and never changes.
 pub(super) const FILL_BLOCK: &str = "INSERT INTO metric_block (dimension, block, key, metric_count) \
     SELECT 'session', CAST($3 AS BIGINT), session_id, COUNT(*) FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY session_id \

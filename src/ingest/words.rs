@@ -126,7 +126,28 @@ fn note(found: &mut HashMap<Digest, i64>, rows: Vec<(i64, Vec<u8>)>) -> Result<(
     Ok(())
 }
 
-/// Everything that metrics and sessions name.
+/// The variants that pipelines are known to have measured: each was stored as a pair of keys.
+pub(super) struct Measured(Cache<(i64, i64), ()>);
+
+impl Measured {
+    fn new() -> Self {
+        Self(Cache::new(REMEMBERED))
+    }
+
+    /// Whether any of these pipelines and variants was not known yet. From now on all are.
+    pub fn learn(&mut self, pairs: impl IntoIterator<Item = (i64, i64)>) -> bool {
+        let mut is_new = false;
+        for pair in pairs {
+            if self.0.get(&pair).is_none() {
+                self.0.insert(pair, ());
+                is_new = true;
+            }
+        }
+        is_new
+    }
+}
+
+/// Everything that metrics and sessions name, and what is known of it.
 pub(super) struct Words {
     pub sessions: Names,
     pub contexts: Names,
@@ -136,6 +157,7 @@ pub(super) struct Words {
     pub pipelines: Names,
     pub builds: Names,
     pub tags: Names,
+    pub measured: Measured,
 }
 
 impl Words {
@@ -149,13 +171,15 @@ impl Words {
             pipelines: Names::new("pipeline", &["name"]),
             builds: Names::new("build", &["pipeline_id", "name"]),
             tags: Names::new("tag", &["name", "value"]),
+            measured: Measured::new(),
         }
     }
 
     pub fn forget(&mut self) {
-        let Self { sessions, contexts, components, items, variants, pipelines, builds, tags } = self;
+        let Self { sessions, contexts, components, items, variants, pipelines, builds, tags, measured } = self;
         for names in [sessions, contexts, components, items, variants, pipelines, builds, tags] {
             names.forget();
         }
+        *measured = Measured::new();
     }
 }
