@@ -4,9 +4,9 @@
     python3 benches/run.py --small    does the harness work? 100,000 rows, and no time is judged
 
 It builds both programs, writes the histories, loads them through Metrograph's own API and keeps them for the next run.
-Servers are measured in turn, never at once; what counts is the median of the rounds. Every answer is checked before it
-is timed, and a request that fails ends the run. Needs wrk (Debian: wrk); PostgreSQL's programs for the row that speaks
-of it.
+Servers are measured in turn, never at once; what counts is the median of the rounds. Before a read is timed,
+its answer is checked: how many rows and pages, which count, which links. A request that fails ends the run. Needs wrk
+(Debian: wrk); PostgreSQL's programs for the row that speaks of it.
 """
 import argparse
 import re

@@ -146,6 +146,35 @@ async fn metrics_under_items_are_found_by_part() {
 }
 
 #[tokio::test]
+async fn an_edge_from_several_parents_leads_whatever_the_filter() {
+    with_explained(async |db| {
+        let by_session = "metric_session_id";
+        let edges = [
+            (metric::OF_VARIANT, BY_PART),
+            (metric::OF_ITEM, BY_PART),
+            (metric::OF_COMPONENT, BY_PART),
+            (metric::OF_CONTEXT, "metric_context_id"),
+            (metric::OF_SESSION, by_session),
+            (metric::OF_BUILD, by_session),
+            (metric::OF_PIPELINE, by_session),
+        ];
+        let of_variant = |(name, variant)| (name, Filter { variant, ..Filter::default() });
+        for (edge, index) in edges {
+            for (other, filter) in beside().into_iter().chain(variants().into_iter().map(of_variant)) {
+                let what = format!("{} and {other}", edge.name);
+                list::counts_under(db, edge, &[1, 2, 3], &filter.clone().into()).await.unwrap();
+                db.are_through(index, &what);
+                for by in [Sort::Inserted, Sort::StartedAt] {
+                    list::rows_under(db, edge, &[1, 2, 3], &slice(filter.clone().into(), by, None)).await.unwrap();
+                    db.are_through(index, &format!("{what} by {by:?}"));
+                }
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_one_session_measured_of_a_variant_is_found_by_session() {
     with_explained(async |db| {
         for (name, variant) in variants() {

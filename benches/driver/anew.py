@@ -2,6 +2,7 @@
 import statistics
 import time
 from collections import defaultdict
+from contextlib import ExitStack, contextmanager
 
 from driver.entry_points import counts
 from driver.growth import grown
@@ -17,26 +18,41 @@ ELSEWHERE = {"session_h": "anew", "context_h": "anew", "component": "", "kind": 
 
 
 def measure(bench):
-    histories = [bench.main] if bench.wants("counts-anew") else []
     if bench.wants("growth-counts-anew"):
         histories = [bench.main, bench.large]
+    elif bench.wants("counts-anew"):
+        histories = [bench.main]
+    else:
+        return
     medians = defaultdict(Medians)
+    reads = {history: {read.name: read for read in counts(history.facts())} for history in histories}
+    metrics = {
+        history: {**dict(zip(METRIC_V1, history.facts().metrics_from(1, 1)[0])), **ELSEWHERE} for history in histories
+    }
     for number in range(bench.rounds):
-        for history in histories:
-            say(f"Counts made anew, round {number + 1} of {bench.rounds}: {history}")
-            metric = {**dict(zip(METRIC_V1, history.facts().metrics_from(1, 1)[0])), **ELSEWHERE}
-            with (
-                scratch(history.metrograph()) as database,
-                Metrograph(bench.metrograph, database) as server,
-                Connection(server.port) as connection,
-            ):
-                for read in counts(history.facts()):
-                    [(path, expected)] = read.asked
-                    medians[history].add(read.name, path, p50(bench, connection, path, expected, metric))
+        say(f"Counts made anew, round {number + 1} of {bench.rounds}: {', and '.join(map(str, histories))}")
+        with ExitStack() as opened:
+            connections = {history: opened.enter_context(on_a_copy(bench, history)) for history in histories}
+            # In turn, so that a machine that changes its pace changes it for both.
+            for name in reads[bench.main]:
+                for history in histories:
+                    [(path, expected)] = reads[history][name].asked
+                    median = p50(bench, connections[history], path, expected, metrics[history])
+                    medians[history].add(name, path, median)
     if bench.wants("counts-anew"):
         bench.results["counts-anew"] = slowest(medians[bench.main])
     if bench.wants("growth-counts-anew"):
         bench.results["growth-counts-anew"] = grown(medians[bench.main], medians[bench.large])
+
+
+@contextmanager
+def on_a_copy(bench, history):
+    with (
+        scratch(history.metrograph()) as database,
+        Metrograph(bench.metrograph, database) as server,
+        Connection(server.port) as connection,
+    ):
+        yield connection
 
 
 def p50(bench, connection, path, expected, metric):

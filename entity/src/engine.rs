@@ -2,7 +2,7 @@
 
 use sea_orm::{
     DbBackend, Statement,
-    sea_query::{Expr, ExprTrait as _, PostgresQueryBuilder, QueryStatementWriter, SelectStatement},
+    sea_query::{Condition, Expr, ExprTrait as _, PostgresQueryBuilder, QueryStatementWriter, SelectStatement},
 };
 
 use crate::{metric::Stretch, postgres, sqlite};
@@ -62,6 +62,14 @@ impl Engine {
         match self {
             Self::Sqlite => sqlite::among(column, ids),
             Self::Postgres => postgres::any_of(column.add(0), ids),
+        }
+    }
+
+    /// `condition`, looked at row by row: no index is used for any of it. PostgreSQL, which knows how much matches, finds its own way.
+    pub(crate) fn beside(self, condition: Condition) -> Condition {
+        match self {
+            Self::Sqlite => sqlite::beside(condition),
+            Self::Postgres => condition,
         }
     }
 

@@ -180,15 +180,24 @@ pub(crate) fn leading<E: Noun>(filter: &Tree<E::Filter>, engine: Engine, within:
     Condition::all().add(E::listed()).add(filter.on(&matches))
 }
 
-/// The condition of a whole filter along an edge, visible rows only: it is the edge that leads to rows.
-fn beside<E: Noun>(edge: Edge<E>, filter: &Tree<E::Filter>, engine: Engine, within: Stretch) -> Condition {
+/// The condition of a whole filter along an edge, visible rows only.
+fn along<E: Noun>(
+    edge: Edge<E>,
+    parents: &[i64],
+    filter: &Tree<E::Filter>,
+    engine: Engine,
+    within: Stretch,
+) -> Condition {
     let condition = if edge.by_part { E::condition_by_part } else { E::condition };
+    let matches = filter.on(&|own| condition(own, engine));
+    // Under several parents it is the edge that leads to rows: otherwise what belongs to a parent would be listed anew for each of them.
+    let matches = if parents.len() > 1 { engine.beside(matches) } else { matches };
     let in_parts = if edge.by_part { engine.in_parts(within) } else { None };
-    Condition::all().add(E::listed()).add(filter.on(&|own| condition(own, engine))).add_option(in_parts)
+    Condition::all().add(E::listed()).add(matches).add_option(in_parts)
 }
 
-/// The list of `slice`: all of it, or, along `edge`, those rows that the edge is still to be linked for.
-fn select<E: Noun>(slice: &Slice<E>, engine: Engine, edge: Option<Edge<E>>) -> SelectStatement {
+/// The list of `slice`: all of it, or those rows that the edge from these parents is still to be linked for.
+fn select<E: Noun>(slice: &Slice<E>, engine: Engine, edge: Option<(Edge<E>, &[i64])>) -> SelectStatement {
     let Slice { filter, order, after, before, limit, from_end } = slice;
     let id = Expr::col((E::default(), "id"));
     let key = column::<E>(E::sort_column(order.by));
@@ -207,7 +216,7 @@ fn select<E: Noun>(slice: &Slice<E>, engine: Engine, edge: Option<Edge<E>>) -> S
     let within = Stretch { after: key_of(front).unwrap_or(0), until: key_of(back) };
     let (matches, is_by_part) = match edge {
         None => (leading::<E>(filter, engine, within), filter.demands(&E::is_by_part)),
-        Some(edge) => (beside(edge, filter, engine, within), edge.by_part),
+        Some((edge, parents)) => (along(edge, parents, filter, engine, within), edge.by_part),
     };
     let direction = if order.descending == *from_end { Direction::Asc } else { Direction::Desc };
     let mut query = Query::select();
@@ -276,7 +285,7 @@ pub async fn rows_under<E: Noun>(
     slice: &Slice<E>,
 ) -> Result<HashMap<i64, Vec<E::Model>>, DbErr> {
     let engine = db.engine();
-    let mut list = select(slice, engine, Some(edge));
+    let mut list = select(slice, engine, Some((edge, parents)));
     let mut lists: HashMap<i64, Vec<E::Model>> = HashMap::with_capacity(parents.len());
     if let [parent] = parents {
         let rows = db.all(list.cond_where((edge.link)(Expr::val(*parent)))).await?;
@@ -314,13 +323,17 @@ pub async fn counts_under<E: Noun>(
     filter: &Tree<E::Filter>,
 ) -> Result<HashMap<i64, u64>, DbErr> {
     let engine = db.engine();
-    let (mut query, parent) = engine.parents(parents);
-    let count = Query::select()
+    let mut count = Query::select()
         .expr(Func::count(Expr::val(1)))
         .from(E::default())
-        .cond_where(beside(edge, filter, engine, Stretch::default()))
-        .cond_where((edge.link)(parent.clone()))
+        .cond_where(along(edge, parents, filter, engine, Stretch::default()))
         .take();
+    if let [parent] = parents {
+        let number = db.number(count.cond_where((edge.link)(Expr::val(*parent)))).await?;
+        return Ok(HashMap::from([(*parent, number.unsigned_abs())]));
+    }
+    let (mut query, parent) = engine.parents(parents);
+    count.cond_where((edge.link)(parent.clone()));
     query.expr_as(parent, "parent_id").expr_as(Expr::from(count), "n");
     counts(db, &query).await
 }

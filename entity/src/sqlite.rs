@@ -4,8 +4,8 @@ use std::fmt::{self, Display, Formatter, Write};
 
 use rusqlite::{Connection, functions::FunctionFlags, vtab::series};
 use sea_orm::sea_query::{
-    Expr, ExprTrait as _, Func, FunctionCall, JoinType, Query, QueryBuilder, QueryStatementWriter, SelectStatement,
-    SqlWriter, SqliteQueryBuilder, Value, Values,
+    Condition, Expr, ExprTrait as _, Func, FunctionCall, JoinType, Query, QueryBuilder, QueryStatementWriter,
+    SelectStatement, SqlWriter, SqliteQueryBuilder, Value, Values,
 };
 
 use crate::metric::{self, Stretch};
@@ -77,6 +77,10 @@ pub(crate) fn any_of(column: Expr, ids: &[i64]) -> Expr {
 /// A function of our own, see [`add_functions`]: SQLite would put `ids` into a table of its own first, for each statement anew.
 pub(crate) fn among(column: Expr, ids: &[i64]) -> Expr {
     Expr::cust_with_exprs("is_among(?, ?)", [column, Expr::val(KeySet::of(ids).0)])
+}
+
+pub(crate) fn beside(condition: Condition) -> Condition {
+    Condition::all().add(Expr::from(condition).is(Expr::cust("TRUE")))
 }
 
 /// Keys as bits, behind the least of them as eight bytes: keys count up from 1, so they lie close together.
