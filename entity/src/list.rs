@@ -190,7 +190,8 @@ fn along<E: Noun>(
 ) -> Condition {
     let condition = if edge.by_part { E::condition_by_part } else { E::condition };
     let matches = filter.on(&|own| condition(own, engine));
-    // Under several parents it is the edge that leads to rows: otherwise what belongs to a parent would be listed anew for each of them.
+    // Under several parents it is the edge that leads to rows: for each row that the filter led to, what belongs to a parent would be
+    // listed anew.
     let matches = if parents.len() > 1 { engine.beside(matches) } else { matches };
     let in_parts = if edge.by_part { engine.in_parts(within) } else { None };
     Condition::all().add(E::listed()).add(matches).add_option(in_parts)

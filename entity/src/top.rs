@@ -157,8 +157,6 @@ struct Among {
     metrics: u64,
     /// The condition that a metric is of the right sessions.
     sessions: Condition,
-    /// The condition that these may have measured a variant.
-    variants: Condition,
 }
 
 impl Among {
@@ -193,7 +191,8 @@ pub async fn top(
     }
     let of_session = filter.own.of_session();
     if of_session == session::Filter::default() {
-        return ranking.of_variants(db, &filter.own, None).await;
+        let variants = variant::Entity::condition(&filter.own.variant, db.engine());
+        return ranking.of_variants(db, &filter.own, variants, None).await;
     }
     let announced = Query::select().expr(Expr::col(session::Column::Announced).max()).from(session::Entity).take();
     let now = Query::select().expr(newest()).expr(Expr::from(announced)).take();
@@ -211,8 +210,8 @@ pub async fn top(
     if metrics > FEW {
         let sessions = Condition::all().add(engine.among(session, &ids));
         let measured = of_session.pipeline.as_ref().map(|name| pipeline_variant::measured_in(name, engine));
-        let variants = Condition::all().add_option(measured);
-        return ranking.of_variants(db, &filter, Some(Among { newest, metrics, sessions, variants })).await;
+        let variants = variant::Entity::condition(&filter.variant, engine).add_option(measured);
+        return ranking.of_variants(db, &filter, variants, Some(Among { newest, metrics, sessions })).await;
     }
     let is_one = up_to(newest).add(engine.any_of(session, &ids)).add_option(is_of_variant(&filter.variant, engine));
     ranking.of(db, &metric::Filter { variant: variant::Filter::default(), ..filter }.into(), is_one).await
@@ -264,16 +263,15 @@ impl Ranking {
         db.all(&query).await
     }
 
-    /// Ranks what matches up to the newest metric of `among`. No index per figure: the variants are visited in order of their bounds,
-    /// until no further bound can matter.
+    /// Ranks what matches up to the newest metric of `among`. No index per figure: `variants`, which have all of it, are visited in order
+    /// of their bounds, until no further bound can matter.
     async fn of_variants(
         self,
         db: &impl Source,
         filter: &metric::Filter,
+        variants: Condition,
         among: Option<Among>,
     ) -> Result<Vec<metric::Model>, DbErr> {
-        let variants = variant::Entity::condition(&filter.variant, db.engine())
-            .add_option(among.as_ref().map(|among| among.variants.clone()));
         let mut bounds = self.bounds(db, &variants, Some(FIRST_BOUNDS)).await?;
         let mut are_all = (bounds.len() as u64) < FIRST_BOUNDS;
         let Some(first) = bounds.first() else { return Ok(Vec::new()) };
@@ -283,7 +281,6 @@ impl Ranking {
             newest: first.newest,
             metrics: first.newest.unsigned_abs(),
             sessions: Condition::all(),
-            variants: Condition::all(),
         });
         // The variants that are visited are those that match.
         let filter = metric::Filter { variant: variant::Filter::default(), ..filter.clone() }.into();

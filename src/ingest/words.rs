@@ -1,4 +1,5 @@
-//! Names to keys: each name is stored once, and found by its digest. What was found or stored stays known to the committer.
+//! Names to keys: each name is stored once, and found by its digest. What was found or stored stays known to the committer, and so do the
+//! pairs of pipeline and variant.
 
 use std::collections::{HashMap, HashSet};
 
@@ -126,7 +127,7 @@ fn note(found: &mut HashMap<Digest, i64>, rows: Vec<(i64, Vec<u8>)>) -> Result<(
     Ok(())
 }
 
-/// The variants that pipelines are known to have measured: each was stored as a pair of keys.
+/// The variants that pipelines are known to have measured, as pairs of keys: those stored, or to be stored before the transaction ends.
 pub(super) struct Measured(Cache<(i64, i64), ()>);
 
 impl Measured {
