@@ -253,7 +253,7 @@ async fn a_folder_that_does_not_fit_ends_the_start_with_file_line_and_reason() {
     }
     let asking = "query a {\n  sessionCount\n  __schema { queryType { name } }\n}";
     let reason = refusal(folder(&[("asking.graphql", asking)]).path()).await;
-    assert!(reason.contains("asking.graphql:1:") && reason.contains("--introspection"), "{reason}");
+    assert!(reason.contains("asking.graphql:3:3:") && reason.contains("--introspection"), "{reason}");
     let many =
         format!("{{ session(hash: \"a\") {{ {} }} }}", (0..201).map(|n| format!("a{n}: hash ")).collect::<String>());
     let reason = refusal(folder(&[("many.graphql", &many)]).path()).await;

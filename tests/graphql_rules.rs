@@ -142,7 +142,7 @@ on_both_engines! {
     async fn errors_from_before_a_run_have_a_place_and_a_code(app: &TestApp) {
         for (query, line, code) in [
             ("{\n  nothing }", 2, "GRAPHQL_VALIDATION_FAILED"), ("{\n\n  sessionCount(x: 1) }", 3, "GRAPHQL_VALIDATION_FAILED"),
-            ("{ sessionCount\n", 2, "GRAPHQL_PARSE_FAILED"), ("{ session(hash: 1) { id } }", 1, "GRAPHQL_VALIDATION_FAILED"),
+            ("{\n sessionCount", 2, "GRAPHQL_PARSE_FAILED"), ("{ session(hash: 1) { id } }", 1, "GRAPHQL_VALIDATION_FAILED"),
         ] {
             let answer = app.graphql_with(query, json!({})).await;
             let error = &answer["errors"][0];

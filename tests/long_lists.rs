@@ -49,6 +49,29 @@ async fn record_long(app: &TestApp) {
     }
 }
 
+/// A field that lists leave to the engine, since it takes arguments.
+fn for_the_engine(type_name: &str) -> &'static str {
+    match type_name {
+        "Metric" => "mark: variant { metrics(first: 0) { totalCount } }",
+        "Pipeline" => "mark: builds(first: 0) { totalCount }",
+        "Build" | "Tag" => "mark: sessions(first: 0) { totalCount }",
+        _ => "mark: metrics(first: 0) { totalCount }",
+    }
+}
+
+/// The answer without the fields of [`for_the_engine`].
+fn without_marks(answer: Value) -> Value {
+    match answer {
+        Value::Object(members) => members
+            .into_iter()
+            .filter(|(name, _)| name != "mark")
+            .map(|(name, value)| (name, without_marks(value)))
+            .collect(),
+        Value::Array(items) => items.into_iter().map(without_marks).collect(),
+        value => value,
+    }
+}
+
 type Matches = fn(u32) -> bool;
 
 /// Filters, and what they let through.
@@ -247,18 +270,19 @@ on_both_engines! {
             ("Build", "pipelines { nodes { builds { nodes _ } } }", set("Build", "")),
             ("Tag", "tags { nodes _ }", set("Tag", "")),
         ] {
-            let ask = |selection| format!("{{ {} }} fragment F on {type_name} {set}", list.replace('_', selection));
+            let ask = |selection: &str| format!("{{ {} }} fragment F on {type_name} {set}", list.replace('_', selection));
             let by_itself = app.graphql(&ask("{ ...F ... on Node { id } }")).await;
-            let by_engine = app.graphql(&ask("{ ...F @include(if: true) }")).await;
-            assert_eq!(by_itself, by_engine, "{list}");
+            let by_engine = app.graphql(&ask(&format!("{{ ...F {} }}", for_the_engine(type_name)))).await;
+            assert_eq!(by_itself, without_marks(by_engine), "{list}");
         }
     }
 
     async fn an_edge_that_can_not_be_read_fails_as_the_engine_says(app: &TestApp) {
         app.seed().await;
         let lists = ["metrics { nodes _ }", "topMetrics(resource: CPU) _"].map(|list| {
-            let ask = |set| format!("{{ {} }}", list.replace('_', set));
-            (ask("{ itemName session { hash } kind }"), ask("{ itemName session { hash } kind @include(if: true) }"))
+            let ask = |set: &str| format!("{{ {} }}", list.replace('_', set));
+            let by_engine = format!("{{ itemName session {{ hash }} kind {} }}", for_the_engine("Metric"));
+            (ask("{ itemName session { hash } kind }"), ask(&by_engine))
         });
         for (by_itself, _) in &lists {
             app.graphql(by_itself).await;
@@ -269,7 +293,7 @@ on_both_engines! {
         for (by_itself, by_engine) in &lists {
             let by_itself = app.graphql_with(by_itself, json!({})).await;
             assert!(by_itself["data"].to_string().contains("\"session\":null,\"kind\":\"function\""), "{by_itself}");
-            assert_eq!(by_itself, app.graphql_with(by_engine, json!({})).await);
+            assert_eq!(by_itself, without_marks(app.graphql_with(by_engine, json!({})).await));
         }
     }
 

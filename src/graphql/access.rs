@@ -3,26 +3,24 @@
 
 use std::collections::{HashMap, HashSet};
 
+use apollo_compiler::{
+    ExecutableDocument,
+    executable::{Operation, Selection, SelectionSet},
+};
 use async_graphql::{
     InputType, Name, Positioned, Response, TypeDirective,
     parser::{
         parse_schema,
-        types::{
-            BaseType, ConstDirective, ExecutableDocument, FieldDefinition, OperationType, Selection, SelectionSet,
-            Type, TypeKind, TypeSystemDefinition,
-        },
+        types::{ConstDirective, FieldDefinition, TypeKind, TypeSystemDefinition},
     },
 };
 
-use super::{Document, as_server_error};
+use super::{Document, as_server_error, document::Asked};
 use crate::{config::Scope, error::Error};
 
 /// Takes a token of this scope, or of ADMIN, unless the server lets everybody in (`--access`).
 #[TypeDirective(location = "Object", location = "FieldDefinition")]
 pub fn requires(#[graphql(desc = "The scope; what a field takes adds to what its type takes.")] scope: Scope) {}
-
-/// The scopes that the operations of a document take, by their names.
-pub(super) type Scopes = Vec<(Option<Name>, Vec<Scope>)>;
 
 /// What each field takes, as the schema says.
 pub(super) struct Requirements(HashMap<Name, Requires>);
@@ -30,8 +28,8 @@ pub(super) struct Requirements(HashMap<Name, Requires>);
 #[derive(Default)]
 struct Requires {
     scope: Option<Scope>,
-    /// The scope of each field, and the type that it leads to.
-    fields: HashMap<Name, (Option<Scope>, Name)>,
+    /// The scope of each field.
+    fields: HashMap<Name, Option<Scope>>,
 }
 
 fn scope(directives: &[Positioned<ConstDirective>]) -> Option<Scope> {
@@ -39,24 +37,8 @@ fn scope(directives: &[Positioned<ConstDirective>]) -> Option<Scope> {
     Scope::parse(Some(directive.node.get_argument("scope")?.node.clone())).ok()
 }
 
-fn named(ty: &Type) -> &Name {
-    match &ty.base {
-        BaseType::Named(name) => name,
-        BaseType::List(item) => named(item),
-    }
-}
-
 /// The types at which queries, mutations and subscriptions begin.
 const ROOTS: [&str; 3] = ["Query", "Mutation", "Subscription"];
-
-fn root(operation: OperationType) -> &'static str {
-    let [query, mutation, subscription] = ROOTS;
-    match operation {
-        OperationType::Query => query,
-        OperationType::Mutation => mutation,
-        OperationType::Subscription => subscription,
-    }
-}
 
 impl Requirements {
     /// Those of a schema.
@@ -69,9 +51,8 @@ impl Requirements {
                 TypeKind::Interface(interface) => interface.fields,
                 _ => return None,
             };
-            let field = |Positioned { node, .. }: Positioned<FieldDefinition>| {
-                (node.name.node, (scope(&node.directives), named(&node.ty.node).clone()))
-            };
+            let field =
+                |Positioned { node, .. }: Positioned<FieldDefinition>| (node.name.node, scope(&node.directives));
             let needed =
                 Requires { scope: scope(&ty.node.directives), fields: fields.into_iter().map(field).collect() };
             Some((ty.node.name.node, needed))
@@ -81,21 +62,31 @@ impl Requirements {
 
     /// The scopes that one operation of `document` takes; those of all, where none has that name.
     pub(super) fn of_operation(&self, document: &Document, name: Option<&str>) -> Vec<Scope> {
-        let scopes = document.scopes(|parsed| self.read(parsed));
-        let chosen = name.and_then(|name| scopes.iter().find(|(known, _)| known.as_deref() == Some(name)));
-        match chosen {
-            Some((_, scopes)) => scopes.clone(),
-            None => scopes.iter().flat_map(|(_, scopes)| scopes.clone()).collect(),
+        match document.operation(name) {
+            Ok(asked) => self.scopes(document, asked).to_vec(),
+            Err(_) => document.operations().iter().flat_map(|asked| self.scopes(document, asked).to_vec()).collect(),
         }
     }
 
-    fn read(&self, document: &ExecutableDocument) -> Scopes {
-        let scopes = document.operations.iter().map(|(name, operation)| {
-            let mut reading = Reading { requirements: self, document, found: Vec::new(), seen: HashSet::new() };
-            reading.set(&Name::new(root(operation.node.ty)), &operation.node.selection_set.node);
-            (name.cloned(), reading.found)
-        });
-        scopes.collect()
+    fn scopes<'a>(&self, document: &Document, asked: &'a Asked) -> &'a [Scope] {
+        asked.scopes(|| self.of_selections(document.parsed(), asked.selection_set()))
+    }
+
+    /// The scopes that the operations of a document take that is not valid, as far as it can be read: those of the types at which
+    /// they begin in any case.
+    pub(super) fn of_parts(&self, document: &ExecutableDocument) -> Vec<Scope> {
+        let of_operation = |operation: &Operation| {
+            let set = &operation.selection_set;
+            let begins = self.0.get(set.ty.as_str()).and_then(|known| known.scope).unwrap_or(Scope::Admin);
+            self.of_selections(document, set).into_iter().chain((set.is_empty()).then_some(begins))
+        };
+        document.operations.iter().flat_map(|operation| of_operation(operation)).collect()
+    }
+
+    fn of_selections(&self, document: &ExecutableDocument, set: &SelectionSet) -> Vec<Scope> {
+        let mut reading = Reading { requirements: self, document, found: Vec::new(), seen: HashSet::new() };
+        reading.set(set);
+        reading.found
     }
 }
 
@@ -105,37 +96,33 @@ struct Reading<'a> {
     document: &'a ExecutableDocument,
     found: Vec<Scope>,
     /// Fragments, each of which says what type it is on: once is enough.
-    seen: HashSet<&'a Name>,
+    seen: HashSet<&'a str>,
 }
 
 impl<'a> Reading<'a> {
-    /// Selections of a type. What the schema does not know is left to the engine, which refuses it.
-    fn set(&mut self, ty: &Name, set: &'a SelectionSet) {
-        let known = self.requirements.0.get(ty);
-        for selection in &set.items {
-            match &selection.node {
+    fn set(&mut self, set: &'a SelectionSet) {
+        let known = self.requirements.0.get(set.ty.as_str());
+        for selection in &set.selections {
+            match selection {
                 Selection::Field(field) => {
-                    let field_known = known.and_then(|known| known.fields.get(&field.node.name.node));
-                    let scopes = [known.and_then(|known| known.scope), field_known.and_then(|(scope, _)| *scope)];
+                    let of_field = known.and_then(|known| *known.fields.get(field.name.as_str())?);
+                    let scopes = [known.and_then(|known| known.scope), of_field];
                     for scope in scopes {
                         self.take(scope);
                     }
-                    if scopes == [None, None] && ROOTS.contains(&ty.as_str()) {
+                    if scopes == [None, None] && ROOTS.contains(&set.ty.as_str()) {
                         // A way in that the schema says nothing of is the admin's.
                         self.take(Some(Scope::Admin));
                     }
-                    if let Some((_, leads_to)) = field_known {
-                        self.set(leads_to, &field.node.selection_set.node);
+                    if let Some(inner) = &field.selection_set {
+                        self.set(inner);
                     }
                 }
-                Selection::InlineFragment(part) => {
-                    let on = part.node.type_condition.as_ref().map_or(ty, |condition| &condition.node.on.node);
-                    self.set(on, &part.node.selection_set.node);
-                }
+                Selection::InlineFragment(part) => self.set(&part.selection_set),
                 Selection::FragmentSpread(spread) => {
-                    let name = &spread.node.fragment_name.node;
+                    let name = spread.fragment_name.as_str();
                     if let (Some(part), true) = (self.document.fragments.get(name), self.seen.insert(name)) {
-                        self.set(&part.node.type_condition.node.on.node, &part.node.selection_set.node);
+                        self.set(&part.selection_set);
                     }
                 }
             }

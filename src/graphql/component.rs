@@ -21,6 +21,7 @@ use super::{
     object::graph_object,
     paging::{Listed, Of, listed_as_row},
     pipeline::Pipeline,
+    scalar::Int,
     served,
     variant::Variant,
 };
@@ -47,8 +48,8 @@ graph_object! {
         }
 
         /// How many metrics were recorded for it.
-        async fn metric_count(&self, ctx: &Context<'_>) -> Answer<u64> {
-            Ok(loaders_of(ctx).load(MetricsIn::Component(self.0.id)).await?.unwrap_or(0))
+        async fn metric_count(&self, ctx: &Context<'_>) -> Answer<Int> {
+            Ok(loaders_of(ctx).load(MetricsIn::Component(self.0.id)).await?.unwrap_or(0).into())
         }
     }
     /// What was measured for this component.
@@ -107,9 +108,9 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(name = "where", desc = "Only those that match.")] filter: Option<ComponentWhere>,
-        ) -> Answer<u64> {
+        ) -> Answer<Int> {
             let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
-            Ok(Component::count(ctx, &filter).await?)
+            Ok(Component::count(ctx, &filter).await?.into())
         }
 
         /// A numbered page of the names of components, in order of their first metrics.

@@ -12,6 +12,7 @@ use super::{
     numbered::Page,
     object::graph_object,
     paging::{Listed, Of, announced_page},
+    scalar::Int,
     served,
     session::Session,
     user_error::{self, UserError},
@@ -56,9 +57,9 @@ fn told(text: Option<&String>) -> &str {
     text.map_or("", String::as_str)
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "saturates at 64 bits, far beyond any frequency")]
-fn whole(frequency: f64) -> i64 {
-    frequency as i64
+#[allow(clippy::cast_possible_truncation, reason = "saturates at 32 bits, far beyond any frequency")]
+fn whole(frequency: f64) -> Int {
+    i64::from(frequency as i32).into()
 }
 
 graph_object! {
@@ -76,8 +77,8 @@ graph_object! {
             }
 
             /// How many processors the machine has.
-            fn cpu_count(&self) -> i64 {
-                self.0.cpu_count.unwrap_or_default()
+            fn cpu_count(&self) -> Int {
+                self.0.cpu_count.unwrap_or_default().into()
             }
 
             /// The processors' frequency, in MHz, as the plugin read it.
@@ -86,7 +87,7 @@ graph_object! {
             }
 
             /// The processors' frequency in whole MHz, the fraction cut off, as REST v1 tells it.
-            fn cpu_frequency_mhz(&self) -> i64 {
+            fn cpu_frequency_mhz(&self) -> Int {
                 whole(self.0.cpu_frequency.unwrap_or_default())
             }
 
@@ -101,8 +102,8 @@ graph_object! {
             }
 
             /// The machine's memory, in MB.
-            fn ram_total(&self) -> i64 {
-                self.0.ram_total.unwrap_or_default()
+            fn ram_total(&self) -> Int {
+                self.0.ram_total.unwrap_or_default().into()
             }
 
             /// The machine's name on the network.
@@ -132,8 +133,8 @@ graph_object! {
 
             /// How many metrics were recorded in it.
             #[graphql(directive = requires::apply(Scope::Read))]
-            fn metric_count(&self) -> i64 {
-                self.0.metric_count
+            fn metric_count(&self) -> Int {
+                self.0.metric_count.into()
             }
         }
     }
@@ -239,9 +240,9 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(name = "where", desc = "Only those that match.")] filter: Option<ExecutionContextWhere>,
-        ) -> Answer<u64> {
+        ) -> Answer<Int> {
             let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
-            Ok(ExecutionContext::count(ctx, &filter).await?)
+            Ok(ExecutionContext::count(ctx, &filter).await?.into())
         }
 
         /// A numbered page of execution contexts, in the order announced.
@@ -288,7 +289,8 @@ pub struct AnnounceContextInput {
 /// What became of an announcement.
 #[derive(SimpleObject)]
 pub struct AnnounceContextPayload {
-    /// The context as stored, null when there are errors.
+    /// The context as stored. Null when it was not stored: see `userErrors`. Null, too, when a field below failed to resolve (see the
+    /// response's `errors`): then the context is stored all the same.
     context: Option<ExecutionContext>,
     /// Why it was not stored.
     user_errors: Vec<UserError>,

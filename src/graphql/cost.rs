@@ -4,12 +4,12 @@
 use std::sync::{Arc, OnceLock};
 
 use async_graphql::{
-    Request, ServerError, ValidationResult, Value, async_trait,
+    Request, ServerError, ValidationMode, ValidationResult, Value, async_trait,
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation},
     value,
 };
 
-use super::{Graph, Inner, Operation, builder, variables::spell_out};
+use super::{Graph, Inner, Operation, builder};
 use crate::config::Limits;
 
 /// What a request costs, and what it may.
@@ -58,8 +58,8 @@ impl Extension for Measuring {
 }
 
 /// A schema that finds out costs and runs nothing.
-pub(super) fn measuring(recursion: usize) -> Inner {
-    builder().limit_recursive_depth(recursion).extension(Measuring).finish()
+pub(super) fn measuring() -> Inner {
+    builder().validation_mode(ValidationMode::Fast).limit_recursive_depth(usize::MAX).extension(Measuring).finish()
 }
 
 impl Graph {
@@ -67,12 +67,12 @@ impl Graph {
     pub async fn cost(&self, operation: &Operation) -> Option<Cost> {
         let Operation { document, name, variables, .. } = operation;
         let mut variables = variables.clone();
-        self.0.input_types.check(document, name.as_deref(), &mut variables).ok()?;
-        variables.values_mut().for_each(spell_out);
+        let asked = document.operation(name.as_deref()).ok()?;
+        self.0.input_types.coerce(asked, document.is_own(), &mut variables).ok()?;
+        let plan = document.plan(asked, &variables).ok()?;
         let found = Found::default();
         let mut request = Request::new("").variables(variables).data(Arc::clone(&found));
-        request.operation_name.clone_from(name);
-        request.set_parsed_query(document.parsed().clone());
+        request.set_parsed_query(plan.document.clone());
         self.0.measuring.execute(request).await;
         let ValidationResult { complexity, depth, .. } = *found.get()?;
         Some(Cost { complexity, depth, limits: *self.limits() })

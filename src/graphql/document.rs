@@ -1,265 +1,298 @@
-//! What the engine leaves unchecked in a document, or finds out too late.
+//! What a document's text becomes, once: a validated document whose operations can be asked for, each by itself.
 
 use std::{
-    collections::{HashMap, HashSet},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
+    collections::HashMap,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use apollo_compiler::{
+    ExecutableDocument, Node, Schema,
+    ast::{Type as AstType, Value as AstValue},
+    executable::{self, Selection, SelectionSet},
+    validation::Valid,
+};
+use async_graphql::{
+    Name, Positioned, ServerError, Value, Variables,
+    parser::types::{
+        BaseType, DocumentOperations, ExecutableDocument as EngineDocument, OperationDefinition, OperationType, Type,
+        VariableDefinition,
     },
 };
 
-use async_graphql::{
-    Name, Positioned, ServerError, Value,
-    parser::types::{BaseType, ExecutableDocument, Field, OperationType, Selection, SelectionSet},
+use super::{
+    collection::{Collector, Given, constant_of, place_of},
+    failure::with_code,
+    limits::count_selections,
 };
+use crate::{config::Scope, error::Code};
 
-use super::access::Scopes;
+/// Plans of one operation that are kept: one for each set of variables that are left out or decide over a part of it.
+const MOST_PLANS: usize = 4;
+/// Bytes of a field in a plan, about.
+const A_FIELD: usize = 300;
 
-/// Selections in one document, at most, those of a fragment counted wherever it is spread: checking it takes time with them.
-const MOST_SELECTIONS: usize = 20_000;
-/// Fragments in one document, at most: one may lead to the next, which takes stack.
-const MOST_FRAGMENTS: usize = 500;
-/// Objects and lists within each other in one value, at most: reading them takes stack.
-pub(super) const DEEPEST_VALUE: usize = 20;
-
-/// A parsed document, and what is known of it.
+/// A validated document.
 #[derive(Debug, Clone)]
-pub struct Document(Arc<Known>);
+pub struct Document(Arc<Inner>);
 
 #[derive(Debug)]
-struct Known {
-    parsed: ExecutableDocument,
-    merges_lists: bool,
+struct Inner {
+    schema: Arc<Valid<Schema>>,
+    document: Valid<ExecutableDocument>,
+    operations: Vec<Asked>,
     is_own: bool,
-    is_valid: AtomicBool,
-    scopes: OnceLock<Scopes>,
+}
+
+/// An operation of a document.
+#[derive(Debug)]
+pub(super) struct Asked {
+    operation: Node<executable::Operation>,
+    /// Its variables, as the engine has them.
+    pub variables: Vec<Positioned<VariableDefinition>>,
+    /// Those on which a plan depends, since they stand at `@skip` or `@include`.
+    deciding: Vec<Name>,
+    /// Those on which a plan depends, since they may be left out.
+    optional: Vec<Name>,
+    scopes: OnceLock<Vec<Scope>>,
+    plans: Mutex<HashMap<Vec<bool>, Arc<Plan>>>,
+}
+
+/// What the engine runs: one operation whose fields are collected.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// A document of this one operation.
+    pub document: EngineDocument,
+    /// Where the answer has the schema's description, as response names.
+    descriptions: Vec<[Name; 2]>,
+}
+
+impl Plan {
+    /// Takes back what the engine tells as the description of every schema: ours has none.
+    pub fn describe(&self, data: &mut Value) {
+        for [schema, description] in &self.descriptions {
+            if let Value::Object(members) = data
+                && let Some(Value::Object(members)) = members.get_mut(schema)
+                && let Some(told) = members.get_mut(description)
+            {
+                *told = Value::Null;
+            }
+        }
+    }
 }
 
 impl Document {
-    /// A document that was parsed and may be invalid.
-    pub fn new(parsed: ExecutableDocument) -> Self {
-        Self::with(parsed, false)
+    /// A document of a client.
+    pub(super) fn new(schema: Arc<Valid<Schema>>, document: Valid<ExecutableDocument>) -> Self {
+        Self::with(schema, document, false)
     }
 
-    /// A document of the façade: it fits the schema, its variables are checked before it runs, and the limits of what clients may ask
+    /// A document of the program or its operator: its variables are checked before it runs, and the limits of what clients may ask
     /// are not for it.
-    pub fn own(parsed: ExecutableDocument) -> Self {
-        let document = Self::with(parsed, true);
-        document.was_valid();
-        document
+    pub fn own(schema: Arc<Valid<Schema>>, document: Valid<ExecutableDocument>) -> Self {
+        Self::with(schema, document, true)
     }
 
-    fn with(parsed: ExecutableDocument, is_own: bool) -> Self {
-        let merges_lists = merges_lists(&parsed);
-        Self(Arc::new(Known {
-            parsed,
-            merges_lists,
-            is_own,
-            is_valid: AtomicBool::new(false),
-            scopes: OnceLock::new(),
-        }))
-    }
-
-    /// What was parsed.
-    pub fn parsed(&self) -> &ExecutableDocument {
-        &self.0.parsed
-    }
-
-    /// Whether a selection names the same field with selections of its own twice, which the engine runs twice and merges.
-    pub fn merges_lists(&self) -> bool {
-        self.0.merges_lists
+    fn with(schema: Arc<Valid<Schema>>, document: Valid<ExecutableDocument>, is_own: bool) -> Self {
+        let operations = document.operations.iter().map(|operation| Asked::new(&document, operation)).collect();
+        Self(Arc::new(Inner { schema, document, operations, is_own }))
     }
 
     /// Whether limits are not for it.
-    pub fn is_own(&self) -> bool {
+    pub(super) fn is_own(&self) -> bool {
         self.0.is_own
     }
 
-    /// Whether it need not be validated again.
-    pub fn is_known_to_be_valid(&self) -> bool {
-        self.0.is_valid.load(Ordering::Relaxed)
+    /// The parsed document.
+    pub(super) fn parsed(&self) -> &ExecutableDocument {
+        &self.0.document
     }
 
-    /// The scopes that its operations take, read once.
-    pub(super) fn scopes(&self, read: impl FnOnce(&ExecutableDocument) -> Scopes) -> &Scopes {
-        self.0.scopes.get_or_init(|| read(&self.0.parsed))
+    /// Its operations.
+    pub(super) fn operations(&self) -> &[Asked] {
+        &self.0.operations
     }
 
-    /// Takes note that it was validated.
-    pub fn was_valid(&self) {
-        self.0.is_valid.store(true, Ordering::Relaxed);
+    /// The operation of this name; without a name, the only one there is.
+    ///
+    /// # Errors
+    /// There is none, or it is not clear which.
+    pub(super) fn operation(&self, name: Option<&str>) -> Result<&Asked, ServerError> {
+        let refuse = |message: String| Err(with_code(ServerError::new(message, None), Code::ValidationFailed));
+        match (name, self.operations()) {
+            (None, [only]) => Ok(only),
+            (None, []) => refuse("the document has no operation".to_owned()),
+            (None, _) => refuse("operationName: it is required where a document has several operations".to_owned()),
+            (Some(name), operations) => {
+                let found = operations.iter().find(|asked| asked.name() == Some(name));
+                found.map_or_else(|| refuse(format!("operationName: there is no operation named \"{name}\"")), Ok)
+            }
+        }
+    }
+
+    /// What the engine runs for an operation with these variables, coerced.
+    ///
+    /// # Errors
+    /// A variable that decides over a part of the operation is null.
+    pub(super) fn plan(&self, asked: &Asked, variables: &Variables) -> Result<Arc<Plan>, ServerError> {
+        let key = asked.key(variables)?;
+        let plans = || asked.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plan) = plans().get(&key) {
+            return Ok(Arc::clone(plan));
+        }
+        let Inner { schema, document, .. } = &*self.0;
+        let plan = Arc::new(asked.collect(schema, document, variables));
+        let mut plans = plans();
+        if plans.len() >= MOST_PLANS {
+            plans.clear();
+        }
+        plans.insert(key, Arc::clone(&plan));
+        Ok(plan)
+    }
+
+    /// Bytes that the plans of the document may take, about.
+    pub(super) fn weight(&self) -> usize {
+        let of_operation = |asked: &Asked| {
+            let plans = if asked.deciding.is_empty() && asked.optional.is_empty() { 1 } else { MOST_PLANS };
+            count_selections(&self.0.document, asked.selection_set(), &mut HashMap::new()).saturating_mul(plans)
+        };
+        self.operations().iter().map(of_operation).fold(0, usize::saturating_add).saturating_mul(A_FIELD)
     }
 }
 
-fn merges_lists(document: &ExecutableDocument) -> bool {
-    /// Whether the fields of `set` that have selections of their own, fragments spread, share a key. A fragment that is spread
-    /// twice counts as if they did.
-    fn shares<'a>(document: &'a ExecutableDocument, set: &'a SelectionSet, seen: &mut Seen<'a>) -> bool {
-        set.items.iter().any(|selection| match &selection.node {
-            Selection::Field(field) if field.node.selection_set.node.items.is_empty() => false,
-            Selection::Field(field) => !seen.keys.insert(&field.node.response_key().node),
-            Selection::InlineFragment(part) => shares(document, &part.node.selection_set.node, seen),
+impl Asked {
+    fn new(document: &Valid<ExecutableDocument>, operation: &Node<executable::Operation>) -> Self {
+        let variables: Vec<_> = operation.variables.iter().map(|variable| declared(document, variable)).collect();
+        let decide = deciding(document, operation);
+        let names = |is_wanted: &dyn Fn(&VariableDefinition) -> bool| {
+            let wanted = variables.iter().filter(|variable| is_wanted(&variable.node));
+            wanted.map(|variable| variable.node.name.node.clone()).collect()
+        };
+        Self {
+            deciding: names(&|variable| decide.iter().any(|name| variable.name.node == **name)),
+            optional: names(&|variable| variable.var_type.node.nullable && variable.default_value.is_none()),
+            operation: operation.clone(),
+            variables,
+            scopes: OnceLock::new(),
+            plans: Mutex::default(),
+        }
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.operation.name.as_deref()
+    }
+
+    /// Its selections, as they were written.
+    pub fn selection_set(&self) -> &SelectionSet {
+        &self.operation.selection_set
+    }
+
+    /// Whether it reads, stores or subscribes.
+    pub fn kind(&self) -> OperationType {
+        match self.operation.operation_type {
+            executable::OperationType::Query => OperationType::Query,
+            executable::OperationType::Mutation => OperationType::Mutation,
+            executable::OperationType::Subscription => OperationType::Subscription,
+        }
+    }
+
+    /// The scopes that it takes, read once.
+    pub fn scopes(&self, read: impl FnOnce() -> Vec<Scope>) -> &[Scope] {
+        self.scopes.get_or_init(read)
+    }
+
+    /// What a plan depends on.
+    fn key(&self, variables: &Variables) -> Result<Vec<bool>, ServerError> {
+        let mut key = Vec::new();
+        for name in &self.deciding {
+            match variables.get(name) {
+                Some(Value::Boolean(value)) => key.push(*value),
+                _ => {
+                    let message = format!("${name}: a value must be given where @skip and @include ask for one");
+                    return Err(with_code(ServerError::new(message, None), Code::BadUserInput));
+                }
+            }
+        }
+        key.extend(self.optional.iter().map(|name| variables.contains_key(name)));
+        Ok(key)
+    }
+
+    fn collect(&self, schema: &Schema, document: &Valid<ExecutableDocument>, variables: &Variables) -> Plan {
+        let mut collector = Collector::new(schema, document, Given::Values(variables));
+        let pos = place_of(document, self.operation.location());
+        let operation = OperationDefinition {
+            ty: self.kind(),
+            variable_definitions: self.variables.clone(),
+            directives: Vec::new(),
+            selection_set: Positioned::new(collector.operation(&self.operation), pos),
+        };
+        Plan {
+            document: EngineDocument {
+                operations: DocumentOperations::Single(Positioned::new(operation, pos)),
+                fragments: HashMap::new(),
+            },
+            descriptions: collector.descriptions,
+        }
+    }
+}
+
+/// A variable, as the engine has it.
+fn declared(
+    document: &ExecutableDocument,
+    variable: &Node<executable::VariableDefinition>,
+) -> Positioned<VariableDefinition> {
+    let pos = place_of(document, variable.location());
+    let definition = VariableDefinition {
+        name: Positioned::new(Name::new(&variable.name), pos),
+        var_type: Positioned::new(type_of(&variable.ty), pos),
+        directives: Vec::new(),
+        default_value: variable.default_value.as_ref().map(|value| Positioned::new(constant_of(value), pos)),
+    };
+    Positioned::new(definition, pos)
+}
+
+fn type_of(ty: &AstType) -> Type {
+    let base = match ty {
+        AstType::Named(name) | AstType::NonNullNamed(name) => BaseType::Named(Name::new(name)),
+        AstType::List(item) | AstType::NonNullList(item) => BaseType::List(Box::new(type_of(item))),
+    };
+    Type { base, nullable: !ty.is_non_null() }
+}
+
+/// The variables that stand at `@skip` or `@include`, in the operation and the fragments that it reaches.
+fn deciding<'d>(document: &'d ExecutableDocument, operation: &'d executable::Operation) -> Vec<&'d str> {
+    let mut found = Vec::new();
+    each_selection(document, &operation.selection_set, &mut Vec::new(), &mut |selection| {
+        let conditions =
+            selection.directives().iter().filter(|directive| ["skip", "include"].contains(&&*directive.name));
+        let values = conditions.filter_map(|directive| directive.specified_argument_by_name("if"));
+        found.extend(values.filter_map(|value| match &**value {
+            AstValue::Variable(name) => Some(name.as_str()),
+            _ => None,
+        }));
+    });
+    found
+}
+
+/// Looks at each selection of an operation, those of a fragment once.
+pub(super) fn each_selection<'d>(
+    document: &'d ExecutableDocument,
+    set: &'d SelectionSet,
+    spread: &mut Vec<&'d str>,
+    look: &mut impl FnMut(&'d Selection),
+) {
+    for selection in &set.selections {
+        look(selection);
+        let inner = match selection {
+            Selection::Field(field) => field.selection_set.as_ref(),
+            Selection::InlineFragment(part) => Some(&part.selection_set),
+            Selection::FragmentSpread(part) if spread.contains(&part.fragment_name.as_str()) => None,
             Selection::FragmentSpread(part) => {
-                let name = &part.node.fragment_name.node;
-                let part = document.fragments.get(name).map(|part| &part.node.selection_set.node);
-                !seen.fragments.insert(name) || part.is_some_and(|part| shares(document, part, seen))
-            }
-        })
-    }
-    #[derive(Default)]
-    struct Seen<'a> {
-        keys: HashSet<&'a Name>,
-        fragments: HashSet<&'a Name>,
-    }
-    let operations = document.operations.iter().map(|(_, operation)| &operation.node.selection_set);
-    let inner = fields(document).map(|field| &field.selection_set);
-    operations.chain(inner).any(|set| shares(document, &set.node, &mut Seen::default()))
-}
-
-/// Refuses documents that would keep the engine busy for long, or overflow its stack.
-pub fn check_size(document: &ExecutableDocument) -> Result<(), ServerError> {
-    let refuse = |message: String| Err(ServerError::new(message, None));
-    if document.fragments.len() > MOST_FRAGMENTS {
-        return refuse(format!("a document has at most {MOST_FRAGMENTS} fragments"));
-    }
-    let mut known = HashMap::new();
-    let mut selections = 0_usize;
-    for (_, operation) in document.operations.iter() {
-        let more = count_selections(document, &operation.node.selection_set.node, &mut known);
-        selections = selections.saturating_add(more);
-    }
-    if selections > MOST_SELECTIONS {
-        return refuse(format!("a document has at most {MOST_SELECTIONS} selections, its fragments spread"));
-    }
-    // What stands for a variable is checked with the variables.
-    let literals = fields(document)
-        .flat_map(|field| &field.arguments)
-        .filter_map(|(_, value)| value.node.clone().into_const_with(|_| Ok::<_, ServerError>(Value::Null)).ok());
-    let variables = document.operations.iter().flat_map(|(_, operation)| &operation.node.variable_definitions);
-    let defaults =
-        variables.filter_map(|variable| variable.node.default_value.as_ref()).map(|value| value.node.clone());
-    if literals.chain(defaults).any(|value| is_deep(&value, DEEPEST_VALUE)) { Err(too_deep()) } else { Ok(()) }
-}
-
-/// Refuses what may not stand at a `__typename`, where the engine does not look.
-pub fn check_typenames(document: &ExecutableDocument) -> Result<(), ServerError> {
-    let refuse = |message: String, pos| Err(ServerError::new(message, Some(pos)));
-    for Field { name, arguments, directives, selection_set, .. } in fields(document) {
-        if name.node != "__typename" {
-            continue;
-        }
-        if !arguments.is_empty() || !selection_set.node.items.is_empty() {
-            return refuse("__typename takes no arguments and has no fields".to_owned(), name.pos);
-        }
-        for Positioned { pos, node: directive } in directives {
-            let given = &directive.name.node;
-            if given != "skip" && given != "include" {
-                return refuse(format!("Unknown directive \"{given}\""), *pos);
-            }
-            let condition = |name: Name| if is_condition(document, &name) { Ok(Value::Boolean(true)) } else { Err(()) };
-            let is_it = |value: Result<Value, ()>| matches!(value, Ok(Value::Boolean(_)));
-            let arguments = &directive.arguments;
-            if arguments.len() != 1
-                || arguments
-                    .iter()
-                    .any(|(name, value)| name.node != "if" || !is_it(value.node.clone().into_const_with(condition)))
-            {
-                return refuse(format!("@{given} takes one argument, if: Boolean!"), *pos);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Whether operations have a variable of this name, and all that do take `Boolean!` for it, or have a default.
-fn is_condition(document: &ExecutableDocument, name: &Name) -> bool {
-    let variables = document.operations.iter().flat_map(|(_, operation)| &operation.node.variable_definitions);
-    let mut named = variables.filter(|variable| variable.node.name.node == *name).peekable();
-    named.peek().is_some()
-        && named.all(|Positioned { node: variable, .. }| {
-            let is_given = !variable.var_type.node.nullable || variable.default_value.is_some();
-            is_given && matches!(&variable.var_type.node.base, BaseType::Named(ty) if ty == "Boolean")
-        })
-}
-
-/// Refuses subscriptions with more than one root field: each event answers one.
-pub fn check_subscriptions(document: &ExecutableDocument) -> Result<(), ServerError> {
-    fn roots(document: &ExecutableDocument, set: &SelectionSet, levels: usize) -> usize {
-        let count = |selection: &Positioned<Selection>| match &selection.node {
-            Selection::Field(_) => 1,
-            _ if levels == 0 => 0,
-            Selection::InlineFragment(part) => roots(document, &part.node.selection_set.node, levels - 1),
-            Selection::FragmentSpread(spread) => {
-                let part = document.fragments.get(&spread.node.fragment_name.node);
-                part.map_or(0, |part| roots(document, &part.node.selection_set.node, levels - 1))
+                spread.push(&part.fragment_name);
+                document.fragments.get(&part.fragment_name).map(|fragment| &fragment.selection_set)
             }
         };
-        set.items.iter().map(count).sum()
-    }
-    let mut operations = document.operations.iter().map(|(_, operation)| &operation.node);
-    let has_more = operations.any(|operation| {
-        operation.ty == OperationType::Subscription && roots(document, &operation.selection_set.node, DEEPEST_VALUE) > 1
-    });
-    if has_more { Err(ServerError::new("a subscription has one root field", None)) } else { Ok(()) }
-}
-
-/// How many selections `set` has, fragments spread.
-fn count_selections<'a>(
-    document: &'a ExecutableDocument,
-    set: &'a SelectionSet,
-    known: &mut HashMap<&'a Name, usize>,
-) -> usize {
-    let count = |selection: &'a Positioned<Selection>| match &selection.node {
-        Selection::Field(field) => count_selections(document, &field.node.selection_set.node, known).saturating_add(1),
-        Selection::InlineFragment(part) => count_selections(document, &part.node.selection_set.node, known),
-        Selection::FragmentSpread(spread) => {
-            let name = &spread.node.fragment_name.node;
-            if let Some(count) = known.get(name) {
-                return *count;
-            }
-            // A fragment that spreads itself is refused by the engine.
-            known.insert(name, 0);
-            let part = document.fragments.get(name);
-            let count = part.map_or(0, |part| count_selections(document, &part.node.selection_set.node, known));
-            known.insert(name, count.saturating_add(1));
-            count.saturating_add(1)
+        if let Some(inner) = inner {
+            each_selection(document, inner, spread, look);
         }
-    };
-    set.items.iter().map(count).fold(0, usize::saturating_add)
-}
-
-/// Every field of a document, each as often as it is written.
-pub(super) fn fields(document: &ExecutableDocument) -> impl Iterator<Item = &Field> {
-    fn collect<'a>(set: &'a SelectionSet, found: &mut Vec<&'a Field>) {
-        for selection in &set.items {
-            match &selection.node {
-                Selection::Field(field) => {
-                    found.push(&field.node);
-                    collect(&field.node.selection_set.node, found);
-                }
-                Selection::InlineFragment(part) => collect(&part.node.selection_set.node, found),
-                Selection::FragmentSpread(_) => {}
-            }
-        }
-    }
-    let mut found = Vec::new();
-    let operations = document.operations.iter().map(|(_, operation)| &operation.node.selection_set);
-    for set in operations.chain(document.fragments.values().map(|part| &part.node.selection_set)) {
-        collect(&set.node, &mut found);
-    }
-    found.into_iter()
-}
-
-fn too_deep() -> ServerError {
-    ServerError::new(format!("a value has at most {DEEPEST_VALUE} objects and lists within each other"), None)
-}
-
-/// Whether `value` has more than so many objects and lists within each other.
-fn is_deep(value: &Value, levels: usize) -> bool {
-    let within = |value: &Value| levels == 0 || is_deep(value, levels - 1);
-    match value {
-        Value::List(items) => items.iter().any(within),
-        Value::Object(members) => members.values().any(within),
-        _ => false,
     }
 }

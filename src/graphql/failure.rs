@@ -2,7 +2,7 @@
 
 use async_graphql::{Response, ServerError};
 
-use super::{SPREAD, limits::crossed};
+use super::limits::crossed;
 use crate::{
     config::Limits,
     error::{Code, Error},
@@ -32,10 +32,6 @@ pub type Answer<T> = Result<T, Failure>;
 /// The engine's own errors have no code: those without a path come from before the first resolver.
 pub(super) fn coded(mut response: Response, limits: &Limits) -> Response {
     for error in &mut response.errors {
-        if error.message.starts_with("The recursion depth of the query") {
-            let asked = "selections lie too deep within each other, fragments spread";
-            *error = crossed("max-depth", asked, limits.max_depth + SPREAD, "ask in several requests");
-        }
         if error.message == "Query is too complex." {
             let asked =
                 "the request costs too many fields, those of a list counted once for every row that it may have";

@@ -1,12 +1,11 @@
 //! Documents that lie in files, checked against the schema when the server starts.
 
-use std::{fmt::Write as _, ops::Range};
+use std::fmt::Write as _;
 
-use apollo_compiler::{
-    ExecutableDocument, Schema,
-    parser::LineColumn,
-    validation::{DiagnosticList, Valid},
-};
+use apollo_compiler::{ExecutableDocument, Schema, schema::ExtendedType, validation::Valid};
+use async_graphql::{Pos, ServerError};
+
+use super::validation::{self, Problem};
 
 /// Why a document can't be served: the file, the place in it, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,14 +28,15 @@ impl DocumentError {
     }
 
     /// The first of `errors`, the others behind it: one may be the cause of another.
-    pub fn first(file: &str, errors: &DiagnosticList) -> Self {
-        let place =
-            |span: Option<Range<LineColumn>>| span.map_or((1, 1), |range| (range.start.line, range.start.column));
-        let mut errors = errors.iter().map(|error| (place(error.line_column_range()), error.error.to_string()));
-        let ((line, column), mut reason) = errors.next().unwrap_or_else(|| ((1, 1), "it is not valid".to_owned()));
-        for ((line, column), other) in errors {
+    pub(super) fn first(file: &str, errors: Vec<ServerError>) -> Self {
+        let place = |error: &ServerError| error.locations.first().copied().unwrap_or(Pos { line: 1, column: 1 });
+        let mut errors = errors.into_iter();
+        let first = errors.next().unwrap_or_else(|| ServerError::new("it is not valid", None));
+        let Pos { line, column } = place(&first);
+        let mut reason = first.message;
+        for other in errors {
             // Writing to a String cannot fail.
-            let _ = write!(reason, "; {line}:{column}: {other}");
+            let _ = write!(reason, "; {}: {}", place(&other), other.message);
         }
         Self { file: file.to_owned(), line, column, reason }
     }
@@ -48,10 +48,41 @@ impl DocumentError {
 /// The schema's own defects.
 pub fn read_schema(text: impl Into<String>) -> Result<Valid<Schema>, DocumentError> {
     let file = "schema.graphql";
-    Schema::parse_and_validate(text, file).map_err(|invalid| DocumentError::first(file, &invalid.errors))
+    let schema = Schema::parse_and_validate(text, file).map_err(|invalid| {
+        DocumentError::first(file, Problem::of(&invalid.errors).into_iter().map(ServerError::from).collect())
+    })?;
+    Ok(Valid::assume_valid(of_2025(schema.into_inner())))
 }
 
-/// Reads a document called `file`, and checks it.
+/// The schema without what the edition of September 2026 adds to introspection, and the engine does not answer.
+fn of_2025(mut schema: Schema) -> Schema {
+    if let Some(ExtendedType::Object(directive)) = schema.types.get_mut("__Directive") {
+        directive.make_mut().fields.retain(|name, _| !["isDeprecated", "deprecationReason"].contains(&name.as_str()));
+    }
+    if let Some(ExtendedType::Object(itself)) = schema.types.get_mut("__Schema")
+        && let Some(directives) = itself.make_mut().fields.get_mut("directives")
+    {
+        directives.make_mut().arguments.clear();
+    }
+    schema
+}
+
+/// Reads a document called `file` and validates it; `measure` may refuse it for what it holds.
+///
+/// # Errors
+/// What does not fit the schema, and what `measure` says.
+pub(super) fn read_measured(
+    schema: &Valid<Schema>,
+    file: &str,
+    text: &str,
+    measure: impl FnOnce(&ExecutableDocument) -> Result<(), ServerError>,
+) -> Result<Valid<ExecutableDocument>, DocumentError> {
+    // Whoever writes the file has the schema.
+    let read = validation::read(schema, file, text, true, measure);
+    read.map_err(|rejected| DocumentError::first(file, rejected.errors))
+}
+
+/// Reads a document called `file` and validates it.
 ///
 /// # Errors
 /// What does not fit the schema.
@@ -60,6 +91,5 @@ pub fn read_document(
     file: &str,
     text: &str,
 ) -> Result<Valid<ExecutableDocument>, DocumentError> {
-    ExecutableDocument::parse_and_validate(schema, text, file)
-        .map_err(|invalid| DocumentError::first(file, &invalid.errors))
+    read_measured(schema, file, text, |_| Ok(()))
 }

@@ -1,16 +1,20 @@
 //! Questions about the schema, where they are not answered.
 
-use async_graphql::{ServerError, parser::types::ExecutableDocument};
+use apollo_compiler::ExecutableDocument;
+use async_graphql::ServerError;
 
-use super::document::fields;
+use super::{collection::place_of, failure::with_code};
+use crate::error::Code;
 
 /// Refuses documents that ask for the schema. `__typename` tells only what was asked for.
-pub fn refuse(document: &ExecutableDocument) -> Result<(), ServerError> {
-    match fields(document).find(|field| ["__schema", "__type"].contains(&field.name.node.as_str())) {
+pub(super) fn refuse(document: &ExecutableDocument) -> Result<(), ServerError> {
+    let mut fields = document.operations.iter().flat_map(|operation| operation.root_fields(document));
+    match fields.find(|field| ["__schema", "__type"].contains(&field.name.as_str())) {
         None => Ok(()),
         Some(field) => {
-            let message = format!("{}: this server does not tell its schema (--introspection)", field.name.node);
-            Err(ServerError::new(message, Some(field.name.pos)))
+            let message = format!("{}: this server does not tell its schema (--introspection)", field.name);
+            let place = place_of(document, field.location());
+            Err(with_code(ServerError::new(message, Some(place)), Code::ValidationFailed))
         }
     }
 }

@@ -13,6 +13,7 @@ use super::{
     node,
     object::graph_object,
     paging::{Of, listed_as_row},
+    scalar::Int,
     variant::Variant,
 };
 use crate::error::Error;
@@ -48,8 +49,8 @@ graph_object! {
         }
 
         /// How many metrics were recorded for it.
-        async fn metric_count(&self, ctx: &Context<'_>) -> Answer<u64> {
-            Ok(loaders_of(ctx).load(MetricsIn::Item(self.0.id)).await?.unwrap_or(0))
+        async fn metric_count(&self, ctx: &Context<'_>) -> Answer<Int> {
+            Ok(loaders_of(ctx).load(MetricsIn::Item(self.0.id)).await?.unwrap_or(0).into())
         }
     }
     /// The function with each of its parameters.

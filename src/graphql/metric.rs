@@ -28,7 +28,7 @@ use super::{
     numbered::{Page, page_number},
     object::graph_object,
     paging::{Listed, Of},
-    scalar::LocalDateTime,
+    scalar::{Int, LocalDateTime},
     served,
     session::Session,
     variant::Variant,
@@ -373,9 +373,9 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(name = "where", desc = "Only those that match.")] filter: Option<MetricWhere>,
-        ) -> Answer<u64> {
+        ) -> Answer<Int> {
             let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
-            Ok(Metric::count(ctx, &filter).await?)
+            Ok(Metric::count(ctx, &filter).await?.into())
         }
 
         /// A numbered page of metrics, in the order recorded.

@@ -4,6 +4,7 @@
 mod access;
 mod body;
 mod build;
+mod collection;
 mod component;
 mod context;
 mod cost;
@@ -37,6 +38,7 @@ mod top;
 mod trusted;
 mod turns;
 mod user_error;
+mod validation;
 mod variables;
 mod variant;
 mod written;
@@ -57,7 +59,7 @@ use crate::{
     access::Caller,
     config::{Limits, Scope},
     db::Database,
-    error::{Code, Error},
+    error::Error,
     ingest::Ingest,
 };
 pub use access::refusal;
@@ -65,8 +67,9 @@ use access::{Requirements, requires};
 pub use body::check_values;
 pub use cost::Cost;
 pub use document::Document;
+use document::Plan;
 pub use documents::Documents;
-use failure::{Answer, Failure, as_server_error, coded, with_code};
+use failure::{Answer, Failure, as_server_error, coded};
 pub use file::{DocumentError, read_document, read_schema};
 pub use limits::crossed;
 use live::Feeds;
@@ -75,7 +78,8 @@ pub use operation::Operation;
 pub use record::are_metrics;
 use room::Room;
 use turns::{Hearing, Turns};
-use variables::{InputTypes, spell_out};
+use validation::Rejected;
+use variables::InputTypes;
 pub use variables::{check_scalar, check_text};
 use written::Writing;
 pub use written::{write_answer, write_value, written_bytes};
@@ -145,9 +149,6 @@ fn loaders_of<'a, T>(ctx: &ContextBase<'a, T>) -> &'a Loaders {
     ctx.data_unchecked::<Loaders>()
 }
 
-/// Selection sets that may lie within each other, fragments spread, beyond the fields that may.
-const SPREAD: usize = 8;
-
 type Inner = Schema<Query, Mutation, Subscription>;
 
 fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
@@ -174,8 +175,6 @@ pub struct Graph(Arc<Opened>);
 
 struct Opened {
     schema: Inner,
-    /// The same schema for documents that are known to be valid.
-    lenient: Inner,
     /// The same schema for our own documents, which cost what they cost.
     unlimited: Inner,
     /// The same schema once more, for finding out what requests cost.
@@ -193,6 +192,7 @@ struct Prepared<'a> {
     request: Request,
     room: Room,
     driver: Driver,
+    plan: Arc<Plan>,
 }
 
 impl Graph {
@@ -209,7 +209,7 @@ impl Graph {
             counts: KnownCounts::default(),
             lists: KnownLists::default(),
         };
-        let Limits { max_complexity, max_depth, max_rows, .. } = *documents.limits();
+        let Limits { max_complexity, max_rows, .. } = *documents.limits();
         let (page_size, most_rows) = (page_size.into(), max_rows as u64);
         let served = Arc::new(Served {
             database: database.clone(),
@@ -222,20 +222,20 @@ impl Graph {
             runs: progress::Runs::default(),
             turns: Turns::default(),
         });
-        let schema = |mode, most| {
-            let builder = builder().validation_mode(mode).limit_complexity(most);
-            let builder = if documents.told().suggestions { builder } else { builder.disable_suggestions() };
-            builder.limit_recursive_depth(max_depth + SPREAD).data(Arc::clone(&served)).finish()
+        // Documents are validated when they are read: see `validation`.
+        let schema = |most| {
+            let builder = builder().validation_mode(ValidationMode::Fast).limit_complexity(most);
+            // Limits are checked when documents are read, and ours has none.
+            builder.limit_recursive_depth(usize::MAX).data(Arc::clone(&served)).finish()
         };
-        let strict = schema(ValidationMode::Strict, max_complexity);
-        let sdl = strict.sdl();
+        let limited = schema(max_complexity);
+        let sdl = limited.sdl();
         Self(Arc::new(Opened {
             input_types: InputTypes::of(&sdl, documents.told().suggestions),
             requirements: Requirements::of(&sdl),
-            schema: strict,
-            lenient: schema(ValidationMode::Fast, max_complexity),
-            unlimited: schema(ValidationMode::Fast, usize::MAX),
-            measuring: cost::measuring(max_depth + SPREAD),
+            schema: limited,
+            unlimited: schema(usize::MAX),
+            measuring: cost::measuring(),
             reader: database.reader,
             turns: served.turns.clone(),
             documents,
@@ -247,21 +247,26 @@ impl Graph {
         self.0.documents.limits()
     }
 
-    /// Parses a document, or finds it among those parsed before. Where only trusted documents are answered, it is one of them.
-    ///
-    /// # Errors
-    /// [`Code::ParseFailed`] with the place and the reason, [`Code::LimitExceeded`], [`Code::DocumentNotTrusted`].
-    pub fn parse(&self, text: &str) -> Result<Document, ServerError> {
-        self.0.documents.parse(text)
-    }
-
-    /// The document that a request names: by its text, by the `id` of a trusted document, or by the `hash` of a text that was sent
+    /// The document that a caller's request names: by its text, by the `id` of a trusted document, or by the `hash` of a text that was sent
     /// before; hash and text together leave the text for later requests.
     ///
     /// # Errors
-    /// Those of [`Self::parse`]; no such document.
-    pub fn document(&self, text: Option<&str>, id: Option<&str>, hash: Option<&str>) -> Result<Document, ServerError> {
-        self.0.documents.find(text, id, hash)
+    /// Everything that is wrong with it, with the place and the reason (`GRAPHQL_PARSE_FAILED`, `GRAPHQL_VALIDATION_FAILED`);
+    /// `LIMIT_EXCEEDED`; no such document; `DOCUMENT_NOT_TRUSTED` where only trusted documents are answered.
+    pub fn document(
+        &self,
+        caller: &Caller,
+        text: Option<&str>,
+        id: Option<&str>,
+        hash: Option<&str>,
+    ) -> Result<Document, Vec<ServerError>> {
+        self.0.documents.find(text, id, hash).map_err(|Rejected { errors, parsed }| {
+            // Whoever may not ask is not told what is wrong with the question.
+            let scopes =
+                parsed.filter(|_| !caller.may_everything()).map(|parsed| self.0.requirements.of_parts(&parsed));
+            let refused = scopes.and_then(|scopes| caller.check(&scopes).err());
+            refused.map_or(errors, |error| vec![as_server_error(error)])
+        })
     }
 
     /// Refuses a caller whose scopes do not cover an operation. [`Self::execute`] and [`Self::subscribe`] ask here, too.
@@ -285,22 +290,17 @@ impl Graph {
     ///
     /// Lists may have written themselves: [`write_answer`] writes such an answer, the engine's own serializer would not.
     pub async fn execute(&self, operation: Operation) -> Response {
-        let document = operation.document.clone();
-        let Prepared { schema, request, driver, .. } = match self.prepare(operation) {
+        let Prepared { schema, request, driver, plan, .. } = match self.prepare(operation) {
             Ok(prepared) => prepared,
             Err(refused) => return *refused,
         };
-        let response = driver.drive(schema.execute(request)).await;
-        // An error with a path comes from a resolver: the document was found valid.
-        if response.errors.iter().all(|error| !error.path.is_empty()) {
-            document.was_valid();
-        }
+        let mut response = driver.drive(schema.execute(request)).await;
+        plan.describe(&mut response.data);
         coded(response, self.limits())
     }
 
     /// Runs a subscription. Each event is answered within `limit`, or ends it with `too_late`.
     pub fn subscribe(&self, operation: Operation, limit: Duration, too_late: Error) -> BoxStream<'static, Response> {
-        let document = operation.document.clone();
         let Prepared { schema, mut request, room, .. } = match self.prepare(operation) {
             Ok(prepared) => prepared,
             Err(refused) => return stream::iter([*refused]).boxed(),
@@ -312,7 +312,7 @@ impl Graph {
         request = request.data(loaders).data(hearing.clone());
         let answers = schema.execute_stream(request).boxed();
         stream::unfold((driver, answers), move |(driver, mut answers)| {
-            let (graph, document, hearing, room) = (graph.clone(), document.clone(), hearing.clone(), room.clone());
+            let (graph, hearing, room) = (graph.clone(), hearing.clone(), room.clone());
             let too_late = too_late.clone();
             async move {
                 let answer = tokio::select! {
@@ -325,9 +325,6 @@ impl Graph {
                     return Some((refusal(too_late), (driver, stream::empty().boxed())));
                 };
                 let mut answer = coded(answer, graph.limits());
-                if answer.errors.iter().all(|error| !error.path.is_empty()) {
-                    document.was_valid();
-                }
                 if missed > 0 {
                     answer.extensions.insert("missed".to_owned(), Value::from(missed));
                 }
@@ -340,24 +337,20 @@ impl Graph {
     fn prepare(&self, operation: Operation) -> Result<Prepared<'_>, Box<Response>> {
         let Operation { document, name, mut variables, omitted, caller } = operation;
         self.admit(&caller, &document, name.as_deref()).map_err(|error| Box::new(refusal(error)))?;
-        let is_checked = self.0.input_types.check(&document, name.as_deref(), &mut variables);
-        let is_checked =
-            is_checked.map_err(|error| Box::new(Response::from_errors(vec![with_code(error, Code::BadUserInput)])))?;
-        let schema = match is_checked && document.is_known_to_be_valid() {
-            true if document.is_own() => &self.0.unlimited,
-            true => &self.0.lenient,
-            false => {
-                variables.values_mut().for_each(spell_out);
-                &self.0.schema
-            }
+        let refused = |error| Box::new(Response::from_errors(vec![error]));
+        let asked = document.operation(name.as_deref()).map_err(refused)?;
+        self.0.input_types.coerce(asked, document.is_own(), &mut variables).map_err(refused)?;
+        let plan = document.plan(asked, &variables).map_err(refused)?;
+        let (schema, room) = if document.is_own() {
+            (&self.0.unlimited, Room::unlimited())
+        } else {
+            (&self.0.schema, Room::of(self.limits().max_answer))
         };
         let loaders = Loaders::new(self.0.reader.clone());
         let driver = loaders.driver();
-        let room = if document.is_own() { Room::unlimited() } else { Room::of(self.limits().max_answer) };
         let mut request = Request::new("").variables(variables).data(loaders).data(caller).data(room.clone());
-        request.operation_name = name;
-        request.set_parsed_query(document.parsed().clone());
-        request = request.data(Writing::of(document, omitted));
-        Ok(Prepared { schema, request, room, driver })
+        request.set_parsed_query(plan.document.clone());
+        request = request.data(Writing::of(omitted, document.is_own()));
+        Ok(Prepared { schema, request, room, driver, plan })
     }
 }

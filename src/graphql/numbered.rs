@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use async_graphql::{Context, Object, TypeName};
 
-use super::{Answer, filter::Where, paging::Listed, room::room_of, served, written::Items};
+use super::{Answer, filter::Where, paging::Listed, room::room_of, scalar::Int, served, written::Items};
 use crate::error::{Code, Error};
 
 /// A numbered page of a list.
@@ -30,13 +30,13 @@ impl<T: Listed> Page<T> {
     }
 
     /// How many pages there are.
-    async fn total_pages(&self) -> u64 {
-        self.total_pages
+    async fn total_pages(&self) -> Int {
+        self.total_pages.into()
     }
 
     /// How many objects there are on all pages.
-    async fn total_count(&self) -> u64 {
-        self.total_count
+    async fn total_count(&self) -> Int {
+        self.total_count.into()
     }
 }
 
@@ -73,13 +73,13 @@ impl NamePage {
     }
 
     /// How many pages there are.
-    async fn total_pages(&self) -> u64 {
-        self.total_pages
+    async fn total_pages(&self) -> Int {
+        self.total_pages.into()
     }
 
     /// How many names there are on all pages.
-    async fn total_count(&self) -> u64 {
-        self.total_count
+    async fn total_count(&self) -> Int {
+        self.total_count.into()
     }
 }
 

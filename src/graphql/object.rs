@@ -32,9 +32,7 @@ macro_rules! graph_object {
                 fn plain(field: &str) -> Option<crate::graphql::written::Write<Self>> {
                     $(
                         if crate::graphql::object::is_name(field, stringify!($field)) {
-                            return Some(|object, json| {
-                                crate::graphql::written::write_value(Plain::$field(object), json);
-                            });
+                            return Some(|object, json| serde_json::to_writer(json, &Plain::$field(object)));
                         }
                     )*
                     None

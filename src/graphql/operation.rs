@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use async_graphql::{
-    Variables,
-    parser::types::{DocumentOperations, OperationType},
-};
+use async_graphql::{Variables, parser::types::OperationType};
 
-use super::Document;
+use super::{Document, document::Asked};
 use crate::access::Caller;
 
 /// A request: a document, the operation to run, and the values of its variables.
@@ -27,24 +24,15 @@ pub struct Operation {
 impl Operation {
     /// Whether it may store something; any operation of the document may be meant where the name leads to none.
     pub fn may_store(&self) -> bool {
-        let mut operations = self.document.parsed().operations.iter();
+        let mut all = self.document.operations().iter();
         self.kind().map_or_else(
-            || operations.any(|(_, operation)| operation.node.ty == OperationType::Mutation),
+            || all.any(|asked| asked.kind() == OperationType::Mutation),
             |kind| kind == OperationType::Mutation,
         )
     }
 
     /// What is asked for; `None` where the name leads to no operation.
     pub fn kind(&self) -> Option<OperationType> {
-        match (&self.document.parsed().operations, &self.name) {
-            (DocumentOperations::Single(operation), None) => Some(operation.node.ty),
-            (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => {
-                operations.values().next().map(|operation| operation.node.ty)
-            }
-            (DocumentOperations::Multiple(operations), Some(name)) => {
-                operations.get(name.as_str()).map(|operation| operation.node.ty)
-            }
-            _ => None,
-        }
+        self.document.operation(self.name.as_deref()).ok().map(Asked::kind)
     }
 }

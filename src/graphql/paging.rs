@@ -17,6 +17,7 @@ use super::{
     loaders_of,
     lookups::{Counts, Lists},
     numbered::page_number,
+    scalar::Int,
     served,
     written::{Items, Leads, Written},
 };
@@ -314,11 +315,11 @@ impl<T: Listed> Connection<T> {
     }
 
     /// How many objects the whole list has, all stretches together. Counted only when asked for.
-    async fn total_count(&self, ctx: &Context<'_>) -> Answer<u64> {
+    async fn total_count(&self, ctx: &Context<'_>) -> Answer<Int> {
         match &self.of_whom {
-            Of::Everyone => Ok(T::count(ctx, &self.filter).await?),
+            Of::Everyone => Ok(T::count(ctx, &self.filter).await?.into()),
             Of::Parent(way, parent) => {
-                Ok(loaders_of(ctx).load(Counts::key(*way, *parent, &self.filter)).await?.unwrap_or(0))
+                Ok(loaders_of(ctx).load(Counts::key(*way, *parent, &self.filter)).await?.unwrap_or(0).into())
             }
         }
     }

@@ -22,6 +22,7 @@ use super::{
     live::{self, Live as _},
     loaders::Loaders,
     metric::Metric,
+    scalar::Int,
     session::{Session, SessionWhere},
     shared,
 };
@@ -47,11 +48,11 @@ pub struct BuildName {
 #[derive(SimpleObject)]
 pub struct RunProgress {
     /// How many measurements were recorded so far.
-    tests_seen: i64,
+    tests_seen: Int,
     /// How many the run before it recorded in all; null when there is none to compare with. That is, of a session, the one announced
     /// last before it in the same pipeline and another build (or, like it, in none) whose first measurement was of the same component;
     /// of a build, the last one before it in its pipeline that measured every component measured so far.
-    tests_expected: Option<i64>,
+    tests_expected: Option<Int>,
     /// Time from the start of the run, or its first measurement where no start is known, to the latest end of a measurement, in
     /// seconds.
     elapsed: f64,
@@ -233,8 +234,8 @@ impl State {
         let ended = self.sessions.values().filter_map(|part| part.ended).max();
         let elapsed = ended.zip(began).map_or(0, |(ended, began)| ended.saturating_sub(began));
         RunProgress {
-            tests_seen: self.sessions.values().map(|part| part.metrics).sum(),
-            tests_expected: self.expected,
+            tests_seen: self.sessions.values().map(|part| part.metrics).sum::<i64>().into(),
+            tests_expected: self.expected.map(Int::from),
             elapsed: Duration::from_micros(u64::try_from(elapsed).unwrap_or(0)).as_secs_f64(),
             slowest: self.slowest.iter().map(|slow| Arc::clone(&slow.metric)).collect(),
             changed,

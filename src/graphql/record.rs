@@ -164,7 +164,8 @@ pub struct RecordMetricsInput {
 /// What became of a measurement.
 #[derive(SimpleObject)]
 pub struct RecordMetricPayload {
-    /// The metric as stored, null when there are errors.
+    /// The metric as stored. Null when it was not stored: see `userErrors`. Null, too, when a field below failed to resolve (see the
+    /// response's `errors`): then the metric is stored all the same.
     metric: Option<One<Metric>>,
     /// Why it was not stored.
     user_errors: Vec<UserError>,

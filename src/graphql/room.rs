@@ -7,7 +7,7 @@ use std::sync::{
 
 use async_graphql::{ContextBase, ID};
 
-use super::scalar::LocalDateTime;
+use super::scalar::{Int, LocalDateTime};
 use crate::error::{Code, Error};
 
 /// Bytes that an answer may still take.
@@ -90,4 +90,4 @@ macro_rules! small {
     };
 }
 
-small!(bool, i64, f64, LocalDateTime);
+small!(bool, f64, Int, LocalDateTime);

@@ -2,11 +2,66 @@
 
 use std::borrow::Cow;
 
-use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use async_graphql::{
+    ContextSelectionSet, InputValueError, InputValueResult, OutputType, Positioned, Scalar, ScalarType, ServerResult,
+    Value, parser::types::Field, registry::Registry,
+};
 use entity::time;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::paging::SHORT;
+use super::{Failure, paging::SHORT, written::is_own};
+use crate::error::{Code, Error};
+
+/// A whole number as the graph gives it: an `Int` of GraphQL has 32 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Int(i64);
+
+impl Int {
+    fn in_range(self) -> Result<i32, String> {
+        i32::try_from(self.0).map_err(|_| format!("{} is more than an Int can hold, which has 32 bits", self.0))
+    }
+}
+
+impl From<i64> for Int {
+    fn from(number: i64) -> Self {
+        Self(number)
+    }
+}
+
+impl From<u64> for Int {
+    fn from(number: u64) -> Self {
+        Self(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+}
+
+/// Fails for what an `Int` can't hold.
+impl Serialize for Int {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i32(self.in_range().map_err(serde::ser::Error::custom)?)
+    }
+}
+
+impl OutputType for Int {
+    fn type_name() -> Cow<'static, str> {
+        <i32 as OutputType>::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        <i32 as OutputType>::create_type_info(registry)
+    }
+
+    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
+        // REST answers with the integers of JSON.
+        if is_own(ctx) {
+            return Ok(self.0.into());
+        }
+        let number = self.in_range().map_err(|reason| {
+            let failure = Failure::from(Error::new(Code::Internal, reason));
+            ctx.set_error_path(async_graphql::Error::from(failure).into_server_error(field.pos))
+        })?;
+        Ok(number.into())
+    }
+}
 
 /// A date and time as the graph takes and gives it.
 #[derive(Debug, Clone, PartialEq)]

@@ -22,7 +22,7 @@ use super::{
     object::graph_object,
     paging::{Listed, Of, announced_page},
     pipeline::Pipeline,
-    scalar::{LocalDateTime, Tags},
+    scalar::{Int, LocalDateTime, Tags},
     served,
     tag::{Tag, TagsOfSessions},
     user_error::{self, UserError},
@@ -121,8 +121,8 @@ graph_object! {
 
             /// How many metrics were recorded in it.
             #[graphql(directive = requires::apply(Scope::Read))]
-            fn metric_count(&self) -> i64 {
-                self.0.metric_count
+            fn metric_count(&self) -> Int {
+                self.0.metric_count.into()
             }
         }
 
@@ -299,9 +299,9 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(name = "where", desc = "Only those that match.")] filter: Option<SessionWhere>,
-        ) -> Answer<u64> {
+        ) -> Answer<Int> {
             let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
-            Ok(Session::count(ctx, &filter).await?)
+            Ok(Session::count(ctx, &filter).await?.into())
         }
 
         /// A numbered page of sessions, in the order announced.
@@ -345,7 +345,8 @@ pub struct AnnounceSessionInput {
 /// What became of an announcement.
 #[derive(SimpleObject)]
 pub struct AnnounceSessionPayload {
-    /// The session as stored, null when there are errors.
+    /// The session as stored. Null when it was not stored: see `userErrors`. Null, too, when a field below failed to resolve (see the
+    /// response's `errors`): then the session is stored all the same.
     session: Option<Session>,
     /// Why it was not stored.
     user_errors: Vec<UserError>,

@@ -4,19 +4,17 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use apollo_compiler::{Schema, validation::Valid};
-use async_graphql::{
-    ServerError,
-    parser::{parse_query, types::ExecutableDocument},
-};
+use apollo_compiler::{ExecutableDocument, Schema, validation::Valid};
+use async_graphql::ServerError;
 use serde_json::Value;
 
 use super::{
     Told,
     document::Document,
-    file::{DocumentError, read_document, read_schema},
+    file::{DocumentError, read_document, read_measured},
     introspection, limits,
     persisted::Hash,
 };
@@ -34,10 +32,13 @@ impl Trusted {
     ///
     /// # Errors
     /// The first document that does not fit the schema or the limits, or asks for what is not told, with file, line and reason.
-    pub fn load(folder: &Path, sdl: &str, limits: &Limits, told: Told) -> Result<Self, DocumentError> {
-        let schema = read_schema(sdl)?;
-        let check = |text: &str, parsed: &ExecutableDocument| {
-            limits::check_tokens(text, limits)?;
+    pub fn load(
+        folder: &Path,
+        schema: &Arc<Valid<Schema>>,
+        limits: &Limits,
+        told: Told,
+    ) -> Result<Self, DocumentError> {
+        let check = |parsed: &ExecutableDocument| {
             limits::check(parsed, limits)?;
             if told.introspection { Ok(()) } else { introspection::refuse(parsed) }
         };
@@ -47,10 +48,10 @@ impl Trusted {
             let read = || fs::read_to_string(&path).map_err(|error| DocumentError::of_file(&file, error.to_string()));
             let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
             match path.extension().and_then(|ending| ending.to_str()) {
-                Some("graphql") => trusted.add(&schema, check, &file, stem, &read()?)?,
+                Some("graphql") => trusted.add(schema, limits, check, &file, stem, &read()?)?,
                 Some("json") => {
                     for (id, text) in manifest(&file, &read()?)? {
-                        trusted.add(&schema, check, &format!("{file}, document {id}"), id, &text)?;
+                        trusted.add(schema, limits, check, &format!("{file}, document {id}"), id, &text)?;
                     }
                 }
                 _ => {}
@@ -63,29 +64,27 @@ impl Trusted {
     ///
     /// # Errors
     /// What does not fit the schema.
-    pub fn add_own(&mut self, sdl: &str, name: &str, text: &str) -> Result<(), DocumentError> {
-        read_document(&read_schema(sdl)?, name, text)?;
-        let parsed = parse_query(text).map_err(|error| DocumentError::of_file(name, error.to_string()))?;
-        self.by_hash.insert(Hash::of(text), Document::own(parsed));
+    pub fn add_own(&mut self, schema: &Arc<Valid<Schema>>, name: &str, text: &str) -> Result<(), DocumentError> {
+        let document = Document::own(Arc::clone(schema), read_document(schema, name, text)?);
+        self.by_hash.insert(Hash::of(text), document);
         Ok(())
     }
 
     fn add(
         &mut self,
-        schema: &Valid<Schema>,
-        check: impl FnOnce(&str, &ExecutableDocument) -> Result<(), ServerError>,
+        schema: &Arc<Valid<Schema>>,
+        limits: &Limits,
+        check: impl FnOnce(&ExecutableDocument) -> Result<(), ServerError>,
         file: &str,
         id: String,
         text: &str,
     ) -> Result<(), DocumentError> {
-        let checked = read_document(schema, file, text)?;
-        if checked.operations.is_empty() {
+        limits::check_tokens(text, limits).map_err(|error| DocumentError::of_file(file, error.message))?;
+        let document = read_measured(schema, file, text, check)?;
+        if document.operations.is_empty() {
             return Err(DocumentError::of_file(file, "it has no operation"));
         }
-        let parsed = parse_query(text).map_err(|error| DocumentError::of_file(file, error.to_string()))?;
-        check(text, &parsed).map_err(|error| DocumentError::of_file(file, error.message))?;
-        let (hash, document) = (Hash::of(text), Document::new(parsed));
-        document.was_valid();
+        let (hash, document) = (Hash::of(text), Document::new(Arc::clone(schema), document));
         match self.by_id.entry(id) {
             Entry::Occupied(known) if known.get().0 != hash => {
                 let reason = format!("the id {} is given to another document already", known.key());

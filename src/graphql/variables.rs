@@ -9,22 +9,23 @@ use std::{
 };
 
 use async_graphql::{
-    InputType, Name, Pos, Positioned, ScalarType, ServerError, Value, Variables,
+    InputType, Name, Number, Pos, Positioned, ScalarType, ServerError, Value, Variables,
     parser::{
         parse_schema,
         types::{
-            BaseType, ExecutableDocument, InputObjectType, InputValueDefinition, OperationDefinition, Type, TypeKind,
-            TypeSystemDefinition, VariableDefinition,
+            BaseType, InputObjectType, InputValueDefinition, Type, TypeKind, TypeSystemDefinition, VariableDefinition,
         },
     },
 };
 
 use super::{
-    Document,
-    document::{DEEPEST_VALUE, fields},
+    document::Asked,
+    failure::with_code,
+    limits::{DEEPEST_VALUE, too_deep},
     record::MetricInput,
     scalar,
 };
+use crate::error::Code;
 
 /// Bytes of a text, at most.
 pub(super) const LONGEST_TEXT: usize = 256 * 1024;
@@ -75,67 +76,42 @@ impl InputTypes {
         Self { kinds: types.collect(), suggests }
     }
 
-    /// Refuses variables that do not fit their types, or are not given where they must be; stands in for some that may be left out.
-    ///
-    /// Says whether that is all there is to check: a variable with a default may stand where null may not, and be given null all
-    /// the same, which only the document tells. The values of our own documents were checked when they were read.
-    pub(super) fn check(
-        &self,
-        document: &Document,
-        operation: Option<&str>,
-        variables: &mut Variables,
-    ) -> Result<bool, ServerError> {
-        let chosen = |known: Option<&Name>| operation.is_none_or(|name| known.is_none_or(|known| known == name));
-        let parsed = document.parsed();
-        let Some((_, operation)) = parsed.operations.iter().find(|(known, _)| chosen(*known)) else {
-            return Ok(true);
-        };
-        let OperationDefinition { variable_definitions, .. } = &operation.node;
-        let mut left_out = Vec::new();
-        let mut is_all = true;
-        for Positioned { pos, node: VariableDefinition { name, var_type, default_value, .. } } in variable_definitions {
-            let value = variables.get(&name.node);
-            is_all &= default_value.is_none() || value != Some(&Value::Null);
-            let fit = match (value, default_value) {
-                (Some(_), _) if document.is_own() => Ok(()),
-                (Some(value), _) => self.fits(&var_type.node, value, DEEPEST_VALUE),
-                // The engine forgets defaults where it looks at @skip and @include.
+    /// Coerces the variables of an operation: refuses those that do not fit their types, or are not given where they must be, and
+    /// puts defaults in the place of others. The values of our own documents were checked when they were read.
+    pub(super) fn coerce(&self, asked: &Asked, is_own: bool, variables: &mut Variables) -> Result<(), ServerError> {
+        for Positioned { pos, node: VariableDefinition { name, var_type, default_value, .. } } in &asked.variables {
+            let fit = match (variables.get_mut(&name.node), default_value) {
+                (Some(_), _) if is_own => Ok(()),
+                (Some(value), _) => self.fits(&var_type.node, value, DEEPEST_VALUE).or_else(|_| {
+                    // What was kept as text has no values yet that a reason could be given for.
+                    spell_out(value);
+                    self.fits(&var_type.node, value, DEEPEST_VALUE)
+                }),
                 (None, Some(default)) => {
                     variables.insert(name.node.clone(), default.node.clone());
                     Ok(())
                 }
-                (None, None) if var_type.node.nullable => {
-                    left_out.push(&name.node);
-                    Ok(())
-                }
+                (None, None) if var_type.node.nullable => Ok(()),
                 (None, None) => Err(Misfit::new("a value must be given")),
             };
-            let fit = fit.or_else(|misfit| {
-                // What was kept as text has no values yet that a reason could be given for.
-                let Some(value) = variables.get_mut(&name.node) else { return Err(misfit) };
-                spell_out(value);
-                self.fits(&var_type.node, value, DEEPEST_VALUE)
-            });
             fit.map_err(|Misfit { path, reason }| {
                 let path: String = path.into_iter().rev().collect();
-                ServerError::new(format!("${}{path}: {reason}", name.node), Some(*pos))
+                let error = ServerError::new(format!("${}{path}: {reason}", name.node), Some(*pos));
+                with_code(error, Code::BadUserInput)
             })?;
         }
-        if !left_out.is_empty() {
-            stand_in(parsed, &left_out, variables);
-        }
-        Ok(is_all)
+        Ok(())
     }
 
-    fn fits(&self, ty: &Type, value: &Value, levels: usize) -> Result<(), Misfit> {
+    fn fits(&self, ty: &Type, value: &mut Value, levels: usize) -> Result<(), Misfit> {
         match (&ty.base, value) {
             (_, Value::Null) if ty.nullable => Ok(()),
             (_, Value::Null) => Err(Misfit::new("a value must be given, and null is none")),
             (BaseType::List(item), Value::List(values)) => {
                 let inner = inside(levels)?;
-                let fits =
+                let mut fits =
                     |(i, value)| self.fits(item, value, inner).map_err(|misfit| misfit.within(format_args!("[{i}]")));
-                values.iter().enumerate().try_for_each(fits)
+                values.iter_mut().enumerate().try_for_each(&mut fits)
             }
             // A text that was kept: it was found to be metrics when it was read.
             (BaseType::List(item), Value::Binary(_)) => match &item.base {
@@ -148,7 +124,7 @@ impl InputTypes {
         }
     }
 
-    fn fits_named(&self, name: &Name, value: &Value, levels: usize) -> Result<(), Misfit> {
+    fn fits_named(&self, name: &Name, value: &mut Value, levels: usize) -> Result<(), Misfit> {
         match (self.kinds.get(name), value) {
             (Some(Kind::Enum(names)), Value::String(text)) if names.contains(text.as_str()) => Ok(()),
             (Some(Kind::Enum(names)), Value::Enum(text)) if names.contains(text) => Ok(()),
@@ -161,7 +137,7 @@ impl InputTypes {
             (Some(Kind::Object { fields, required }), Value::Object(members)) => {
                 let inner = inside(levels)?;
                 let mut given = 0;
-                for (member, value) in members {
+                for (member, value) in members.iter_mut() {
                     let Some(Field { ty, is_required }) = fields.get(member) else {
                         return Err(Misfit::new(format!("{name} has no member '{member}'")));
                     };
@@ -177,7 +153,10 @@ impl InputTypes {
                 })
             }
             (Some(Kind::Object { .. }), _) => Err(Misfit::new("an object is expected")),
-            (Some(Kind::Scalar) | None, value) => check_scalar(name, value).map_err(Misfit::new),
+            (Some(Kind::Scalar) | None, value) => {
+                coerce_number(name, value);
+                check_scalar(name, value).map_err(Misfit::new)
+            }
         }
     }
 }
@@ -204,8 +183,7 @@ impl Kind {
 
 /// One level further inside.
 fn inside(levels: usize) -> Result<usize, Misfit> {
-    let too_deep = || Misfit::new(format!("a value has at most {DEEPEST_VALUE} objects and lists within each other"));
-    levels.checked_sub(1).ok_or_else(too_deep)
+    levels.checked_sub(1).ok_or_else(|| Misfit::new(too_deep()))
 }
 
 /// Refuses texts that can't be stored or looked for.
@@ -243,15 +221,28 @@ pub(super) fn spell_out(value: &mut Value) {
     }
 }
 
-/// The engine, when it sums up the cost of a list, refuses a `first` or `last` that is a variable left out. Null means the same.
-fn stand_in(document: &ExecutableDocument, left_out: &[&Name], variables: &mut Variables) {
-    for (argument, value) in fields(document).flat_map(|field| &field.arguments) {
-        let text = value.node.to_string();
-        let name = left_out.iter().find(|name| text.strip_prefix('$') == Some(name.as_str()));
-        if let (Some(name), "first" | "last") = (name, argument.node.as_str()) {
-            variables.insert((*name).clone(), Value::Null);
-        }
+/// Makes of a number what the engine expects: JSON knows one kind of number, which may be written `8.0` or `-0`.
+fn coerce_number(name: &str, value: &mut Value) {
+    let Value::Number(number) = value else { return };
+    let whole = number.as_i64().or_else(|| whole(number.as_f64()?));
+    match (name, whole) {
+        ("Int", Some(whole)) => *value = whole.into(),
+        ("ID", Some(whole)) => *value = whole.to_string().into(),
+        ("ID", None) if number.is_u64() => *value = number.to_string().into(),
+        _ => {}
     }
+}
+
+/// A number without a fraction.
+#[allow(clippy::cast_possible_truncation, reason = "it has no fraction, and floats hold whole numbers of 53 bits")]
+fn whole(number: f64) -> Option<i64> {
+    const MOST: f64 = 9_007_199_254_740_992.0;
+    (number.fract() == 0.0 && number.abs() <= MOST).then_some(number as i64)
+}
+
+/// Whether it is an `Int` of GraphQL.
+fn is_int(number: &Number) -> bool {
+    number.as_i64().is_some_and(|number| i32::try_from(number).is_ok())
 }
 
 /// Whether a scalar called `name` takes `value`, and if not, what it would take.
@@ -268,8 +259,8 @@ pub fn check_scalar(name: &str, value: &Value) -> Result<(), String> {
     let expected = |fits: bool, what: &str| if fits { Ok(()) } else { Err(format!("{what} is expected")) };
     match name {
         "String" => expected(matches!(value, Value::String(_)), "a text"),
-        "ID" => expected(matches!(value, Value::String(_) | Value::Number(_)), "an id"),
-        "Int" => expected(matches!(value, Value::Number(number) if number.is_i64()), "a whole number"),
+        "ID" => expected(matches!(value, Value::String(_)), "an id, a text or a whole number,"),
+        "Int" => expected(matches!(value, Value::Number(number) if is_int(number)), "a whole number of 32 bits"),
         "Float" => expected(matches!(value, Value::Number(_)), "a number"),
         "Boolean" => expected(matches!(value, Value::Boolean(_)), "true or false"),
         "LocalDateTime" => read::<scalar::LocalDateTime>(value),

@@ -13,6 +13,7 @@ use super::{
     node,
     object::graph_object,
     paging::{Of, listed_as_row},
+    scalar::Int,
 };
 use crate::error::Error;
 
@@ -59,8 +60,8 @@ graph_object! {
             }
 
             /// How many metrics were recorded for it.
-            fn metric_count(&self) -> i64 {
-                self.0.metric_count
+            fn metric_count(&self) -> Int {
+                self.0.metric_count.into()
             }
         }
 

@@ -4,7 +4,7 @@
 use std::{borrow::Cow, collections::HashMap, ops::Range, slice, sync::Arc};
 
 use async_graphql::{
-    ContextSelectionSet, OutputType, Positioned, QueryPathNode, QueryPathSegment, ServerResult, Value,
+    ContextBase, ContextSelectionSet, OutputType, Positioned, QueryPathNode, QueryPathSegment, ServerResult, Value,
     parser::types::{Field, Selection, SelectionSet},
     registry::Registry,
 };
@@ -12,17 +12,15 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use super::{
-    Answer,
-    document::Document,
-    loaders_of,
+    Answer, loaders_of,
     lookups::Row,
     paging::{Listed, RowOf},
     room::room_of,
 };
 use crate::error::{Code, Error};
 
-/// Writes one value of an object as JSON.
-pub type Write<T> = fn(&T, &mut Vec<u8>);
+/// Writes one value of an object as JSON. What fails is left to the engine, which tells where.
+pub type Write<T> = fn(&T, &mut Vec<u8>) -> serde_json::Result<()>;
 
 /// An object that can write what it holds.
 pub trait Written: Send + Sync + Sized + 'static {
@@ -54,61 +52,42 @@ pub struct Place<'a> {
 
 /// What a request lets its lists write.
 pub struct Writing {
-    document: Document,
     omitted: Arc<[Vec<String>]>,
+    is_own: bool,
+}
+
+/// Whether a document of our own is answered.
+pub fn is_own<T>(ctx: &ContextBase<'_, T>) -> bool {
+    ctx.data_unchecked::<Writing>().is_own
+}
+
+/// The fields of an object type: that of a plan has nothing else ([`super::collection`]).
+fn fields(set: &SelectionSet) -> impl Iterator<Item = &Field> {
+    set.items.iter().filter_map(|selection| match &selection.node {
+        Selection::Field(field) => Some(&field.node),
+        Selection::InlineFragment(_) | Selection::FragmentSpread(_) => None,
+    })
 }
 
 impl Writing {
-    /// Lists of `document` write themselves, and leave out what is null where a path of `omitted` leads.
-    pub fn of(document: Document, omitted: Arc<[Vec<String>]>) -> Self {
-        Self { document, omitted }
-    }
-
-    /// The fields that `set` asks of a `T`, fragments spread; `None` when they depend on more than that.
-    fn fields<'a, T: OutputType>(&'a self, set: &'a SelectionSet) -> Option<Vec<&'a Field>> {
-        let mut fields = Vec::with_capacity(set.items.len());
-        self.collect(&T::type_name(), set, &mut fields)?;
-        Some(fields)
-    }
-
-    fn collect<'a>(&'a self, of: &str, set: &'a SelectionSet, fields: &mut Vec<&'a Field>) -> Option<()> {
-        let applies = |condition: &str| condition == of || condition == "Node";
-        for selection in &set.items {
-            if !selection.node.directives().is_empty() {
-                return None;
-            }
-            let part = match &selection.node {
-                Selection::Field(field) if field.node.arguments.is_empty() => {
-                    fields.push(&field.node);
-                    continue;
-                }
-                Selection::Field(_) => return None,
-                Selection::InlineFragment(part) => {
-                    let condition = part.node.type_condition.as_ref();
-                    (condition.is_none_or(|on| applies(&on.node.on.node))).then_some(&part.node.selection_set.node)
-                }
-                Selection::FragmentSpread(spread) => {
-                    let part = &self.document.parsed().fragments.get(&spread.node.fragment_name.node)?.node;
-                    applies(&part.type_condition.node.on.node).then_some(&part.selection_set.node)
-                }
-            };
-            if let Some(part) = part {
-                self.collect(of, part, fields)?;
-            }
-        }
-        Some(())
+    /// Lists write themselves, and leave out what is null where a path of `omitted` leads; the document is our own, or a client's.
+    pub fn of(omitted: Arc<[Vec<String>]>, is_own: bool) -> Self {
+        Self { omitted, is_own }
     }
 
     /// Whether `set`, asked of a `T`, can be written.
     pub fn suits<T: Listed>(&self, set: &SelectionSet) -> bool {
         let can_be_written = |field: &Field| {
             let name = field.name.node.as_str();
+            if !field.arguments.is_empty() {
+                return false;
+            }
             match T::edge(name) {
                 Some(edge) => edge.suits(self, &field.selection_set.node),
                 None => name == "__typename" || T::plain(name).is_some(),
             }
         };
-        self.fields::<T>(set).is_some_and(|fields| fields.into_iter().all(can_be_written))
+        fields(set).all(can_be_written)
     }
 }
 
@@ -138,14 +117,11 @@ pub fn write<'a, T: Listed>(place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a,
         let Place { ctx, set, path } = place;
         let writing = ctx.data_unchecked::<Writing>();
         let mut members: Vec<(String, Member<T>, bool)> = Vec::new();
-        for field in writing.fields::<T>(set).unwrap_or_default() {
+        for field in fields(set) {
             let (name, key) = (field.name.node.as_str(), field.response_key().node.as_str());
             let member_path: Vec<&str> = path.iter().copied().chain([key]).collect();
             let is_omitted = writing.omitted.iter().any(|omitted| *omitted == member_path);
             let key = ["\"", key, "\":"].concat();
-            if members.iter().any(|(known, ..)| *known == key) {
-                continue;
-            }
             let member = match (T::edge(name), T::plain(name)) {
                 (Some(edge), _) => {
                     let place = Place { ctx, set: &field.selection_set.node, path: member_path };
@@ -176,7 +152,9 @@ pub fn write<'a, T: Listed>(place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a,
                 json.extend_from_slice(key.as_bytes());
                 match member {
                     Member::TypeName => write_value(&*type_name, &mut json),
-                    Member::Plain(write) => write(object, &mut json),
+                    Member::Plain(write) => {
+                        write(object, &mut json).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+                    }
                     Member::Edge(write) => write(object, &mut json),
                 }
                 if *is_omitted && json.ends_with(b":null") {
@@ -322,7 +300,7 @@ impl<T: Listed> OutputType for One<T> {
 async fn written<T: Listed>(ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>, objects: &[T]) -> Option<Texts> {
     let writing = ctx.data_unchecked::<Writing>();
     let set = &field.node.selection_set.node;
-    if objects.is_empty() || writing.document.merges_lists() || !writing.suits::<T>(set) {
+    if objects.is_empty() || !writing.suits::<T>(set) {
         return None;
     }
     let place = Place { ctx, set, path: ctx.path_node.as_ref().map(names).unwrap_or_default() };

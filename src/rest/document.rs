@@ -4,12 +4,11 @@ use std::{collections::HashSet, fmt, sync::Arc};
 
 use apollo_compiler::{
     ExecutableDocument, Node, Schema,
-    ast::{self, DirectiveList, OperationType, Type, Value},
+    ast::{OperationType, Type, Value},
     executable::{Field, Operation, Selection, SelectionSet},
     parser::SourceSpan,
     validation::Valid,
 };
-use async_graphql::parser;
 
 use super::template::Template;
 use crate::graphql::{Document as Runnable, DocumentError, read_document, read_schema};
@@ -57,14 +56,14 @@ pub(super) struct EntryPoint {
     pub omitted: Arc<[Vec<String>]>,
     /// `(path, variable)` of every argument of the graph that a variable fills, as errors name it.
     pub filled: Vec<(String, String)>,
-    /// What the engine runs: the operation and its fragments, without the directives of this façade.
-    pub runnable: Runnable,
 }
 
 /// A checked document.
 pub(super) struct Document {
     pub entry_points: Vec<EntryPoint>,
     pub checked: Valid<ExecutableDocument>,
+    /// What the graph runs: each operation by its name.
+    pub runnable: Runnable,
 }
 
 /// The graph's schema with the directives of the façade.
@@ -79,22 +78,21 @@ pub(super) fn schema(sdl: &str) -> Result<Valid<Schema>, DocumentError> {
 ///
 /// # Errors
 /// The first thing that does not fit the schema, or makes no sense.
-pub(super) fn read(schema: &Valid<Schema>, file: &str, text: &str) -> Result<Document, DocumentError> {
+pub(super) fn read(schema: &Arc<Valid<Schema>>, file: &str, text: &str) -> Result<Document, DocumentError> {
     let checked = read_document(schema, file, text)?;
-    let parsed = ast::Document::parse(text, file).map_err(|invalid| DocumentError::first(file, &invalid.errors))?;
-    let reader = Reader { file, checked: &checked, parsed: &parsed };
+    let reader = Reader { file, checked: &checked };
     if let Some(anonymous) = &checked.operations.anonymous {
         return Err(reader.error(anonymous.location(), "every operation needs a name"));
     }
     let entry_points =
         checked.operations.named.values().map(|operation| reader.entry_point(operation)).collect::<Result<_, _>>()?;
-    Ok(Document { entry_points, checked })
+    let runnable = Runnable::own(Arc::clone(schema), checked.clone());
+    Ok(Document { entry_points, checked, runnable })
 }
 
 struct Reader<'a> {
     file: &'a str,
     checked: &'a Valid<ExecutableDocument>,
-    parsed: &'a ast::Document,
 }
 
 impl Reader<'_> {
@@ -149,7 +147,6 @@ impl Reader<'_> {
             at_root: argument("root").is_some_and(|value| *value == Value::Boolean(true)),
             omitted: self.omitted(operation).into(),
             filled: filled(operation),
-            runnable: self.runnable(operation).map_err(|reason| self.error(operation.location(), reason))?,
             name,
             paths,
             variables,
@@ -190,10 +187,11 @@ impl Reader<'_> {
             (_, [root]) => root,
             _ => return Err(format!("reply: this form takes one root field, not {}", roots.len())),
         };
-        let members: Vec<_> = root.selection_set.root_fields(self.checked).collect();
+        let members = root.selection_set.iter().flat_map(|set| set.root_fields(self.checked));
+        let members: Vec<_> = members.collect();
         let has_list = !root.ty().is_list() && members.iter().any(|field| field.ty().is_list());
-        let has = |name: &str| members.iter().any(|field| field.response_key() == name);
-        let makes_object = members.iter().any(|field| field.response_key() != "userErrors" && is_object(field));
+        let has = |name: &str| members.iter().any(|field| field.response_name() == name);
+        let makes_object = members.iter().any(|field| field.response_name() != "userErrors" && is_object(field));
         let (fits, wanted) = match point.reply {
             Reply::Page => (has_list && has("total_page"), "an object with a list and total_page"),
             Reply::Listing => (has_list || root.ty().is_list(), "a list, or an object with one"),
@@ -201,7 +199,7 @@ impl Reader<'_> {
             Reply::Created => (point.is_post && makes_object, "a mutation's payload with the object that was made"),
             Reply::Object => (true, ""),
         };
-        if fits { Ok(()) } else { Err(format!("reply: the root field {} is not {wanted}", root.response_key())) }
+        if fits { Ok(()) } else { Err(format!("reply: the root field {} is not {wanted}", root.response_name())) }
     }
 
     /// Where the answer has fields marked `@omitNull`.
@@ -215,11 +213,13 @@ impl Reader<'_> {
         for selection in &set.selections {
             match selection {
                 Selection::Field(field) => {
-                    path.push(field.response_key().to_string());
+                    path.push(field.response_name().to_string());
                     if field.directives.has("omitNull") {
                         found.push(path.clone());
                     }
-                    self.collect_omitted(&field.selection_set, path, found);
+                    if let Some(inner) = &field.selection_set {
+                        self.collect_omitted(inner, path, found);
+                    }
                     path.pop();
                 }
                 Selection::FragmentSpread(spread) => {
@@ -231,49 +231,10 @@ impl Reader<'_> {
             }
         }
     }
-
-    fn runnable(&self, operation: &Node<Operation>) -> Result<Runnable, String> {
-        let mut names = HashSet::new();
-        self.collect_fragments(&operation.selection_set, &mut names);
-        let mut text = String::new();
-        for definition in &self.parsed.definitions {
-            match definition.clone() {
-                ast::Definition::OperationDefinition(mut found) if found.name == operation.name => {
-                    let found = found.make_mut();
-                    found.directives = without(&found.directives, "rest");
-                    strip(&mut found.selection_set);
-                    text.push_str(&found.to_string());
-                }
-                ast::Definition::FragmentDefinition(mut found) if names.contains(found.name.as_str()) => {
-                    let found = found.make_mut();
-                    strip(&mut found.selection_set);
-                    text.push_str(&found.to_string());
-                }
-                _ => {}
-            }
-        }
-        parser::parse_query(text).map(Runnable::own).map_err(|error| error.to_string())
-    }
-
-    fn collect_fragments(&self, set: &SelectionSet, names: &mut HashSet<String>) {
-        for selection in &set.selections {
-            match selection {
-                Selection::Field(field) => self.collect_fragments(&field.selection_set, names),
-                Selection::InlineFragment(inline) => self.collect_fragments(&inline.selection_set, names),
-                Selection::FragmentSpread(spread) => {
-                    if names.insert(spread.fragment_name.to_string())
-                        && let Some(fragment) = self.checked.fragments.get(&spread.fragment_name)
-                    {
-                        self.collect_fragments(&fragment.selection_set, names);
-                    }
-                }
-            }
-        }
-    }
 }
 
 fn is_object(field: &Field) -> bool {
-    !field.ty().is_list() && !field.selection_set.selections.is_empty()
+    !field.ty().is_list() && field.selection_set.is_some()
 }
 
 /// Which variable fills which argument of the root fields.
@@ -296,24 +257,6 @@ fn filled(operation: &Operation) -> Vec<(String, String)> {
         }
     }
     found
-}
-
-fn without(directives: &DirectiveList, name: &str) -> DirectiveList {
-    directives.iter().filter(|directive| directive.name != name).cloned().collect()
-}
-
-fn strip(selections: &mut [ast::Selection]) {
-    for selection in selections {
-        match selection {
-            ast::Selection::Field(field) => {
-                let field = field.make_mut();
-                field.directives = without(&field.directives, "omitNull");
-                strip(&mut field.selection_set);
-            }
-            ast::Selection::InlineFragment(inline) => strip(&mut inline.make_mut().selection_set),
-            ast::Selection::FragmentSpread(_) => {}
-        }
-    }
 }
 
 fn texts(value: &Value) -> Vec<String> {

@@ -37,7 +37,7 @@ pub use crate::graphql::DocumentError;
 use crate::{
     access::Caller,
     error::{Code, Error},
-    graphql::{Graph, Operation, check_values, write_answer},
+    graphql::{Document as Runnable, Graph, Operation, check_values, write_answer},
 };
 
 /// Where the documentation is, and where the doubled prefix goes on.
@@ -139,12 +139,14 @@ pub fn router(facades: Vec<Facade>, graph: &Graph) -> Router {
     for facade in facades {
         router = docs::add(router, &facade.prefix, openapi::describe(&facade), facade.is_public);
         let Facade { prefix, document, schema, .. } = facade;
-        for point in document.entry_points {
+        let Document { entry_points, runnable, .. } = document;
+        for point in entry_points {
             let point = Arc::new(point);
             for template in point.paths.clone() {
                 let served = Served {
                     graph: graph.clone(),
                     schema: Arc::clone(&schema),
+                    document: runnable.clone(),
                     point: Arc::clone(&point),
                     prefix: prefix.as_str().into(),
                     template,
@@ -160,6 +162,8 @@ pub fn router(facades: Vec<Facade>, graph: &Graph) -> Router {
 struct Served {
     graph: Graph,
     schema: Arc<Valid<Schema>>,
+    /// The document that has the operation of `point`.
+    document: Runnable,
     point: Arc<EntryPoint>,
     prefix: Arc<str>,
     template: Template,
@@ -201,8 +205,8 @@ impl Served {
             page,
             echo: point.echo.iter().map(|name| (name.as_str(), path.get(name).map_or("", String::as_str))).collect(),
         };
-        let (document, omitted) = (point.runnable.clone(), Arc::clone(&point.omitted));
-        let operation = Operation { document, name: None, variables, omitted, caller };
+        let (document, omitted) = (self.document.clone(), Arc::clone(&point.omitted));
+        let operation = Operation { document, name: Some(point.name.clone()), variables, omitted, caller };
         reply::outcome(point, &asked, self.graph.execute(operation).await)
     }
 }
@@ -216,7 +220,7 @@ async fn answer(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Error> {
     // Before what was sent is looked at: whoever may not ask is not told what is wrong with it.
-    served.graph.admit(&caller, &served.point.runnable, None)?;
+    served.graph.admit(&caller, &served.document, Some(&served.point.name))?;
     let arguments = arguments.map_err(|_| Error::bad_input("the path is not UTF-8"))?;
     let values = arguments.iter().map(|(_, value)| value.to_owned());
     let path: HashMap<String, String> = served.template.arguments().map(str::to_owned).zip(values).collect();

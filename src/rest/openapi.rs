@@ -173,14 +173,14 @@ impl Writer<'_> {
     }
 
     fn created(&self, set: &SelectionSet) -> Value {
-        let payload = self.fields(set).first().map(|field| self.fields(&field.selection_set)).unwrap_or_default();
-        let object = payload.iter().find(|field| field.name != "userErrors");
-        object.map_or_else(|| json!({}), |field| self.selected(&field.selection_set))
+        let payload = self.fields(set).first().and_then(|field| Some(self.fields(field.selection_set.as_ref()?)));
+        let object = payload.unwrap_or_default().into_iter().find(|field| field.name != "userErrors");
+        object.and_then(|field| field.selection_set.as_ref()).map_or_else(|| json!({}), |set| self.selected(set))
     }
 
     fn envelope(&self, set: &SelectionSet, point: &EntryPoint, links_are_null: bool) -> Value {
         let root = self.fields(set);
-        let of_page = root.iter().find(|field| !field.ty().is_list()).map(|field| &field.selection_set);
+        let of_page = root.iter().find(|field| !field.ty().is_list()).and_then(|field| field.selection_set.as_ref());
         let mut object = self.object(of_page.unwrap_or(set));
         let link = |which: &str| {
             let ty = if links_are_null { json!(["string", "null"]) } else { json!("string") };
@@ -214,8 +214,8 @@ impl Writer<'_> {
         let mut properties = Map::new();
         let mut required = Vec::new();
         for field in self.fields(set) {
-            let name = field.response_key().to_string();
-            let mut schema = self.output(field.ty(), &field.selection_set);
+            let name = field.response_name().to_string();
+            let mut schema = self.output(field.ty(), field.selection_set.as_ref());
             if let (Some(text), Some(schema)) = (&field.definition.description, schema.as_object_mut())
                 && !schema.contains_key("$ref")
             {
@@ -229,14 +229,11 @@ impl Writer<'_> {
         json!({ "type": "object", "required": required, "properties": properties })
     }
 
-    fn output(&self, ty: &Type, set: &SelectionSet) -> Value {
+    fn output(&self, ty: &Type, set: Option<&SelectionSet>) -> Value {
         if ty.is_list() {
             return json!({ "type": "array", "items": self.output(ty.item_type(), set) });
         }
-        if !set.selections.is_empty() {
-            return self.selected(set);
-        }
-        self.input(ty)
+        set.map_or_else(|| self.input(ty), |set| self.selected(set))
     }
 
     fn input(&self, ty: &Type) -> Value {

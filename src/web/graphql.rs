@@ -8,7 +8,7 @@ mod status;
 
 use std::sync::Arc;
 
-use async_graphql::{Response as Answer, ServerError, parser::types::OperationType};
+use async_graphql::{Response as Answer, parser::types::OperationType};
 use axum::{
     Extension,
     body::Bytes,
@@ -273,11 +273,11 @@ pub(super) struct Wanted {
 /// Finds the document of a request, and counts it. What only stores does not count; a mutation whose payload leads on to more does.
 pub(super) fn prepare(ways: &Ways, Who { caller, client }: Who, request: Request) -> Result<Wanted, Box<Answer>> {
     let Request { query, document_id, operation_name, variables, extensions } = request;
-    let document = ways.graph.document(query.as_deref(), document_id.as_deref(), extensions.hash.as_deref());
-    let document = document.map_err(|error: ServerError| {
+    let document = ways.graph.document(&caller, query.as_deref(), document_id.as_deref(), extensions.hash.as_deref());
+    let document = document.map_err(|errors| {
         // Looking for it counts as well.
         let refused = client.admit().err().map(refusal);
-        Box::new(refused.unwrap_or_else(|| Answer::from_errors(vec![error])))
+        Box::new(refused.unwrap_or_else(|| Answer::from_errors(errors)))
     })?;
     let name = operation_name.filter(|name| !name.is_empty());
     let operation = Operation { document, name, variables, omitted: Arc::default(), caller };

@@ -52,15 +52,26 @@ impl Events {
 
     /// Posts an operation.
     pub async fn post(app: &TestApp, query: &str) -> Self {
-        let request = Request::post("/graphql")
+        Self::post_request(app, &json!({ "query": query })).await
+    }
+
+    async fn post_request(app: &TestApp, request: &Value) -> Self {
+        let post = Request::post("/graphql")
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "text/event-stream");
-        Self::ask(app, request.body(Body::from(json!({ "query": query }).to_string())).unwrap()).await
+        Self::ask(app, post.body(Body::from(request.to_string())).unwrap()).await
     }
 
     /// Subscribes: it listens when this returns.
     pub async fn of(app: &TestApp, query: &str) -> Self {
         let mut events = Self::post(app, query).await;
+        events.is_silent().await;
+        events
+    }
+
+    /// Subscribes with a whole request, variables and all.
+    pub async fn of_request(app: &TestApp, request: &Value) -> Self {
+        let mut events = Self::post_request(app, request).await;
         events.is_silent().await;
         events
     }

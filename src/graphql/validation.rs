@@ -1,0 +1,114 @@
+//! Parses documents and validates them against the schema: section 5 of the GraphQL specification, edition of September 2025.
+//!
+//! apollo-compiler does nearly all of it. What its pinned version lets pass, or refuses without need, is mended here.
+
+mod rules;
+mod source;
+mod suggestions;
+
+use apollo_compiler::{
+    ExecutableDocument, Schema,
+    parser::{LineColumn, SourceMap, SourceSpan},
+    validation::{DiagnosticList, Valid, WithErrors},
+};
+use async_graphql::{Pos, ServerError};
+
+use super::failure::with_code;
+use crate::error::Code;
+
+/// What is wrong with a document.
+#[derive(Debug)]
+pub(super) struct Problem {
+    /// Where, as line and column.
+    pub place: Option<LineColumn>,
+    /// What, in words.
+    pub reason: String,
+    /// Whether the text is no GraphQL at all.
+    pub is_syntax: bool,
+}
+
+/// A document that is not taken.
+#[derive(Debug)]
+pub(super) struct Rejected {
+    /// Everything that is wrong with it.
+    pub errors: Vec<ServerError>,
+    /// What could be read of it all the same, where it is GraphQL at all.
+    pub parsed: Option<Box<ExecutableDocument>>,
+}
+
+impl From<ServerError> for Rejected {
+    fn from(error: ServerError) -> Self {
+        Self { errors: vec![error], parsed: None }
+    }
+}
+
+impl Problem {
+    fn new(span: Option<SourceSpan>, sources: &SourceMap, reason: impl Into<String>) -> Self {
+        Self { place: span.and_then(|span| span.line_column(sources)), reason: reason.into(), is_syntax: false }
+    }
+
+    /// Those that the library found.
+    pub fn of(errors: &DiagnosticList) -> Vec<Self> {
+        let problem = |(reason, name, place): (String, Option<&str>, Option<LineColumn>)| Self {
+            place,
+            is_syntax: name.is_none(),
+            reason,
+        };
+        let errors = errors.iter().map(|found| {
+            let place = found.line_column_range().map(|range| range.start);
+            (found.error.to_string(), found.error.unstable_error_name(), place)
+        });
+        errors.map(problem).collect()
+    }
+}
+
+impl From<Problem> for ServerError {
+    fn from(Problem { place, reason, is_syntax }: Problem) -> Self {
+        let place = place.map(|LineColumn { line, column }| Pos { line, column });
+        with_code(Self::new(reason, place), if is_syntax { Code::ParseFailed } else { Code::ValidationFailed })
+    }
+}
+
+/// Parses a document called `name` and validates it. `measure` sees it once it is parsed, and may refuse it before anything is done
+/// that takes time.
+///
+/// # Errors
+/// What `measure` says; everything that is wrong with the document, with names that were perhaps meant where `suggests` is set.
+pub(super) fn read(
+    schema: &Valid<Schema>,
+    name: &str,
+    text: &str,
+    suggests: bool,
+    measure: impl FnOnce(&ExecutableDocument) -> Result<(), ServerError>,
+) -> Result<Valid<ExecutableDocument>, Rejected> {
+    let told = |errors: &DiagnosticList| {
+        let mut problems = Problem::of(errors);
+        if suggests {
+            suggestions::add(schema, errors, &mut problems);
+        }
+        problems
+    };
+    let rejected = |mut problems: Vec<Problem>, parsed: ExecutableDocument| {
+        // What does not fit the schema may be a word that a syntax error has torn off.
+        let is_text = problems.iter().any(|problem| problem.is_syntax);
+        problems.retain(|problem| problem.is_syntax == is_text);
+        let parsed = (!is_text).then(|| Box::new(parsed));
+        Rejected { errors: problems.into_iter().map(ServerError::from).collect(), parsed }
+    };
+    let text = source::readable(text).map_err(|problem| Rejected::from(ServerError::from(problem)))?;
+    let parsed = ExecutableDocument::parse(schema, text, name);
+    let parsed = parsed.map_err(|WithErrors { partial, errors }| rejected(told(&errors), partial))?;
+    measure(&parsed)?;
+    let (document, mut problems) = match parsed.validate(schema) {
+        Ok(document) => (document, Vec::new()),
+        Err(WithErrors { partial, errors }) => {
+            let is_ours = rules::are_ours(&errors);
+            let kept = told(&errors).into_iter().zip(is_ours).filter(|(_, is_ours)| !is_ours);
+            (Valid::assume_valid(partial), kept.map(|(problem, _)| problem).collect())
+        }
+    };
+    if problems.is_empty() {
+        problems = rules::broken(schema, &document);
+    }
+    if problems.is_empty() { Ok(document) } else { Err(rejected(problems, document.into_inner())) }
+}
