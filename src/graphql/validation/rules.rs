@@ -18,13 +18,13 @@ use crate::graphql::{
 
 /// Which of the library's findings are not taken, since [`broken`] looks at the same: it counts the fields of a subscription as
 /// written, where the specification counts response names.
-pub(super) fn are_ours(errors: &DiagnosticList) -> Vec<bool> {
+pub fn are_ours(errors: &DiagnosticList) -> Vec<bool> {
     let is_ours = |name: Option<&str>| name == Some("SubscriptionUsesMultipleFields");
     errors.iter().map(|error| is_ours(error.error.unstable_error_name())).collect()
 }
 
 /// What is wrong with a document in which the library found nothing.
-pub(super) fn broken(schema: &Valid<Schema>, document: &Valid<ExecutableDocument>) -> Vec<Problem> {
+pub fn broken(schema: &Valid<Schema>, document: &Valid<ExecutableDocument>) -> Vec<Problem> {
     let of_operation = |operation| {
         let mut reading = Reading { schema, document, operation, spread: HashSet::new(), problems: Vec::new() };
         reading.read();

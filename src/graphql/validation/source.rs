@@ -16,7 +16,7 @@ const BYTE_ORDER_MARK: char = '\u{FEFF}';
 ///
 /// # Errors
 /// A colon that is missing.
-pub(super) fn readable(text: &str) -> Result<Cow<'_, str>, Problem> {
+pub fn readable(text: &str) -> Result<Cow<'_, str>, Problem> {
     let mut spaced: Option<Vec<u8>> = None;
     let mut colons = Colons::default();
     // What is no token at all is the parser's to tell.

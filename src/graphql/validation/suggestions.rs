@@ -8,7 +8,7 @@ use crate::graphql::validation::Problem;
 const MOST: usize = 3;
 
 /// Adds to the problems with unknown names which known ones were perhaps meant.
-pub(super) fn add(schema: &Schema, errors: &DiagnosticList, problems: &mut [Problem]) {
+pub fn add(schema: &Schema, errors: &DiagnosticList, problems: &mut [Problem]) {
     for (error, problem) in errors.iter().zip(problems) {
         // The library keeps the names to itself, but quotes them in what it says.
         let quoted: Vec<&str> = problem.reason.split('`').skip(1).step_by(2).collect();
