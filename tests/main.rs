@@ -20,6 +20,7 @@ mod graphql_lists;
 mod graphql_live;
 mod graphql_long_variables;
 mod graphql_meanwhile;
+mod graphql_multipart;
 mod graphql_mutations;
 mod graphql_nouns;
 mod graphql_progress;
