@@ -42,6 +42,7 @@ mod rest_v1_order;
 mod rest_v1_pages;
 mod rest_v1_paths;
 mod rest_v1_posts;
+mod rust_client;
 mod secrets;
 mod settings;
 mod slow_readers;

@@ -31,6 +31,8 @@ const LINKED = {
   variables: JSON.stringify({ count: 2 }),
   operationName: 'Few',
 };
+const TWO = `query First { metricCount }
+query Second($count: Int) { metrics(last: $count) { nodes { itemName } } }`;
 const LIVE = 'subscription Live { metricRecorded { itemName } }';
 
 const checks = [
@@ -38,6 +40,7 @@ const checks = [
   ['GraphiQL', '/graphiql', graphiql],
   ['GraphiQL, as a browser finds it', '/graphql', graphiql],
   ['GraphiQL, opened by a link', `/graphiql?${new URLSearchParams(LINKED)}`, linked],
+  ['GraphiQL, with two operations in a tab', `/graphiql?${new URLSearchParams({ query: TWO })}`, twoOperations],
   ['GraphiQL, with a token among its headers', `/graphiql?${new URLSearchParams({ query: LIVE })}`, withToken],
   ['REST page', '/api/v1/docs', restPage],
 ];
@@ -257,6 +260,13 @@ async function runOneOf(page, name) {
   assert.equal(errors, undefined, `${name}: ${JSON.stringify(errors)}`);
   await shown(page, data);
   return data;
+}
+
+async function twoOperations(page) {
+  assert.equal(await query(page), TWO);
+  assert.ok((await runOneOf(page, 'First')).metricCount > 0);
+  assert.ok(holdsRows(await runOneOf(page, 'Second')));
+  return 'each of them runs by itself';
 }
 
 async function withToken(page) {
