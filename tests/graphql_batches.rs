@@ -39,7 +39,7 @@ on_both_engines! {
         let answers = app.post("/graphql", &batch).await.expect(200);
         assert_eq!(answers[0]["data"]["announceSession"]["session"]["hash"], "a");
         assert_eq!(answers[2]["data"]["announceSession"]["session"]["hash"], "b");
-        assert_eq!(answers[1]["errors"][0]["message"], "a subscription can't be part of a batch: send it by itself");
+        assert!(answers[1]["errors"][0]["message"].as_str().unwrap().contains("a subscription is sent by itself"));
         assert_eq!(app.bare("{ sessionCount }").await, json!(2));
     }
 

@@ -195,10 +195,28 @@ async fn batches() {
     let batch = |count| Value::from(vec![json!({ "query": "{ sessionCount }" }); count]);
     let answers = app.post("/graphql", &batch(3)).await.expect(200);
     assert_eq!(answers, Value::from(vec![json!({ "data": { "sessionCount": 0 } }); 3]));
-    let refused = app.post("/graphql", &batch(4)).await.expect(400);
     let message = "max-batch: more than 3 requests were sent together, at most 3 are allowed: send them in parts";
     let extensions = json!({ "code": "LIMIT_EXCEEDED", "limit": "max-batch" });
-    assert_eq!(refused, json!({ "errors": [{ "message": message, "extensions": extensions }] }));
+    let error = json!({ "errors": [{ "message": message, "extensions": extensions }] });
+    // Each request hears of it: clients look for as many answers as they sent.
+    for (sent, told) in [(4, 4), (50, 50), (5_000, 1_000)] {
+        let refused = app.post("/graphql", &batch(sent)).await.expect(200);
+        assert_eq!(refused, Value::from(vec![error.clone(); told]));
+    }
+    let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
+    let request = request.header(header::ACCEPT, "application/graphql-response+json").body(batch(4).to_string().into());
+    assert_eq!(app.send(request.unwrap()).await.expect(400), Value::from(vec![error; 4]));
+}
+
+#[tokio::test]
+async fn twenty_requests_may_be_sent_together_unless_said_otherwise() {
+    let app = app(|_| ()).await;
+    for (count, code) in [(10, None), (20, None), (21, Some("LIMIT_EXCEEDED"))] {
+        let batch = Value::from(vec![json!({ "query": "{ sessionCount }" }); count]);
+        let answers = app.post("/graphql", &batch).await.expect(200);
+        assert_eq!(answers.as_array().unwrap().len(), count);
+        assert_eq!(answers[0]["errors"][0]["extensions"]["code"].as_str(), code);
+    }
 }
 
 #[tokio::test]

@@ -184,7 +184,7 @@ on_both_engines! {
         let inserted = list(app, ("metrics", "INSERTED", "id"), "ASC").stretch("first: 1").await["pageInfo"]["endCursor"].to_string();
         let announced = list(app, ("sessions", "ANNOUNCED", "id"), "ASC").stretch("first: 1").await["pageInfo"]["endCursor"].to_string();
         let starts = "orderBy: {by: STARTED_AT},";
-        for (arguments, cursor) in [(starts, &*inserted), ("", &announced), ("", "\"\""), ("", "\"x\""), ("", "\"🙂\""), ("", "\"SW5zZXJ0ZWQ6MQ\"")] {
+        for (arguments, cursor) in [(starts, &*inserted), ("", &announced), ("", "\" \""), ("", "\"x\""), ("", "\"🙂\""), ("", "\"SW5zZXJ0ZWQ6MQ\"")] {
             for place in ["after", "before"] {
                 let query = format!("{{ metrics({arguments} {place}: {cursor}) {{ nodes {{ id }} }} }}");
                 assert_eq!(app.graphql_error(&query).await, "BAD_USER_INPUT", "{query}");

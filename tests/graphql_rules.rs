@@ -34,6 +34,22 @@ fn the_schema_in_the_repository_is_the_one_served() {
 }
 
 on_both_engines! {
+    /// As clients send it that have no cursor yet.
+    async fn an_empty_cursor_is_none(app: &TestApp) {
+        let fields = "nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }";
+        let empty = app.graphql(&format!("{{ metrics(first: 2, after: \"\", before: \"\") {{ {fields} }} }}")).await;
+        assert_eq!(empty["metrics"]["pageInfo"], json!({ "hasNextPage": false, "hasPreviousPage": false, "startCursor": null, "endCursor": null }));
+        app.seed().await;
+        for list in ["metrics", "sessions", "contexts"] {
+            for (given, plain) in [("first: 2, after: \"\"", "first: 2"), ("last: 2, before: \"\"", "last: 2"), ("after: \"\", before: \"\"", "first: 50"), ("first: 2, after: null", "first: 2")] {
+                let stretch = async |arguments| app.graphql(&format!("{{ {list}({arguments}) {{ {fields} }} }}")).await;
+                assert_eq!(stretch(given).await, stretch(plain).await, "{list} {given}");
+            }
+        }
+        let nested = async |arguments| app.graphql(&format!("{{ sessions {{ nodes {{ metrics({arguments}) {{ {fields} }} }} }} }}")).await;
+        assert_eq!(nested("first: 1, after: \"\"").await, nested("first: 1").await);
+    }
+
     async fn fields_come_in_the_order_asked(app: &TestApp) {
         app.seed().await;
         for (query, expected) in [

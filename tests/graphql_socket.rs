@@ -181,10 +181,6 @@ on_both_engines! {
         assert_costs(app, json!({ "type": "connection_init" }), 4429, "Too many initialisation requests").await;
     }
 
-    async fn another_protocol_is_not_spoken(app: &TestApp) {
-        assert_eq!(Socket::open(app, "/graphql", None).await.closed().await.0, 4406);
-    }
-
     async fn an_id_in_use_closes_with_4409(app: &TestApp) {
         let mut socket = Socket::introduced(app).await;
         socket.listen("twice", RECORDED).await;

@@ -73,7 +73,7 @@ pub struct Limits {
     pub max_answer: usize,
 
     /// GraphQL: requests sent together, at most
-    #[arg(long, global = true, env = "METROGRAPH_MAX_BATCH", default_value_t = 8, value_name = "COUNT",
+    #[arg(long, global = true, env = "METROGRAPH_MAX_BATCH", default_value_t = 20, value_name = "COUNT",
         value_parser = number(1, 1_000))]
     pub max_batch: usize,
 }

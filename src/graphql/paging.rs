@@ -184,9 +184,14 @@ impl<T: Listed> Arguments<T> {
         };
         let filter = filter.map(|filter| filter.check()).transpose()?.unwrap_or_default();
         let order = order_by.map(Into::into).unwrap_or_default();
+        let place = |argument, cursor: Option<String>| {
+            // Some clients write "" for the cursor that an empty list does not have.
+            let cursor = cursor.filter(|cursor| !cursor.is_empty());
+            cursor.map(|cursor| read_cursor::<T>(argument, &order, &cursor)).transpose()
+        };
         Ok(Slice {
-            after: after.map(|cursor| read_cursor::<T>("after", &order, &cursor)).transpose()?,
-            before: before.map(|cursor| read_cursor::<T>("before", &order, &cursor)).transpose()?,
+            after: place("after", after)?,
+            before: place("before", before)?,
             filter,
             order,
             limit: limit + 1,

@@ -6,7 +6,7 @@ mod media;
 mod request;
 mod status;
 
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 use async_graphql::{Response as Answer, parser::types::OperationType};
 use axum::{
@@ -20,7 +20,7 @@ use futures_util::{StreamExt as _, stream};
 
 use self::{
     answer::{batch_body, respond, respond_to_get},
-    media::Media,
+    media::{Accepted, Media},
     request::Sent,
     status::{Outcome, may_have_stored},
 };
@@ -32,13 +32,20 @@ use crate::{
 };
 pub(super) use answer::body;
 pub(super) use request::{Object, Request};
-pub(super) use status::was_run;
+pub(super) use status::{is_denied, was_run};
 
 /// Requests of a batch that run at the same time.
 const SIDE_BY_SIDE: usize = 4;
 
+/// Requests of a batch that are told one by one that they are too many. More come from nobody who reads that.
+const MOST_REFUSED: usize = 1_000;
+
 /// What is said of a request that does not say what to run.
 pub(super) const NO_DOCUMENT: &str = "query: it is required: the text of a GraphQL document, or documentId: its id";
+
+/// What is said of a subscription that what was asked for can't carry.
+const NO_STREAM: &str = "a subscription is sent by itself: over a WebSocket to this address (graphql-transport-ws), or with Accept: \
+    text/event-stream or multipart/mixed;subscriptionSpec=1.0";
 
 /// An answer as it is sent. Whoever may not is told how to come back.
 fn told(media: Media, answer: &Answer) -> Response {
@@ -49,7 +56,7 @@ fn told(media: Media, answer: &Answer) -> Response {
 
 /// A refusal from before the request was read.
 pub(super) fn refused(headers: &HeaderMap, error: Error) -> Response {
-    told(Media::negotiate(headers).unwrap_or(Media::Json), &refusal(error))
+    told(Accepted::of(headers).map_or(Media::Json, Accepted::for_one), &refusal(error))
 }
 
 /// A request that is not well-formed.
@@ -58,7 +65,8 @@ fn malformed(media: Media, code: Code, message: impl Into<String>) -> Response {
 }
 
 fn not_acceptable() -> Response {
-    let message = "Accept: answers come as application/graphql-response+json, application/json or text/event-stream";
+    let message = "Accept: answers come as application/graphql-response+json or application/json, and subscriptions as \
+                   text/event-stream or multipart/mixed;subscriptionSpec=1.0";
     malformed(Media::Json, Code::NotAcceptable, message)
 }
 
@@ -79,10 +87,11 @@ pub(super) async fn post(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let Some(media) = Media::negotiate(&headers) else { return counted(&client, Media::Json, not_acceptable()) };
+    let Some(accepted) = Accepted::of(&headers) else { return counted(&client, Media::Json, not_acceptable()) };
+    let media = accepted.for_one();
     let who = Who { caller, client };
     match read(&who.caller, media, &headers, body, ways.settings.limits.max_batch) {
-        Ok(Sent::One(request)) if request.names_a_document() => one(&ways, who, media, request).await,
+        Ok(Sent::One(request)) if request.names_a_document() => one(&ways, who, accepted, request).await,
         Ok(Sent::One(_)) => counted(&who.client, media, no_document(media)),
         Ok(sent) => match of_batch(&ways, media, sent) {
             Ok(requests) => batch(&ways, &who, media, requests).await,
@@ -132,7 +141,8 @@ pub(super) async fn get(
         page.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
         return page;
     }
-    let Some(media) = Media::negotiate(&headers) else { return counted(&client, Media::Json, not_acceptable()) };
+    let Some(accepted) = Accepted::of(&headers) else { return counted(&client, Media::Json, not_acceptable()) };
+    let media = accepted.for_one();
     if let Err(error) = caller.enter() {
         return counted(&client, media, told(media, &refusal(error)));
     }
@@ -151,8 +161,9 @@ pub(super) async fn get(
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         return if wanted.uncounted.is_some() { counted(&client, media, response) } else { response };
     }
-    if media == Media::EventStream {
-        return stream_of(&ways, media, wanted);
+    let carrier = accepted.for_operation(wanted.operation.kind());
+    if carrier.is_stream() {
+        return stream_of(&ways, media, carrier, wanted);
     }
     let answer = run(&ways, wanted).await;
     cached(&ways, &headers, media, &answer)
@@ -160,7 +171,7 @@ pub(super) async fn get(
 
 /// Whatever is neither GET nor POST.
 pub(super) async fn other_method(Extension(client): Extension<Client>, headers: HeaderMap) -> Response {
-    let media = Media::negotiate(&headers).unwrap_or(Media::Json);
+    let media = Accepted::of(&headers).map_or(Media::Json, Accepted::for_one);
     let message = "a query is sent with GET or POST, a mutation with POST";
     let mut response = malformed(media, Code::MethodNotAllowed, message);
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
@@ -175,8 +186,8 @@ fn no_stream(ways: &Ways, media: Media, answer: Answer) -> Response {
     }
 }
 
-/// The events of an operation. A stream has said 200 before its first event, so whoever may not is told before.
-fn stream_of(ways: &Ways, media: Media, wanted: Wanted) -> Response {
+/// The answers of an operation in a stream. It has said 200 before the first of them, so whoever may not is told before.
+fn stream_of(ways: &Ways, media: Media, carrier: Media, wanted: Wanted) -> Response {
     let Operation { caller, document, name, .. } = &wanted.operation;
     let answers = match ways.graph.admit(caller, document, name.as_deref()) {
         Ok(()) => live::answers(ways, wanted),
@@ -188,7 +199,8 @@ fn stream_of(ways: &Ways, media: Media, wanted: Wanted) -> Response {
                 let _held = &place;
                 answer
             });
-            live::events(ways, held.boxed())
+            let streamed = if carrier == Media::Multipart { live::parts } else { live::events };
+            streamed(ways, held.boxed())
         }
         Err(error) => told(media, &refusal(error)),
     }
@@ -203,10 +215,13 @@ fn cached(ways: &Ways, headers: &HeaderMap, media: Media, answer: &Answer) -> Re
     respond_to_get(headers, ways.settings.cache_seconds, media, body(answer))
 }
 
-async fn one(ways: &Ways, who: Who, media: Media, request: Request) -> Response {
+async fn one(ways: &Ways, who: Who, accepted: Accepted, request: Request) -> Response {
+    let media = accepted.for_one();
     let answer = match prepare(ways, who, request) {
-        Ok(wanted) if media == Media::EventStream => return stream_of(ways, media, wanted),
-        Ok(wanted) => run(ways, wanted).await,
+        Ok(wanted) => match accepted.for_operation(wanted.operation.kind()) {
+            carrier if carrier.is_stream() => return stream_of(ways, media, carrier, wanted),
+            _ => run(ways, wanted).await,
+        },
         Err(answer) if media == Media::EventStream => return no_stream(ways, media, *answer),
         Err(answer) => *answer,
     };
@@ -218,18 +233,20 @@ fn of_batch(ways: &Ways, media: Media, sent: Sent) -> Result<Vec<Request>, Box<R
     let most = ways.settings.limits.max_batch;
     let malformed = |code, message| Err(Box::new(malformed(media, code, message)));
     match sent {
-        _ if media == Media::EventStream => {
-            malformed(Code::NotAcceptable, "Accept: a batch is answered as JSON, not as events")
+        _ if media.is_stream() => {
+            malformed(Code::NotAcceptable, "Accept: a batch is answered as JSON, not as a stream")
         }
         Sent::Batch(requests) if requests.is_empty() => {
             malformed(Code::ParseFailed, "the batch is empty: it holds 1 request at least")
         }
         Sent::Batch(requests) => Ok(requests),
-        Sent::TooMany | Sent::One(_) => {
+        Sent::TooMany(count) => {
             let asked = format!("more than {most} requests were sent together");
-            let answer = Answer::from_errors(vec![crossed("max-batch", &asked, most, "send them in parts")]);
-            Err(Box::new(respond(media, Outcome::Malformed(Code::LimitExceeded), body(&answer))))
+            let answer = || Answer::from_errors(vec![crossed("max-batch", &asked, most, "send them in parts")]);
+            let answers: Vec<_> = iter::repeat_with(answer).take(count.min(MOST_REFUSED)).collect();
+            Err(Box::new(respond(media, Outcome::Invalid, batch_body(&answers))))
         }
+        Sent::One(request) => Ok(vec![request]),
     }
 }
 
@@ -237,9 +254,6 @@ fn of_batch(ways: &Ways, media: Media, sent: Sent) -> Result<Vec<Request>, Box<R
 /// where none may be answered, the status says so.
 async fn batch(ways: &Ways, who: &Who, media: Media, requests: Vec<Request>) -> Response {
     let answers = requests.into_iter().map(async |request| match prepare(ways, who.clone(), request) {
-        Ok(wanted) if wanted.operation.kind() == Some(OperationType::Subscription) => {
-            refusal(Error::bad_input("a subscription can't be part of a batch: send it by itself"))
-        }
         Ok(wanted) => run(ways, wanted).await,
         Err(answer) => *answer,
     });
@@ -290,6 +304,11 @@ pub(super) fn prepare(ways: &Ways, Who { caller, client }: Who, request: Request
 
 /// Runs what gives one answer.
 pub(super) async fn run(ways: &Ways, wanted: Wanted) -> Answer {
+    if wanted.operation.kind() == Some(OperationType::Subscription) {
+        let Operation { caller, document, name, .. } = &wanted.operation;
+        let refused = ways.graph.admit(caller, document, name.as_deref()).err();
+        return refusal(refused.unwrap_or_else(|| Error::new(Code::ValidationFailed, NO_STREAM)));
+    }
     let cost = wanted.cost(ways).await;
     let Wanted { operation, uncounted, .. } = wanted;
     let answer = ways.graph.execute(operation).await;

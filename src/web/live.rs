@@ -1,5 +1,6 @@
-//! Server-sent events, after graphql-sse's distinct connections mode
-//! (<https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md>).
+//! Streams of answers: server-sent events, after graphql-sse's distinct connections mode
+//! (<https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md>), and parts, after Apollo's multipart protocol
+//! (<https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol>).
 
 use std::{convert::Infallible, task::Poll, time::Duration};
 
@@ -10,7 +11,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures_util::{
-    StreamExt as _, ready,
+    Stream, StreamExt as _, ready,
     stream::{self, BoxStream},
 };
 use tokio::{
@@ -21,9 +22,12 @@ use tokio::{
 use super::{
     Ways,
     fence::Subscribed,
-    graphql::{Wanted, body, run, with_cost},
+    graphql::{Wanted, body, is_denied, run, with_cost},
 };
-use crate::{error::Error, graphql::refusal};
+use crate::{
+    error::Error,
+    graphql::{refusal, write_value},
+};
 
 /// The longest silence: proxies take a connection that says nothing for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -31,6 +35,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 /// Browsers pass over an event that has no data at all.
 const COMPLETE: Bytes = Bytes::from_static(b"event: complete\ndata:\n\n");
+/// Before a part and after it.
+const DELIMITER: Bytes = Bytes::from_static(b"\r\n--graphql");
+/// Makes the delimiter before it the last one.
+const LAST_DELIMITER: Bytes = Bytes::from_static(b"--\r\n");
 
 /// Waits for the word that the server stops.
 pub(super) async fn end(mut ended: watch::Receiver<bool>) {
@@ -94,22 +102,56 @@ fn made_apart(mut answers: BoxStream<'static, Answer>) -> BoxStream<'static, Ans
 /// Answers as `next` events, then `complete`. Where the server stops there is no `complete`: the operation has not ended, and clients
 /// connect again.
 pub(super) fn events(ways: &Ways, answers: BoxStream<'static, Answer>) -> Response {
-    let events = answers.map(|answer| next(&answer)).chain(stream::iter([COMPLETE])).boxed();
-    let events = stream::unfold(events, async |mut events| {
-        let event = timeout(KEEP_ALIVE, events.next()).await;
-        Some((event.unwrap_or(Some(COMMENT))?, events))
+    let events = answers.map(|answer| next(&answer)).chain(stream::iter([COMPLETE]));
+    streamed(ways, "text/event-stream", events, COMMENT)
+}
+
+/// Answers as parts. Clients take a part for whole once they have read the delimiter behind it, so this is sent with the part; the
+/// last one, as `complete`, where the operation has ended.
+pub(super) fn parts(ways: &Ways, answers: BoxStream<'static, Answer>) -> Response {
+    let answers = stream::iter([DELIMITER]).chain(answers.map(|answer| part(&payload(&answer))));
+    let parts = answers.chain(stream::iter([LAST_DELIMITER]));
+    streamed(ways, "multipart/mixed;boundary=\"graphql\";subscriptionSpec=1.0", parts, part(b"{}"))
+}
+
+/// Pieces as they come; in between, what says nothing.
+fn streamed(
+    ways: &Ways,
+    media: &'static str,
+    pieces: impl Stream<Item = Bytes> + Send + 'static,
+    nothing: Bytes,
+) -> Response {
+    let pieces = stream::unfold((pieces.boxed(), nothing), async |(mut pieces, nothing)| {
+        let piece = timeout(KEEP_ALIVE, pieces.next()).await;
+        Some((piece.unwrap_or_else(|_| Some(nothing.clone()))?, (pieces, nothing)))
     });
-    let events = events.take_until(Box::pin(end(ways.ended.clone()))).map(Ok::<_, Infallible>);
+    let pieces = pieces.take_until(Box::pin(end(ways.ended.clone()))).map(Ok::<_, Infallible>);
     let headers = [
-        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CONTENT_TYPE, media),
         (header::CACHE_CONTROL, "no-cache"),
-        // Without this, nginx keeps events back until there are many.
+        // Without this, nginx keeps pieces back until there are many.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    (headers, Body::from_stream(events)).into_response()
+    (headers, Body::from_stream(pieces)).into_response()
 }
 
 /// An answer, which is JSON in one line.
 fn next(answer: &Answer) -> Bytes {
     [b"event: next\ndata: ", body(answer).as_slice(), b"\n\n"].concat().into()
+}
+
+/// A part that begins behind a delimiter, with the delimiter behind it.
+fn part(json: &[u8]) -> Bytes {
+    [b"\r\nContent-Type: application/json\r\n\r\n", json, &DELIMITER].concat().into()
+}
+
+/// What a part holds: an answer, or why no more come.
+fn payload(answer: &Answer) -> Vec<u8> {
+    if !is_denied(answer) {
+        return [b"{\"payload\":", body(answer).as_slice(), b"}"].concat();
+    }
+    let mut json = b"{\"payload\":null,\"errors\":".to_vec();
+    write_value(&answer.errors, &mut json);
+    json.push(b'}');
+    json
 }

@@ -33,7 +33,7 @@ use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::{
         CompressionLayer,
-        predicate::{DefaultPredicate, Predicate as _, SizeAbove},
+        predicate::{DefaultPredicate, NotForContentType, Predicate as _, SizeAbove},
     },
     trace::TraceLayer,
 };
@@ -85,7 +85,10 @@ pub fn router(
         ended: ended.clone(),
         fence: fence.clone(),
     };
-    let is_worth_it = SizeAbove::new(LEAST_COMPRESSED).and(DefaultPredicate::new());
+    // Streams are sent as they come.
+    let is_worth_it = SizeAbove::new(LEAST_COMPRESSED)
+        .and(DefaultPredicate::new())
+        .and(NotForContentType::const_new("multipart/mixed"));
     let sockets = from_fn_with_state(ways.clone(), socket::open_or_go_on);
     let graphql = get(graphql::get).post(graphql::post).fallback(graphql::other_method).layer(sockets);
     let guarded = Router::new()

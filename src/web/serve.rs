@@ -15,6 +15,7 @@ use axum::{
     extract::{ConnectInfo, Request},
     http::{HeaderValue, header},
 };
+use futures_util::TryFutureExt as _;
 use hyper::{body::Incoming, server::conn, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
@@ -159,9 +160,15 @@ impl Connection {
         let underway = Underway::default();
         let io = TokioIo::new(Placed { wire, underway: underway.clone(), _place: place });
         let answer = move |request: Request<Incoming>| {
+            // They hold how the client spells headers, which hyper looks for in the answer.
+            let spelling = request.headers().contains_key(header::UPGRADE).then(|| request.extensions().clone());
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().oneshot(request)
+            let answer = router.clone().oneshot(request);
+            answer.map_ok(|mut response| {
+                response.extensions_mut().extend(spelling.unwrap_or_default());
+                response
+            })
         };
         let stops = async move {
             let _ = stopping.wait_for(|stopping| *stopping).await;
@@ -199,6 +206,10 @@ impl Connection {
             let mut connection = pin!(
                 conn::http1::Builder::new()
                     .timer(TokioTimer::new())
+                    // Names of headers mean the same in any case, but there are clients that compare them literally: with the
+                    // common spelling, or in a handshake with their own.
+                    .title_case_headers(true)
+                    .preserve_header_case(true)
                     .header_read_timeout(time)
                     .serve_connection(io, service_fn(answer))
                     .with_upgrades()

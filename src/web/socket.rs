@@ -1,5 +1,7 @@
 //! Any number of operations over one WebSocket, after the protocol graphql-transport-ws
-//! (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>).
+//! (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>), or after the one before it.
+
+mod protocol;
 
 use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
 
@@ -19,25 +21,22 @@ use futures_util::{
     FutureExt as _, SinkExt as _, StreamExt as _,
     stream::{self, AbortHandle, Abortable, BoxStream, SelectAll},
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
+use self::protocol::{NAMES, Protocol, Said};
 use super::{
     Ways,
     fence::Subscribed,
-    graphql::{NO_DOCUMENT, Object, Request, Who, body, prepare, was_run},
+    graphql::{NO_DOCUMENT, Object, Request, Who, prepare, was_run},
     live::{answers, end},
     rate::Client,
 };
 use crate::{
     access::Caller,
     error::{Code, Error},
-    graphql::{refusal, write_value},
+    graphql::refusal,
 };
 
-/// The one sub-protocol that is spoken.
-const PROTOCOL: &str = "graphql-transport-ws";
 /// How long a client may take to introduce itself: what the protocol's own server gives it.
 const INTRODUCTION: Duration = Duration::from_secs(3);
 /// Operations that one connection runs at a time: a page that needs more has forgotten to end some.
@@ -50,6 +49,14 @@ const BUFFER: usize = 4 * 1024;
 const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 /// Bytes of the reason in a closing frame, at most.
 const LONGEST_REASON: usize = 123;
+/// The code that closes on whoever may not be here.
+const FORBIDDEN: u16 = 4403;
+/// What a client is told that sent no token.
+const TOKEN_NEEDED: &str =
+    r#"this takes a token: send connection_init with the payload {"authorization": "Bearer TOKEN"}"#;
+/// What a client is told whose credentials don't count.
+const NOT_TAKEN: &str =
+    r#"payload.authorization of connection_init: no token that is taken: send "Bearer TOKEN" with another one"#;
 /// What a client is told whose token ended.
 const REVOKED: &str = "the token is no longer taken";
 /// How long a client may take to close after the server did.
@@ -83,22 +90,25 @@ pub(super) async fn open(
     // Whoever sends no credentials may still do so with the first message.
     caller.verify()?;
     client.admit()?;
-    let upgrade =
-        upgrade.map_err(|_| Error::bad_input(format!("a WebSocket that speaks {PROTOCOL} is opened here")))?;
-    let upgrade = upgrade.protocols([PROTOCOL]).read_buffer_size(BUFFER).write_buffer_size(BUFFER);
+    let spoken = NAMES.join(" or ");
+    let upgrade = upgrade.map_err(|_| Error::bad_input(format!("a WebSocket that speaks {spoken} is opened here")))?;
+    let upgrade = upgrade.protocols(NAMES).read_buffer_size(BUFFER).write_buffer_size(BUFFER);
+    let protocol = upgrade.selected_protocol().and_then(|name| name.to_str().ok()).and_then(Protocol::named);
+    // Said while it can be: a socket that was opened can only be closed with a code.
+    let protocol = protocol
+        .ok_or_else(|| Error::bad_input(format!("Sec-WebSocket-Protocol: offer {spoken}, which are spoken here")))?;
     let upgrade = upgrade.max_message_size(ways.fence.max_body).max_frame_size(ways.fence.max_body);
-    Ok(upgrade.on_upgrade(|socket| speak(socket, Conversation::new(ways, Who { caller, client }))))
+    Ok(upgrade.on_upgrade(move |socket| speak(socket, Conversation::new(ways, protocol, Who { caller, client }))))
 }
 
 async fn speak(mut socket: WebSocket, conversation: Conversation) {
-    let speaks = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
-    let last = if speaks {
-        conversation.hold(&mut socket).await
-    } else {
-        Some(close(4406, &format!("the sub-protocol is {PROTOCOL}")))
-    };
+    let protocol = conversation.protocol;
+    let last = conversation.hold(&mut socket).await;
     let is_too_long = last.as_ref().is_some_and(|frame| frame.code == 1009);
     let farewell = async {
+        if let Some(reason) = last.as_ref().and_then(|frame| protocol.refused(frame)) {
+            let _ = socket.send(reason).await;
+        }
         // A client that closed first gets its own word back, which reading on sends.
         let _ = socket.send(Message::Close(last)).await;
         // Whoever closes first hears the other out: otherwise the last words may be lost on the way.
@@ -112,8 +122,21 @@ async fn speak(mut socket: WebSocket, conversation: Conversation) {
 }
 
 fn close(code: u16, reason: &str) -> CloseFrame {
-    let reason = &reason[..reason.floor_char_boundary(LONGEST_REASON)];
-    CloseFrame { code, reason: reason.to_owned().into() }
+    CloseFrame { code, reason: reason.into() }
+}
+
+/// A close whose reason holds what a client sent, where there is room for it.
+fn close_with(code: u16, reason: &str, short: &str) -> CloseFrame {
+    close(code, if reason.len() > LONGEST_REASON { short } else { reason })
+}
+
+/// Whoever may do nothing here need not stay.
+fn let_in(caller: &Caller) -> Result<(), CloseFrame> {
+    caller.verify().map_err(|error| match error.code {
+        Code::Unauthenticated => close(FORBIDDEN, NOT_TAKEN),
+        _ => close(FORBIDDEN, &error.message),
+    })?;
+    caller.enter().map_err(|_| close(FORBIDDEN, TOKEN_NEEDED))
 }
 
 /// What a message that could not be read is answered with, where it was over the limit.
@@ -121,17 +144,6 @@ fn too_long(error: axum::Error) -> Option<CloseFrame> {
     let error = error.into_inner().downcast::<tungstenite::Error>().ok()?;
     let is_too_long = matches!(*error, tungstenite::Error::Capacity(_));
     is_too_long.then(|| close(1009, "the message is over the limit (--max-body): send it in parts"))
-}
-
-/// What a client says.
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Said {
-    ConnectionInit { payload: Option<Object> },
-    Ping { payload: Option<Object> },
-    Pong {},
-    Subscribe { id: String, payload: Request },
-    Complete { id: String },
 }
 
 /// An operation's id, and its next answer or its end.
@@ -152,6 +164,7 @@ impl Drop for Running {
 /// What has been said so far.
 struct Conversation {
     ways: Ways,
+    protocol: Protocol,
     /// Who opened the socket, or who the first message says they are.
     who: Who,
     is_introduced: bool,
@@ -160,8 +173,8 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn new(ways: Ways, who: Who) -> Self {
-        Self { ways, who, is_introduced: false, running: HashMap::new(), events: SelectAll::new() }
+    fn new(ways: Ways, protocol: Protocol, who: Who) -> Self {
+        Self { ways, protocol, who, is_introduced: false, running: HashMap::new(), events: SelectAll::new() }
     }
 
     /// Answers until one side has enough; gives what the server closes with.
@@ -177,7 +190,7 @@ impl Conversation {
         loop {
             let messages = tokio::select! {
                 () = &mut ended => return Some(close(1001, "the server stops")),
-                _ = &mut revoked => return Some(close(4403, REVOKED)),
+                _ = &mut revoked => return Some(close(FORBIDDEN, REVOKED)),
                 () = &mut overdue, if !self.is_introduced => {
                     return Some(close(4408, "Connection initialisation timeout"));
                 }
@@ -185,7 +198,7 @@ impl Conversation {
                     if !std::mem::take(&mut is_heard) {
                         return None;
                     }
-                    vec![Message::Ping(Bytes::new())]
+                    [Message::Ping(Bytes::new())].into_iter().chain(self.protocol.alive()).collect()
                 }
                 message = socket.next() => {
                     is_heard = true;
@@ -202,7 +215,7 @@ impl Conversation {
                             if !was_introduced {
                                 revoked = refused(&self);
                             }
-                            Vec::from_iter(answer)
+                            answer
                         }
                         Err(frame) => return Some(frame),
                     }
@@ -219,7 +232,7 @@ impl Conversation {
                 // A client that takes nothing in loses its connection.
                 outcome = written => outcome.ok()?,
                 () = &mut ended => return Some(close(1001, "the server stops")),
-                _ = &mut revoked => return Some(close(4403, REVOKED)),
+                _ = &mut revoked => return Some(close(FORBIDDEN, REVOKED)),
             }
             // Whoever takes in is there.
             is_heard = true;
@@ -227,8 +240,11 @@ impl Conversation {
     }
 
     /// What a message is answered with at once, or what it costs the connection.
-    async fn hear(&mut self, said: &[u8]) -> Result<Option<Message>, CloseFrame> {
-        let said = serde_json::from_slice(said).map_err(|error| close(4400, &format!("Invalid message: {error}")))?;
+    async fn hear(&mut self, said: &[u8]) -> Result<Vec<Message>, CloseFrame> {
+        let said = self.protocol.read(said).map_err(|error| {
+            let short = format!("Invalid message: {} has no such message of a client", self.protocol.name());
+            close_with(4400, &format!("Invalid message: {error}"), &short)
+        })?;
         match said {
             Said::ConnectionInit { .. } if self.is_introduced => Err(close(4429, "Too many initialisation requests")),
             Said::ConnectionInit { payload } => {
@@ -240,36 +256,35 @@ impl Conversation {
                     let caller = self.ways.access.caller_of(Some(credentials)).await;
                     self.who = Who { client: self.who.client.clone().known_as(&caller), caller };
                 }
-                // Whoever may do nothing here need not stay.
-                self.who.caller.enter().map_err(|error| close(4403, &error.message))?;
+                let_in(&self.who.caller)?;
                 self.is_introduced = true;
-                Ok(Some(message(&json!({ "type": "connection_ack" }))))
+                Ok(self.protocol.acknowledged())
             }
-            Said::Ping { payload: None } => Ok(Some(message(&json!({ "type": "pong" })))),
-            Said::Ping { payload: Some(Object(payload)) } => {
-                Ok(Some(message(&json!({ "type": "pong", "payload": payload }))))
-            }
-            Said::Pong {} => Ok(None),
+            Said::Ping { payload } => Ok(vec![Protocol::pong(payload.and_then(|Object(members)| members))]),
+            Said::Pong {} => Ok(Vec::new()),
             Said::Complete { id } => {
-                self.running.remove(id.as_str());
-                Ok(None)
+                let was_running = self.running.remove(id.as_str()).is_some();
+                let is_told = was_running && self.protocol.confirms_ends();
+                Ok(Vec::from_iter(is_told.then(|| self.protocol.complete(&id))))
             }
+            Said::Terminate => Err(close(1000, "")),
             Said::Subscribe { .. } if !self.is_introduced => Err(close(4401, "Unauthorized")),
             Said::Subscribe { id, .. } if id.is_empty() => Err(close(4400, "Invalid message: id: it is empty")),
             Said::Subscribe { payload, .. } if !payload.names_a_document() => {
                 Err(close(4400, &format!("Invalid message: payload.{NO_DOCUMENT}")))
             }
             Said::Subscribe { id, .. } if self.running.contains_key(id.as_str()) => {
-                Err(close(4409, &format!("Subscriber for {id} already exists")))
+                let reason = format!("Subscriber for {id} already exists");
+                Err(close_with(4409, &reason, "Subscriber for this id already exists"))
             }
             Said::Subscribe { id, .. } if self.running.len() == MOST_OPERATIONS => {
                 let reason = format!("a connection runs at most {MOST_OPERATIONS} operations at a time: end one first");
                 let refused = refusal(Error::new(Code::TooManyOperations, reason));
-                Ok(Some(with_payload(&id, "error", |json| write_value(&refused.errors, json))))
+                Ok(vec![self.protocol.error(&id, &refused.errors)])
             }
             Said::Subscribe { id, payload } => {
                 self.begin(id.into(), payload);
-                Ok(None)
+                Ok(Vec::new())
             }
         }
     }
@@ -296,29 +311,16 @@ impl Conversation {
 
     fn message_of(&mut self, (id, answer): Event) -> Option<Message> {
         match answer {
-            Some(answer) if was_run(&answer) => Some(with_payload(&id, "next", |json| json.extend(body(&answer)))),
+            Some(answer) if was_run(&answer) => Some(self.protocol.next(&id, &answer)),
             Some(answer) => {
                 // It never ran: this is its end.
                 self.running.remove(&id)?;
-                Some(with_payload(&id, "error", |json| write_value(&answer.errors, json)))
+                Some(self.protocol.error(&id, &answer.errors))
             }
             None => {
                 self.running.remove(&id)?;
-                Some(message(&json!({ "id": &*id, "type": "complete" })))
+                Some(self.protocol.complete(&id))
             }
         }
     }
-}
-
-fn message(value: &Value) -> Message {
-    Message::Text(value.to_string().into())
-}
-
-fn with_payload(id: &str, kind: &str, write: impl FnOnce(&mut Vec<u8>)) -> Message {
-    let mut json = b"{\"id\":".to_vec();
-    write_value(id, &mut json);
-    json.extend_from_slice(format!(",\"type\":\"{kind}\",\"payload\":").as_bytes());
-    write(&mut json);
-    json.push(b'}');
-    Message::Text(String::from_utf8_lossy(&json).into_owned().into())
 }

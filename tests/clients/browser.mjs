@@ -1,8 +1,8 @@
 // Opens every page of a running Metrograph that holds data, in headless Chromium, and uses it as a person would.
 //
-//   node tests/clients/browser.mjs http://[NAME:TOKEN@]127.0.0.1:PORT [SCREENSHOT_DIR]
+//   READ=TOKEN INGEST=TOKEN node tests/clients/browser.mjs http://[NAME:TOKEN@]127.0.0.1:PORT [SCREENSHOT_DIR]
 //
-// NAME and TOKEN are what a person would type when the browser asks for them.
+// NAME and TOKEN are what a person would type when the browser asks for them; READ and INGEST, tokens of these scopes.
 // Any console error, uncaught error, failed response or request to another host fails the page it happened on.
 
 import assert from 'node:assert/strict';
@@ -13,8 +13,9 @@ import { join } from 'node:path';
 const { chromium } = createRequire(new URL('../../web/package.json', import.meta.url))('playwright-core');
 
 const [address, screenshots] = process.argv.slice(2);
-if (!address) {
-  console.error('usage: node tests/clients/browser.mjs http://127.0.0.1:PORT [SCREENSHOT_DIR]');
+const { READ, INGEST } = process.env;
+if (!address || !READ || !INGEST) {
+  console.error('usage: READ=TOKEN INGEST=TOKEN node tests/clients/browser.mjs http://127.0.0.1:PORT [SCREENSHOT_DIR]');
   process.exit(2);
 }
 const { origin, username, password } = new URL(address);
@@ -25,19 +26,32 @@ const browser = await chromium.launch({
   args: ['--no-sandbox'],
 });
 
+const LINKED = {
+  query: 'query Few($count: Int!) { metrics(last: $count) { nodes { itemName } } }\nquery Many { metricCount }',
+  variables: JSON.stringify({ count: 2 }),
+  operationName: 'Few',
+};
+const TWO = `query First { metricCount }
+query Second($count: Int) { metrics(last: $count) { nodes { itemName } } }`;
+const LIVE = 'subscription Live { metricRecorded { itemName } }';
+
 const checks = [
   ['start page', '/', startPage],
   ['GraphiQL', '/graphiql', graphiql],
   ['GraphiQL, as a browser finds it', '/graphql', graphiql],
+  ['GraphiQL, opened by a link', `/graphiql?${new URLSearchParams(LINKED)}`, linked],
+  ['GraphiQL, with two operations in a tab', `/graphiql?${new URLSearchParams({ query: TWO })}`, twoOperations],
+  ['GraphiQL, with a token among its headers', `/graphiql?${new URLSearchParams({ query: LIVE })}`, withToken],
   ['REST page', '/api/v1/docs', restPage],
 ];
 let failed = 0;
 for (const [name, path, use] of checks) {
+  const [page] = path.split('?');
   try {
-    console.log(`ok    ${path}  ${name}: ${await visit(path, use)}`);
+    console.log(`ok    ${page}  ${name}: ${await visit(path, use)}`);
   } catch (error) {
     failed += 1;
-    console.log(`FAIL  ${path}  ${name}: ${error.message}`);
+    console.log(`FAIL  ${page}  ${name}: ${error.message}`);
   }
 }
 await browser.close();
@@ -78,7 +92,9 @@ function listen(page) {
   page.on('response', (response) => {
     if (response.status() >= 400) complaints.push(`${response.status()} from ${response.url()}`);
   });
-  page.on('requestfailed', (request) => complaints.push(`${request.failure()?.errorText}: ${request.url()}`));
+  page.on('requestfailed', (request) => {
+    if (!isLive(request)) complaints.push(`${request.failure()?.errorText}: ${request.url()}`);
+  });
   page.on('request', (request) => {
     const url = new URL(request.url());
     if (/^(https?|wss?):$/.test(url.protocol) && url.host !== new URL(origin).host) {
@@ -89,7 +105,7 @@ function listen(page) {
 }
 
 async function takePictures(page, path) {
-  if (!screenshots) return;
+  if (!screenshots || path.includes('?')) return;
   const name = path.replaceAll('/', '-').slice(1) || 'start';
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme });
@@ -137,7 +153,9 @@ async function graphiql(page) {
 
   const names = [];
   for (let index = 0; index < number; index += 1) {
-    names.push(await runTab(page, tabs.nth(index)));
+    await choose(page, tabs.nth(index));
+    const lasts = /^subscription/m.test(await query(page));
+    names.push(lasts ? (await subscribe(page)).postDataJSON().operationName : await runTab(page));
   }
   assert.equal(new Set(names).size, number, `every tab has its own operation: ${names}`);
 
@@ -146,7 +164,7 @@ async function graphiql(page) {
   return `${number} example queries answered, the schema explained (${names.join(', ')})`;
 }
 
-async function runTab(page, tab) {
+async function choose(page, tab) {
   const button = tab.locator('.graphiql-tab-button');
   await button.click();
   // GraphiQL notices only after a moment which operation the tab holds; a click before that runs the previous one.
@@ -154,10 +172,23 @@ async function runTab(page, tab) {
     (operation) => document.querySelector('.graphiql-query-editor .CodeMirror')?.CodeMirror.operationName === operation,
     await button.textContent(),
   );
+}
+
+async function query(page) {
+  await page.locator('.graphiql-query-editor .CodeMirror').waitFor();
+  return page.evaluate(() => document.querySelector('.graphiql-query-editor .CodeMirror').CodeMirror.getValue());
+}
+
+async function run(page) {
   const [response] = await Promise.all([
     page.waitForResponse((candidate) => isOperation(candidate.request())),
     page.locator('.graphiql-execute-button').click(),
   ]);
+  return response;
+}
+
+async function runTab(page) {
+  const response = await run(page);
   const request = response.request().postDataJSON();
   const name = request.operationName;
   assert.match(request.query, /^#/, `${name} says what it answers`);
@@ -165,16 +196,93 @@ async function runTab(page, tab) {
   const answer = await response.json();
   assert.equal(answer.errors, undefined, `${name}: ${JSON.stringify(answer.errors)}`);
   assert.ok(holdsRows(answer.data), `${name} returns no rows`);
+  await shown(page, answer.data);
+  return name;
+}
 
-  await page.waitForFunction((expected) => {
+// What the result pane shows, once it holds these data.
+function shown(page, data) {
+  return page.waitForFunction((expected) => {
     const pane = document.querySelector('.result-window .CodeMirror')?.CodeMirror;
     try {
       return JSON.stringify(JSON.parse(pane.getValue()).data) === expected;
     } catch {
       return false;
     }
-  }, JSON.stringify(answer.data));
-  return name;
+  }, JSON.stringify(data));
+}
+
+// Runs a subscription, hears of a metric, and stops it.
+async function subscribe(page) {
+  const response = await run(page);
+  assert.equal(response.status(), 200);
+  assert.match(response.headers()['content-type'], /^text\/event-stream/);
+  const item = `browser-${Math.random()}`;
+  const result = page.locator('.result-window');
+  // A subscription is not acknowledged: metrics are recorded until it is heard of one.
+  do await record(item);
+  while (!(await result.getByText(item).first().waitFor({ timeout: 500 }).then(() => true, () => false)));
+  await Promise.all([page.waitForEvent('requestfailed', isLive), page.locator('.graphiql-execute-button').click()]);
+  return response.request();
+}
+
+async function record(item) {
+  const metric = {
+    session_h: 'browser', context_h: 'c', item_start_time: '2026-01-05T03:00:00', item_path: 'tests.browser', item,
+    item_variant: item, item_fs_loc: 'tests/browser.py', kind: 'function', component: 'core', total_time: 1.5,
+    user_time: 1, kernel_time: 0.25, cpu_usage: 0.75, mem_usage: 1,
+  };
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${INGEST}` };
+  const reply = await fetch(`${origin}/api/v1/metrics/`, { method: 'POST', headers, body: JSON.stringify(metric) });
+  assert.equal(reply.status, 201);
+}
+
+async function linked(page) {
+  await page.locator('.graphiql-tab').first().waitFor();
+  assert.equal(await query(page), LINKED.query);
+  const few = await (await run(page)).json();
+  assert.equal(few.data.metrics.nodes.length, 2);
+  await shown(page, few.data);
+  // The name was meant for the first run: now a person chooses.
+  const many = await runOneOf(page, 'Many');
+  assert.ok(many.metricCount > 0);
+  return 'its query, variables and operation are there';
+}
+
+// Chooses one of several operations in a tab.
+async function runOneOf(page, name) {
+  await page.locator('.graphiql-execute-button').click();
+  const [response] = await Promise.all([
+    page.waitForResponse((candidate) => isOperation(candidate.request())),
+    page.getByRole('menuitem', { name }).click(),
+  ]);
+  const { data, errors } = await response.json();
+  assert.equal(errors, undefined, `${name}: ${JSON.stringify(errors)}`);
+  await shown(page, data);
+  return data;
+}
+
+async function twoOperations(page) {
+  assert.equal(await query(page), TWO);
+  assert.ok((await runOneOf(page, 'First')).metricCount > 0);
+  assert.ok(holdsRows(await runOneOf(page, 'Second')));
+  return 'each of them runs by itself';
+}
+
+async function withToken(page) {
+  await page.locator('.graphiql-tab').first().waitFor();
+  assert.equal(await query(page), LIVE);
+  await page.getByRole('button', { name: 'Headers' }).click();
+  await page.locator('.graphiql-editor-tool .graphiql-editor:not(.hidden) .CodeMirror').click();
+  await page.keyboard.insertText(JSON.stringify({ Authorization: `Bearer ${READ}` }));
+  const request = await subscribe(page);
+  assert.equal(request.headers().authorization, `Bearer ${READ}`);
+  return 'a subscription takes it along';
+}
+
+// A subscription that goes on until it is given up.
+function isLive(request) {
+  return isOperation(request) && request.headers().accept === 'text/event-stream';
 }
 
 function isOperation(request) {

@@ -2,6 +2,7 @@
 
     python3 tests/clients/browser.py target/debug/metrograph [CACHE]
 """
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -26,15 +27,15 @@ def main(binary, cache=HERE.parent.parent / "target" / "clients"):
             if not run.metrics():
                 raise RuntimeError(f"the plugin measured nothing:\n{run.output}")
             history.fill(server.url, Path(folder) / "local.db")
-            code = use(server.url)
+            tokens = {scope.upper(): server.token("create", "--name", scope, "--scope", scope) for scope in ("read", "ingest")}
+            code = use(server.url, tokens)
         # The same pages, where the browser has to ask for a token.
         with Server(Path(binary).resolve(), folder, arguments=["--access", "closed"]) as server:
-            token = server.token("create", "--name", "person", "--scope", "read")
-            return code or use(server.url.replace("://", f"://person:{token}@"))
+            return code or use(server.url.replace("://", f"://person:{tokens['READ']}@"), tokens)
 
 
-def use(url):
-    code, output = run_group(["node", str(HERE / "browser.mjs"), url], SECONDS)
+def use(url, tokens):
+    code, output = run_group(["node", str(HERE / "browser.mjs"), url], SECONDS, env={**os.environ, **tokens})
     print(output, end="", flush=True)
     return code
 

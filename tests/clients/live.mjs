@@ -35,7 +35,8 @@ const checks = [
   ['graphql-ws leaves one of two', leavesOne],
   ['graphql-ws pings', pings],
   ['graphql-ws follows a run', () => followsARun(socketClient())],
-  ['a socket without the protocol is closed with 4406', () => closes(4406, [], [])],
+  ['a socket without the protocol is not opened', () => isRefused([])],
+  ['a socket of another protocol is not opened', () => isRefused(['mqtt'])],
   ['what is no message closes with 4400', () => closes(4400, [init, { type: 'gibberish' }])],
   ['asking before the introduction closes with 4401', () => closes(4401, [ask('1')])],
   ['silence closes with 4408', () => closes(4408, [])],
@@ -207,8 +208,18 @@ function ask(id) {
   return { id, type: 'subscribe', payload: { query: 'subscription { sessionAnnounced { hash } }' } };
 }
 
-async function closes(code, messages, protocol = PROTOCOL) {
-  const socket = new WebSocket(sockets, protocol);
+async function isRefused(protocols) {
+  const socket = new WebSocket(sockets, protocols);
+  const response = await new Promise((resolve, reject) => {
+    socket.on('unexpected-response', (_, response) => resolve(response));
+    socket.on('open', () => reject(new Error('it opened')));
+  });
+  assert.equal(response.statusCode, 400);
+  assert.match(Buffer.concat(await response.toArray()).toString(), /Sec-WebSocket-Protocol: offer graphql-transport-ws/);
+}
+
+async function closes(code, messages) {
+  const socket = new WebSocket(sockets, PROTOCOL);
   socket.on('open', () => messages.forEach((message) => socket.send(JSON.stringify(message))));
   const given = await new Promise((resolve, reject) => {
     socket.on('close', resolve);

@@ -16,7 +16,7 @@ use tokio::{
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{
-        Message,
+        self, Message,
         client::IntoClientRequest as _,
         protocol::{CloseFrame, frame::coding::CloseCode},
     },
@@ -151,6 +151,25 @@ pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
     pub async fn open(app: &TestApp, path: &str, protocol: Option<&'static str>) -> Self {
+        Self(Self::connect(app, path, protocol).await.unwrap())
+    }
+
+    /// The status and the text with which a handshake is refused.
+    pub async fn refused(app: &TestApp, path: &str, protocol: Option<&'static str>) -> (u16, String) {
+        match Self::connect(app, path, protocol).await {
+            Err(tungstenite::Error::Http(response)) => {
+                let text = response.body().as_deref().unwrap_or_default();
+                (response.status().as_u16(), String::from_utf8_lossy(text).into_owned())
+            }
+            other => panic!("{protocol:?}: {other:?}"),
+        }
+    }
+
+    async fn connect(
+        app: &TestApp,
+        path: &str,
+        protocol: Option<&'static str>,
+    ) -> tungstenite::Result<WebSocketStream<MaybeTlsStream<TcpStream>>> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(axum::serve(listener, app.router()).into_future());
@@ -158,7 +177,7 @@ impl Socket {
         if let Some(protocol) = protocol {
             request.headers_mut().insert("sec-websocket-protocol", protocol.parse().unwrap());
         }
-        Self(connect_async(request).await.unwrap().0)
+        connect_async(request).await.map(|(stream, _)| stream)
     }
 
     /// One that has said nothing yet.

@@ -1,5 +1,6 @@
 //! The media types of answers, and which of them a request gets.
 
+use async_graphql::parser::types::OperationType;
 use axum::http::{HeaderMap, header};
 
 /// A media type that answers come in.
@@ -11,38 +12,22 @@ pub enum Media {
     Json,
     /// Server-sent events, for subscriptions.
     EventStream,
+    /// Parts, for Apollo's subscriptions.
+    Multipart,
 }
 
 impl Media {
-    /// What `Content-Type` says. Whoever asked for events and gets one answer gets JSON.
+    /// What `Content-Type` says. Whoever asked for a stream and gets one answer gets JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
-            Self::Json | Self::EventStream => "application/json; charset=utf-8",
+            Self::Json | Self::EventStream | Self::Multipart => "application/json; charset=utf-8",
         }
     }
 
-    /// The best of what `Accept` lists; JSON where nothing is said.
-    pub fn negotiate(headers: &HeaderMap) -> Option<Self> {
-        let ranges = ranges(headers);
-        if ranges.is_empty() {
-            return Some(Self::Json);
-        }
-        let mut best: Option<(f32, Self)> = None;
-        // In the client's order, which decides between equals; what comes by a wildcard is JSON.
-        for (name, _) in &ranges {
-            let media = match name.as_str() {
-                "application/graphql-response+json" => Self::GraphqlResponse,
-                "text/event-stream" => Self::EventStream,
-                "application/json" | "application/*" | "*/*" => Self::Json,
-                _ => continue,
-            };
-            let quality = quality(&ranges, media.range());
-            if quality > 0.0 && best.is_none_or(|(so_far, _)| quality > so_far) {
-                best = Some((quality, media));
-            }
-        }
-        best.map(|(_, media)| media)
+    /// Whether it carries any number of answers.
+    pub fn is_stream(self) -> bool {
+        matches!(self, Self::EventStream | Self::Multipart)
     }
 
     fn range(self) -> &'static str {
@@ -50,7 +35,59 @@ impl Media {
             Self::GraphqlResponse => "application/graphql-response+json",
             Self::Json => "application/json",
             Self::EventStream => "text/event-stream",
+            Self::Multipart => PARTS,
         }
+    }
+}
+
+/// How parts are asked for: without the parameter, the same name means the parts of one answer that comes bit by bit.
+const PARTS: &str = "multipart/mixed;subscriptionspec=1.0";
+
+/// The media types that a client takes: the best of each kind.
+#[derive(Debug, Clone, Copy)]
+pub struct Accepted {
+    best: Media,
+    single: Option<Media>,
+    stream: Option<Media>,
+}
+
+impl Accepted {
+    /// What `Accept` lists; JSON where nothing is said.
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
+        let ranges = ranges(headers);
+        if ranges.is_empty() {
+            return Some(Self { best: Media::Json, single: Some(Media::Json), stream: None });
+        }
+        // In the client's order, which decides between equals; what comes by a wildcard is JSON.
+        let named = ranges.iter().filter_map(|(name, _)| match name.as_str() {
+            "application/graphql-response+json" => Some(Media::GraphqlResponse),
+            "text/event-stream" => Some(Media::EventStream),
+            PARTS => Some(Media::Multipart),
+            "application/json" | "application/*" | "*/*" => Some(Media::Json),
+            _ => None,
+        });
+        let taken: Vec<(Media, f32)> = named.map(|media| (media, quality(&ranges, media.range()))).collect();
+        let best = |is_wanted: fn(Media) -> bool| {
+            let mut best: Option<(Media, f32)> = None;
+            for &(media, quality) in taken.iter().filter(|(media, _)| is_wanted(*media)) {
+                if quality > best.map_or(0.0, |(_, so_far)| so_far) {
+                    best = Some((media, quality));
+                }
+            }
+            best.map(|(media, _)| media)
+        };
+        Some(Self { best: best(|_| true)?, single: best(|media| !media.is_stream()), stream: best(Media::is_stream) })
+    }
+
+    /// For what has one answer. Events carry it as well as JSON; parts are asked for with every request, and meant for subscriptions.
+    pub fn for_one(self) -> Media {
+        if self.best == Media::Multipart { self.single.unwrap_or(self.best) } else { self.best }
+    }
+
+    /// For an operation of this kind: subscriptions need what can carry them.
+    pub fn for_operation(self, kind: Option<OperationType>) -> Media {
+        let stream = self.stream.filter(|_| kind == Some(OperationType::Subscription));
+        stream.unwrap_or_else(|| self.for_one())
     }
 }
 
@@ -60,14 +97,23 @@ pub fn wants_page(headers: &HeaderMap) -> bool {
     ranges.iter().any(|(name, _)| name == "text/html") && quality(&ranges, "text/html") > 0.0
 }
 
-/// The media ranges that `Accept` lists, with their qualities.
+/// The media ranges that `Accept` lists, with their qualities. Of their parameters, the version of Apollo's protocol is kept.
 fn ranges(headers: &HeaderMap) -> Vec<(String, f32)> {
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let range = |text: &str| {
         let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
-        let name = parts.next().filter(|name| !name.is_empty())?;
-        let quality = parts.find_map(|part| part.strip_prefix("q=").map(|q| q.trim().parse().unwrap_or(1.0)));
-        Some((name, quality.unwrap_or(1.0)))
+        let mut name = parts.next().filter(|name| !name.is_empty())?;
+        let mut quality = 1.0;
+        for part in parts {
+            match part.split_once('=') {
+                Some(("q", q)) => quality = q.trim().parse().unwrap_or(1.0),
+                Some(("subscriptionspec", version)) => {
+                    name = format!("{name};subscriptionspec={}", version.trim_matches('"'));
+                }
+                _ => {}
+            }
+        }
+        Some((name, quality))
     };
     values.flat_map(|value| value.split(',')).filter_map(range).collect()
 }

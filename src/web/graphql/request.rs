@@ -87,8 +87,8 @@ pub enum Sent {
     One(Request),
     /// Requests that are answered together.
     Batch(Vec<Request>),
-    /// More of them than may be.
-    TooMany,
+    /// More of them than may be: so many.
+    TooMany(usize),
 }
 
 /// Reads the body of a POST, in which at most so many requests may come together.
@@ -163,11 +163,11 @@ impl<'de> Visitor<'de> for Requests {
             let Some(request) = items.next_element()? else { return Ok(Sent::Batch(requests)) };
             requests.push(request);
         }
-        let mut are_more = false;
+        let mut count = requests.len();
         while items.next_element::<IgnoredAny>()?.is_some() {
-            are_more = true;
+            count += 1;
         }
-        Ok(if are_more { Sent::TooMany } else { Sent::Batch(requests) })
+        Ok(if count > self.0 { Sent::TooMany(count) } else { Sent::Batch(requests) })
     }
 }
 

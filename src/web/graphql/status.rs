@@ -47,6 +47,11 @@ pub fn was_run(answer: &Answer) -> bool {
     answer.errors.is_empty() || answer.data != Value::Null || answer.errors.iter().any(|error| !error.path.is_empty())
 }
 
+/// Whether it is no answer to what was asked, but tells why there is none.
+pub fn is_denied(answer: &Answer) -> bool {
+    matches!(Outcome::of(answer), Outcome::Denied(_))
+}
+
 /// Whether a mutation has come to store something. What it may have left out is told by payloads that are not there.
 pub fn may_have_stored(answer: &Answer) -> bool {
     let has_payload = match &answer.data {
