@@ -5,7 +5,7 @@ use entity::{announced, execution_context as row, filter::Tree, list, metric as 
 
 use super::{
     Answer,
-    access::requires,
+    access::access,
     filter::{Connectives, Direction, IntFilter, StringFilter, Where, check},
     metric::Metric,
     node,
@@ -131,7 +131,7 @@ graph_object! {
             }
 
             /// How many metrics were recorded in it.
-            #[graphql(directive = requires::apply(Scope::Read))]
+            #[graphql(directive = access::apply(Scope::Read))]
             fn metric_count(&self) -> i64 {
                 self.0.metric_count
             }

@@ -15,7 +15,7 @@ use entity::{
 
 use super::{
     Answer, Served,
-    access::requires,
+    access::access,
     component::Component,
     context::ExecutionContext,
     filter::{Connectives, DateTimeFilter, Direction, FloatFilter, StringFilter, Where, check},
@@ -219,33 +219,33 @@ graph_object! {
         }
 
         /// Its session; null until that is announced.
-        #[graphql(directive = requires::apply(Scope::Read))]
+        #[graphql(directive = access::apply(Scope::Read))]
         async fn session(&self, ctx: &Context<'_>) -> Option<Answer<Session>> {
             let row = loaders_of(ctx).load(Row::<session_row::Entity>::key(self.row.session_id)).await;
             row.map(|row| row.and_then(Session::announced)).map_err(Into::into).transpose()
         }
 
         /// The machine and Python it was measured on; null until that context is announced.
-        #[graphql(directive = requires::apply(Scope::Read))]
+        #[graphql(directive = access::apply(Scope::Read))]
         async fn context(&self, ctx: &Context<'_>) -> Option<Answer<ExecutionContext>> {
             let row = loaders_of(ctx).load(Row::<execution_context::Entity>::key(self.row.context_id)).await;
             row.map(|row| row.and_then(ExecutionContext::announced)).map_err(Into::into).transpose()
         }
 
         /// The test that was measured, with its parameters.
-        #[graphql(directive = requires::apply(Scope::Read))]
+        #[graphql(directive = access::apply(Scope::Read))]
         async fn variant(&self, ctx: &Context<'_>) -> Answer<Variant> {
             stored(ctx, self.row.variant_id, Row::<variant_row::Entity>::key).await.map(Variant)
         }
 
         /// The test function that was measured.
-        #[graphql(directive = requires::apply(Scope::Read))]
+        #[graphql(directive = access::apply(Scope::Read))]
         async fn item(&self, ctx: &Context<'_>) -> Answer<Item> {
             stored(ctx, self.words.item_id, Row::<item_row::Entity>::key).await.map(Item)
         }
 
         /// The component that the test watches over; that without a name when it has none.
-        #[graphql(directive = requires::apply(Scope::Read))]
+        #[graphql(directive = access::apply(Scope::Read))]
         async fn component(&self, ctx: &Context<'_>) -> Answer<Component> {
             stored(ctx, self.words.component_id, Row::<component_row::Entity>::key).await.map(Component)
         }

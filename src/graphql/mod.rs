@@ -61,7 +61,7 @@ use crate::{
     ingest::Ingest,
 };
 pub use access::refusal;
-use access::{Requirements, requires};
+use access::Requirements;
 pub use body::check_values;
 pub use cost::Cost;
 pub use document::Document;
@@ -82,7 +82,7 @@ pub use written::{write_answer, write_value, written_bytes};
 
 /// What the history holds, as a graph.
 #[derive(Default, MergedObject)]
-#[graphql(directive = requires::apply(Scope::Read))]
+#[graphql(directive = access::access::apply(Scope::Read))]
 pub struct Query(
     node::NodeQuery,
     session::SessionQuery,
@@ -99,7 +99,7 @@ pub struct Query(
 
 /// What can be added to the history. An answer means that it is on disk.
 #[derive(Default, MergedObject)]
-#[graphql(directive = requires::apply(Scope::Ingest))]
+#[graphql(directive = access::access::apply(Scope::Ingest))]
 pub struct Mutation(session::SessionMutation, context::ContextMutation, record::RecordMutation);
 
 /// What happens to the history, as it happens.

@@ -18,7 +18,7 @@ use tokio::{sync::watch, task::AbortHandle};
 
 use super::{
     Failure, Served,
-    access::requires,
+    access::access,
     live::{self, Live as _},
     loaders::Loaders,
     metric::Metric,
@@ -67,7 +67,7 @@ pub struct RunSubscription;
 #[Subscription]
 impl RunSubscription {
     /// Each session that is announced from now on, once it is on disk.
-    #[graphql(directive = requires::apply(Scope::Read))]
+    #[graphql(directive = access::apply(Scope::Read))]
     async fn session_announced(
         &self,
         ctx: &Context<'_>,
@@ -77,7 +77,7 @@ impl RunSubscription {
     }
 
     /// How far one run has come: at once, and whenever more of it is on disk, at most four times a second. The run may be yet to begin.
-    #[graphql(directive = requires::apply(Scope::Read))]
+    #[graphql(directive = access::apply(Scope::Read))]
     async fn run_progress(
         &self,
         ctx: &Context<'_>,

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Answer, Failure,
-    access::requires,
+    access::access,
     live,
     metric::{Metric, MetricWhere},
     paging::Listed,
@@ -231,7 +231,7 @@ pub struct RecordSubscription;
 #[Subscription]
 impl RecordSubscription {
     /// Each metric that is recorded from now on, once it is on disk.
-    #[graphql(directive = requires::apply(Scope::Read))]
+    #[graphql(directive = access::apply(Scope::Read))]
     async fn metric_recorded(
         &self,
         ctx: &Context<'_>,
