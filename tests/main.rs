@@ -27,6 +27,7 @@ mod graphql_rules;
 mod graphql_sizes;
 mod graphql_socket;
 mod graphql_statements;
+mod graphql_tags;
 mod house;
 mod idle_connections;
 mod live_across_servers;
