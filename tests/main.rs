@@ -12,6 +12,7 @@ mod database_plans;
 mod foreign_text;
 mod graphql_batches;
 mod graphql_caching;
+mod graphql_clocks;
 mod graphql_documents;
 mod graphql_hostile;
 mod graphql_http;

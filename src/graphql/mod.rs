@@ -9,6 +9,7 @@ mod context;
 mod cost;
 mod document;
 mod documents;
+mod elapsed;
 mod failure;
 mod file;
 mod filter;
@@ -60,8 +61,8 @@ use crate::{
     error::{Code, Error},
     ingest::Ingest,
 };
-pub use access::refusal;
 use access::Requirements;
+pub use access::refusal;
 pub use body::check_values;
 pub use cost::Cost;
 pub use document::Document;
