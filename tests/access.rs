@@ -338,7 +338,7 @@ on_both_engines! {
 
     async fn pages_hold_no_data_and_are_open_to_everybody(app: &TestApp) {
         let closed = app.guarded(Closed).await;
-        for path in ["/", "/graphiql", "/health", "/api/v1/docs/", "/api/v1/swagger.json"] {
+        for path in ["/", "/graphiql", "/health", "/api/v1/docs/", "/api/v1/swagger.json", "/api/v1/openapi-3.0.json"] {
             for credentials in [None, Some("Bearer mg_unknown")] {
                 assert_eq!(closed.get_as(credentials, path).await.status, 200, "{path}");
             }

@@ -33,6 +33,7 @@ mod house;
 mod idle_connections;
 mod live_across_servers;
 mod long_lists;
+mod openapi;
 mod rest_dir;
 mod rest_entry_points;
 mod rest_recorded;

@@ -73,6 +73,7 @@ pub use limits::crossed;
 use live::Feeds;
 use loaders::{Driver, Loaders};
 pub use operation::Operation;
+pub use paging::{MOST as MOST_ROWS, SHORT as MOST_TAGS};
 pub use record::are_metrics;
 use room::Room;
 use turns::{Hearing, Turns};
