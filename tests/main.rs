@@ -13,6 +13,7 @@ mod foreign_text;
 mod graphql_batches;
 mod graphql_caching;
 mod graphql_clocks;
+mod graphql_descriptions;
 mod graphql_documents;
 mod graphql_hostile;
 mod graphql_http;

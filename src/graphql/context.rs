@@ -75,12 +75,13 @@ graph_object! {
                 &self.0.hash
             }
 
-            /// How many processors the machine has.
+            /// How many logical processors the machine has.
             fn cpu_count(&self) -> i64 {
                 self.0.cpu_count.unwrap_or_default()
             }
 
-            /// The processors' frequency, in MHz, as the plugin read it.
+            /// The processors' frequency when the plugin started, in MHz; 0 where it could not be read. Where it changes, a machine has
+            /// several contexts.
             fn cpu_frequency(&self) -> f64 {
                 self.0.cpu_frequency.unwrap_or_default()
             }
@@ -100,7 +101,7 @@ graph_object! {
                 self.0.cpu_vendor.as_deref()
             }
 
-            /// The machine's memory, in MB.
+            /// The machine's memory, in MB of 1024 × 1024 bytes.
             fn ram_total(&self) -> i64 {
                 self.0.ram_total.unwrap_or_default()
             }
@@ -115,7 +116,7 @@ graph_object! {
                 told(self.0.machine_type.as_ref())
             }
 
-            /// The machine's word size, such as `64bit`.
+            /// The word size of the Python, such as `64bit`.
             fn machine_arch(&self) -> &str {
                 told(self.0.machine_arch.as_ref())
             }

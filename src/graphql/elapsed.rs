@@ -51,15 +51,12 @@ impl Elapsed {
                 let at = start.saturating_sub(*zero);
                 at.saturating_sub(self.so_far).unsigned_abs() <= most.unsigned_abs()
             };
-            let zero = match [self.zero, self.moved].into_iter().flatten().find(fits) {
-                Some(zero) => zero,
+            let zero = [self.zero, self.moved].into_iter().flatten().find(fits).unwrap_or_else(|| {
                 // The clock was moved, to where it may stay: what began now began when the last result had come.
-                None => {
-                    let zero = start.saturating_sub(self.so_far);
-                    *if self.zero.is_none() { &mut self.zero } else { &mut self.moved } = Some(zero);
-                    zero
-                }
-            };
+                let zero = start.saturating_sub(self.so_far);
+                *if self.zero.is_none() { &mut self.zero } else { &mut self.moved } = Some(zero);
+                zero
+            });
             self.so_far = self.so_far.max(start.saturating_sub(zero).saturating_add(took));
         }
     }

@@ -95,7 +95,7 @@ impl Live for Session {
 }
 
 graph_object! {
-    /// One run of pytest. A parallel run has a session for each worker.
+    /// One run of pytest. With pytest-xdist, each worker has a session, and the controller has one without metrics.
     impl Session {
         plain {
             /// The session's key among all objects.
@@ -119,7 +119,7 @@ graph_object! {
                 self.0.scm_ref.as_deref()
             }
 
-            /// How many metrics were recorded in it.
+            /// How many metrics were recorded in it. Tests that failed, or that the plugin does not measure, have none.
             #[graphql(directive = access::apply(Scope::Read))]
             fn metric_count(&self) -> i64 {
                 self.0.metric_count
