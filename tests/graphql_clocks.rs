@@ -101,16 +101,16 @@ on_both_engines! {
     async fn clocks_that_nobody_moved_count_as_they_did(app: &TestApp) {
         app.announce_session(session("s", json!({}))).await;
         record(app, "s", &RUN).await;
-        assert_eq!(so_far(app, "s").await, 360.0);
+        assert!((360.0..361.0).contains(&so_far(app, "s").await));
         // A long pause is part of the run.
         record(app, "s", &[("2026-01-05T08:00:00", 60.0)]).await;
-        assert_eq!(so_far(app, "s").await, 5.0 * 3600.0 + 60.0);
+        assert!((18_060.0..18_061.0).contains(&so_far(app, "s").await));
     }
 
     async fn a_run_that_is_watched_goes_by_the_servers_clock(app: &TestApp) {
         app.announce_session(session("s", json!({}))).await;
         let mut events = watch(app, "session: \"s\"").await;
-        assert_eq!(elapsed(&mut events).await, 0.0);
+        assert!((0.0..0.1).contains(&elapsed(&mut events).await));
         // Hours are plausible in a history, but not between two answers to those who saw both arrive.
         for test in [("2026-01-05T03:00:01", 1.0), ("2026-01-05T15:00:00", 1.0), ("2026-01-05T03:00:03", 7200.0), ("2026-01-05T03:00:05", 1.0)] {
             record(app, "s", &[test]).await;
@@ -131,7 +131,7 @@ on_both_engines! {
         }
         let run = "build: {pipeline: \"main\", name: \"7\"}";
         let seconds = elapsed(&mut watch(app, run).await).await;
-        assert_eq!(seconds, 360.0);
+        assert!((360.0..361.0).contains(&seconds), "{seconds}");
         let moved: Vec<Test> = RUN.iter().map(|(_, took)| ("2226-01-01T00:00:00", *took)).collect();
         app.announce_session(session("d", of_build("1971-01-01T00:00:00"))).await;
         record(app, "d", &moved).await;
