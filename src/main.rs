@@ -7,7 +7,7 @@ use std::{
 
 use metrograph::{
     App, access,
-    config::{self, Command, NewToken, Settings, Stop, TokenCommand},
+    config::{self, Command, NewToken, OpenApiVersion, Settings, Stop, TokenCommand},
     graphql, rest, telemetry,
 };
 use tokio::{net::TcpListener, signal};
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         Ok((Command::Serve, settings)) => on_runtime(async move { serve(&settings).await }),
         Ok((Command::Token(command), settings)) => on_runtime(async move { tokens(&command, &settings).await }),
         Ok((Command::Schema, _)) => print(&graphql::sdl()),
-        Ok((Command::Openapi, _)) => rest::openapi(&graphql::sdl())
+        Ok((Command::Openapi { version }, _)) => rest::openapi(&graphql::sdl(), rendering(version))
             .map_err(|error| error.to_string())
             .and_then(|description| print(&format!("{description:#}\n"))),
         Err(Stop::Answered(text)) => print(&text),
@@ -36,6 +36,13 @@ fn main() -> ExitCode {
             let _ = writeln!(io::stderr(), "metrograph: {reason}");
             ExitCode::from(REFUSED)
         }
+    }
+}
+
+fn rendering(version: OpenApiVersion) -> rest::OpenApi {
+    match version {
+        OpenApiVersion::V3_0 => rest::OpenApi::V3_0,
+        OpenApiVersion::V3_1 => rest::OpenApi::V3_1,
     }
 }
 

@@ -338,7 +338,7 @@ on_both_engines! {
 
     async fn pages_hold_no_data_and_are_open_to_everybody(app: &TestApp) {
         let closed = app.guarded(Closed).await;
-        for path in ["/", "/graphiql", "/health", "/api/v1/docs/", "/api/v1/swagger.json"] {
+        for path in ["/", "/graphiql", "/health", "/api/v1/docs/", "/api/v1/swagger.json", "/api/v1/openapi-3.0.json"] {
             for credentials in [None, Some("Bearer mg_unknown")] {
                 assert_eq!(closed.get_as(credentials, path).await.status, 200, "{path}");
             }
@@ -357,8 +357,8 @@ async fn last_use(app: &TestApp) -> String {
 #[test]
 fn the_schema_says_what_each_field_takes() {
     let schema = parse_schema(metrograph::graphql::sdl()).unwrap();
-    let requires = |directives: &[async_graphql::Positioned<async_graphql::parser::types::ConstDirective>]| {
-        let found = directives.iter().find(|directive| directive.node.name.node == "requires");
+    let access = |directives: &[async_graphql::Positioned<async_graphql::parser::types::ConstDirective>]| {
+        let found = directives.iter().find(|directive| directive.node.name.node == "access");
         found.map(|directive| directive.node.get_argument("scope").unwrap().node.to_string())
     };
     let mut reached = vec!["Mutation".to_owned()];
@@ -369,11 +369,11 @@ fn the_schema_says_what_each_field_takes() {
         for definition in &schema.definitions {
             let TypeSystemDefinition::Type(ty) = definition else { continue };
             let TypeKind::Object(object) = &ty.node.kind else { continue };
-            let on_type = requires(&ty.node.directives);
+            let on_type = access(&ty.node.directives);
             if ["Query", "Mutation", "Subscription"].contains(&ty.node.name.node.as_str()) {
                 let scope = if ty.node.name.node == "Mutation" { "INGEST" } else { "READ" };
                 for field in &object.fields {
-                    let own = requires(&field.node.directives).or_else(|| on_type.clone());
+                    let own = access(&field.node.directives).or_else(|| on_type.clone());
                     assert_eq!(own.as_deref(), Some(scope), "{}", field.node.name.node);
                 }
             }
@@ -383,7 +383,7 @@ fn the_schema_says_what_each_field_takes() {
                     base = &item.base;
                 }
                 let BaseType::Named(target) = base else { continue };
-                if requires(&field.node.directives).is_none() && !reached.iter().any(|known| known == target.as_str()) {
+                if access(&field.node.directives).is_none() && !reached.iter().any(|known| known == target.as_str()) {
                     reached.push(target.to_string());
                 }
             }

@@ -181,11 +181,15 @@ fn schema_prints_the_contract_byte_for_byte() {
 #[test]
 fn openapi_prints_json() {
     let folder = tempfile::tempdir().unwrap();
-    let ended = run(folder.path(), &["openapi"], &[]);
-    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
-    let description: Value = serde_json::from_str(&ended.stdout).unwrap();
-    assert!(description["openapi"].as_str().unwrap().starts_with("3."));
-    assert!(description["paths"].as_object().unwrap().len() >= 50);
+    for (arguments, version) in [(&[][..], "3.1.0"), (&["--version", "3.1"], "3.1.0"), (&["--version", "3.0"], "3.0.3")]
+    {
+        let ended = run(folder.path(), &[&["openapi"], arguments].concat(), &[]);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+        let description: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(description["openapi"], version);
+        assert!(description["paths"].as_object().unwrap().len() >= 50);
+    }
+    run(folder.path(), &["openapi", "--version", "2.0"], &[]).assert_refused(&["--version", "3.0", "3.1"]);
     assert!(files(folder.path()).is_empty());
 }
 

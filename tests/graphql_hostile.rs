@@ -282,7 +282,7 @@ on_both_engines! {
 
     async fn odd_tags_are_refused_or_kept(app: &TestApp) {
         let announce = "mutation($v: AnnounceSessionInput!) { announceSession(input: $v) { session { tags { name value } } } }";
-        for tags in [json!([]), json!("x"), json!(null), json!({ "a": {} }), json!({ "a": ["b"] }), json!(5)] {
+        for tags in [json!([1]), json!("x"), json!(null), json!({ "a": {} }), json!({ "a": ["b"] }), json!(5)] {
             refused_with(app, announce, json!({ "v": session("s", json!({ "tags": tags })) })).await;
         }
         let long = "x".repeat(100_000);

@@ -216,7 +216,7 @@ fn two_operations_on_one_path_stop_the_start() {
 
 #[test]
 fn a_path_of_the_documentation_is_taken() {
-    for path in ["/docs", "/docs/", "/docs/help", "/swagger.json", "/api/team/{name}"] {
+    for path in ["/docs", "/docs/", "/docs/help", "/swagger.json", "/openapi-3.0.json", "/api/team/{name}"] {
         is_refused(&one(&format!("get: \"{path}\", reply: OBJECT"), "context(hash: $name) { id }"), 3, &[path]);
     }
 }

@@ -113,12 +113,14 @@ async fn the_description_of_an_operators_own_rest_is_for_those_who_may_read() {
     std::fs::write(folder.path().join("team.graphql"), document).unwrap();
     let rest_dir = folder.path().to_owned();
     let app = TestApp::with(Engine::Sqlite, |settings| settings.rest_dir = Some(rest_dir)).await.unwrap();
-    assert!(app.get("/api/team/swagger.json").await.expect(200).to_string().contains("/count"));
     let (read, ingest) = (bearer(&app.token("read").await), bearer(&app.token("ingest").await));
     let closed = app.guarded(AccessMode::Closed).await;
-    closed.get_as(None, "/api/team/swagger.json").await.refuses_caller(401, "");
-    closed.get_as(Some(&ingest), "/api/team/swagger.json").await.refuses_caller(403, "read");
-    closed.get_as(Some(&read), "/api/team/swagger.json").await.expect(200);
+    for path in ["/api/team/swagger.json", "/api/team/openapi-3.0.json"] {
+        assert!(app.get(path).await.expect(200).to_string().contains("/count"));
+        closed.get_as(None, path).await.refuses_caller(401, "");
+        closed.get_as(Some(&ingest), path).await.refuses_caller(403, "read");
+        closed.get_as(Some(&read), path).await.expect(200);
+    }
     assert_eq!(closed.get_as(None, "/api/team/docs/").await.status, 200, "the page holds nothing of it");
     closed.finish().await;
     app.finish().await;

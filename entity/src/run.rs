@@ -1,18 +1,16 @@
 //! How far a run has come: a session, or all sessions of a build. Answered from counters and indexes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{
     DbErr, Iterable as _, Order,
-    sea_query::{CaseStatement, Condition, Expr, ExprTrait as _, Query, SelectStatement},
+    sea_query::{Condition, Expr, ExprTrait as _, Query, SelectStatement},
 };
 
 use crate::{build, component_build, digest::digest, item, list, metric, pipeline, session, source::Source, variant};
 
 /// Builds, and sessions, among which the previous run is looked for: the latest so many.
 const LOOKED_BACK: u64 = 20;
-/// Seconds: what claims to have taken longer is taken for this.
-const LONGEST: f64 = 1e12;
 
 /// The build of this name in the pipeline of this name.
 pub async fn build_named(db: &impl Source, pipeline: &str, build: &str) -> Result<Option<build::Model>, DbErr> {
@@ -61,25 +59,38 @@ pub async fn slowest(
     db.all(&query).await
 }
 
-/// Of the metrics of each of these sessions behind `after` the newest one, and when the one that ended last did: microseconds on the
-/// clock of its machine.
-pub async fn latest(db: &impl Source, sessions: &[i64], after: i64) -> Result<HashMap<i64, (i64, i64)>, DbErr> {
-    let total_time = || Expr::col(metric::Column::TotalTime);
-    // PostgreSQL refuses a sum that is too great for its type.
-    let seconds: Expr = CaseStatement::new().case(total_time().lt(LONGEST), total_time()).finally(LONGEST).into();
-    let end = Expr::col(metric::Column::StartedAt).add(seconds.mul(1e6));
+/// A metric as a result of its session: when its test began on the clock of its machine, and what it took, both in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timed {
+    /// The metric.
+    pub id: i64,
+    /// Its session.
+    pub session: i64,
+    /// When its test began.
+    pub start: i64,
+    /// What it took; what is too much or too little for the type is the most or the least.
+    pub took: i64,
+}
+
+/// The metrics of these sessions behind `after`, in the order of their arrival: at most `limit`.
+pub async fn timed(db: &impl Source, sessions: &[i64], after: i64, limit: u64) -> Result<Vec<Timed>, DbErr> {
     let query = Query::select()
-        .column(metric::Column::SessionId)
-        .expr(Expr::col(metric::Column::Id).max())
-        .expr(end.max())
+        .columns([metric::Column::Id, metric::Column::SessionId, metric::Column::StartedAt, metric::Column::TotalTime])
         .from(metric::Entity)
         .and_where(db.engine().any_of(Expr::col(metric::Column::SessionId), sessions))
         .and_where(Expr::col(metric::Column::Id).gt(after))
-        .group_by_col(metric::Column::SessionId)
+        .order_by(metric::Column::Id, Order::Asc)
+        .limit(limit)
         .take();
-    let rows = db.all::<(i64, (i64, f64))>(&query).await?;
+    let rows = db.all::<((i64, i64), (i64, f64))>(&query).await?;
     #[expect(clippy::cast_possible_truncation, reason = "what is too great becomes the greatest")]
-    Ok(rows.into_iter().map(|(session, (newest, end))| (session, (newest, end as i64))).collect())
+    let timed = |((id, session), (start, seconds)): ((i64, i64), (i64, f64))| Timed {
+        id,
+        session,
+        start,
+        took: (seconds * 1e6) as i64,
+    };
+    Ok(rows.into_iter().map(timed).collect())
 }
 
 /// The component of the first metric of the session that `session` names, as an expression; null while there is none.

@@ -17,7 +17,7 @@ use std::{
 };
 
 use clap::{
-    Args, Parser, Subcommand,
+    Args, Parser, Subcommand, ValueEnum,
     builder::{NonEmptyStringValueParser, PathBufValueParser, TypedValueParser as _},
     error::ErrorKind,
 };
@@ -48,10 +48,25 @@ pub enum Command {
     /// Print the GraphQL schema
     Schema,
     /// Print the OpenAPI description of REST v1
-    Openapi,
+    Openapi {
+        /// The version of OpenAPI
+        #[arg(long, default_value = "3.1", value_name = "VERSION")]
+        version: OpenApiVersion,
+    },
     /// Make, list and revoke the tokens that --access asks for
     #[command(subcommand, arg_required_else_help = false)]
     Token(TokenCommand),
+}
+
+/// A version of OpenAPI, which generators of clients read or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OpenApiVersion {
+    /// 3.1.0
+    #[value(name = "3.1")]
+    V3_1,
+    /// 3.0.3
+    #[value(name = "3.0")]
+    V3_0,
 }
 
 #[derive(Debug, Args)]

@@ -20,7 +20,7 @@ use crate::{config::Scope, error::Error};
 
 /// Takes a token of this scope, or of ADMIN, unless the server lets everybody in (`--access`).
 #[TypeDirective(location = "Object", location = "FieldDefinition")]
-pub fn requires(#[graphql(desc = "The scope; what a field takes adds to what its type takes.")] scope: Scope) {}
+pub fn access(#[graphql(desc = "The scope; what a field takes adds to what its type takes.")] scope: Scope) {}
 
 /// What each field takes, as the schema says.
 pub(super) struct Requirements(HashMap<Name, Requires>);
@@ -33,7 +33,7 @@ struct Requires {
 }
 
 fn scope(directives: &[Positioned<ConstDirective>]) -> Option<Scope> {
-    let directive = directives.iter().find(|given| given.node.name.node == "requires")?;
+    let directive = directives.iter().find(|given| given.node.name.node == "access")?;
     Scope::parse(Some(directive.node.get_argument("scope")?.node.clone())).ok()
 }
 

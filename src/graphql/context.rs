@@ -5,7 +5,7 @@ use entity::{announced, execution_context as row, filter::Tree, list, metric as 
 
 use super::{
     Answer,
-    access::requires,
+    access::access,
     filter::{Connectives, Direction, IntFilter, StringFilter, Where, check},
     metric::Metric,
     node,
@@ -76,12 +76,13 @@ graph_object! {
                 &self.0.hash
             }
 
-            /// How many processors the machine has.
+            /// How many logical processors the machine has.
             fn cpu_count(&self) -> Int {
                 self.0.cpu_count.unwrap_or_default().into()
             }
 
-            /// The processors' frequency, in MHz, as the plugin read it.
+            /// The processors' frequency when the plugin started, in MHz; 0 where it could not be read. Where it changes, a machine has
+            /// several contexts.
             fn cpu_frequency(&self) -> f64 {
                 self.0.cpu_frequency.unwrap_or_default()
             }
@@ -101,7 +102,7 @@ graph_object! {
                 self.0.cpu_vendor.as_deref()
             }
 
-            /// The machine's memory, in MB.
+            /// The machine's memory, in MB of 1024 × 1024 bytes.
             fn ram_total(&self) -> Int {
                 self.0.ram_total.unwrap_or_default().into()
             }
@@ -116,7 +117,7 @@ graph_object! {
                 told(self.0.machine_type.as_ref())
             }
 
-            /// The machine's word size, such as `64bit`.
+            /// The word size of the Python, such as `64bit`.
             fn machine_arch(&self) -> &str {
                 told(self.0.machine_arch.as_ref())
             }
@@ -132,7 +133,7 @@ graph_object! {
             }
 
             /// How many metrics were recorded in it.
-            #[graphql(directive = requires::apply(Scope::Read))]
+            #[graphql(directive = access::apply(Scope::Read))]
             fn metric_count(&self) -> Int {
                 self.0.metric_count.into()
             }

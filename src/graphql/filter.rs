@@ -29,9 +29,9 @@ pub struct StringFilter {
     /// An SQL LIKE pattern of at most 4096 bytes: `%` stands for any run of characters and `_` for any one, nothing escapes them,
     /// ASCII letters match in either case.
     like: Option<String>,
-    /// The same kind of pattern, anywhere within the text.
+    /// A pattern like that of `like`, found anywhere in the text.
     contains: Option<String>,
-    /// This text, then anything.
+    /// Starts with exactly this text.
     starts_with: Option<String>,
 }
 
@@ -70,13 +70,13 @@ macro_rules! number_filter {
             /// One of these, at most 1000.
             #[graphql(name = "in")]
             any_of: Option<Vec<$Given>>,
-            /// More (later) than this.
+            /// Greater (later) than this.
             gt: Option<$Given>,
-            /// This or more (later).
+            /// Greater (later) than this, or equal.
             gte: Option<$Given>,
             /// Less (earlier) than this.
             lt: Option<$Given>,
-            /// This or less (earlier).
+            /// Less (earlier) than this, or equal.
             lte: Option<$Given>,
         }
 

@@ -24,7 +24,7 @@ pub struct Item(pub row::Model);
 listed_as_row!(Item, ItemWhere);
 
 graph_object! {
-    /// A test function, or another thing that pytest runs, before its parameters.
+    /// A test function without its parameters, or a whole module.
     impl Item {
         plain {
             /// The item's key among all objects.
@@ -32,12 +32,12 @@ graph_object! {
                 node::global_id::<Self>(self.0.id)
             }
 
-            /// The function's name.
+            /// The function's name, without its class; of a whole module, the module's name.
             fn name(&self) -> &str {
                 &self.0.name
             }
 
-            /// The path of its module as Python imports it; empty when it has none.
+            /// The dotted path of its module as Python imports it; of a whole module, the path of its package. May be empty.
             fn path(&self) -> &str {
                 &self.0.path
             }

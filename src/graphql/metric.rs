@@ -15,7 +15,7 @@ use entity::{
 
 use super::{
     Answer, Served,
-    access::requires,
+    access::access,
     component::Component,
     context::ExecutionContext,
     filter::{Connectives, DateTimeFilter, Direction, FloatFilter, StringFilter, Where, check},
@@ -134,7 +134,8 @@ fn hash_of<E: Announced>(id: i64) -> HashOf<E> {
 }
 
 graph_object! {
-    /// One measurement of one test.
+    /// One measurement of one test. pytest-monitor measures test functions that pass, and on request whole modules; it sends nothing for
+    /// what fails, nor for unittest, doctest and anyio. An async test whose own plugin is missing never runs and is sent all the same.
     impl Metric {
         plain {
             /// The metric's key among all objects.
@@ -152,100 +153,104 @@ graph_object! {
                 &self.context_hash
             }
 
-            /// When the test began, on the clock of its machine.
+            /// When the test function began, after its fixtures, on the clock of its machine.
             fn started_at(&self) -> LocalDateTime {
                 LocalDateTime(self.row.started_at())
             }
 
-            /// The name of its component; empty when it has none.
+            /// The name of its component, which the module or the command line sets; empty when it has none.
             fn component_name(&self) -> &str {
                 &self.words.component
             }
 
-            /// The path of the test's module as Python imports it; empty when it has none.
+            /// The dotted path of the test's module as Python imports it; of a whole module, the path of its package.
             fn item_path(&self) -> &str {
                 &self.words.path
             }
 
-            /// The test function's name.
+            /// The test function's name, without its class and parameters; of a whole module, the module's name.
             fn item_name(&self) -> &str {
                 &self.words.item
             }
 
-            /// The test function's name with its parameters; empty for a whole module.
+            /// The test function's name with its parameters, `-` between them sent as `, `, without its class; empty for a whole module.
             fn variant_name(&self) -> &str {
                 &self.words.name
             }
 
-            /// The test's file, relative to where pytest was started.
+            /// The test's file, relative to pytest's rootdir.
             fn location(&self) -> &str {
                 &self.words.location
             }
 
-            /// What was measured: `function`, `module`, `class`, …
+            /// What was measured: `function`, or `module` for everything from a module's first test to its last.
             fn kind(&self) -> &str {
                 &self.words.kind
             }
 
-            /// Time from start to end, in seconds.
+            /// Time from start to end by the wall clock, in seconds: without fixtures, with the garbage collection before the test (not
+            /// with `--no-gc`) and the start of the memory sampler, together 20 to 300 ms. A test that changes the clock changes it.
             fn total_time(&self) -> f64 {
                 self.row.total_time
             }
 
-            /// Processor time in user space, in seconds.
+            /// Processor time of the process in user space, in seconds: with function fixtures, without child processes.
             fn user_time(&self) -> f64 {
                 self.row.user_time
             }
 
-            /// Processor time in the kernel, in seconds.
+            /// Processor time of the process in the kernel, in seconds: with function fixtures, without child processes.
             fn kernel_time(&self) -> f64 {
                 self.row.kernel_time
             }
 
-            /// Processor time over time, a ratio: 1 is one processor kept busy.
+            /// User and kernel time divided by total time, a ratio: 1 is one processor kept busy. Only the former include function
+            /// fixtures, so one thread can be far above 1; child processes don't count.
             fn cpu_usage(&self) -> f64 {
                 self.row.cpu_usage
             }
 
-            /// Memory taken, in MB; negative where memory was given back.
+            /// The process's peak during the test, in MB (of 1024 × 1024 bytes) above its size at the start of the session; of a module,
+            /// its size at the end. It includes what earlier tests left behind, so it depends on their order. Can be negative.
             fn memory_usage(&self) -> f64 {
                 self.row.memory_usage
             }
 
-            /// Whether the test passed; null when that was not told.
+            /// Whether the test passed; null when nothing was said. The plugin never says it.
             fn passed(&self) -> Option<bool> {
                 self.row.passed
             }
         }
 
         /// Its session; null until that is announced.
-        #[graphql(directive = requires::apply(Scope::Read))]
+        #[graphql(directive = access::apply(Scope::Read))]
         async fn session(&self, ctx: &Context<'_>) -> Option<Answer<Session>> {
             let row = loaders_of(ctx).load(Row::<session_row::Entity>::key(self.row.session_id)).await;
             row.map(|row| row.and_then(Session::announced)).map_err(Into::into).transpose()
         }
 
         /// The machine and Python it was measured on; null until that context is announced.
-        #[graphql(directive = requires::apply(Scope::Read))]
+        #[graphql(directive = access::apply(Scope::Read))]
         async fn context(&self, ctx: &Context<'_>) -> Option<Answer<ExecutionContext>> {
             let row = loaders_of(ctx).load(Row::<execution_context::Entity>::key(self.row.context_id)).await;
             row.map(|row| row.and_then(ExecutionContext::announced)).map_err(Into::into).transpose()
         }
 
-        /// The test that was measured, with its parameters.
-        #[graphql(directive = requires::apply(Scope::Read))]
+        /// The test that was measured, with its parameters. The plugin does not send classes: methods of one name in several classes of a
+        /// module are one variant, with several metrics a session.
+        #[graphql(directive = access::apply(Scope::Read))]
         async fn variant(&self, ctx: &Context<'_>) -> Answer<Variant> {
             stored(ctx, self.row.variant_id, Row::<variant_row::Entity>::key).await.map(Variant)
         }
 
         /// The test function that was measured.
-        #[graphql(directive = requires::apply(Scope::Read))]
+        #[graphql(directive = access::apply(Scope::Read))]
         async fn item(&self, ctx: &Context<'_>) -> Answer<Item> {
             stored(ctx, self.words.item_id, Row::<item_row::Entity>::key).await.map(Item)
         }
 
         /// The component that the test watches over; that without a name when it has none.
-        #[graphql(directive = requires::apply(Scope::Read))]
+        #[graphql(directive = access::apply(Scope::Read))]
         async fn component(&self, ctx: &Context<'_>) -> Answer<Component> {
             stored(ctx, self.words.component_id, Row::<component_row::Entity>::key).await.map(Component)
         }
@@ -273,15 +278,15 @@ pub struct MetricWhere {
     context: Option<StringFilter>,
     /// The name of the component.
     component: Option<StringFilter>,
-    /// The path of the test's module.
+    /// The dotted path of the test's module.
     path: Option<StringFilter>,
     /// The name of the test function.
     item: Option<StringFilter>,
-    /// The test function's name with its parameters.
+    /// The test function's name with its parameters, without its class.
     variant: Option<StringFilter>,
-    /// The file.
+    /// The test's file, relative to pytest's rootdir.
     location: Option<StringFilter>,
-    /// What was measured: `function`, `module`, …
+    /// What was measured: `function` or `module`.
     kind: Option<StringFilter>,
     /// The revision under test, of an announced session.
     scm_ref: Option<StringFilter>,
@@ -289,19 +294,19 @@ pub struct MetricWhere {
     pipeline: Option<StringFilter>,
     /// The name of the build, of an announced session.
     build: Option<StringFilter>,
-    /// When the test began.
+    /// When the test began, on the clock of its machine.
     started_at: Option<DateTimeFilter>,
-    /// Time from start to end, in seconds.
+    /// Wall-clock time, in seconds.
     total_time: Option<FloatFilter>,
     /// Processor time in user space, in seconds.
     user_time: Option<FloatFilter>,
     /// Processor time in the kernel, in seconds.
     kernel_time: Option<FloatFilter>,
-    /// Processor time over time, a ratio.
+    /// User and kernel time divided by total time, a ratio.
     cpu_usage: Option<FloatFilter>,
-    /// Memory taken, in MB.
+    /// Peak of memory above the size at the start of the session, in MB.
     memory_usage: Option<FloatFilter>,
-    /// Whether the test passed; metrics that don't tell never match.
+    /// Whether the test passed. Metrics that don't say it never match: the plugin's don't.
     passed: Option<bool>,
 }
 

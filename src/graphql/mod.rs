@@ -10,6 +10,7 @@ mod context;
 mod cost;
 mod document;
 mod documents;
+mod elapsed;
 mod failure;
 mod file;
 mod filter;
@@ -62,8 +63,8 @@ use crate::{
     error::Error,
     ingest::Ingest,
 };
+use access::Requirements;
 pub use access::refusal;
-use access::{Requirements, requires};
 pub use body::check_values;
 pub use cost::Cost;
 pub use document::Document;
@@ -75,6 +76,7 @@ pub use limits::crossed;
 use live::Feeds;
 use loaders::{Driver, Loaders};
 pub use operation::Operation;
+pub use paging::{MOST as MOST_ROWS, SHORT as MOST_TAGS};
 pub use record::are_metrics;
 use room::Room;
 use turns::{Hearing, Turns};
@@ -86,7 +88,7 @@ pub use written::{write_answer, write_value, written_bytes};
 
 /// What the history holds, as a graph.
 #[derive(Default, MergedObject)]
-#[graphql(directive = requires::apply(Scope::Read))]
+#[graphql(directive = access::access::apply(Scope::Read))]
 pub struct Query(
     node::NodeQuery,
     session::SessionQuery,
@@ -103,7 +105,7 @@ pub struct Query(
 
 /// What can be added to the history. An answer means that it is on disk.
 #[derive(Default, MergedObject)]
-#[graphql(directive = requires::apply(Scope::Ingest))]
+#[graphql(directive = access::access::apply(Scope::Ingest))]
 pub struct Mutation(session::SessionMutation, context::ContextMutation, record::RecordMutation);
 
 /// What happens to the history, as it happens.

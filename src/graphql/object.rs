@@ -81,7 +81,7 @@ macro_rules! graph_object {
                 $(#[doc = $doc])+
                 #[graphql(
                     complexity = "crate::graphql::paging::cost(first, last, child_complexity)",
-                    directive = crate::graphql::access::requires::apply(crate::config::Scope::Read)
+                    directive = crate::graphql::access::access::apply(crate::config::Scope::Read)
                 )]
                 #[allow(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
                 async fn $name(

@@ -3,22 +3,18 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_graphql::{Context, InputObject, SimpleObject, Subscription};
-use entity::{
-    announced, build as build_row,
-    filter::{Text, Tree},
-    list::{self, Order, Slice},
-    metric as metric_row, run, session as session_row,
-};
+use entity::{announced, build as build_row, filter::Text, metric as metric_row, run, session as session_row};
 use futures_util::{Stream, stream};
 use tokio::{sync::watch, task::AbortHandle};
 
 use super::{
     Failure, Served,
-    access::requires,
+    access::access,
+    elapsed::{self, Elapsed, Span},
     live::{self, Live as _},
     loaders::Loaders,
     metric::Metric,
@@ -32,6 +28,8 @@ use crate::{config::Scope, error::Error};
 const REST: Duration = Duration::from_millis(250);
 /// After a look that failed.
 const AGAIN: Duration = Duration::from_secs(1);
+/// Metrics of a run that are read together.
+const AT_A_TIME: u64 = 20_000;
 /// How many of the slowest are told.
 const SLOWEST: u64 = 5;
 
@@ -53,8 +51,10 @@ pub struct RunProgress {
     /// last before it in the same pipeline and another build (or, like it, in none) whose first measurement was of the same component;
     /// of a build, the last one before it in its pipeline that measured every component measured so far.
     tests_expected: Option<Int>,
-    /// Time from the start of the run, or its first measurement where no start is known, to the latest end of a measurement, in
-    /// seconds.
+    /// Time from the start of the run to the end of the test that ended last, pauses included, in seconds; from the first measurement
+    /// where no start is known. The clocks of the workers count as far as they are plausible, since tests may change them: a step of more
+    /// than a day between two results is ignored, and so is, while the run is watched, one that is more than a minute longer than the
+    /// server waited for the result. Sessions of a build run side by side.
     elapsed: f64,
     /// What took longest so far, the longest first: at most five.
     slowest: Vec<Arc<Metric>>,
@@ -68,7 +68,7 @@ pub struct RunSubscription;
 #[Subscription]
 impl RunSubscription {
     /// Each session that is announced from now on, once it is on disk.
-    #[graphql(directive = requires::apply(Scope::Read))]
+    #[graphql(directive = access::apply(Scope::Read))]
     async fn session_announced(
         &self,
         ctx: &Context<'_>,
@@ -78,7 +78,7 @@ impl RunSubscription {
     }
 
     /// How far one run has come: at once, and whenever more of it is on disk, at most four times a second. The run may be yet to begin.
-    #[graphql(directive = requires::apply(Scope::Read))]
+    #[graphql(directive = access::apply(Scope::Read))]
     async fn run_progress(
         &self,
         ctx: &Context<'_>,
@@ -220,19 +220,16 @@ struct Slow {
 struct Part {
     is_announced: bool,
     metrics: i64,
-    /// Microseconds on the clock of its machine, where a start is known.
-    began: Option<i64>,
-    /// Microseconds on the same clock: when the last measurement so far ended.
-    ended: Option<i64>,
+    elapsed: Elapsed,
+    /// When the server last saw anything new of it.
+    seen: Instant,
     /// The key of its newest metric: everything up to it has been looked at.
     newest: i64,
 }
 
 impl State {
     fn told(&self, changed: bool) -> RunProgress {
-        let began = self.sessions.values().filter_map(|part| part.began).min();
-        let ended = self.sessions.values().filter_map(|part| part.ended).max();
-        let elapsed = ended.zip(began).map_or(0, |(ended, began)| ended.saturating_sub(began));
+        let elapsed = elapsed::together(self.sessions.values().map(|part| part.elapsed));
         RunProgress {
             tests_seen: self.sessions.values().map(|part| part.metrics).sum::<i64>().into(),
             tests_expected: self.expected.map(Int::from),
@@ -292,25 +289,42 @@ impl State {
     }
 
     async fn parts(&self, served: &Served, sessions: &[session_row::Model]) -> Result<HashMap<i64, Part>, Error> {
-        let without_start: Vec<i64> = sessions.iter().filter(|row| row.run_date.is_none()).map(|row| row.id).collect();
-        let first = firsts(served, &without_start).await?;
-        let mut latest = HashMap::new();
-        for (ids, after) in self.news(sessions.iter().map(|row| row.id)) {
-            latest.extend(run::latest(&served.database.reader, &ids, after).await?);
-        }
-        let part = |row: &session_row::Model| {
+        let now = Instant::now();
+        let mut parts = HashMap::new();
+        for row in sessions {
             let known = self.sessions.get(&row.id);
-            let (newest, ended) = latest.get(&row.id).copied().unzip();
-            Part {
-                is_announced: row.announced.is_some(),
-                metrics: row.metric_count,
-                began: row.run_date.or_else(|| first.get(&row.id).map(|row| row.started_at)),
-                // The newest need not have ended last: workers may share a session, and what they measured may arrive late.
-                ended: ended.max(known.and_then(|part| part.ended)),
-                newest: newest.max(known.map(|part| part.newest)).unwrap_or(0),
+            let mut elapsed = known.map(|part| part.elapsed).unwrap_or_default();
+            if let Some(start) = row.run_date {
+                elapsed.begin(start);
             }
-        };
-        Ok(sessions.iter().map(|row| (row.id, part(row))).collect())
+            let newest = known.map_or(0, |part| part.newest);
+            let (is_announced, metrics) = (row.announced.is_some(), row.metric_count);
+            parts.insert(row.id, Part { is_announced, metrics, elapsed, seen: now, newest });
+        }
+        for (ids, mut after) in self.news(sessions.iter().map(|row| row.id)) {
+            loop {
+                let rows = run::timed(&served.database.reader, &ids, after, AT_A_TIME).await?;
+                let mut results: HashMap<i64, Vec<run::Timed>> = HashMap::new();
+                for row in &rows {
+                    results.entry(row.session).or_default().push(*row);
+                }
+                for (session, mut rows) in results {
+                    let Some(part) = parts.get_mut(&session) else { continue };
+                    // Those of a session that had more than another are known.
+                    rows.retain(|row| row.id > part.newest);
+                    let Some(last) = rows.last() else { continue };
+                    part.newest = last.id;
+                    let waited = self.sessions.get(&session).map(|known| now.duration_since(known.seen));
+                    let spans: Vec<Span> = rows.iter().map(|row| Span { start: row.start, took: row.took }).collect();
+                    part.elapsed.add(&spans, waited);
+                }
+                match rows.last() {
+                    Some(last) if rows.len() as u64 == AT_A_TIME => after = last.id,
+                    _ => break,
+                }
+            }
+        }
+        Ok(parts)
     }
 
     /// The slowest of those known and those that `parts` have more.
@@ -331,21 +345,4 @@ impl State {
         slowest.truncate(usize::try_from(SLOWEST).unwrap_or(usize::MAX));
         Ok(slowest)
     }
-}
-
-/// The first metric of each of these sessions.
-async fn firsts(served: &Served, sessions: &[i64]) -> Result<HashMap<i64, metric_row::Model>, Error> {
-    if sessions.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let slice: Slice<metric_row::Entity> = Slice {
-        filter: Tree::default(),
-        order: Order::default(),
-        after: None,
-        before: None,
-        limit: 1,
-        from_end: false,
-    };
-    let rows = list::rows_under(&served.database.reader, metric_row::OF_SESSION, sessions, &slice).await?;
-    Ok(rows.into_iter().filter_map(|(session, rows)| Some((session, rows.into_iter().next()?))).collect())
 }

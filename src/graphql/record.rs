@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Answer, Failure,
-    access::requires,
+    access::access,
     live,
     metric::{Metric, MetricWhere},
     paging::Listed,
@@ -35,31 +35,33 @@ pub struct MetricInput {
     session_hash: String,
     /// The hash of its execution context, which may be announced later.
     context_hash: String,
-    /// When the test began.
+    /// When the test began, on the clock of its machine.
     started_at: LocalDateTime,
     /// The component that the test watches over, or the empty text.
     component_name: String,
-    /// The path of the test's module as Python imports it.
+    /// The dotted path of the test's module as Python imports it.
     item_path: String,
     /// The test function's name.
     item_name: String,
-    /// The test function's name with its parameters.
+    /// The test function's name with its parameters; empty for a whole module.
     variant_name: String,
-    /// The test's file.
+    /// The test's file, relative to pytest's rootdir.
     location: String,
-    /// What was measured: `function`, `module`, …
+    /// What was measured: `function`, `module` or another word of your own.
     kind: String,
-    /// Time from start to end, in seconds.
+    /// Time from start to end by the wall clock, in seconds. The plugin includes the garbage collection before the test, and no fixtures.
     total_time: f64,
-    /// Processor time in user space, in seconds.
+    /// Processor time in user space, in seconds. The plugin sends that of the process, with function fixtures, without child processes.
     user_time: f64,
-    /// Processor time in the kernel, in seconds.
+    /// Processor time in the kernel, in seconds. The plugin sends that of the process, with function fixtures, without child processes.
     kernel_time: f64,
-    /// Processor time over time, a ratio.
+    /// Processor time divided by time, a ratio. The plugin counts function fixtures in the processor time only, so a single thread can
+    /// be far above 1, and no child processes.
     cpu_usage: f64,
-    /// Memory taken, in MB.
+    /// Memory, in MB. The plugin sends the peak above the size of the process at the start of the session, which depends on the order
+    /// of the tests.
     memory_usage: f64,
-    /// Whether the test passed.
+    /// Whether the test passed. The plugin never sends it.
     passed: Option<bool>,
 }
 
@@ -232,7 +234,7 @@ pub struct RecordSubscription;
 #[Subscription]
 impl RecordSubscription {
     /// Each metric that is recorded from now on, once it is on disk.
-    #[graphql(directive = requires::apply(Scope::Read))]
+    #[graphql(directive = access::apply(Scope::Read))]
     async fn metric_recorded(
         &self,
         ctx: &Context<'_>,

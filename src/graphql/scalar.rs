@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use async_graphql::{
-    ContextSelectionSet, InputValueError, InputValueResult, OutputType, Positioned, Scalar, ScalarType, ServerResult,
-    Value, parser::types::Field, registry::Registry,
+    ContextSelectionSet, InputValueError, InputValueResult, Name, OutputType, Positioned, Scalar, ScalarType,
+    ServerResult, Value, indexmap::IndexMap, parser::types::Field, registry::Registry,
 };
 use entity::time;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::{Failure, paging::SHORT, written::is_own};
+use super::{Failure, check_text, paging::SHORT, written::is_own};
 use crate::error::{Code, Error};
 
 /// A whole number as the graph gives it: an `Int` of GraphQL has 32 bits.
@@ -102,26 +102,50 @@ impl<'de> Deserialize<'de> for LocalDateTime {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tags(pub Vec<(String, String)>);
 
+/// How tags can be given.
+const FORMS: &str = "tags are a JSON object such as {\"python\": \"3.12\"}, a list such as [{\"name\": \"python\", \"value\": \"3.12\"}], \
+                     or the text of such a JSON object";
+
 impl Tags {
     /// Tags that a session may have.
-    const MOST: usize = SHORT as usize;
-}
+    pub const MOST: usize = SHORT as usize;
 
-/// The tags of a session: a flat JSON object of at most 100 names and values, in an order that is kept. Numbers and booleans are stored as
-/// their JSON text, null as the empty text.
-#[Scalar]
-impl ScalarType for Tags {
-    fn parse(value: Value) -> InputValueResult<Self> {
-        let Value::Object(members) = value else {
-            return Err(InputValueError::custom("not a JSON object of tags, such as {\"python\": \"3.12\"}"));
-        };
+    /// The members of a JSON object that comes as text.
+    fn of_text(text: &str) -> Result<Members, String> {
+        match serde_json::from_str(text) {
+            Ok(Value::Object(members)) => Ok(members),
+            Ok(_) => Err(format!("the text holds no JSON object: {FORMS}")),
+            Err(error) => Err(format!("the text holds no JSON object ({error}): {FORMS}")),
+        }
+    }
+
+    /// The members that a list of names and values stands for; of those with the same name the last one counts, as in an object.
+    fn of_list(items: Vec<Value>) -> Result<Members, String> {
+        let mut members = Members::with_capacity(items.len());
+        for (place, item) in items.into_iter().enumerate() {
+            let refused = |reason: &str| format!("item {place} of the tags {reason}: {FORMS}");
+            let Value::Object(mut item) = item else { return Err(refused("is no object")) };
+            let name = match item.shift_remove("name") {
+                Some(Value::String(name)) => Name::new(name),
+                Some(Value::Enum(name)) => name,
+                Some(_) => return Err(refused("has a name that is no text")),
+                None => return Err(refused("has no name")),
+            };
+            let value = item.shift_remove("value").ok_or_else(|| refused("has no value"))?;
+            if let Some((other, _)) = item.first() {
+                return Err(refused(&format!("has a member {other} beside name and value")));
+            }
+            members.insert(name, value);
+        }
+        Ok(members)
+    }
+
+    fn of_members(members: Members) -> Result<Self, String> {
         if members.len() > Self::MOST {
             let (most, given) = (Self::MOST, members.len());
-            return Err(InputValueError::custom(format!(
-                "a session has at most {most} tags, not {given}: leave some out"
-            )));
+            return Err(format!("a session has at most {most} tags, not {given}: leave some out"));
         }
-        let tag = |(name, value): (async_graphql::Name, Value)| {
+        let tag = |(name, value): (Name, Value)| {
             let text = match value {
                 Value::String(text) => text,
                 Value::Number(number) => number.to_string(),
@@ -129,18 +153,36 @@ impl ScalarType for Tags {
                 Value::Null => String::new(),
                 Value::Enum(name) => name.to_string(),
                 Value::Object(_) | Value::List(_) | Value::Binary(_) => {
-                    let message = format!("the tag \"{name}\" is neither text nor number: tags are flat");
-                    return Err(InputValueError::custom(message));
+                    return Err(format!("the tag \"{name}\" is neither text nor number: tags are flat"));
                 }
             };
+            // What a JSON text spells with escapes has not been looked at yet.
+            check_text(&name).and_then(|()| check_text(&text))?;
             Ok((name.to_string(), text))
         };
         members.into_iter().map(tag).collect::<Result<_, _>>().map(Self)
     }
+}
+
+type Members = IndexMap<Name, Value>;
+
+/// The tags of a session: at most 100 names and values, in an order that is kept. Three forms mean the same: a flat JSON object
+/// `{"python": "3.12"}`; a list `[{name: "python", value: "3.12"}]`, which can also hold names that GraphQL can't write as an object's,
+/// such as `python-version`; and the text of a JSON object, `"{\"python\": \"3.12\"}"`. Numbers and booleans are stored as their JSON
+/// text, null as the empty text. If a name is given more than once, the last value counts.
+#[Scalar]
+impl ScalarType for Tags {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let members = match value {
+            Value::Object(members) => Ok(members),
+            Value::List(items) => Self::of_list(items),
+            Value::String(text) => Self::of_text(&text),
+            _ => Err(format!("neither an object, a list nor a text: {FORMS}")),
+        };
+        members.and_then(Self::of_members).map_err(InputValueError::custom)
+    }
 
     fn to_value(&self) -> Value {
-        Value::Object(
-            self.0.iter().map(|(name, value)| (async_graphql::Name::new(name), value.as_str().into())).collect(),
-        )
+        Value::Object(self.0.iter().map(|(name, value)| (Name::new(name), value.as_str().into())).collect())
     }
 }

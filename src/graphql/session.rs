@@ -8,7 +8,7 @@ use entity::{
 
 use super::{
     Answer, Known, Served,
-    access::requires,
+    access::access,
     build::Build,
     context::ExecutionContext,
     filter::{Connectives, DateTimeFilter, Direction, StringFilter, Where, check},
@@ -95,7 +95,7 @@ impl Live for Session {
 }
 
 graph_object! {
-    /// One run of pytest. A parallel run has a session for each worker.
+    /// One run of pytest. With pytest-xdist, each worker has a session, and the controller has one without metrics.
     impl Session {
         plain {
             /// The session's key among all objects.
@@ -119,8 +119,8 @@ graph_object! {
                 self.0.scm_ref.as_deref()
             }
 
-            /// How many metrics were recorded in it.
-            #[graphql(directive = requires::apply(Scope::Read))]
+            /// How many metrics were recorded in it. Tests that failed, or that the plugin does not measure, have none.
+            #[graphql(directive = access::apply(Scope::Read))]
             fn metric_count(&self) -> Int {
                 self.0.metric_count.into()
             }
@@ -128,14 +128,14 @@ graph_object! {
 
         /// The build it was part of: that of the tag `pipeline_build_no` in the pipeline of the tag `pipeline_branch`.
         /// Null without these tags.
-        #[graphql(directive = requires::apply(Scope::Read))]
+        #[graphql(directive = access::apply(Scope::Read))]
         async fn build(&self, ctx: &Context<'_>) -> Option<Answer<Build>> {
             let build = build_row_of(ctx, &self.0).await;
             build.map(|build| build.filter(|build| !build.name.is_empty()).map(Build)).transpose()
         }
 
         /// The pipeline it was part of: that of the tag `pipeline_branch`. Null without this tag.
-        #[graphql(directive = requires::apply(Scope::Read))]
+        #[graphql(directive = access::apply(Scope::Read))]
         async fn pipeline(&self, ctx: &Context<'_>) -> Option<Answer<Pipeline>> {
             let build = match build_row_of(ctx, &self.0).await.transpose()? {
                 Ok(build) => build,

@@ -16,15 +16,15 @@ use crate::error::Error;
 /// What a test takes of its machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum Resource {
-    /// Memory, in MB.
+    /// `memoryUsage`: peak above the size at the start of the session, in MB. It depends on the order of the tests.
     Memory,
-    /// Processor time over time, a ratio.
+    /// `cpuUsage`: processor time divided by total time, a ratio. Expensive fixtures of short tests come first.
     Cpu,
-    /// Processor time in the kernel, in seconds.
+    /// `kernelTime`: processor time in the kernel, function fixtures included, in seconds.
     KernelTime,
-    /// Processor time in user space, in seconds.
+    /// `userTime`: processor time in user space, function fixtures included, in seconds.
     UserTime,
-    /// Time from start to end, in seconds.
+    /// `totalTime`: wall-clock time without fixtures, in seconds.
     TotalTime,
 }
 

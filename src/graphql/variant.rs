@@ -22,12 +22,12 @@ pub struct Variant(pub row::Model);
 
 listed_as_row!(Variant, VariantWhere);
 
-/// The least and the greatest of a figure over all metrics.
+/// The least and the greatest of a figure over all metrics, in the unit of the figure.
 #[derive(SimpleObject)]
 pub struct Bounds {
-    /// The least.
+    /// The least, in the unit of the figure.
     least: f64,
-    /// The greatest.
+    /// The greatest, in the unit of the figure.
     greatest: f64,
 }
 
@@ -36,7 +36,8 @@ fn bounds(least: Option<f64>, greatest: Option<f64>) -> Option<Bounds> {
 }
 
 graph_object! {
-    /// A test function with its parameters.
+    /// A test function with its parameters, by file and name. The plugin does not send classes: methods of the same name in several
+    /// classes of a module are one variant, with several metrics in each session.
     impl Variant {
         plain {
             /// The variant's key among all objects.
@@ -44,17 +45,17 @@ graph_object! {
                 node::global_id::<Self>(self.0.id)
             }
 
-            /// The function's name with its parameters; empty for a whole module.
+            /// The function's name with its parameters, without its class; empty for a whole module.
             fn name(&self) -> &str {
                 &self.0.name
             }
 
-            /// The file, relative to where pytest was started.
+            /// The test's file, relative to pytest's rootdir.
             fn location(&self) -> &str {
                 &self.0.location
             }
 
-            /// What is measured: `function`, `module`, `class`, …
+            /// What is measured: `function` or `module`.
             fn kind(&self) -> &str {
                 &self.0.kind
             }
@@ -76,27 +77,27 @@ graph_object! {
             stored(ctx, item.component_id, Row::<component_row::Entity>::key).await.map(Component)
         }
 
-        /// Bounds of the time from start to end, in seconds.
+        /// Bounds of the wall-clock time, in seconds.
         async fn total_time(&self) -> Option<Bounds> {
             bounds(self.0.min_total_time, self.0.max_total_time)
         }
 
-        /// Bounds of the processor time in user space, in seconds.
+        /// Bounds of the processor time in user space, function fixtures included, in seconds.
         async fn user_time(&self) -> Option<Bounds> {
             bounds(self.0.min_user_time, self.0.max_user_time)
         }
 
-        /// Bounds of the processor time in the kernel, in seconds.
+        /// Bounds of the processor time in the kernel, function fixtures included, in seconds.
         async fn kernel_time(&self) -> Option<Bounds> {
             bounds(self.0.min_kernel_time, self.0.max_kernel_time)
         }
 
-        /// Bounds of the processor time over time, a ratio.
+        /// Bounds of the processor time, function fixtures included, divided by the total time: a ratio.
         async fn cpu_usage(&self) -> Option<Bounds> {
             bounds(self.0.min_cpu_usage, self.0.max_cpu_usage)
         }
 
-        /// Bounds of the memory taken, in MB.
+        /// Bounds of the peak of memory above the size at the start of the session, in MB.
         async fn memory_usage(&self) -> Option<Bounds> {
             bounds(self.0.min_memory_usage, self.0.max_memory_usage)
         }
@@ -114,11 +115,11 @@ pub struct VariantWhere {
     or: Option<Vec<VariantWhere>>,
     /// This must not hold.
     not: Option<Box<VariantWhere>>,
-    /// The function's name with its parameters.
+    /// The function's name with its parameters, without its class.
     name: Option<StringFilter>,
-    /// The file.
+    /// The test's file, relative to pytest's rootdir.
     location: Option<StringFilter>,
-    /// What is measured: `function`, `module`, …
+    /// What is measured: `function` or `module`.
     kind: Option<StringFilter>,
     /// The function's name.
     item: Option<StringFilter>,

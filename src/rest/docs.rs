@@ -1,4 +1,4 @@
-//! The interactive page of a façade and the description it reads.
+//! The interactive page of a façade and its descriptions.
 
 use std::sync::Arc;
 
@@ -16,10 +16,14 @@ use crate::{
     error::{Code, Error},
 };
 
-/// Serves the description at `swagger.json`, to everybody or to those who may read, and Swagger UI at `docs`.
-pub(super) fn add(router: Router, prefix: &str, description: serde_json::Value, is_public: bool) -> Router {
+/// Serves descriptions by their names, to everybody or to those who may read, and Swagger UI of `swagger.json` at `docs`.
+pub(super) fn add(
+    mut router: Router,
+    prefix: &str,
+    descriptions: [(&str, serde_json::Value); 2],
+    is_public: bool,
+) -> Router {
     let config = Arc::new(Config::new([format!("{prefix}/swagger.json")]).use_base_layout().validator_url("none"));
-    let description = Arc::new(description);
     let base = format!("<head><base href=\"{prefix}/docs/\">");
     let page = {
         let config = Arc::clone(&config);
@@ -29,14 +33,17 @@ pub(super) fn add(router: Router, prefix: &str, description: serde_json::Value, 
         })
     };
     let asset = get(async move |Path(name): Path<String>| asset(config, &name));
-    let described = async move |Extension(caller): Extension<Caller>| {
-        if !is_public {
-            caller.may_read()?;
-        }
-        Ok::<_, Error>(Json(description.as_ref().clone()))
-    };
+    for (name, description) in descriptions {
+        let description = Arc::new(description);
+        let described = async move |Extension(caller): Extension<Caller>| {
+            if !is_public {
+                caller.may_read()?;
+            }
+            Ok::<_, Error>(Json(description.as_ref().clone()))
+        };
+        router = router.route(&format!("{prefix}/{name}"), get(described));
+    }
     router
-        .route(&format!("{prefix}/swagger.json"), get(described))
         .route(&format!("{prefix}/docs"), page.clone())
         .route(&format!("{prefix}/docs/"), page)
         .route(&format!("{prefix}/docs/{{*name}}"), asset)

@@ -28,13 +28,14 @@ pub(super) enum Reply {
 pub(super) struct Variable {
     pub name: String,
     pub ty: Type,
-    pub has_default: bool,
+    /// What it is when a request does not give it, as requests write it.
+    pub default: Option<serde_json::Value>,
 }
 
 impl Variable {
     /// A request must give it.
     pub fn is_required(&self) -> bool {
-        self.ty.is_non_null() && !self.has_default
+        self.ty.is_non_null() && self.default.is_none()
     }
 }
 
@@ -134,7 +135,7 @@ impl Reader<'_> {
             .map(|variable| Variable {
                 name: variable.name.to_string(),
                 ty: variable.ty.as_ref().clone(),
-                has_default: variable.default_value.is_some(),
+                default: variable.default_value.as_ref().map(|value| as_json(value)),
             })
             .collect();
         let point = EntryPoint {
@@ -257,6 +258,20 @@ fn filled(operation: &Operation) -> Vec<(String, String)> {
         }
     }
     found
+}
+
+/// A constant as requests write it: enum values in lower case.
+fn as_json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Enum(name) => name.to_ascii_lowercase().into(),
+        Value::String(text) => text.as_str().into(),
+        Value::Boolean(truth) => (*truth).into(),
+        Value::Int(number) => number.try_to_i32().map_or_else(|_| number.as_str().into(), Into::into),
+        Value::Float(number) => number.try_to_f64().map_or_else(|_| number.as_str().into(), Into::into),
+        Value::List(items) => items.iter().map(|item| as_json(item)).collect(),
+        Value::Object(members) => members.iter().map(|(name, value)| (name.to_string(), as_json(value))).collect(),
+        Value::Null | Value::Variable(_) => serde_json::Value::Null,
+    }
 }
 
 fn texts(value: &Value) -> Vec<String> {

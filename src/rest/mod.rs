@@ -27,6 +27,7 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
+pub use self::openapi::OpenApi;
 use self::{
     document::{Document, EntryPoint},
     input::Given,
@@ -41,7 +42,7 @@ use crate::{
 };
 
 /// Where the documentation is, and where the doubled prefix goes on.
-const RESERVED: &[&str] = &["docs", "swagger.json", "api"];
+const RESERVED: &[&str] = &["docs", "swagger.json", "openapi-3.0.json", "api"];
 
 /// A document of operations that can be served.
 pub struct Facade {
@@ -128,16 +129,18 @@ fn facade(schema: &Arc<Valid<Schema>>, name: &str, file: &str, text: &str) -> Re
 ///
 /// # Errors
 /// Those of [`load`].
-pub fn openapi(sdl: &str) -> Result<serde_json::Value, DocumentError> {
+pub fn openapi(sdl: &str, version: OpenApi) -> Result<serde_json::Value, DocumentError> {
     let facades = load(sdl, None)?;
-    Ok(openapi::describe(&facades[0]))
+    Ok(openapi::describe(&facades[0], version))
 }
 
 /// Serves documents.
 pub fn router(facades: Vec<Facade>, graph: &Graph) -> Router {
     let mut router = Router::new();
     for facade in facades {
-        router = docs::add(router, &facade.prefix, openapi::describe(&facade), facade.is_public);
+        let described = [("swagger.json", OpenApi::V3_1), ("openapi-3.0.json", OpenApi::V3_0)];
+        let described = described.map(|(name, version)| (name, openapi::describe(&facade, version)));
+        router = docs::add(router, &facade.prefix, described, facade.is_public);
         let Facade { prefix, document, schema, .. } = facade;
         let Document { entry_points, runnable, .. } = document;
         for point in entry_points {

@@ -1,0 +1,115 @@
+//! Schemas of what entry points answer.
+
+use apollo_compiler::{ast::Type, executable::SelectionSet, schema::ExtendedType};
+use serde_json::{Value, json};
+
+use crate::rest::{
+    document::{EntryPoint, Reply},
+    openapi::{Writer, inputs::plain, names::pascal},
+};
+
+impl Writer<'_> {
+    /// A reference to the schema of the answer of `point`.
+    pub(in crate::rest::openapi) fn answer(&mut self, point: &EntryPoint) -> Value {
+        let set = self.root(point).clone();
+        let name = format!("{}Response", pascal(&point.name));
+        match point.reply {
+            Reply::Created => self.created(&set, &name),
+            Reply::Object | Reply::All => {
+                let schema = self.object(&set, &name);
+                self.components.add(&name, schema)
+            }
+            Reply::Page | Reply::Listing => self.envelope(&set, point, &name),
+        }
+    }
+
+    fn created(&mut self, set: &SelectionSet, name: &str) -> Value {
+        let payload = self.fields(set).first().and_then(|field| field.selection_set.clone());
+        let object = payload.as_ref().and_then(|payload| {
+            let mut fields = self.fields(payload).into_iter();
+            fields.rfind(|field| field.name != "userErrors").and_then(|field| field.selection_set.clone())
+        });
+        let object = object.unwrap_or_else(|| set.clone());
+        self.selected(&object, name)
+    }
+
+    fn envelope(&mut self, set: &SelectionSet, point: &EntryPoint, name: &str) -> Value {
+        let of_page =
+            self.fields(set).iter().find(|field| !field.ty().is_list()).and_then(|field| field.selection_set.clone());
+        let set = of_page.as_ref().unwrap_or(set);
+        let mut schema = self.object(set, name);
+        let is_listing = point.reply == Reply::Listing;
+        let mut always: Vec<&str> = Vec::new();
+        for name in &point.echo {
+            schema["properties"][name] = json!({ "type": "string", "description": "As it was asked." });
+            always.push(name);
+        }
+        for (name, which) in [("prev_url", "previous"), ("next_url", "next")] {
+            let about = format!("The path of the {which} page with its query string, where there is one.");
+            let link = json!({ "type": "string", "description": about });
+            schema["properties"][name] = if is_listing { self.components.or_null(link) } else { link };
+        }
+        schema["properties"]["total_page"] =
+            json!({ "type": "integer", "format": "int32", "description": "How many pages there are." });
+        always.push("total_page");
+        if is_listing {
+            always.extend(["prev_url", "next_url"]);
+        }
+        if let Some(required) = schema["required"].as_array_mut() {
+            for name in always {
+                if !required.iter().any(|known| known == name) {
+                    required.push(name.into());
+                }
+            }
+        }
+        self.components.add(Self::only_fragment(set).unwrap_or(name), schema)
+    }
+
+    /// What a selection gives: a component of the fragment's name where it is one fragment and nothing else.
+    fn selected(&mut self, set: &SelectionSet, name: &str) -> Value {
+        let schema = self.object(set, name);
+        self.components.add(Self::only_fragment(set).unwrap_or(name), schema)
+    }
+
+    fn object(&mut self, set: &SelectionSet, owner: &str) -> Value {
+        let fields: Vec<_> = self.fields(set).into_iter().cloned().collect();
+        let owner = Self::only_fragment(set).unwrap_or(owner);
+        let (mut properties, mut required) = (serde_json::Map::new(), Vec::new());
+        for field in fields {
+            let name = field.response_name().to_string();
+            let is_omitted = field.directives.has("omitNull");
+            let mut schema =
+                self.output(field.ty(), field.selection_set.as_ref(), &format!("{owner}{}", pascal(&name)));
+            if !field.ty().is_non_null() && !is_omitted {
+                schema = self.components.or_null(schema);
+            }
+            if let Some(text) = &field.definition.description {
+                schema = self.components.with(schema, "description", text.to_string().into());
+            }
+            if !is_omitted {
+                required.push(name.clone());
+            }
+            properties.insert(name, schema);
+        }
+        json!({ "type": "object", "required": required, "properties": properties })
+    }
+
+    /// What a field gives that is not null.
+    fn output(&mut self, ty: &Type, set: Option<&SelectionSet>, name: &str) -> Value {
+        if ty.is_list() {
+            let item = self.output(ty.item_type(), set, name);
+            let item = if ty.item_type().is_non_null() { item } else { self.components.or_null(item) };
+            return json!({ "type": "array", "items": item });
+        }
+        if let Some(set) = set {
+            return self.selected(set, name);
+        }
+        match self.schema.types.get(ty.inner_named_type().as_str()) {
+            // Answers spell them as the graph does.
+            Some(ExtendedType::Enum(definition)) => {
+                json!({ "type": "string", "enum": definition.values.keys().map(ToString::to_string).collect::<Vec<_>>() })
+            }
+            _ => plain(ty.inner_named_type()),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The OpenAPI descriptions of a façade, from its operations and the schema.
+
+mod answers;
+mod components;
+mod examples;
+mod inputs;
+mod names;
+
+use std::collections::HashMap;
+
+use apollo_compiler::{
+    Schema,
+    executable::{Selection, SelectionSet},
+};
+use serde_json::{Map, Value, json};
+
+use self::{components::Components, inputs::Place};
+use crate::{
+    error::Code,
+    rest::{
+        Facade,
+        document::{Document, EntryPoint, Reply, Variable},
+        template::Template,
+    },
+};
+
+/// A version of OpenAPI: 3.1 is JSON Schema; many generators read nothing newer than 3.0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenApi {
+    /// 3.0.3
+    V3_0,
+    /// 3.1.0
+    V3_1,
+}
+
+/// Describes a façade.
+pub(in crate::rest) fn describe(facade: &Facade, version: OpenApi) -> Value {
+    let Facade { prefix, title, is_public, document, schema } = facade;
+    let mut writer = Writer { schema, document, components: Components::new(version), inputs: HashMap::new() };
+    let error = json!({
+        "type": "object",
+        "required": ["message"],
+        "properties": { "message": { "type": "string", "description": "What is wrong, and the remedy." } },
+    });
+    let error = writer.components.add("ErrorMessage", error);
+    let mut ids = names::Ids::of(document);
+    let (mut paths, mut tags) = (Map::new(), Vec::new());
+    for point in &document.entry_points {
+        for template in &point.paths {
+            let tag = template.documented().split('/').nth(1).unwrap_or_default().to_owned();
+            let methods = paths.entry(format!("{prefix}{}", template.documented())).or_insert_with(|| json!({}));
+            methods[if point.is_post { "post" } else { "get" }] =
+                writer.operation(point, template, &tag, &ids.next(point, template), &error);
+            if !tags.contains(&tag) {
+                tags.push(tag);
+            }
+        }
+    }
+    let mut info = json!({
+        "title": title,
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": if *is_public { names::ABOUT_V1 } else { names::ABOUT_OTHERS },
+    });
+    if *is_public {
+        info["license"] = match version {
+            OpenApi::V3_0 => json!({ "name": "MIT", "url": "https://spdx.org/licenses/MIT.html" }),
+            OpenApi::V3_1 => json!({ "name": "MIT", "identifier": "MIT" }),
+        };
+    }
+    json!({
+        "openapi": match version { OpenApi::V3_0 => "3.0.3", OpenApi::V3_1 => "3.1.0" },
+        "info": info,
+        "servers": [{ "url": "/" }],
+        "tags": tags.iter().map(|tag| json!({ "name": tag, "description": names::about_tag(tag) })).collect::<Value>(),
+        "paths": paths,
+        // Whether one is needed, and which, is for the server's operator to say.
+        "security": [{}, { "bearer": [] }, { "password": [] }],
+        "components": {
+            "schemas": writer.components.finish(),
+            "securitySchemes": {
+                "bearer": { "type": "http", "scheme": "bearer", "description": "A token." },
+                "password": { "type": "http", "scheme": "basic", "description": "A token as the password of any user." },
+            },
+        },
+    })
+}
+
+struct Writer<'a> {
+    schema: &'a Schema,
+    document: &'a Document,
+    components: Components,
+    /// References to the types of the schema that arguments have, by their names.
+    inputs: HashMap<String, Value>,
+}
+
+impl Writer<'_> {
+    fn operation(&mut self, point: &EntryPoint, template: &Template, tag: &str, id: &str, error: &Value) -> Value {
+        let in_path: Vec<&str> = template.arguments().collect();
+        let places = inputs::places(self.schema, self.document, point);
+        let place = |variable: &Variable| places.get(&variable.name);
+        let elsewhere: Vec<&Variable> =
+            point.variables.iter().filter(|variable| !in_path.contains(&variable.name.as_str())).collect();
+        let named = in_path.iter().filter_map(|name| point.variables.iter().find(|variable| variable.name == *name));
+        let mut parameters: Vec<Value> =
+            named.map(|variable| self.parameter(&variable.name, variable, place(variable), true)).collect();
+        let mut operation = json!({ "operationId": id, "summary": point.summary, "tags": [tag] });
+        if point.is_post {
+            operation["requestBody"] = self.body(point, &elsewhere, &places);
+        } else {
+            for variable in elsewhere {
+                parameters.push(self.parameter(&variable.name, variable, place(variable), false));
+                for (name, _) in point.aliases.iter().filter(|(_, of)| *of == variable.name) {
+                    parameters.push(self.parameter(name, variable, place(variable), false));
+                }
+            }
+        }
+        operation["parameters"] = parameters.into();
+        operation["responses"] = self.responses(point, error);
+        operation
+    }
+
+    fn parameter(&mut self, name: &str, variable: &Variable, place: Option<&Place>, is_in_path: bool) -> Value {
+        let mut schema = self.input(&variable.ty);
+        inputs::bound(&mut schema, place);
+        if is_in_path {
+            if schema["type"] == "string" {
+                // An empty segment is no argument.
+                schema["minLength"] = 1.into();
+            }
+        } else if let Some(default) = &variable.default {
+            schema = self.components.with(schema, "default", default.clone());
+        }
+        let mut parameter = json!({
+            "name": name,
+            "in": if is_in_path { "path" } else { "query" },
+            "required": is_in_path || variable.is_required(),
+            "description": place.map_or_else(|| format!("The variable `{}`.", variable.name), Place::about),
+            "schema": schema,
+            "example": examples::of(self.schema, &variable.ty, variable, place),
+        });
+        if variable.ty.is_list() {
+            parameter["style"] = "form".into();
+            parameter["explode"] = false.into();
+        }
+        parameter
+    }
+
+    fn body(&mut self, point: &EntryPoint, variables: &[&Variable], places: &HashMap<String, Place>) -> Value {
+        let (mut properties, mut example) = (Map::new(), Map::new());
+        for variable in variables {
+            let place = places.get(&variable.name);
+            let mut schema = self.input(&variable.ty);
+            inputs::bound(&mut schema, place);
+            if !variable.ty.is_non_null() {
+                schema = self.components.or_null(schema);
+            }
+            if let Some(default) = &variable.default {
+                schema = self.components.with(schema, "default", default.clone());
+            }
+            if let Some(place) = place {
+                schema = self.components.with(schema, "description", place.about().into());
+            }
+            properties.insert(variable.name.clone(), schema);
+            example.insert(variable.name.clone(), examples::of(self.schema, &variable.ty, variable, place));
+        }
+        let required: Vec<&str> =
+            variables.iter().filter(|variable| variable.is_required()).map(|v| v.name.as_str()).collect();
+        let mut schema = json!({ "type": "object", "properties": properties });
+        if !required.is_empty() {
+            schema["required"] = required.into();
+        }
+        let schema = self.components.add(&format!("{}Request", names::pascal(&point.name)), schema);
+        json!({ "required": true, "content": { "application/json": { "schema": schema, "example": example } } })
+    }
+
+    fn responses(&mut self, point: &EntryPoint, error: &Value) -> Value {
+        let answer = |description: &str, schema: Value| {
+            let content = json!({ "application/json": { "schema": schema } });
+            json!({ "description": description, "content": content })
+        };
+        let error = |description: &str| answer(description, error.clone());
+        let body = self.answer(point);
+        let mut responses = match point.reply {
+            Reply::Created => json!({ "201": answer("Stored.", body) }),
+            Reply::Object => json!({ "200": answer("Found.", body) }),
+            Reply::All => json!({ "200": answer("Found.", body), "204": { "description": "There is none." } }),
+            Reply::Page => json!({
+                "200": answer("A page.", body),
+                "204": { "description": "There is none." },
+                "404": error("There is no such page."),
+            }),
+            Reply::Listing => json!({
+                "200": answer("A page, which may be empty.", body),
+                "404": error("There is no such page, or a path argument has a value that it does not take."),
+            }),
+        };
+        responses["400"] = error("An argument or a member of the body does not fit.");
+        responses["401"] = error("A valid token is needed: see --access.");
+        responses["403"] = error("The token has another scope than is needed, or a page of another site asks.");
+        if point.is_post {
+            responses["409"] = error("The hash is known with another payload.");
+            responses["413"] = error("The body is over the limit.");
+            responses["415"] = error("The body does not say that it is JSON.");
+        }
+        responses["429"] = error("Too many requests in a short time: try again after Retry-After.");
+        responses["503"] = error(&format!("{}: try again in a second.", Code::Busy));
+        responses["504"] = error("It took too long and was given up.");
+        responses
+    }
+
+    fn root(&self, point: &EntryPoint) -> &SelectionSet {
+        &self.document.checked.operations.named[point.name.as_str()].selection_set
+    }
+
+    /// The fields of a selection, spreads looked into.
+    fn fields<'s>(&'s self, set: &'s SelectionSet) -> Vec<&'s apollo_compiler::executable::Field> {
+        set.root_fields(&self.document.checked).map(|field| &**field).collect()
+    }
+
+    /// The fragment that a selection is, where it is that and nothing else.
+    fn only_fragment(set: &SelectionSet) -> Option<&str> {
+        match set.selections.as_slice() {
+            [Selection::FragmentSpread(spread)] => Some(&spread.fragment_name),
+            _ => None,
+        }
+    }
+}
