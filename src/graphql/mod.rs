@@ -32,6 +32,7 @@ mod ring;
 mod room;
 mod scalar;
 mod session;
+mod stock;
 mod tag;
 mod top;
 mod trusted;
@@ -74,6 +75,7 @@ use loaders::{Driver, Loaders};
 pub use operation::Operation;
 pub use record::are_metrics;
 use room::Room;
+pub use stock::Stock;
 use turns::{Hearing, Turns};
 use variables::{InputTypes, spell_out};
 pub use variables::{check_scalar, check_text};
@@ -184,6 +186,7 @@ struct Opened {
     requirements: Requirements,
     reader: Reader,
     turns: Turns,
+    served: Arc<Served>,
     documents: Documents,
 }
 
@@ -238,6 +241,7 @@ impl Graph {
             measuring: cost::measuring(max_depth + SPREAD),
             reader: database.reader,
             turns: served.turns.clone(),
+            served,
             documents,
         }))
     }

@@ -318,9 +318,9 @@ impl<T: Listed> OutputType for One<T> {
     }
 }
 
-/// What is asked of `objects`; `None` where that is the engine's to answer.
+/// What is asked of `objects`; `None` where that is the engine's to answer, as all is that comes without a [`Writing`].
 async fn written<T: Listed>(ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>, objects: &[T]) -> Option<Texts> {
-    let writing = ctx.data_unchecked::<Writing>();
+    let writing = ctx.data_opt::<Writing>()?;
     let set = &field.node.selection_set.node;
     if objects.is_empty() || writing.document.merges_lists() || !writing.suits::<T>(set) {
         return None;
