@@ -81,7 +81,7 @@ function made(random, count) {
 
 const differs = ({ theirs }, ours) => ours.accepted !== theirs.accepted;
 const word = ({ accepted }) => ({ true: 'accepted', false: 'refused' })[accepted] ?? 'neither';
-const says = (verdict) => `${word(verdict)}${verdict.reason ? ` (${verdict.reason})` : ''}`;
+const says = (verdict) => `${word(verdict)}${verdict.reason && ` (${verdict.reason.slice(0, 500)})`}`;
 
 /** What is alike in differences of one kind: the two verdicts, and why one of them is no acceptance, whatever names that holds. */
 function kind({ theirs }, ours) {

@@ -165,7 +165,7 @@ console.log(`seed ${chosen}`);
 const random = new Random(chosen);
 const maker = new Maker(random, schema, new Known(random, schema, await known()), {
   introspection: 0.01,
-  directives: 0.12,
+  directives: 0.2,
   rows: 4,
   depth: 3,
   // The engine takes a variable that stands there alone for unused.

@@ -42,6 +42,8 @@ export class Maker {
     // How a field is asked for without an alias: always with the same arguments, so that it merges with itself.
     this.usual = new Map();
     this.keys = 0;
+    // Where there are none, lists are asked for in the forms that are most common.
+    this.isConditional = this.random.chance(0.5);
     const operations = kinds.map((kind, index) => {
       const root = this.schema.getRootType(kind);
       const of = kinds.length > 1 || this.random.chance(0.6) ? `Operation${index}` : undefined;
@@ -84,7 +86,7 @@ export class Maker {
   selection(type, depth) {
     const { random } = this;
     const directives = this.directives();
-    if (depth > 0 && random.chance(isAbstractType(type) ? 0.7 : 0.15)) {
+    if (depth > 0 && random.chance(isAbstractType(type) ? 0.7 : 0.2)) {
       const on = this.narrowed(type);
       const known = this.fragments.filter((part) => part.type === on);
       if (known.length && random.chance(0.5)) return spread(random.pick(known).node.name.value, directives);
@@ -123,7 +125,7 @@ export class Maker {
     const { random, schema } = this;
     if (isAbstractType(type)) return random.chance(0.15) ? type : random.pick(schema.getPossibleTypes(type));
     const interfaces = type.getInterfaces?.() ?? [];
-    return interfaces.length && random.chance(0.2) ? random.pick(interfaces) : type;
+    return interfaces.length && random.chance(0.3) ? random.pick(interfaces) : type;
   }
 
   alias(share) {
@@ -168,7 +170,7 @@ export class Maker {
 
   directives() {
     const { random, likes } = this;
-    if (!random.chance(likes.directives)) return [];
+    if (!this.isConditional || !random.chance(likes.directives)) return [];
     return random
       .shuffled(['skip', 'include'])
       .slice(0, random.chance(0.2) ? 2 : 1)

@@ -2,7 +2,7 @@
 //
 // Each takes a Spoiler, changes its document, and says false where there is nothing to change.
 
-import { getNamedType, isEnumType, isNonNullType, isObjectType, print } from 'graphql';
+import { getNamedType, isEnumType, isNonNullType, isObjectType, print, visit } from 'graphql';
 
 import * as make from './nodes.mjs';
 import { DIRECTED, VALUES, isOwn, parts, retyped, wrong } from './spoiler.mjs';
@@ -156,6 +156,20 @@ const WAYS = {
       parent.push(random.chance(0.5) ? twin : make.inline(undefined, [twin]));
     },
     ({ node, parent, field }) => node.arguments.length && Array.isArray(parent) && field?.args.length,
+  ),
+  longerList: at(
+    'Field',
+    ({ node, parent }, { random }) => {
+      const twin = structuredClone(node);
+      const lists = [];
+      visit(twin.arguments, { ListValue: (list) => void lists.push(list) });
+      if (!lists.length) return false;
+      const { values } = random.pick(lists);
+      values.push(values.length ? structuredClone(random.pick(values)) : make.nothing());
+      parent.push(twin);
+      return undefined;
+    },
+    ({ node, parent }) => node.arguments.length && Array.isArray(parent),
   ),
   sameAgain: at(
     'Field',
