@@ -34,6 +34,7 @@ mod ring;
 mod room;
 mod scalar;
 mod session;
+mod stock;
 mod tag;
 mod top;
 mod trusted;
@@ -79,6 +80,7 @@ pub use operation::Operation;
 pub use paging::{MOST as MOST_ROWS, SHORT as MOST_TAGS};
 pub use record::are_metrics;
 use room::Room;
+pub use stock::Stock;
 use turns::{Hearing, Turns};
 use validation::Rejected;
 use variables::InputTypes;
@@ -185,6 +187,7 @@ struct Opened {
     requirements: Requirements,
     reader: Reader,
     turns: Turns,
+    served: Arc<Served>,
     documents: Documents,
 }
 
@@ -240,6 +243,7 @@ impl Graph {
             measuring: cost::measuring(),
             reader: database.reader,
             turns: served.turns.clone(),
+            served,
             documents,
         }))
     }

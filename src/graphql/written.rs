@@ -58,7 +58,7 @@ pub struct Writing {
 
 /// Whether a document of our own is answered.
 pub fn is_own<T>(ctx: &ContextBase<'_, T>) -> bool {
-    ctx.data_unchecked::<Writing>().is_own
+    ctx.data_opt::<Writing>().is_some_and(|writing| writing.is_own)
 }
 
 /// The fields of an object type: that of a plan has nothing else ([`super::collection`]).
@@ -296,9 +296,9 @@ impl<T: Listed> OutputType for One<T> {
     }
 }
 
-/// What is asked of `objects`; `None` where that is the engine's to answer.
+/// What is asked of `objects`; `None` where that is the engine's to answer, as all is that comes without a [`Writing`].
 async fn written<T: Listed>(ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>, objects: &[T]) -> Option<Texts> {
-    let writing = ctx.data_unchecked::<Writing>();
+    let writing = ctx.data_opt::<Writing>()?;
     let set = &field.node.selection_set.node;
     if objects.is_empty() || !writing.suits::<T>(set) {
         return None;

@@ -1,0 +1,70 @@
+"""Has a Metrograph judged by software of others, on requests made at random.
+
+    python3 tests/clients/judges.py acceptance target/debug/metrograph [CACHE]
+    python3 tests/clients/judges.py answers target/debug/metrograph target/debug/examples/stock [CACHE]
+
+`acceptance`: npm's graphql says which documents are to be accepted. `answers`: async-graphql-axum says what the data is. SEED in the
+environment makes the documents of an earlier run again.
+"""
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from environments import node_with
+from processes import end_children_on_sigterm, plain_environment, run_group
+from server import Server
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+SECONDS = 300
+
+# So that no limit stands between a document and its judge.
+UNLIMITED = [
+    "--max-batch", "1000", "--max-aliases", "100000", "--max-directives", "100000", "--max-root-fields", "100000",
+    "--max-tokens", "1000000", "--max-depth", "60", "--max-complexity", "1000000000",
+]
+
+
+def run(script, *arguments):
+    seed = {"SEED": os.environ["SEED"]} if "SEED" in os.environ else {}
+    code, output = run_group(["node", str(script), *arguments], SECONDS, env=plain_environment(**seed))
+    print(output, end="", flush=True)
+    return code
+
+
+def acceptance(binary, cache=ROOT / "target" / "clients"):
+    scripts = node_with(Path(cache) / "judges", HERE / "judges")
+    with tempfile.TemporaryDirectory(prefix="metrograph-judges-") as folder:
+        with Server(Path(binary).resolve(), folder, arguments=UNLIMITED) as server:
+            return run(scripts / "acceptance.mjs", server.url, str(ROOT / "schema.graphql"))
+
+
+class Stock(Server):
+    """The graph behind async-graphql-axum's own handlers, on the database of a Metrograph."""
+
+    def __init__(self, binary, folder, database_folder):
+        self.database_folder = Path(database_folder)
+        super().__init__(binary, folder)
+
+    def _database_url(self):
+        return f"sqlite://{self.database_folder / 'metrograph.db'}"
+
+
+def answers(binary, stock, cache=ROOT / "target" / "clients"):
+    scripts = node_with(Path(cache) / "judges", HERE / "judges")
+    with tempfile.TemporaryDirectory(prefix="metrograph-judges-") as folder:
+        own, other = (Path(folder) / name for name in ("metrograph", "stock"))
+        own.mkdir()
+        other.mkdir()
+        with Server(Path(binary).resolve(), own, arguments=UNLIMITED) as server:
+            if code := run(scripts / "past.mjs", server.url):
+                return code
+            # Begun later: on SQLite a server hears of no commits but its own.
+            with Stock(Path(stock).resolve(), other, own) as judge:
+                return run(scripts / "answers.mjs", server.url, judge.url, str(ROOT / "schema.graphql"))
+
+
+if __name__ == "__main__":
+    end_children_on_sigterm()
+    sys.exit({"acceptance": acceptance, "answers": answers}[sys.argv[1]](*sys.argv[2:]))

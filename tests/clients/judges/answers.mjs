@@ -1,0 +1,221 @@
+// Judges the answers of a running Metrograph: on the same database, async-graphql-axum's handlers give the same data, byte for byte.
+//
+//   node answers.mjs http://127.0.0.1:PORT http://127.0.0.1:PORT-OF-STOCK schema.graphql [COUNT]
+//
+// SEED in the environment makes the same queries again.
+
+import { __Schema, parseValue, print } from 'graphql';
+
+import { parse, readSchema, validate } from './edition.mjs';
+import { int, list, text } from './nodes.mjs';
+import { Maker } from './maker.mjs';
+import { Random, seed } from './random.mjs';
+import { send } from './server.mjs';
+import { Values } from './values.mjs';
+
+const SIDE_BY_SIDE = 8;
+const SHOWN = 10;
+/** Of all queries, so many at most may fail or be left out, which shows little. */
+const MOST_FAILING = 0.05;
+const MOST_LEFT_OUT = 0.05;
+const ROWS = 6;
+/** The arguments that are some noun's name. */
+const NAMES = {
+  'session.hash': 'sessions',
+  'context.hash': 'contexts',
+  'component.name': 'components',
+  'pipeline.name': 'pipelines',
+  component: 'components',
+  pipeline: 'pipelines',
+  build: 'builds',
+};
+const OF_ONE_KIND = { item: 'Item', variant: 'Variant', build: 'Build', tag: 'Tag' };
+
+const [address, stock, schemaFile, count = '2000'] = process.argv.slice(2);
+if (!schemaFile) {
+  console.error('usage: node answers.mjs http://127.0.0.1:PORT http://127.0.0.1:PORT-OF-STOCK schema.graphql [COUNT]');
+  process.exit(2);
+}
+
+const schema = readSchema(schemaFile);
+// The engine tells of a description that is not the schema's.
+delete __Schema.getFields().description;
+
+/** Values that lead to something: names, ids and cursors of the history. */
+class Known extends Values {
+  /** The literal for an argument; null leaves it out, undefined is for others to say. */
+  argument(of, arg, given) {
+    const { random, pools } = this;
+    const has = (...names) => given.some(({ name }) => names.includes(name.value));
+    const type = String(of.type).replace(/\W/g, '');
+    switch (arg.name) {
+      case 'after':
+      case 'before': {
+        const order = given.find(({ name }) => name.value === 'orderBy')?.value;
+        const cursors = pools.cursors.get(`${type} ${order ? print(order) : ''}`);
+        return cursors?.length ? text(random.pick(cursors)) : null;
+      }
+      // A cursor that is there already is one of the usual order.
+      case 'orderBy': {
+        if (has('after', 'before')) return null;
+        return random.chance(0.6) ? parseValue(random.pick(pools.orders.get(type)), { noLocation: true }) : undefined;
+      }
+      case 'page':
+        return int(1);
+      case 'first':
+        return type.endsWith('Connection') ? undefined : int(random.below(ROWS));
+      case 'id':
+        return text(random.pick(OF_ONE_KIND[of.name] ? pools.byType.get(OF_ONE_KIND[of.name]) : pools.ids));
+      case 'ids':
+        return list(Array.from({ length: random.below(5) }, () => text(random.pick(pools.ids))));
+      default: {
+        const name = NAMES[`${of.name}.${arg.name}`] ?? NAMES[arg.name];
+        return name && String(arg.type).startsWith('String') ? text(random.pick(pools[name])) : undefined;
+      }
+    }
+  }
+}
+
+/** Names, ids and cursors, asked of the server. */
+async function known() {
+  const ask = async (query) => {
+    const { data, errors } = JSON.parse(await send(address, { query }));
+    if (errors) throw new Error(JSON.stringify(errors));
+    return data;
+  };
+  const lists = Object.values(schema.getQueryType().getFields()).filter(({ type }) => /Connection!$/.test(String(type)));
+  const pools = {
+    cursors: new Map(),
+    orders: new Map(),
+    byType: new Map(),
+    ids: ['bm9uZTox'],
+    times: ['2024-03-04T12:30:00', '2024-05-14T04:30:00'],
+    numbers: ['0.5', '3', '7.25', '1e1', '0'],
+  };
+  for (const one of lists) {
+    const type = String(one.type).replace(/\W/g, '');
+    const order = one.args.find(({ name }) => name === 'orderBy').type;
+    const orders = order
+      .getFields()
+      .by.type.ofType.getValues()
+      .flatMap(({ name }) => [`{ by: ${name} }`, `{ by: ${name}, direction: DESC }`]);
+    pools.orders.set(type, orders);
+    for (const orderBy of ['', ...orders]) {
+      const { page } = await ask(
+        `{ page: ${one.name}(first: 40${orderBy && `, orderBy: ${orderBy}`}) { edges { cursor node { id } } } }`,
+      );
+      pools.cursors.set(
+        `${type} ${orderBy}`,
+        page.edges.map(({ cursor }) => cursor),
+      );
+      const ids = page.edges.map(({ node }) => node.id);
+      pools.byType.set(type.replace(/Connection$/, ''), ids);
+      if (!orderBy) pools.ids.push(...ids.slice(0, 12));
+    }
+  }
+  const names = async (field, of) =>
+    (await ask(`{ ${field}(first: 40) { nodes { name: ${of} } } }`))[field].nodes.map(({ name }) => name);
+  for (const [field, of] of [
+    ['sessions', 'hash'],
+    ['contexts', 'hash'],
+    ['components', 'name'],
+    ['pipelines', 'name'],
+    ['builds', 'name'],
+  ]) {
+    pools[field] = await names(field, of);
+  }
+  pools.texts = [
+    ...['sessions', 'contexts', 'components', 'pipelines', 'builds'].flatMap((field) => pools[field].slice(0, 6)),
+    ...(await names('items', 'name')),
+    'function',
+    'module',
+    'revision-3',
+    'quality',
+    'green',
+    'test%',
+    '%o%',
+    'test_',
+    '',
+    '%',
+    'x86_64',
+  ];
+  return pools;
+}
+
+/** The text of the value of `data` in an answer, as it was sent. */
+function dataOf(answer) {
+  const start = answer.indexOf('"data":') + '"data":'.length;
+  let depth = 0;
+  let inText = false;
+  for (let at = start; at < answer.length; at++) {
+    const sign = answer[at];
+    if (inText) {
+      if (sign === '\\') at++;
+      else if (sign === '"') inText = false;
+    } else if (sign === '"') inText = true;
+    else if ('{['.includes(sign)) depth++;
+    else if ('}]'.includes(sign) && --depth <= 0) return answer.slice(start, depth < 0 ? at : at + 1);
+    else if (sign === ',' && depth === 0) return answer.slice(start, at);
+  }
+  throw new Error(`no data: ${answer.slice(0, 500)}`);
+}
+
+const chosen = seed();
+console.log(`seed ${chosen}`);
+const random = new Random(chosen);
+const maker = new Maker(random, schema, new Known(random, schema, await known()), {
+  introspection: 0.01,
+  directives: 0.2,
+  rows: 4,
+  depth: 3,
+  // The engine takes a variable that stands there alone for unused.
+  conditionalTypenames: false,
+});
+
+function made() {
+  for (;;) {
+    const document = maker.document('query');
+    const query = print(document);
+    const [operation] = document.definitions.filter(({ kind }) => kind === 'OperationDefinition');
+    if (validate(schema, parse(query)).length === 0) return { query, variables: maker.variableValues(operation) };
+  }
+}
+
+let passed = 0;
+let failing = 0;
+let leftOut = 0;
+const different = [];
+
+async function judge(request) {
+  const [ours, theirs] = await Promise.all([send(address, request), send(stock, request)]);
+  const [errors, theirErrors] = [ours, theirs].map((answer) => JSON.parse(answer).errors);
+  // The engine finds a valid document wrong: which documents are valid is for the other judge.
+  if (theirErrors?.some(({ path }) => !path)) {
+    leftOut++;
+    return;
+  }
+  if (errors && theirErrors) failing++;
+  if (Boolean(errors) === Boolean(theirErrors) && dataOf(ours) === dataOf(theirs)) passed++;
+  else different.push({ request, ours, theirs });
+}
+
+const requests = Array.from({ length: Number(count) }, made);
+await Promise.all(
+  Array.from({ length: SIDE_BY_SIDE }, async () => {
+    for (let request = requests.pop(); request; request = requests.pop()) await judge(request);
+  }),
+);
+
+different.sort((one, other) => one.request.query.length - other.request.query.length);
+for (const { request, ours, theirs } of different.slice(0, SHOWN)) {
+  const at = ours.split('').findIndex((unit, index) => unit !== theirs[index]);
+  const near = (answer) => answer.slice(Math.max(0, at - 80), at + 160);
+  console.log(`FAIL  ${request.query.trim()}\n  ${JSON.stringify(request.variables)}`);
+  console.log(`  Metrograph: …${near(ours)}\n  stock:      …${near(theirs)}`);
+}
+const isTelling = failing <= MOST_FAILING * Number(count) && leftOut <= MOST_LEFT_OUT * Number(count);
+if (!isTelling) console.log('FAIL  too many queries fail or are left out');
+console.log(`${failing} queries fail on both sides, ${leftOut} are left out: the engine refuses them`);
+const failed = different.length + (isTelling ? 0 : 1);
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed ? 1 : 0;

@@ -1,0 +1,42 @@
+// npm's graphql as it is to judge here: by the specification's edition of September 2025, from which it differs in five places. There
+// is no other exception.
+
+import { readFileSync } from 'node:fs';
+
+import {
+  GraphQLError,
+  GraphQLFloat,
+  MaxIntrospectionDepthRule,
+  __Directive,
+  __Schema,
+  buildSchema,
+  parse as parseOther,
+  specifiedRules,
+  validate as validateOther,
+  visit,
+} from 'graphql';
+
+// It takes empty selection sets. Section 2.4: a selection set has one selection or more.
+const OPTIONS = { allowEmptySelectionSets: false };
+
+// It refuses introspection that is nested three lists deep. Section 5 has no such rule.
+const RULES = specifiedRules.filter((rule) => rule !== MaxIntrospectionDepthRule);
+
+// Its directives can be deprecated. Section 4.2: they can't be, so nothing is to be asked of that.
+__Schema.getFields().directives.args = [];
+for (const field of ['isDeprecated', 'deprecationReason']) delete __Directive.getFields()[field];
+
+// It takes a literal beyond all floats for infinity. Section 3.5.2: what is not finite is an error.
+const coerce = GraphQLFloat.coerceInputLiteral.bind(GraphQLFloat);
+GraphQLFloat.coerceInputLiteral = (node) => {
+  const number = coerce(node);
+  if (!Number.isFinite(number)) throw new GraphQLError(`Float cannot represent ${node.value}`, { nodes: node });
+  return number;
+};
+
+// It compares the arguments of fields that merge as they are written. Section 2.9.4: a block string is a value like any other text.
+const unblocked = { StringValue: (node) => (node.block ? { ...node, block: false } : undefined) };
+
+export const parse = (text) => visit(parseOther(text, OPTIONS), unblocked);
+export const validate = (schema, document) => validateOther(schema, document, RULES, OPTIONS);
+export const readSchema = (file) => buildSchema(readFileSync(file, 'utf8'));
