@@ -72,7 +72,7 @@ on_both_engines! {
 
     async fn announcements_in_fragments_are_made_once(app: &TestApp) {
         let mut events = Events::of(app, "subscription { sessionAnnounced { hash } }").await;
-        let input = "input: {hash: \"s\", runDate: \"2026-01-05T03:00:00\"}";
+        let input = "input: {hash: \"s\", runDate: \"2026-01-05T03:00:00\", tags: {}}";
         let query = format!(
             "mutation {{ announceSession({input}) {{ session {{ hash }} }} ...F }} \
              fragment F on Mutation {{ announceSession({input}) {{ session {{ metricCount }} userErrors {{ message }} }} }}"

@@ -109,7 +109,7 @@ const TAKEN: &[(&str, &str)] = &[
         "\u{FEFF}query\u{FEFF}A#b\n{\u{FEFF}metricCount\u{FEFF}... ,# c\n,@skip,(,if,:,true,),{,sessionCount,}}",
         "{\"metricCount\":0}",
     ),
-    ("query($n:Int !,$i:[ID! ]!= [\"x\"]){metrics(first:$n){totalCount}}", ""),
+    ("query($n:Int !,$i:[ID! ]!= [\"x\"]){metrics(first:$n){totalCount}nodes(ids:$i){id}}", ""),
     // Descriptions of what runs.
     ("\"What there is.\" query A { metricCount }", "{\"metricCount\":0}"),
     (
@@ -191,7 +191,7 @@ on_both_engines! {
             ("\"\"\"\n  a\n    \\\"\"\" b\n\"\"\"", "a\n  \"\"\" b"), ("\"# no comment, {\"", "# no comment, {"),
         ] {
             let query = format!("mutation($i: MetricInput!) {{ recordMetric(input: $i) {{ metric {{ id }} }} \
-                announceSession(input: {{hash: {literal}, runDate: \"2026-01-05T03:00:00\"}}) {{ session {{ hash }} }} }}");
+                announceSession(input: {{hash: {literal}, runDate: \"2026-01-05T03:00:00\", tags: {{}}}}) {{ session {{ hash }} }} }}");
             let answer = app.run(&query, json!({ "i": metric(json!({})) })).await;
             assert_eq!(answer["announceSession"]["session"]["hash"], text, "{literal}");
             let query = format!("query($h: String! = {literal}) {{ session(hash: $h) {{ hash }} }}");

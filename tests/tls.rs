@@ -81,7 +81,7 @@ fn https_is_spoken_over_http_1_and_browsers_are_told_to_stay_with_it() {
     let server = Server::start(folder.path(), FILES, ANYWHERE);
     let answer = get(server.address, &trusted, "/api/v1/metrics/count").unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with(r#"{"count":0}"#), "{answer}");
-    assert!(answer.contains("strict-transport-security: max-age=31536000\r\n"), "{answer}");
+    assert!(answer.contains("Strict-Transport-Security: max-age=31536000\r\n"), "{answer}");
     server.stop();
 }
 
