@@ -259,3 +259,26 @@ async fn a_folder_that_does_not_fit_ends_the_start_with_file_line_and_reason() {
     let reason = refusal(folder(&[("many.graphql", &many)]).path()).await;
     assert!(reason.contains("many.graphql:1:") && reason.contains("max-aliases"), "{reason}");
 }
+
+/// A document in the language of September 2025, whose parts overlap and whose other operation must not matter.
+const NEWER: &str = "\u{feff}\"Sessions of 😀.\"\nquery one(\"Whose hash.\" $h: String! = \"\\u{1F600}\") {\n  session(hash: $h) { hash }\n  ...F\n}\n\
+    \"\"\"\nA part.\n\"\"\"\nfragment F on Query { session(hash: $h) { metricCount } }\n\
+    query two($n: Int!, $h: String!) { metrics(first: $n) { totalCount } ...F }\n";
+
+#[tokio::test]
+async fn documents_of_the_newest_edition_are_trusted_like_others() {
+    let manifest = json!({ "newer": NEWER }).to_string();
+    for (folder, id) in
+        [(folder(&[("newer.graphql", NEWER)]), "newer"), (folder(&[("relay.json", &manifest)]), "newer")]
+    {
+        let app = trusting(folder.path(), true).await;
+        app.announce_as(json!({ "session_h": "😀" })).await;
+        for request in
+            [json!({ "documentId": id, "operationName": "one" }), json!({ "query": NEWER, "operationName": "one" })]
+        {
+            let answer = send(&app, &request).await;
+            assert_eq!(answer, json!({ "data": { "session": { "hash": "😀", "metricCount": 0 } } }));
+        }
+        app.finish().await;
+    }
+}

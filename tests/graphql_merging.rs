@@ -194,8 +194,8 @@ on_both_engines! {
             "subscription($y: Boolean!) { ...F @include(if: $y) } fragment F on Subscription { metricRecorded { id } }",
             "subscription($y: Boolean!) { ...F } fragment F on Subscription { metricRecorded @include(if: $y) { id } }",
         ] {
-            let request = json!({ "query": query, "variables": { "y": true } });
-            let answer = app.post("/graphql", &request).await.expect(200);
+            let mut events = Events::post_request(app, &json!({ "query": query, "variables": { "y": true } })).await;
+            let answer = events.next().await;
             assert_eq!(answer["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED", "{query}: {answer}");
         }
     }

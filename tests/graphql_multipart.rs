@@ -152,15 +152,19 @@ on_both_engines! {
     }
 
     async fn what_cannot_run_is_told_and_ends_there(app: &TestApp) {
-        // Its document is no GraphQL: told before the stream begins, as of any other request.
+        // Its document is not valid: told before the stream begins, as of any other request.
         for (accept, status, name) in [(APOLLO, 400, "application/graphql-response+json; charset=utf-8"), (ALONE, 200, "application/json; charset=utf-8")] {
             let answer = reply(app, accept, "subscription {").await;
             assert_eq!(content_type(&answer), name);
             assert_eq!(answer.expect(status)["errors"][0]["extensions"]["code"], "GRAPHQL_PARSE_FAILED");
+            for query in ["subscription { nothing }", "subscription { metricRecorded(where: {item: {in: [1]}}) { id } }"] {
+                let answer = reply(app, accept, query).await;
+                assert_eq!(answer.expect(status)["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED", "{query}");
+            }
         }
         for (query, code) in [
-            ("subscription { nothing }", "GRAPHQL_VALIDATION_FAILED"),
-            ("subscription { metricRecorded(where: {item: {in: [1]}}) { id } }", "GRAPHQL_VALIDATION_FAILED"),
+            ("subscription($w: MetricWhere!) { metricRecorded(where: $w) { id } }", "BAD_USER_INPUT"),
+            ("subscription($y: [String!]!) { metricRecorded(where: {kind: {in: $y}}) { id } }", "BAD_USER_INPUT"),
         ] {
             let mut parts = Parts::of(app, APOLLO, query).await;
             let part = parts.part().await;

@@ -48,6 +48,31 @@ fn without_id(mut metric: Value) -> Value {
 }
 
 on_both_engines! {
+    async fn what_was_stored_stays_stored_where_a_field_below_it_fails(app: &TestApp) {
+        let fails = "{ metrics(after: \"x\") { totalCount } }";
+        for (number, query) in [
+            format!("mutation($m: MetricInput!) {{ recordMetric(input: $m) {{ metric {{ id variant {fails} }} userErrors {{ code }} }} }}"),
+            format!("mutation($m: MetricInput!) {{ recordMetric(input: $m) {{ metric {{ itemName item {fails} }} userErrors {{ code }} }} }}"),
+            format!("mutation($m: MetricInput!) {{ recordMetric(input: $m) {{ userErrors {{ code }} metric {{ component {fails} }} }} }}"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let answer = app.graphql_with(&query, json!({ "m": metric(json!({})) })).await;
+            // As the schema says of it.
+            assert_eq!(answer["data"]["recordMetric"]["metric"], Value::Null, "{answer}");
+            assert_eq!(answer["data"]["recordMetric"]["userErrors"], json!([]), "{answer}");
+            assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{answer}");
+            assert_eq!(app.bare("{ metricCount }").await, json!(number + 1));
+        }
+        for payload in ["RecordMetricPayload", "AnnounceSessionPayload", "AnnounceContextPayload"] {
+            let query = format!("{{ __type(name: \"{payload}\") {{ fields {{ description type {{ kind }} }} }} }}");
+            let fields = app.graphql(&query).await["__type"]["fields"].take();
+            let object = fields.as_array().unwrap().iter().find(|field| field["type"]["kind"] == "OBJECT").unwrap();
+            assert!(object["description"].as_str().unwrap().contains("stored all the same"), "{payload}: {object}");
+        }
+    }
+
     async fn a_metric_is_answered_as_it_is_read_back(app: &TestApp) {
         let input = metric(json!({
             "startedAt": "2026-01-05 03:00:00.125+02:00", "memoryUsage": -0.000_000_1, "totalTime": 1e300, "cpuUsage": 0,

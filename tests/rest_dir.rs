@@ -273,3 +273,29 @@ fn other_files_are_left_alone() {
     std::fs::write(folder.path().join("README.md"), "{{{").unwrap();
     assert_eq!(load(folder.path()), Ok(1));
 }
+
+#[tokio::test]
+async fn operations_of_the_newest_edition_are_served_like_others() {
+    let text = "\u{feff}\"How one went.\"\nquery one(\"Whose hash.\" $hash: String! = \"\\u{1F600}\") @rest(get: [\"/one/{hash}\", \"/one\"], reply: OBJECT, summary: \"One.\") {\n\
+                session(hash: $hash) { hash } ...F }\n\"\"\"A part.\"\"\" fragment F on Query { session(hash: $hash) { metrics: metricCount } }";
+    let app = with_documents(Engine::Sqlite, &[("team.graphql", text)]).await.unwrap();
+    app.announce_as(json!({ "session_h": "😀" })).await;
+    for path in ["/api/team/one", "/api/team/one/%F0%9F%98%80"] {
+        assert_eq!(app.get(path).await.expect(200), json!({ "session": { "hash": "😀", "metrics": 0 } }));
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_entry_point_that_asks_twice_stores_once() {
+    let text = "mutation run($hash: String!) @rest(post: \"/runs\", reply: CREATED, summary: \"Record.\") {\n\
+                recordMetric(input: {sessionHash: $hash, contextHash: \"c\", startedAt: \"2026-01-05T03:00:00\", componentName: \"\", itemPath: \"\", itemName: \"t\", variantName: \"t\", \
+                location: \"t\", kind: \"function\", totalTime: 1, userTime: 1, kernelTime: 0, cpuUsage: 1, memoryUsage: 1}) { metric { itemName } } ...F }\n\
+                fragment F on Mutation { recordMetric(input: {sessionHash: $hash, contextHash: \"c\", startedAt: \"2026-01-05T03:00:00\", componentName: \"\", itemPath: \"\", itemName: \"t\", \
+                variantName: \"t\", location: \"t\", kind: \"function\", totalTime: 1, userTime: 1, kernelTime: 0, cpuUsage: 1, memoryUsage: 1}) { metric { sessionHash } } }";
+    let app = with_documents(Engine::Sqlite, &[("team.graphql", text)]).await.unwrap();
+    let answer = app.post("/api/team/runs", &json!({ "hash": "s" })).await.expect(201);
+    assert_eq!(answer, json!({ "itemName": "t", "sessionHash": "s" }));
+    assert_eq!(app.get("/api/v1/metrics/count").await.expect(200)["count"], 1);
+    app.finish().await;
+}

@@ -37,6 +37,9 @@ pub(super) enum Given<'a> {
 /// The fields of one response name, in the order in which they are met.
 type Groups<'d> = IndexMap<&'d Name, Vec<&'d Node<Field>>>;
 
+/// The same, where the names are not needed.
+type FieldsByName<'d> = Vec<Vec<&'d Node<Field>>>;
+
 /// Collects the fields of one operation.
 pub(super) struct Collector<'d> {
     schema: &'d Schema,
@@ -67,17 +70,10 @@ impl<'d> Collector<'d> {
             return EngineSet { items: groups.iter().map(|(_, fields)| self.field(parent, fields)).collect() };
         };
         let types = self.possible_types(parent);
-        let lists: Vec<Vec<Vec<&Node<Field>>>> =
-            types.iter().map(|ty| self.collect(ty, sets).into_values().collect()).collect();
-        // What every type begins and ends with is written once; in between, each has a fragment of its own.
+        let lists: Vec<FieldsByName> = types.iter().map(|ty| self.collect(ty, sets).into_values().collect()).collect();
         let Some(first) = lists.first() else { return EngineSet::default() };
-        let shortest = lists.iter().map(Vec::len).min().unwrap_or_default();
-        let is_common = |at: &dyn Fn(&Vec<Vec<&'d Node<Field>>>) -> usize| {
-            let same = |list: &Vec<Vec<&'d Node<Field>>>| are_same(&list[at(list)], &first[at(first)]);
-            lists.iter().all(same)
-        };
-        let ahead = (0..shortest).take_while(|i| is_common(&|_| *i)).count();
-        let behind = (0..shortest - ahead).take_while(|i| is_common(&|list| list.len() - 1 - i)).count();
+        // What every type begins and ends with is written once; in between, each has a fragment of its own.
+        let (ahead, behind) = common_ends(&lists);
         let mut items: Vec<_> = first[..ahead].iter().map(|fields| self.field(parent, fields)).collect();
         for (ty, list) in types.iter().zip(&lists) {
             let own = &list[ahead..list.len() - behind];
@@ -211,7 +207,7 @@ impl<'d> Collector<'d> {
     /// The engine tells of every schema what the specification says of schemas: ours has no description.
     fn note_description(&mut self, parent: &Name, field: &Field, inner: &EngineSet) {
         if field.name != "__schema"
-            || !self.schema.root_operation(OperationType::Query).is_some_and(|root| root == parent)
+            || self.schema.root_operation(OperationType::Query).is_none_or(|root| root != parent)
         {
             return;
         }
@@ -255,6 +251,17 @@ pub(super) fn constant_of(value: &Value) -> ConstValue {
 /// Validation has refused what 64 bits can't hold.
 fn float(number: &str) -> ConstValue {
     number.parse().ok().and_then(Number::from_f64).map_or(ConstValue::Null, ConstValue::Number)
+}
+
+/// How many fields all lists have in common at their beginning, and how many behind that at their end.
+fn common_ends(lists: &[FieldsByName]) -> (usize, usize) {
+    let [first, others @ ..] = lists else { return (0, 0) };
+    let shortest = lists.iter().map(Vec::len).min().unwrap_or_default();
+    let is_common = |i: &usize| others.iter().all(|list| are_same(&list[*i], &first[*i]));
+    let ahead = (0..shortest).take_while(is_common).count();
+    let is_common = |i: &usize| others.iter().all(|list| are_same(&list[list.len() - i], &first[first.len() - i]));
+    let behind = (1..=shortest - ahead).take_while(is_common).count();
+    (ahead, behind)
 }
 
 fn are_same(some: &[&Node<Field>], others: &[&Node<Field>]) -> bool {

@@ -204,13 +204,11 @@ impl Asked {
     fn key(&self, variables: &Variables) -> Result<Vec<bool>, ServerError> {
         let mut key = Vec::new();
         for name in &self.deciding {
-            match variables.get(name) {
-                Some(Value::Boolean(value)) => key.push(*value),
-                _ => {
-                    let message = format!("${name}: a value must be given where @skip and @include ask for one");
-                    return Err(with_code(ServerError::new(message, None), Code::BadUserInput));
-                }
-            }
+            let Some(Value::Boolean(value)) = variables.get(name) else {
+                let message = format!("${name}: a value must be given where @skip and @include ask for one");
+                return Err(with_code(ServerError::new(message, None), Code::BadUserInput));
+            };
+            key.push(*value);
         }
         key.extend(self.optional.iter().map(|name| variables.contains_key(name)));
         Ok(key)

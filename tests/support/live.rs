@@ -55,7 +55,8 @@ impl Events {
         Self::post_request(app, &json!({ "query": query })).await
     }
 
-    async fn post_request(app: &TestApp, request: &Value) -> Self {
+    /// Posts a whole request, variables and all.
+    pub async fn post_request(app: &TestApp, request: &Value) -> Self {
         let post = Request::post("/graphql")
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "text/event-stream");
@@ -69,7 +70,7 @@ impl Events {
         events
     }
 
-    /// Subscribes with a whole request, variables and all.
+    /// Subscribes with a whole request.
     pub async fn of_request(app: &TestApp, request: &Value) -> Self {
         let mut events = Self::post_request(app, request).await;
         events.is_silent().await;
@@ -88,6 +89,10 @@ impl Events {
 
     /// The next event's text, comments left out.
     pub async fn event(&mut self) -> String {
+        timeout(PATIENCE, self.next_event()).await.expect("an event comes")
+    }
+
+    async fn next_event(&mut self) -> String {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n").map(|(e, r)| (e.to_owned(), r.to_owned())) {
                 self.text = rest;
@@ -96,7 +101,7 @@ impl Events {
                 }
                 return event;
             }
-            timeout(PATIENCE, self.read()).await.expect("an event comes");
+            self.read().await;
         }
     }
 

@@ -121,7 +121,7 @@ impl<'a> Reading<'a> {
     }
 
     fn directives(&mut self, directives: &'a DirectiveList) {
-        for directive in directives.iter() {
+        for directive in directives {
             let definition = self.schema.directive_definitions.get(&directive.name);
             for argument in &directive.arguments {
                 let place = definition.and_then(|definition| definition.argument_by_name(&argument.name));

@@ -25,7 +25,7 @@ pub fn readable(text: &str) -> Result<Cow<'_, str>, Problem> {
             TokenKind::Comma | TokenKind::Comment => true,
             TokenKind::Whitespace => token.data().contains(BYTE_ORDER_MARK),
             _ => {
-                colons.check(&token).map_err(|reason| problem(text, token.index(), reason))?;
+                colons.check(&token).map_err(|reason| problem(text, token.index(), &reason))?;
                 false
             }
         };
@@ -40,7 +40,7 @@ pub fn readable(text: &str) -> Result<Cow<'_, str>, Problem> {
     Ok(spaced.and_then(|bytes| String::from_utf8(bytes).ok()).map_or(Cow::Borrowed(text), Cow::Owned))
 }
 
-fn problem(text: &str, index: usize, reason: String) -> Problem {
+fn problem(text: &str, index: usize, reason: &str) -> Problem {
     let before = &text[..index];
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;

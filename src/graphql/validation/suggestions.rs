@@ -1,6 +1,6 @@
 //! Which name was perhaps meant.
 
-use apollo_compiler::{Schema, schema::ExtendedType, validation::DiagnosticList};
+use apollo_compiler::{Name, Schema, schema::ExtendedType, validation::DiagnosticList};
 
 use crate::graphql::validation::Problem;
 
@@ -16,7 +16,7 @@ pub fn add(schema: &Schema, errors: &DiagnosticList, problems: &mut [Problem]) {
             (Some("UndefinedField"), [ty, field]) => (*field, fields(schema, ty)),
             (Some("UndefinedArgument"), [argument, coordinate]) => (*argument, arguments(schema, coordinate)),
             (Some("UndefinedEnumValue" | "UndefinedInputValue"), [value, ty]) => (*value, members(schema, ty)),
-            (Some("UndefinedDefinition"), [name]) => (*name, schema.types.keys().map(|name| name.as_str()).collect()),
+            (Some("UndefinedDefinition"), [name]) => (*name, schema.types.keys().map(Name::as_str).collect()),
             _ => continue,
         };
         if let Some(suggestion) = suggestion(given, known) {
@@ -27,8 +27,8 @@ pub fn add(schema: &Schema, errors: &DiagnosticList, problems: &mut [Problem]) {
 
 fn fields<'s>(schema: &'s Schema, ty: &str) -> Vec<&'s str> {
     match schema.types.get(ty) {
-        Some(ExtendedType::Object(object)) => object.fields.keys().map(|name| name.as_str()).collect(),
-        Some(ExtendedType::Interface(interface)) => interface.fields.keys().map(|name| name.as_str()).collect(),
+        Some(ExtendedType::Object(object)) => object.fields.keys().map(Name::as_str).collect(),
+        Some(ExtendedType::Interface(interface)) => interface.fields.keys().map(Name::as_str).collect(),
         _ => Vec::new(),
     }
 }
@@ -46,8 +46,8 @@ fn arguments<'s>(schema: &'s Schema, coordinate: &str) -> Vec<&'s str> {
 
 fn members<'s>(schema: &'s Schema, ty: &str) -> Vec<&'s str> {
     match schema.types.get(ty) {
-        Some(ExtendedType::Enum(definition)) => definition.values.keys().map(|name| name.as_str()).collect(),
-        Some(ExtendedType::InputObject(definition)) => definition.fields.keys().map(|name| name.as_str()).collect(),
+        Some(ExtendedType::Enum(definition)) => definition.values.keys().map(Name::as_str).collect(),
+        Some(ExtendedType::InputObject(definition)) => definition.fields.keys().map(Name::as_str).collect(),
         _ => Vec::new(),
     }
 }
