@@ -3,7 +3,7 @@
     python3 benches/documents.py target/release/metrograph OTHER/metrograph
 
 Each round starts both servers in turn on an empty database, sends 2,000 documents that differ, one after the other over one connection,
-and then the same again. Told are the medians of the rounds' medians, and their ratio.
+and then 2,000 requests for the last hundred of them. Told are the medians of the rounds' medians, and their ratio.
 """
 import http.client
 import json
@@ -51,7 +51,7 @@ def measured(binary):
             for _ in range(200):
                 ask(connection, json.dumps({"query": "{ metricCount sessions(first: 1) { totalCount } }"}))
             first = statistics.median([ask(connection, body) for body in bodies])
-            # As many as are kept.
+            # Few enough that both builds still know them.
             known = statistics.median([ask(connection, body) for body in bodies[-100:] * 20])
             return first, known
 

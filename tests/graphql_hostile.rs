@@ -267,6 +267,23 @@ on_both_engines! {
         app.graphql(&format!("{{ ...F0 }} {chain} fragment F25 on Query {{ sessionCount }}")).await;
     }
 
+    async fn what_is_wrong_is_told_within_bounds(app: &TestApp) {
+        let wrong: String = (0..4_000).map(|number| format!("metricCoun{number} ")).collect();
+        let answer = send(app, json!({ "query": format!("{{ {wrong} }}") }).to_string()).await;
+        assert_eq!(answer["errors"].as_array().unwrap().len(), 100);
+        let unknown: String = (0..4_000).map(|number| format!("a{number}: metricCount(where: $w{number}) ")).collect();
+        assert!(send(app, json!({ "query": format!("{{ {unknown} }}") }).to_string()).await["errors"].as_array().unwrap().len() <= 100);
+        // One thing is told once, however many operations come upon it.
+        let operations: String = (0..20).map(|number| format!("query Q{number} {{ ...F }} ")).collect();
+        let wrong = "$x, ".repeat(500);
+        let twice = format!("{operations} fragment F on Query {{ metricCount(where: {{kind: {{in: [{wrong}]}}}}) }}");
+        assert_eq!(send(app, json!({ "query": twice }).to_string()).await["errors"].as_array().unwrap().len(), 100);
+        let twice = "query A { ...F } query B { ...F } fragment F on Query { metricCount(where: {kind: {eq: \"a\", eq: \"a\"}}) }";
+        assert_eq!(send(app, json!({ "query": twice }).to_string()).await["errors"].as_array().unwrap().len(), 1);
+        let long = format!("{{ {} {} }}", "m".repeat(200_000), "n".repeat(200_000));
+        assert_eq!(send(app, json!({ "query": long }).to_string()).await["errors"].as_array().unwrap().len(), 2);
+    }
+
     async fn documents_deep_in_themselves_are_refused(app: &TestApp) {
         refused(app, &"{ a".repeat(20_000)).await;
         refused(app, &format!("{{ metricCount(where: {}{}) }}", "{not: ".repeat(5000), "}".repeat(5000))).await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Engine, TestApp,
-    live::{Socket, settle},
+    live::{Events, Socket, settle},
 };
 use axum::{
     body::Body,
@@ -46,21 +46,80 @@ async fn depth() {
             "{ sessions { ...A } } fragment A on SessionConnection { nodes { ...B } }
              fragment B on Session { build { pipeline { name } } }",
         ),
-        (
-            "query a { sessionCount } query b { sessions { nodes { hash } } }",
-            "query a { sessionCount } query b { sessions { nodes { build { pipeline { name } } } } }",
-        ),
     ] {
-        if !fits.contains("query") {
-            runs(&app, fits).await;
-        }
+        runs(&app, fits).await;
         refused(&app, "max-depth", 4, over).await;
     }
     // Fragments are no fields: they may lie within each other as far as it is safe to look.
     let inline =
         |levels: usize| format!("{{ {} sessionCount {} }}", "... on Query {".repeat(levels), "}".repeat(levels));
-    runs(&app, &inline(150)).await;
-    refused(&app, "max-depth", 200, &inline(250)).await;
+    runs(&app, &inline(80)).await;
+    refused(&app, "max-depth", 90, &inline(100)).await;
+    let chain = |count: usize| {
+        let parts = repeated(count, |n| format!("fragment F{n} on Query {{ ...F{} }} ", n + 1));
+        format!("{{ ...F0 }} {parts} fragment F{count} on Query {{ sessionCount }}")
+    };
+    runs(&app, &chain(80)).await;
+    refused(&app, "max-depth", 90, &chain(100)).await;
+    // Where a fragment was met first makes no difference.
+    let inner = repeated(60, |_| "... on Query {".to_owned());
+    let (open, close) = (inner.as_str(), "}".repeat(60));
+    let twice = format!(
+        "query A {{ ...F ...G }} query B {{ ...G }} fragment F on Query {{ {open} metricCount {close} }} fragment G on Query {{ {open} ...F {close} }}"
+    );
+    refused(&app, "max-depth", 90, &twice).await;
+}
+
+#[tokio::test]
+async fn limits_are_those_of_the_operation_asked_for() {
+    let app = app(|limits| {
+        (limits.max_depth, limits.max_aliases, limits.max_root_fields, limits.max_directives) = (3, 3, 3, 3)
+    })
+    .await;
+    let aliases = |count| repeated(count, |n| format!("a{n}: sessionCount "));
+    let skipped =
+        repeated(2, |n| format!("... @skip(if: false) {{ b{n}: metricCount }}")).replace("b0:", "").replace("b1:", "");
+    for other in [
+        format!("query b {{ {} }}", aliases(4)),
+        format!("query b {{ {} }} query c {{ {} }}", aliases(2), aliases(2)),
+        "query b { sessions { nodes { build { name } } } }".to_owned(),
+        "query b { metricCount sessionCount contextCount componentCount }".to_owned(),
+        format!("query b {{ {skipped} }} query c {{ {skipped} }}"),
+    ] {
+        for query in [
+            format!("query a {{ sessionCount }} {other}"),
+            format!("{other} query a {{ ...F }} fragment F on Query {{ sessionCount }}"),
+        ] {
+            let request = |name: &str| json!({ "query": query, "operationName": name });
+            let answer = app.post("/graphql", &request("a")).await.json();
+            assert_eq!(answer, json!({ "data": { "sessionCount": 0 } }), "{query}");
+            let answer = app.post("/graphql", &request("b")).await.json();
+            let is_refused = answer["errors"][0]["extensions"]["code"] == "LIMIT_EXCEEDED";
+            assert_eq!(is_refused, !other.contains("query c"), "{query}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_document_does_not_multiply_its_values() {
+    let app = app(|limits| limits.max_complexity = 1_000_000_000).await;
+    let text = "x".repeat(30_000);
+    let spread = |count| {
+        let roots = repeated(count, |n| format!("a{n}: metrics(first: 1) {{ nodes {{ ...F }} }} "));
+        format!(
+            "{{ {roots} }} fragment F on Metric {{ item {{ metrics(where: {{session: {{eq: \"{text}\"}}}}) {{ totalCount }} }} }}"
+        )
+    };
+    runs(&app, &spread(20)).await;
+    let answer = app.post("/graphql", &json!({ "query": spread(190) })).await.json();
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED");
+    assert!(answer["errors"][0]["message"].as_str().unwrap().contains("as variables"), "{answer}");
+    // Open subscriptions keep what they select.
+    let wide = |count: usize| repeated(count, |n| format!("a{n}: id "));
+    let app = self::app(|limits| limits.max_aliases = 10_000).await;
+    let query = format!("subscription {{ metricRecorded {{ {} }} }}", wide(2_100));
+    let answer = Events::post(&app, &query).await.next().await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED", "{answer}");
 }
 
 #[tokio::test]
@@ -124,7 +183,7 @@ async fn directives() {
     for over in [
         "{ sessionCount @skip(if: false) metricCount @include(if: true) contextCount @skip(if: false) }",
         "{ ...A @skip(if: false) ... @skip(if: false) { metricCount } } fragment A on Query { sessionCount @skip(if: false) }",
-        "{ sessionCount @skip(if: false) @skip(if: false) @skip(if: false) }",
+        "{ sessionCount @skip(if: false) @include(if: true) metricCount @include(if: true) }",
     ] {
         refused(&app, "max-directives", 2, over).await;
     }

@@ -1,11 +1,13 @@
 //! Which documents are taken: section 5 of the specification, edition of September 2025. `tests/clients/judges` has npm's graphql judge
 //! thousands more of them.
 
+use metrograph::config::AccessMode::Closed;
 use sea_orm::{ConnectionTrait as _, Database};
 use serde_json::{Value, json};
 
 use crate::support::{
     TestApp,
+    access::bearer,
     history::{context, metric},
     on_both_engines,
 };
@@ -183,6 +185,27 @@ on_both_engines! {
             assert_eq!(answer["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED", "{name}: {answer}");
             assert!(answer["errors"][0]["message"].as_str().unwrap().contains("operationName"), "{answer}");
         }
+    }
+
+    async fn whoever_may_not_ask_is_told_nothing_of_the_question(app: &TestApp) {
+        let (ingest, read) = (bearer(&app.token("ingest").await), bearer(&app.token("read").await));
+        let closed = app.guarded(Closed).await;
+        for query in [
+            "{ ...F } fragment F on Query { metrisc }", "{ ... { metrisc } }", "{ ... on Query { metrisc } }",
+            "fragment F on Query { metrisc } query A { ...F }", "subscription { metricRecored { id } }",
+            "subscription { ...F } fragment F on Subscription { metricRecored { id } }", "query($x: Nothing) { metrics { nodes { id } } }",
+        ] {
+            closed.ask_as(Some(&ingest), query).await.refuses_caller(403, "read");
+        }
+        for query in ["mutation { recordMteric { id } }", "mutation { ...M } fragment M on Mutation { recordMteric { id } }"] {
+            closed.ask_as(Some(&read), query).await.refuses_caller(403, "ingest");
+        }
+        // Whoever may ask is told.
+        for query in ["{ metrisc }", "subscription { metricRecored { id } }"] {
+            let answer = closed.ask_as(Some(&read), query).await.json();
+            assert_eq!(answer["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED", "{answer}");
+        }
+        closed.finish().await;
     }
 
     async fn texts_are_read_as_they_are_escaped(app: &TestApp) {

@@ -325,6 +325,10 @@ async fn the_schema_is_told_unless_that_is_off() {
         assert!(refused["errors"][0]["message"].as_str().unwrap().contains("--introspection"));
     }
     assert_eq!(closed.graphql("{ __typename metricCount }").await, json!({ "__typename": "Query", "metricCount": 0 }));
+    // An operation that is not asked for asks nothing.
+    let two =
+        json!({ "query": "query A { __schema { queryType { name } } } query B { metricCount }", "operationName": "B" });
+    assert_eq!(closed.post("/graphql", &two).await.expect(200)["data"], json!({ "metricCount": 0 }));
     assert_eq!(closed.get("/api/v1/metrics/count").await.expect(200)["count"], 0);
     open.finish().await;
     closed.finish().await;

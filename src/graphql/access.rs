@@ -77,8 +77,9 @@ impl Requirements {
     pub(super) fn of_parts(&self, document: &ExecutableDocument) -> Vec<Scope> {
         let of_operation = |operation: &Operation| {
             let set = &operation.selection_set;
-            let begins = self.0.get(set.ty.as_str()).and_then(|known| known.scope).unwrap_or(Scope::Admin);
-            self.of_selections(document, set).into_iter().chain((set.is_empty()).then_some(begins))
+            // Of subscriptions only the fields say what they take.
+            let begins = self.0.get(set.ty.as_str()).and_then(|known| known.scope).unwrap_or(Scope::Read);
+            self.of_selections(document, set).into_iter().chain([begins])
         };
         document.operations.iter().flat_map(|operation| of_operation(operation)).collect()
     }

@@ -20,16 +20,19 @@ use async_graphql::{
 };
 
 use super::{
+    Told,
     collection::{Collector, Given, constant_of, place_of},
     failure::with_code,
-    limits::count_selections,
+    introspection,
+    limits::{Size, sizes},
 };
-use crate::{config::Scope, error::Code};
+use crate::{
+    config::{Limits, Scope},
+    error::Code,
+};
 
 /// Plans of one operation that are kept: one for each set of variables that are left out or decide over a part of it.
 const MOST_PLANS: usize = 4;
-/// Bytes of a field in a plan, about.
-const A_FIELD: usize = 300;
 
 /// A validated document.
 #[derive(Debug, Clone)]
@@ -47,6 +50,7 @@ struct Inner {
 #[derive(Debug)]
 pub(super) struct Asked {
     operation: Node<executable::Operation>,
+    size: Size,
     /// Its variables, as the engine has them.
     pub variables: Vec<Positioned<VariableDefinition>>,
     /// Those on which a plan depends, since they stand at `@skip` or `@include`.
@@ -93,7 +97,9 @@ impl Document {
     }
 
     fn with(schema: Arc<Valid<Schema>>, document: Valid<ExecutableDocument>, is_own: bool) -> Self {
-        let operations = document.operations.iter().map(|operation| Asked::new(&document, operation)).collect();
+        let sizes = sizes(&document).into_iter();
+        let operations = document.operations.iter().zip(sizes);
+        let operations = operations.map(|(operation, size)| Asked::new(&document, operation, size)).collect();
         Self(Arc::new(Inner { schema, document, operations, is_own }))
     }
 
@@ -153,14 +159,14 @@ impl Document {
     pub(super) fn weight(&self) -> usize {
         let of_operation = |asked: &Asked| {
             let plans = if asked.deciding.is_empty() && asked.optional.is_empty() { 1 } else { MOST_PLANS };
-            count_selections(&self.0.document, asked.selection_set(), &mut HashMap::new()).saturating_mul(plans)
+            asked.size.weight().saturating_mul(plans)
         };
-        self.operations().iter().map(of_operation).fold(0, usize::saturating_add).saturating_mul(A_FIELD)
+        self.operations().iter().map(of_operation).fold(0, usize::saturating_add)
     }
 }
 
 impl Asked {
-    fn new(document: &Valid<ExecutableDocument>, operation: &Node<executable::Operation>) -> Self {
+    fn new(document: &Valid<ExecutableDocument>, operation: &Node<executable::Operation>, size: Size) -> Self {
         let variables: Vec<_> = operation.variables.iter().map(|variable| declared(document, variable)).collect();
         let decide = deciding(document, operation);
         let names = |is_wanted: &dyn Fn(&VariableDefinition) -> bool| {
@@ -171,6 +177,7 @@ impl Asked {
             deciding: names(&|variable| decide.iter().any(|name| variable.name.node == **name)),
             optional: names(&|variable| variable.var_type.node.nullable && variable.default_value.is_none()),
             operation: operation.clone(),
+            size,
             variables,
             scopes: OnceLock::new(),
             plans: Mutex::default(),
@@ -184,6 +191,12 @@ impl Asked {
     /// Its selections, as they were written.
     pub fn selection_set(&self) -> &SelectionSet {
         &self.operation.selection_set
+    }
+
+    /// Refuses an operation that asks for more than a client's may, or, where it is not told, for the schema.
+    pub fn check(&self, document: &Document, limits: &Limits, told: Told) -> Result<(), ServerError> {
+        self.size.check(limits, self.kind() == OperationType::Subscription)?;
+        if told.introspection { Ok(()) } else { introspection::refuse(document.parsed(), &self.operation) }
     }
 
     /// Whether it reads, stores or subscribes.
@@ -205,8 +218,10 @@ impl Asked {
         let mut key = Vec::new();
         for name in &self.deciding {
             let Some(Value::Boolean(value)) = variables.get(name) else {
+                let declared = self.variables.iter().find(|variable| variable.node.name.node == *name);
                 let message = format!("${name}: a value must be given where @skip and @include ask for one");
-                return Err(with_code(ServerError::new(message, None), Code::BadUserInput));
+                let error = ServerError::new(message, declared.map(|variable| variable.pos));
+                return Err(with_code(error, Code::BadUserInput));
             };
             key.push(*value);
         }

@@ -2,14 +2,14 @@
 
 use std::{path::Path, sync::Arc};
 
-use apollo_compiler::{ExecutableDocument, Schema, validation::Valid};
+use apollo_compiler::{Schema, validation::Valid};
 use quick_cache::{Weighter, sync::Cache};
 
 use super::{
     Told, as_server_error,
     document::Document,
     file::{DocumentError, read_schema},
-    introspection, limits,
+    limits,
     persisted::{Hash, Persisted},
     sdl,
     trusted::Trusted,
@@ -23,7 +23,7 @@ use crate::{
 /// Parsed documents that are kept by their text, about.
 const KEPT: usize = 500;
 /// Bytes of parsed documents that are kept, all together, about.
-const KEPT_BYTES: u64 = 64 * 1024 * 1024;
+const KEPT_BYTES: u64 = 128 * 1024 * 1024;
 /// Bytes that a parsed document takes for each byte of its text, about.
 const A_BYTE: u64 = 20;
 /// Bytes that even the smallest document counts for.
@@ -115,12 +115,7 @@ impl Documents {
             return Err(as_server_error(Error::new(Code::DocumentNotTrusted, message)).into());
         }
         limits::check_tokens(text, &self.limits)?;
-        let measure = |document: &ExecutableDocument| {
-            limits::check(document, &self.limits)?;
-            limits::check_size(document)?;
-            if self.told.introspection { Ok(()) } else { introspection::refuse(document) }
-        };
-        let document = validation::read(&self.schema, "query", text, self.told.suggestions, measure)?;
+        let document = validation::read(&self.schema, "query", text, self.told.suggestions, limits::check_whole)?;
         let document = Document::new(Arc::clone(&self.schema), document);
         if text.len() <= LONGEST_KEPT {
             self.parsed.insert(text.to_owned(), document.clone());

@@ -49,7 +49,10 @@ impl DocumentError {
 pub fn read_schema(text: impl Into<String>) -> Result<Valid<Schema>, DocumentError> {
     let file = "schema.graphql";
     let schema = Schema::parse_and_validate(text, file).map_err(|invalid| {
-        DocumentError::first(file, Problem::of(&invalid.errors).into_iter().map(ServerError::from).collect())
+        DocumentError::first(
+            file,
+            Problem::of(&invalid.errors, |_, _| None).into_iter().map(ServerError::from).collect(),
+        )
     })?;
     Ok(Valid::assume_valid(of_2025(schema.into_inner())))
 }

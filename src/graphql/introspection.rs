@@ -1,14 +1,14 @@
 //! Questions about the schema, where they are not answered.
 
-use apollo_compiler::ExecutableDocument;
+use apollo_compiler::{ExecutableDocument, executable::Operation};
 use async_graphql::ServerError;
 
 use super::{collection::place_of, failure::with_code};
 use crate::error::Code;
 
-/// Refuses documents that ask for the schema. `__typename` tells only what was asked for.
-pub(super) fn refuse(document: &ExecutableDocument) -> Result<(), ServerError> {
-    let mut fields = document.operations.iter().flat_map(|operation| operation.root_fields(document));
+/// Refuses operations that ask for the schema. `__typename` tells only what was asked for.
+pub(super) fn refuse(document: &ExecutableDocument, operation: &Operation) -> Result<(), ServerError> {
+    let mut fields = operation.root_fields(document);
     match fields.find(|field| ["__schema", "__type"].contains(&field.name.as_str())) {
         None => Ok(()),
         Some(field) => {

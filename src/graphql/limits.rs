@@ -22,10 +22,16 @@ use crate::{config::Limits, error::Code};
 const MOST_SELECTIONS: usize = 20_000;
 /// Fragments in one document, at most: one may lead to the next, which takes stack.
 const MOST_FRAGMENTS: usize = 500;
+/// Selections of a subscription, at most, fragments spread: it is kept for as long as it lasts.
+const MOST_SUBSCRIBED: usize = 2_000;
+/// Bytes of the values in one document, at most, fragments spread: each request has a copy of them.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes that a value takes besides its text, about.
+const A_VALUE: usize = 64;
+/// Bytes that a collected field takes besides its arguments, about.
+const A_FIELD: usize = 300;
 /// Selection sets within each other, fragments spread, at most: whatever looks at them takes stack.
-const DEEPEST_SPREAD: usize = 200;
-/// The depth of what lies deeper.
-const TOO_DEEP: usize = usize::MAX / 2;
+const DEEPEST_SPREAD: usize = 90;
 /// Objects and lists within each other in one value, at most: reading them takes stack.
 pub(super) const DEEPEST_VALUE: usize = 20;
 
@@ -62,51 +68,31 @@ fn text_length(token: &str) -> usize {
     token.len().saturating_sub(quotes)
 }
 
-/// Refuses documents that would keep the server busy for long, or overflow its stack.
-pub(super) fn check_size(document: &ExecutableDocument) -> Result<(), ServerError> {
+/// Refuses documents that would keep the server busy for long, fill its memory, or overflow its stack: what must hold for all
+/// operations together, since validation looks at them all.
+pub(super) fn check_whole(document: &ExecutableDocument) -> Result<(), ServerError> {
     let refuse = |message: String| Err(refusal(Code::ValidationFailed, message));
     if document.fragments.len() > MOST_FRAGMENTS {
         return refuse(format!("a document has at most {MOST_FRAGMENTS} fragments"));
     }
-    let mut known = HashMap::new();
-    let operations = document.operations.iter().map(|operation| &operation.selection_set);
-    let selections = operations.map(|set| count_selections(document, set, &mut known)).fold(0, usize::saturating_add);
-    if selections > MOST_SELECTIONS {
+    let mut whole = Size::default();
+    for size in sizes(document) {
+        whole += size;
+    }
+    if whole.levels > DEEPEST_SPREAD {
+        let asked = "selection sets lie too deep within each other, fragments spread";
+        return Err(crossed("max-depth", asked, DEEPEST_SPREAD, "ask in several requests"));
+    }
+    if whole.selections > MOST_SELECTIONS {
         return refuse(format!("a document has at most {MOST_SELECTIONS} selections, its fragments spread"));
     }
-    check_values(document)
-}
-
-/// How many selections `set` has, fragments spread.
-pub(super) fn count_selections<'a>(
-    document: &'a ExecutableDocument,
-    set: &'a SelectionSet,
-    known: &mut HashMap<&'a Name, usize>,
-) -> usize {
-    let mut count = 0_usize;
-    for selection in &set.selections {
-        count = count.saturating_add(match selection {
-            Selection::Field(field) => {
-                let inner = field.selection_set.as_ref().map_or(0, |set| count_selections(document, set, known));
-                inner.saturating_add(1)
-            }
-            Selection::InlineFragment(part) => count_selections(document, &part.selection_set, known),
-            Selection::FragmentSpread(spread) => {
-                let name = &spread.fragment_name;
-                if let Some(count) = known.get(name) {
-                    *count
-                } else {
-                    // A fragment that spreads itself is refused later.
-                    known.insert(name, 0);
-                    let part = document.fragments.get(name);
-                    let count = part.map_or(0, |part| count_selections(document, &part.selection_set, known));
-                    known.insert(name, count.saturating_add(1));
-                    count.saturating_add(1)
-                }
-            }
-        });
+    if whole.bytes > MOST_BYTES {
+        let remedy = "send them as variables";
+        return refuse(format!(
+            "the values in a document have at most {MOST_BYTES} bytes, its fragments spread: {remedy}"
+        ));
     }
-    count
+    check_values(document)
 }
 
 /// Refuses values that take stack to read, and texts that can't be stored or looked for.
@@ -150,83 +136,107 @@ fn refusal(code: Code, message: impl Into<String>) -> ServerError {
     with_code(ServerError::new(message, None), code)
 }
 
-/// Refuses documents that ask for too much.
-pub(super) fn check(document: &ExecutableDocument, limits: &Limits) -> Result<(), ServerError> {
-    let mut known = HashMap::new();
-    let mut whole = Size::default();
-    for operation in document.operations.iter() {
-        let variables = operation.variables.iter().map(|variable| variable.directives.len());
-        whole += size(document, &operation.selection_set, 0, &mut known);
-        whole.directives += operation.directives.len() + variables.sum::<usize>();
-        whole.roots = whole.roots.max(whole.top);
-        whole.top = 0;
-    }
-    let check = |setting, asked: usize, what: &str, most: usize, remedy| {
-        if asked <= most {
-            Ok(())
-        } else {
-            Err(crossed(setting, &format!("the document has {asked} {what}"), most, remedy))
-        }
-    };
-    let parts = "ask in several requests";
-    if whole.depth >= TOO_DEEP {
-        return Err(crossed(
-            "max-depth",
-            "selections lie too deep within each other, fragments spread",
-            DEEPEST_SPREAD,
-            parts,
-        ));
-    }
-    check("max-depth", whole.depth, "fields within each other", limits.max_depth, parts)?;
-    check("max-root-fields", whole.roots, "root fields", limits.max_root_fields, parts)?;
-    check("max-aliases", whole.aliases, "aliases", limits.max_aliases, parts)?;
-    check("max-directives", whole.directives, "directives", limits.max_directives, "leave out what is not wanted")
-}
-
 /// What a part of a document holds, fragments spread.
 #[derive(Debug, Default, Clone, Copy)]
-struct Size {
+pub(super) struct Size {
+    /// Fields within each other.
     depth: usize,
+    /// Selection sets within each other.
+    levels: usize,
     aliases: usize,
     directives: usize,
     /// Fields that lie in no other field of this part.
-    top: usize,
-    /// The largest `top` of an operation.
     roots: usize,
+    selections: usize,
+    /// Bytes of names and values that stand in arguments.
+    bytes: usize,
 }
 
 impl AddAssign for Size {
     fn add_assign(&mut self, other: Self) {
         self.depth = self.depth.max(other.depth);
+        self.levels = self.levels.max(other.levels);
         self.aliases = self.aliases.saturating_add(other.aliases);
         self.directives = self.directives.saturating_add(other.directives);
-        self.top = self.top.saturating_add(other.top);
+        self.roots = self.roots.saturating_add(other.roots);
+        self.selections = self.selections.saturating_add(other.selections);
+        self.bytes = self.bytes.saturating_add(other.bytes);
     }
 }
 
-/// The size of `set`, which lies in `levels` other selection sets, fragments spread.
+impl Size {
+    /// Refuses an operation that asks for too much.
+    pub fn check(&self, limits: &Limits, is_subscription: bool) -> Result<(), ServerError> {
+        let check = |setting, asked: usize, what: &str, most: usize, remedy| {
+            if asked <= most {
+                Ok(())
+            } else {
+                Err(crossed(setting, &format!("the operation has {asked} {what}"), most, remedy))
+            }
+        };
+        let parts = "ask in several requests";
+        check("max-depth", self.depth, "fields within each other", limits.max_depth, parts)?;
+        check("max-root-fields", self.roots, "root fields", limits.max_root_fields, parts)?;
+        check("max-aliases", self.aliases, "aliases", limits.max_aliases, parts)?;
+        check("max-directives", self.directives, "directives", limits.max_directives, "leave out what is not wanted")?;
+        if is_subscription && self.selections > MOST_SUBSCRIBED {
+            let message = format!("a subscription has at most {MOST_SUBSCRIBED} selections, its fragments spread");
+            return Err(refusal(Code::ValidationFailed, message));
+        }
+        Ok(())
+    }
+
+    /// Bytes that the operation takes once its fields are collected, about.
+    pub fn weight(&self) -> usize {
+        self.selections.saturating_mul(A_FIELD).saturating_add(self.bytes)
+    }
+}
+
+/// The sizes of a document's operations, in their order.
+pub(super) fn sizes(document: &ExecutableDocument) -> Vec<Size> {
+    let mut known = HashMap::new();
+    let mut sizes = Vec::new();
+    for operation in document.operations.iter() {
+        let mut size = size(document, &operation.selection_set, 0, &mut known);
+        let variables = operation.variables.iter().map(|variable| variable.directives.len());
+        size.directives = size.directives.saturating_add(operation.directives.len() + variables.sum::<usize>());
+        sizes.push(size);
+    }
+    sizes
+}
+
+/// The size of `set`, which lies in so many other selection sets, fragments spread.
 fn size<'a>(
     document: &'a ExecutableDocument,
     set: &'a SelectionSet,
-    levels: usize,
+    outer: usize,
     known: &mut HashMap<&'a Name, Size>,
 ) -> Size {
-    if levels > DEEPEST_SPREAD {
-        return Size { depth: TOO_DEEP, ..Size::default() };
+    let mut whole = Size { levels: 1, ..Size::default() };
+    if outer > DEEPEST_SPREAD {
+        return Size { levels: outer, ..whole };
     }
-    let mut whole = Size::default();
     for selection in &set.selections {
         whole.directives = whole.directives.saturating_add(selection.directives().len());
-        whole += match selection {
+        let mut part = match selection {
             Selection::Field(field) => {
-                let inner =
-                    field.selection_set.as_ref().map(|set| size(document, set, levels + 1, known)).unwrap_or_default();
-                let aliases = inner.aliases.saturating_add(usize::from(field.alias.is_some()));
-                Size { depth: inner.depth + 1, aliases, top: 1, ..inner }
+                let inner = field.selection_set.as_ref().map(|set| size(document, set, outer + 1, known));
+                let inner = inner.unwrap_or_default();
+                let arguments = field.arguments.iter().map(|argument| argument.name.len() + bytes(&argument.value));
+                Size {
+                    depth: inner.depth + 1,
+                    aliases: inner.aliases.saturating_add(usize::from(field.alias.is_some())),
+                    roots: 1,
+                    bytes: inner.bytes.saturating_add(arguments.sum()),
+                    ..inner
+                }
             }
-            Selection::InlineFragment(part) => size(document, &part.selection_set, levels + 1, known),
-            Selection::FragmentSpread(spread) => of_fragment(document, &spread.fragment_name, levels + 1, known),
+            Selection::InlineFragment(part) => size(document, &part.selection_set, outer + 1, known),
+            Selection::FragmentSpread(spread) => of_fragment(document, &spread.fragment_name, outer + 1, known),
         };
+        part.levels = part.levels.saturating_add(1);
+        part.selections = part.selections.saturating_add(1);
+        whole += part;
     }
     whole
 }
@@ -234,7 +244,7 @@ fn size<'a>(
 fn of_fragment<'a>(
     document: &'a ExecutableDocument,
     name: &'a Name,
-    levels: usize,
+    outer: usize,
     known: &mut HashMap<&'a Name, Size>,
 ) -> Size {
     if let Some(size) = known.get(name) {
@@ -243,8 +253,19 @@ fn of_fragment<'a>(
     // A fragment that spreads itself is refused later.
     known.insert(name, Size::default());
     let Some(fragment) = document.fragments.get(name) else { return Size::default() };
-    let mut whole = size(document, &fragment.selection_set, levels, known);
+    let mut whole = size(document, &fragment.selection_set, outer, known);
     whole.directives = whole.directives.saturating_add(fragment.directives.len());
     known.insert(name, whole);
     whole
+}
+
+/// Bytes that a value takes, about.
+fn bytes(value: &Value) -> usize {
+    let within = match value {
+        Value::String(text) => text.len(),
+        Value::List(items) => items.iter().map(|item| bytes(item)).sum(),
+        Value::Object(members) => members.iter().map(|(name, member)| name.len() + bytes(member)).sum(),
+        _ => 0,
+    };
+    within + A_VALUE
 }

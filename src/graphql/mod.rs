@@ -345,6 +345,9 @@ impl Graph {
         self.admit(&caller, &document, name.as_deref()).map_err(|error| Box::new(refusal(error)))?;
         let refused = |error| Box::new(Response::from_errors(vec![error]));
         let asked = document.operation(name.as_deref()).map_err(refused)?;
+        if !document.is_own() {
+            asked.check(&document, self.limits(), self.0.documents.told()).map_err(refused)?;
+        }
         self.0.input_types.coerce(asked, document.is_own(), &mut variables).map_err(refused)?;
         let plan = document.plan(asked, &variables).map_err(refused)?;
         let (schema, room) = if document.is_own() {

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use apollo_compiler::{ExecutableDocument, Schema, validation::Valid};
+use apollo_compiler::{Schema, validation::Valid};
 use async_graphql::ServerError;
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use super::{
     Told,
     document::Document,
     file::{DocumentError, read_document, read_measured},
-    introspection, limits,
+    limits,
     persisted::Hash,
 };
 use crate::config::Limits;
@@ -38,20 +38,16 @@ impl Trusted {
         limits: &Limits,
         told: Told,
     ) -> Result<Self, DocumentError> {
-        let check = |parsed: &ExecutableDocument| {
-            limits::check(parsed, limits)?;
-            if told.introspection { Ok(()) } else { introspection::refuse(parsed) }
-        };
         let mut trusted = Self::default();
         for path in files(folder)? {
             let file = path.display().to_string();
             let read = || fs::read_to_string(&path).map_err(|error| DocumentError::of_file(&file, error.to_string()));
             let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
             match path.extension().and_then(|ending| ending.to_str()) {
-                Some("graphql") => trusted.add(schema, limits, check, &file, stem, &read()?)?,
+                Some("graphql") => trusted.add(schema, limits, told, &file, stem, &read()?)?,
                 Some("json") => {
                     for (id, text) in manifest(&file, &read()?)? {
-                        trusted.add(schema, limits, check, &format!("{file}, document {id}"), id, &text)?;
+                        trusted.add(schema, limits, told, &format!("{file}, document {id}"), id, &text)?;
                     }
                 }
                 _ => {}
@@ -74,17 +70,19 @@ impl Trusted {
         &mut self,
         schema: &Arc<Valid<Schema>>,
         limits: &Limits,
-        check: impl FnOnce(&ExecutableDocument) -> Result<(), ServerError>,
+        told: Told,
         file: &str,
         id: String,
         text: &str,
     ) -> Result<(), DocumentError> {
-        limits::check_tokens(text, limits).map_err(|error| DocumentError::of_file(file, error.message))?;
-        let document = read_measured(schema, file, text, check)?;
+        let refused = |error: ServerError| DocumentError::first(file, vec![error]);
+        limits::check_tokens(text, limits).map_err(refused)?;
+        let document = read_measured(schema, file, text, limits::check_whole)?;
         if document.operations.is_empty() {
             return Err(DocumentError::of_file(file, "it has no operation"));
         }
         let (hash, document) = (Hash::of(text), Document::new(Arc::clone(schema), document));
+        document.operations().iter().try_for_each(|asked| asked.check(&document, limits, told)).map_err(refused)?;
         match self.by_id.entry(id) {
             Entry::Occupied(known) if known.get().0 != hash => {
                 let reason = format!("the id {} is given to another document already", known.key());

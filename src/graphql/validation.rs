@@ -8,16 +8,20 @@ mod suggestions;
 
 use apollo_compiler::{
     ExecutableDocument, Schema,
+    diagnostic::Diagnostic,
     parser::{LineColumn, SourceMap, SourceSpan},
-    validation::{DiagnosticList, Valid, WithErrors},
+    validation::{DiagnosticData, DiagnosticList, Valid, WithErrors},
 };
 use async_graphql::{Pos, ServerError};
 
 use super::failure::with_code;
 use crate::error::Code;
 
+/// Problems of one document that are told, at most: the first ones say enough.
+const MOST_PROBLEMS: usize = 100;
+
 /// What is wrong with a document.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Problem {
     /// Where, as line and column.
     pub place: Option<LineColumn>,
@@ -47,18 +51,20 @@ impl Problem {
         Self { place: span.and_then(|span| span.line_column(sources)), reason: reason.into(), is_syntax: false }
     }
 
-    /// Those that the library found.
-    pub fn of(errors: &DiagnosticList) -> Vec<Self> {
-        let problem = |(reason, name, place): (String, Option<&str>, Option<LineColumn>)| Self {
-            place,
-            is_syntax: name.is_none(),
-            reason,
+    /// Those that the library found, as far as its word is taken; with `meant`, each with what is said of names that were perhaps meant.
+    pub fn of(errors: &DiagnosticList, meant: impl Fn(&str, &str) -> Option<String>) -> Vec<Self> {
+        let name = |found: &Diagnostic<'_, DiagnosticData>| found.error.unstable_error_name();
+        // What does not fit the schema may be a word that a syntax error has torn off.
+        let is_syntax = errors.iter().any(|found| name(&found).is_none());
+        let found = errors.iter().filter(|found| name(found).is_none() == is_syntax && !rules::is_ours(name(found)));
+        let problem = |found: Diagnostic<'_, DiagnosticData>| {
+            let mut reason = found.error.to_string();
+            if let Some(suggestion) = name(&found).and_then(|name| meant(name, &reason)) {
+                reason.push_str(&suggestion);
+            }
+            Self { place: found.line_column_range().map(|range| range.start), reason, is_syntax }
         };
-        let errors = errors.iter().map(|found| {
-            let place = found.line_column_range().map(|range| range.start);
-            (found.error.to_string(), found.error.unstable_error_name(), place)
-        });
-        errors.map(problem).collect()
+        found.take(MOST_PROBLEMS).map(problem).collect()
     }
 }
 
@@ -82,17 +88,11 @@ pub(super) fn read(
     measure: impl FnOnce(&ExecutableDocument) -> Result<(), ServerError>,
 ) -> Result<Valid<ExecutableDocument>, Rejected> {
     let told = |errors: &DiagnosticList| {
-        let mut problems = Problem::of(errors);
-        if suggests {
-            suggestions::add(schema, errors, &mut problems);
-        }
-        problems
+        Problem::of(errors, |name, reason| if suggests { suggestions::of(schema, name, reason) } else { None })
     };
     let rejected = |mut problems: Vec<Problem>, parsed: ExecutableDocument| {
-        // What does not fit the schema may be a word that a syntax error has torn off.
-        let is_text = problems.iter().any(|problem| problem.is_syntax);
-        problems.retain(|problem| problem.is_syntax == is_text);
-        let parsed = (!is_text).then(|| Box::new(parsed));
+        problems.truncate(MOST_PROBLEMS);
+        let parsed = (!problems.iter().any(|problem| problem.is_syntax)).then(|| Box::new(parsed));
         Rejected { errors: problems.into_iter().map(ServerError::from).collect(), parsed }
     };
     let text = source::readable(text).map_err(|problem| Rejected::from(ServerError::from(problem)))?;
@@ -101,11 +101,7 @@ pub(super) fn read(
     measure(&parsed)?;
     let (document, mut problems) = match parsed.validate(schema) {
         Ok(document) => (document, Vec::new()),
-        Err(WithErrors { partial, errors }) => {
-            let is_ours = rules::are_ours(&errors);
-            let kept = told(&errors).into_iter().zip(is_ours).filter(|(_, is_ours)| !is_ours);
-            (Valid::assume_valid(partial), kept.map(|(problem, _)| problem).collect())
-        }
+        Err(WithErrors { partial, errors }) => (Valid::assume_valid(partial), told(&errors)),
     };
     if problems.is_empty() {
         problems = rules::broken(schema, &document);

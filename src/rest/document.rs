@@ -183,13 +183,15 @@ impl Reader<'_> {
     /// Every answer must have what its form is made of, or requests would find that out.
     fn check_form(&self, point: &EntryPoint, operation: &Operation) -> Result<(), String> {
         let roots: Vec<_> = operation.root_fields(self.checked).collect();
+        // Fields of one response name are one field.
+        let names: HashSet<_> = roots.iter().map(|root| root.response_name()).collect();
         let root = match (point.reply, roots.as_slice()) {
             (Reply::Object, _) => return Ok(()),
-            (_, [root]) => root,
-            _ => return Err(format!("reply: this form takes one root field, not {}", roots.len())),
+            (_, [root, ..]) if names.len() == 1 => root,
+            _ => return Err(format!("reply: this form takes one root field, not {}", names.len())),
         };
-        let members = root.selection_set.iter().flat_map(|set| set.root_fields(self.checked));
-        let members: Vec<_> = members.collect();
+        let sets = roots.iter().filter_map(|root| root.selection_set.as_ref());
+        let members: Vec<_> = sets.flat_map(|set| set.root_fields(self.checked)).collect();
         let has_list = !root.ty().is_list() && members.iter().any(|field| field.ty().is_list());
         let has = |name: &str| members.iter().any(|field| field.response_name() == name);
         let makes_object = members.iter().any(|field| field.response_name() != "userErrors" && is_object(field));

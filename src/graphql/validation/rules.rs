@@ -8,29 +8,29 @@ use apollo_compiler::{
     executable::{DirectiveList, Operation, Selection, SelectionSet},
     parser::SourceSpan,
     schema::ExtendedType,
-    validation::{DiagnosticList, Valid},
+    validation::Valid,
 };
 
 use crate::graphql::{
     collection::{Collector, Given},
-    validation::Problem,
+    validation::{MOST_PROBLEMS, Problem},
 };
 
-/// Which of the library's findings are not taken, since [`broken`] looks at the same: it counts the fields of a subscription as
+/// Whether the library's word on this is not taken, since [`broken`] looks at the same: it counts the fields of a subscription as
 /// written, where the specification counts response names.
-pub fn are_ours(errors: &DiagnosticList) -> Vec<bool> {
-    let is_ours = |name: Option<&str>| name == Some("SubscriptionUsesMultipleFields");
-    errors.iter().map(|error| is_ours(error.error.unstable_error_name())).collect()
+pub fn is_ours(name: Option<&str>) -> bool {
+    name == Some("SubscriptionUsesMultipleFields")
 }
 
 /// What is wrong with a document in which the library found nothing.
 pub fn broken(schema: &Valid<Schema>, document: &Valid<ExecutableDocument>) -> Vec<Problem> {
-    let of_operation = |operation| {
-        let mut reading = Reading { schema, document, operation, spread: HashSet::new(), problems: Vec::new() };
+    let mut problems = Vec::new();
+    for operation in document.operations.iter() {
+        let mut reading = Reading { schema, document, operation, spread: HashSet::new(), problems };
         reading.read();
-        reading.problems
-    };
-    document.operations.iter().flat_map(of_operation).collect()
+        problems = reading.problems;
+    }
+    problems
 }
 
 /// An operation that is gone through, with the fragments that it spreads.
@@ -61,7 +61,14 @@ impl<'a> Place<'a> {
 
 impl<'a> Reading<'a> {
     fn tell(&mut self, span: Option<SourceSpan>, reason: impl Into<String>) {
-        self.problems.push(Problem::new(span, &self.document.sources, reason));
+        self.add(Problem::new(span, &self.document.sources, reason));
+    }
+
+    /// Adds a problem that is not known yet: several operations may come upon the same one in a fragment.
+    fn add(&mut self, problem: Problem) {
+        if self.problems.len() < MOST_PROBLEMS && !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     fn read(&mut self) {
@@ -94,7 +101,7 @@ impl<'a> Reading<'a> {
             let reason =
                 format!("syntax error: the selection set of a `{}` is empty: ask for at least one field", set.ty);
             let problem = Problem::new(span, &self.document.sources, reason);
-            self.problems.push(Problem { is_syntax: true, ..problem });
+            self.add(Problem { is_syntax: true, ..problem });
         }
         for selection in &set.selections {
             self.directives(selection.directives());

@@ -1,28 +1,24 @@
 //! Which name was perhaps meant.
 
-use apollo_compiler::{Name, Schema, schema::ExtendedType, validation::DiagnosticList};
-
-use crate::graphql::validation::Problem;
+use apollo_compiler::{Name, Schema, schema::ExtendedType};
 
 /// Names that are suggested, at most.
 const MOST: usize = 3;
+/// Bytes of a name that is compared with others, at most: it takes time with their product.
+const LONGEST: usize = 100;
 
-/// Adds to the problems with unknown names which known ones were perhaps meant.
-pub fn add(schema: &Schema, errors: &DiagnosticList, problems: &mut [Problem]) {
-    for (error, problem) in errors.iter().zip(problems) {
-        // The library keeps the names to itself, but quotes them in what it says.
-        let quoted: Vec<&str> = problem.reason.split('`').skip(1).step_by(2).collect();
-        let (given, known) = match (error.error.unstable_error_name(), quoted.as_slice()) {
-            (Some("UndefinedField"), [ty, field]) => (*field, fields(schema, ty)),
-            (Some("UndefinedArgument"), [argument, coordinate]) => (*argument, arguments(schema, coordinate)),
-            (Some("UndefinedEnumValue" | "UndefinedInputValue"), [value, ty]) => (*value, members(schema, ty)),
-            (Some("UndefinedDefinition"), [name]) => (*name, schema.types.keys().map(Name::as_str).collect()),
-            _ => continue,
-        };
-        if let Some(suggestion) = suggestion(given, known) {
-            problem.reason.push_str(&suggestion);
-        }
-    }
+/// Which known names were perhaps meant by an unknown one, in the library's error called `name`.
+pub fn of(schema: &Schema, name: &str, reason: &str) -> Option<String> {
+    // The library keeps the names to itself, but quotes them in what it says.
+    let quoted: Vec<&str> = reason.split('`').skip(1).step_by(2).collect();
+    let (given, known) = match (name, quoted.as_slice()) {
+        ("UndefinedField", [ty, field]) => (*field, fields(schema, ty)),
+        ("UndefinedArgument", [argument, coordinate]) => (*argument, arguments(schema, coordinate)),
+        ("UndefinedEnumValue" | "UndefinedInputValue", [value, ty]) => (*value, members(schema, ty)),
+        ("UndefinedDefinition", [name]) => (*name, schema.types.keys().map(Name::as_str).collect()),
+        _ => return None,
+    };
+    suggestion(given, known)
 }
 
 fn fields<'s>(schema: &'s Schema, ty: &str) -> Vec<&'s str> {
@@ -53,6 +49,9 @@ fn members<'s>(schema: &'s Schema, ty: &str) -> Vec<&'s str> {
 }
 
 fn suggestion(given: &str, known: Vec<&str>) -> Option<String> {
+    if given.len() > LONGEST {
+        return None;
+    }
     let distance = |name: &str| strsim::damerau_levenshtein(&given.to_lowercase(), &name.to_lowercase());
     let mut near: Vec<(usize, &str)> = known.into_iter().map(|name| (distance(name), name)).collect();
     near.retain(|(distance, name)| *distance <= name.len().max(given.len()) * 2 / 5);
