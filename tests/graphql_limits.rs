@@ -73,7 +73,7 @@ async fn depth() {
 #[tokio::test]
 async fn limits_are_those_of_the_operation_asked_for() {
     let app = app(|limits| {
-        (limits.max_depth, limits.max_aliases, limits.max_root_fields, limits.max_directives) = (3, 3, 3, 3)
+        (limits.max_depth, limits.max_aliases, limits.max_root_fields, limits.max_directives) = (3, 3, 3, 3);
     })
     .await;
     let aliases = |count| repeated(count, |n| format!("a{n}: sessionCount "));
