@@ -42,7 +42,7 @@ pub struct Limits {
         value_parser = number(1, 1_000_000_000))]
     pub max_complexity: usize,
 
-    /// GraphQL: aliases of a document, at most
+    /// GraphQL: aliases of an operation, at most
     #[arg(long, global = true, env = "METROGRAPH_MAX_ALIASES", default_value_t = 200, value_name = "COUNT",
         value_parser = number(0, 100_000))]
     pub max_aliases: usize,
@@ -52,7 +52,7 @@ pub struct Limits {
         value_parser = number(1, 100_000))]
     pub max_root_fields: usize,
 
-    /// GraphQL: directives of a document, at most
+    /// GraphQL: directives of an operation, at most
     #[arg(long, global = true, env = "METROGRAPH_MAX_DIRECTIVES", default_value_t = 100, value_name = "COUNT",
         value_parser = number(0, 100_000))]
     pub max_directives: usize,
