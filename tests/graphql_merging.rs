@@ -4,7 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, history::metric, live::Events, on_both_engines};
+use crate::support::{
+    TestApp,
+    history::metric,
+    live::{Events, Socket},
+    on_both_engines,
+};
 
 /// A mutation whose fields are asked for twice: in a fragment of a form of its own and beside it.
 const TWICE: &[&str] = &[
@@ -68,6 +73,23 @@ on_both_engines! {
         let two = "mutation($i: MetricInput!) { recordMetric(input: $i) { metric { id } } again: recordMetric(input: $i) { metric { id } } }";
         app.run(two, json!({ "i": metric(json!({})) })).await;
         assert_eq!(count(app).await, json!(TWICE.len() + 2));
+    }
+
+    async fn batches_and_sockets_run_it_once_as_well(app: &TestApp) {
+        let request = |query: &&str| json!({ "query": query, "variables": { "i": metric(json!({})) } });
+        let batch: Vec<Value> = TWICE.iter().map(request).collect();
+        let answers = app.post("/graphql", &json!(batch)).await.expect(200);
+        assert!(answers.as_array().unwrap().iter().all(|answer| answer.get("errors").is_none()), "{answers}");
+        assert_eq!(count(app).await, json!(TWICE.len()));
+        let mut socket = Socket::introduced(app).await;
+        for (number, query) in TWICE.iter().enumerate() {
+            let id = number.to_string();
+            socket.say(json!({ "id": id, "type": "subscribe", "payload": request(query) })).await;
+            let answer = socket.hear().await;
+            assert_eq!((&answer["type"], answer["payload"].get("errors")), (&json!("next"), None), "{query}: {answer}");
+            assert_eq!(socket.hear().await["type"], "complete");
+        }
+        assert_eq!(count(app).await, json!(2 * TWICE.len()));
     }
 
     async fn announcements_in_fragments_are_made_once(app: &TestApp) {
