@@ -70,6 +70,11 @@ pub fn advise(headers: &mut HeaderMap, code: Code, scope: Option<&str>, retry_af
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     match (code, scope) {
+        (Code::UpgradeRequired, _) => {
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        }
         (Code::Unauthenticated, _) => {
             for scheme in [r#"Basic realm="metrograph""#, r#"Bearer realm="metrograph""#] {
                 headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
@@ -144,6 +149,8 @@ codes! {
     TooLarge "PAYLOAD_TOO_LARGE" 413,
     /// The body's media type is not understood.
     UnsupportedMediaType "UNSUPPORTED_MEDIA_TYPE" 415,
+    /// A WebSocket is opened here, and what came is no handshake.
+    UpgradeRequired "UPGRADE_REQUIRED" 426,
     /// A connection runs as many operations as it may.
     TooManyOperations "TOO_MANY_OPERATIONS" 429,
     /// More requests in a short time than one client may send.

@@ -148,7 +148,7 @@ on_both_engines! {
             tokio::time::sleep(Duration::from_millis(500)).await;
             app.tokens(&["revoke", "read"]).await.unwrap();
         });
-        let events = events.unwrap().text();
+        let events = events.unwrap().text().replace(":\n\n", "");
         let (last, complete) = events.split_once("\n\n").unwrap();
         let answer: serde_json::Value = serde_json::from_str(last.strip_prefix("event: next\ndata: ").unwrap()).unwrap();
         assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAUTHENTICATED", "{answer}");

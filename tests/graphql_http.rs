@@ -196,11 +196,11 @@ on_both_engines! {
 
     async fn other_paths_and_methods_are_told_in_json(app: &TestApp) {
         assert_eq!(app.get("/health").await.expect(200), json!({ "status": "ok" }));
-        for path in ["/nothing", "/graphql/", "/graphql/x", "/health/x", "/assets/none.js", "/%00", "/..%2f..%2fetc"] {
+        for path in ["/nothing", "/graphql/x", "/health/x", "/assets/none.js", "/%00", "/..%2f..%2fetc"] {
             let reply = app.get(path).await;
             assert!(reply.expect(404)["message"].is_string(), "{path}");
         }
-        for method in [Method::DELETE, Method::PUT, Method::PATCH, Method::OPTIONS] {
+        for method in [Method::DELETE, Method::PUT, Method::PATCH] {
             let reply = send(app, method.clone(), "/graphql").await;
             assert_eq!((reply.status.as_u16(), code(&reply)), (405, json!("METHOD_NOT_ALLOWED")), "{method}");
             assert!(reply.headers[header::ALLOW].to_str().unwrap().contains("GET"), "{method}");

@@ -50,7 +50,7 @@ impl Parts {
         let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap());
         assert_eq!(response.status(), 200);
         assert_eq!(header("content-type"), Some("multipart/mixed;boundary=\"graphql\";subscriptionSpec=1.0"));
-        assert_eq!(header("cache-control"), Some("no-cache"));
+        assert_eq!(header("cache-control"), Some("no-cache, no-transform"));
         assert_eq!(header("x-accel-buffering"), Some("no"));
         assert_eq!(header("content-encoding"), None);
         Self { body: response.into_body().into_data_stream(), text: String::new() }

@@ -169,35 +169,55 @@ impl<'d> Collector<'d> {
         let field = EngineField {
             alias: field.alias.as_ref().map(positioned),
             name: positioned(&field.name),
-            arguments: field.arguments.iter().filter_map(|argument| self.argument(argument)).collect(),
+            arguments: field.arguments.iter().filter_map(|argument| self.argument(field, argument)).collect(),
             directives: Vec::new(),
             selection_set: Positioned::new(inner, pos),
         };
         Positioned::new(EngineSelection::Field(Positioned::new(field, pos)), pos)
     }
 
-    fn argument(&self, argument: &Argument) -> Option<(Positioned<EngineName>, Positioned<EngineValue>)> {
+    fn argument(
+        &self,
+        field: &Field,
+        argument: &Argument,
+    ) -> Option<(Positioned<EngineName>, Positioned<EngineValue>)> {
         let pos = self.place(argument.value.location());
-        let value = self.value(&argument.value)?;
+        let definition = field.definition.argument_by_name(&argument.name);
+        let value = self.value(definition.map(|definition| definition.ty.inner_named_type()), &argument.value)?;
         Some((Positioned::new(EngineName::new(&argument.name), pos), Positioned::new(value, pos)))
     }
 
-    /// A value; `None` for a variable that is not given, in whose place the default counts.
-    fn value(&self, value: &Value) -> Option<EngineValue> {
+    /// A value of the type `ty`; `None` for a variable that is not given, in whose place the default counts.
+    fn value(&self, ty: Option<&Name>, value: &Value) -> Option<EngineValue> {
         Some(match value {
             Value::Variable(name) => match self.given {
                 Given::Values(variables) if !variables.contains_key(name.as_str()) => return None,
                 _ => EngineValue::Variable(EngineName::new(name)),
             },
             Value::List(items) => {
-                EngineValue::List(items.iter().map(|item| self.value(item).unwrap_or_default()).collect())
+                EngineValue::List(items.iter().map(|item| self.value(ty, item).unwrap_or_default()).collect())
             }
             Value::Object(members) => {
-                let member = |(name, value): &(Name, Node<Value>)| Some((EngineName::new(name), self.value(value)?));
+                let member = |(name, value): &(Name, Node<Value>)| {
+                    Some((EngineName::new(name), self.value(self.type_of_member(ty, name), value)?))
+                };
                 EngineValue::Object(members.iter().filter_map(member).collect())
+            }
+            Value::Int(number) if ty.is_some_and(|ty| ty == "Tags") && number.as_str().parse::<i64>().is_err() => {
+                EngineValue::Enum(EngineName::new(number.as_str()))
             }
             constant => constant_of(constant).into_value(),
         })
+    }
+
+    /// The type of a member of an object of the type `ty`; what a scalar holds belongs to it.
+    fn type_of_member<'t>(&'t self, ty: Option<&'t Name>, member: &str) -> Option<&'t Name> {
+        match self.schema.types.get(ty?) {
+            Some(ExtendedType::InputObject(definition)) => {
+                definition.fields.get(member).map(|field| field.ty.inner_named_type())
+            }
+            _ => ty,
+        }
     }
 
     fn place(&self, span: Option<SourceSpan>) -> Pos {

@@ -66,7 +66,7 @@ use crate::{
 };
 use access::Requirements;
 pub use access::refusal;
-pub use body::check_values;
+pub use body::{check_values, has_long_numbers, read_exactly, without_mark, without_mark_of_text};
 pub use cost::Cost;
 pub use document::Document;
 use document::Plan;
@@ -84,7 +84,7 @@ pub use stock::Stock;
 use turns::{Hearing, Turns};
 use validation::Rejected;
 use variables::InputTypes;
-pub use variables::{check_scalar, check_text};
+pub use variables::{check_scalar, check_text, coerce_number, whole};
 use written::Writing;
 pub use written::{write_answer, write_value, written_bytes};
 

@@ -9,7 +9,13 @@ use async_graphql::{
 use entity::time;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::{Failure, check_text, paging::SHORT, written::is_own};
+use super::{
+    Failure,
+    body::{read_exactly, without_mark_of_text},
+    check_text,
+    paging::SHORT,
+    written::is_own,
+};
 use crate::error::{Code, Error};
 
 /// A whole number as the graph gives it: an `Int` of GraphQL has 32 bits.
@@ -112,7 +118,7 @@ impl Tags {
 
     /// The members of a JSON object that comes as text.
     fn of_text(text: &str) -> Result<Members, String> {
-        match serde_json::from_str(text) {
+        match read_exactly(without_mark_of_text(text)) {
             Ok(Value::Object(members)) => Ok(members),
             Ok(_) => Err(format!("the text holds no JSON object: {FORMS}")),
             Err(error) => Err(format!("the text holds no JSON object ({error}): {FORMS}")),

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::{
     Told,
+    body::without_mark_of_text,
     document::Document,
     file::{DocumentError, read_document, read_measured},
     limits,
@@ -46,7 +47,7 @@ impl Trusted {
             match path.extension().and_then(|ending| ending.to_str()) {
                 Some("graphql") => trusted.add(schema, limits, told, &file, stem, &read()?)?,
                 Some("json") => {
-                    for (id, text) in manifest(&file, &read()?)? {
+                    for (id, text) in manifest(&file, without_mark_of_text(&read()?))? {
                         trusted.add(schema, limits, told, &format!("{file}, document {id}"), id, &text)?;
                     }
                 }

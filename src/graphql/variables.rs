@@ -222,8 +222,20 @@ pub(super) fn spell_out(value: &mut Value) {
 }
 
 /// Makes of a number what the engine expects: JSON knows one kind of number, which may be written `8.0` or `-0`.
-fn coerce_number(name: &str, value: &mut Value) {
-    let Value::Number(number) = value else { return };
+pub fn coerce_number(name: &str, value: &mut Value) {
+    let number = match value {
+        Value::Number(number) => number,
+        // The digits of a long one.
+        Value::Enum(digits) if digits.ends_with(|last: char| last.is_ascii_digit()) => {
+            match (name, digits.parse().ok().and_then(Number::from_f64)) {
+                ("Float", Some(number)) => *value = Value::Number(number),
+                ("ID", _) => *value = digits.as_str().into(),
+                _ => {}
+            }
+            return;
+        }
+        _ => return,
+    };
     let whole = number.as_i64().or_else(|| whole(number.as_f64()?));
     match (name, whole) {
         ("Int", Some(whole)) => *value = whole.into(),
@@ -233,9 +245,9 @@ fn coerce_number(name: &str, value: &mut Value) {
     }
 }
 
-/// A number without a fraction.
+/// A number without a fraction, such as `8.0` or `1e4`.
 #[allow(clippy::cast_possible_truncation, reason = "it has no fraction, and floats hold whole numbers of 53 bits")]
-fn whole(number: f64) -> Option<i64> {
+pub fn whole(number: f64) -> Option<i64> {
     const MOST: f64 = 9_007_199_254_740_992.0;
     (number.fract() == 0.0 && number.abs() <= MOST).then_some(number as i64)
 }

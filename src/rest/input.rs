@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use apollo_compiler::{Schema, ast::Type, schema::ExtendedType};
-use async_graphql::{Name, Value, Variables};
+use async_graphql::{Name, Value, Variables, indexmap::IndexMap};
 
 use super::document::{EntryPoint, Variable};
 use crate::{
     error::{Code, Error},
-    graphql::{check_scalar, check_text},
+    graphql::{check_scalar, check_text, coerce_number, whole, without_mark_of_text},
 };
 
 /// What a request gives.
@@ -49,7 +49,11 @@ fn variable_of(
         return value.map(Some).map_err(|reason| Error::new(Code::NotFound, format!("{name}: '{text}' is {reason}")));
     }
     let names = std::iter::once(name).chain(point.aliases.iter().filter(|(_, of)| of == name).map(|(other, _)| other));
-    let text = names.clone().find_map(|name| given.query.iter().find(|(asked, _)| asked == name)).map(|(_, text)| text);
+    let mut texts =
+        given.query.iter().filter(|(asked, _)| names.clone().any(|name| name == asked)).map(|(_, text)| text);
+    // A list may come in several parts.
+    let parts = if ty.is_list() { Some(texts.clone().map(String::as_str).collect::<Vec<_>>().join(",")) } else { None };
+    let text = texts.next().map(|first| parts.as_ref().unwrap_or(first));
     let member = given.body.and_then(|body| match body {
         Value::Object(members) => names.clone().find_map(|name| members.get(name.as_str())),
         _ => None,
@@ -63,6 +67,9 @@ fn variable_of(
         (Some(text), _) if !point.is_post => {
             Some(from_text(schema, ty, text).map_err(|reason| bad(format!("'{text}' is {reason}")))?)
         }
+        (_, Some(Value::String(text))) if point.is_post && ty.inner_named_type() == "Tags" => {
+            Some(tags(schema, name, text).map_err(bad)?)
+        }
         (_, Some(value)) if point.is_post => Some(from_json(schema, ty, value).map_err(bad)?),
         _ => None,
     };
@@ -72,29 +79,37 @@ fn variable_of(
     }
 }
 
+/// The tags that a text stands for: those of the JSON object in it; any other text is the value of a tag that is called as the argument.
+fn tags(schema: &Schema, name: &str, text: &str) -> Result<Value, String> {
+    let is_object = matches!(serde_json::from_str(without_mark_of_text(text)), Ok(Value::Object(_)));
+    let tag =
+        || if text.is_empty() { IndexMap::default() } else { IndexMap::from([(Name::new(name), Value::from(text))]) };
+    named(schema, "Tags", if is_object { Value::from(text) } else { Value::Object(tag()) })
+}
+
 /// `page` is lenient: what is no number is page 1. What is a number, but none of a page, is nowhere to be found.
 fn page(text: Option<&String>, member: Option<&Value>) -> Result<Option<i64>, Error> {
     let text = match (text, member) {
         (Some(text), _) | (None, Some(Value::String(text))) => text.trim().to_owned(),
         // A whole number that 64 bits can't hold is read as a float; written out, it is a page that is too large.
         (None, Some(Value::Number(number))) => number.as_f64().unwrap_or_default().to_string(),
+        (None, Some(Value::Enum(digits))) => digits.to_string(),
         _ => return Ok(None),
     };
     let digits = text.strip_prefix(['-', '+']).unwrap_or(&text);
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Ok(None);
+        return Ok(whole_of(&text));
     }
     let number = text.parse().map_err(|_| Error::new(Code::NotFound, format!("page: there is no page {text}")))?;
     Ok(Some(number))
 }
 
-/// An argument in the path. Whole numbers are counts there: digits alone, the greatest number for one that is greater.
+/// An argument in the path. Whole numbers are counts there: without a sign, the greatest number for one that is greater.
 fn from_path(schema: &Schema, ty: &Type, text: &str) -> Result<Value, String> {
     if ty.inner_named_type() == "Int" {
-        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-            return Err("no whole number".to_owned());
-        }
-        return Ok(text.parse().unwrap_or(i64::MAX).into());
+        let is_plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let number = if is_plain { Some(text.parse().unwrap_or(i64::MAX)) } else { whole_of(text) };
+        return number.filter(|number| *number >= 0).map(Value::from).ok_or_else(|| "no whole number".to_owned());
     }
     from_text(schema, ty, text)
 }
@@ -105,7 +120,10 @@ fn from_text(schema: &Schema, ty: &Type, text: &str) -> Result<Value, String> {
         return text.split(',').map(|part| from_text(schema, item, part)).collect::<Result<_, _>>().map(Value::List);
     }
     match ty.inner_named_type().as_str() {
-        "Int" => text.parse::<i64>().map(Value::from).map_err(|_| "no whole number".to_owned()),
+        "Int" => {
+            let number = text.parse().ok().or_else(|| whole_of(text));
+            number.map(Value::from).ok_or_else(|| "no whole number".to_owned())
+        }
         "Float" => match text.parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(number.into()),
             _ => Err("no number".to_owned()),
@@ -115,7 +133,7 @@ fn from_text(schema: &Schema, ty: &Type, text: &str) -> Result<Value, String> {
             "false" | "0" => Ok(false.into()),
             _ => Err("neither true nor false".to_owned()),
         },
-        name => named(schema, name, &Value::from(text)),
+        name => named(schema, name, Value::from(text)),
     }
 }
 
@@ -129,13 +147,20 @@ fn from_json(schema: &Schema, ty: &Type, value: &Value) -> Result<Value, String>
             .collect::<Result<_, _>>()
             .map(Value::List),
         (single, true) => from_json(schema, ty.item_type(), single),
-        (single, false) => named(schema, ty.inner_named_type().as_str(), single),
+        (single, false) => named(schema, ty.inner_named_type().as_str(), single.clone()),
     }
 }
 
+/// A whole number that is written with a point or an exponent, such as `8.0` or `1e4`.
+fn whole_of(text: &str) -> Option<i64> {
+    let is_number = text.starts_with(|first: char| first.is_ascii_digit() || "+-".contains(first));
+    text.parse().ok().filter(|_| is_number).and_then(whole)
+}
+
 /// A value of a type that has a name.
-fn named(schema: &Schema, name: &str, value: &Value) -> Result<Value, String> {
-    let kind = match value {
+fn named(schema: &Schema, name: &str, mut value: Value) -> Result<Value, String> {
+    coerce_number(name, &mut value);
+    let kind = match &value {
         Value::String(_) => "a text",
         Value::Number(_) => "a number",
         Value::Boolean(_) => "a boolean",
@@ -146,7 +171,7 @@ fn named(schema: &Schema, name: &str, value: &Value) -> Result<Value, String> {
     match schema.types.get(name) {
         Some(ExtendedType::Enum(definition)) => {
             let known: Vec<&str> = definition.values.keys().map(apollo_compiler::Name::as_str).collect();
-            let given = if let Value::String(text) = value { text.to_ascii_uppercase() } else { String::new() };
+            let given = if let Value::String(text) = &value { text.to_ascii_uppercase() } else { String::new() };
             if known.contains(&given.as_str()) {
                 Ok(Value::Enum(Name::new(given)))
             } else {
@@ -154,8 +179,8 @@ fn named(schema: &Schema, name: &str, value: &Value) -> Result<Value, String> {
             }
         }
         Some(ExtendedType::InputObject(definition)) => {
-            let Value::Object(members) = value else { return Err(format!("an object is expected, not {kind}")) };
-            let mut object = async_graphql::indexmap::IndexMap::new();
+            let Value::Object(members) = &value else { return Err(format!("an object is expected, not {kind}")) };
+            let mut object = IndexMap::new();
             for (field, definition) in &definition.fields {
                 match members.get(field.as_str()) {
                     Some(member) => {
@@ -169,8 +194,8 @@ fn named(schema: &Schema, name: &str, value: &Value) -> Result<Value, String> {
             }
             Ok(Value::Object(object))
         }
-        _ => match check_scalar(name, value) {
-            Ok(()) => Ok(value.clone()),
+        _ => match check_scalar(name, &value) {
+            Ok(()) => Ok(value),
             Err(reason) => Err(format!("{reason} ({kind} was given)")),
         },
     }

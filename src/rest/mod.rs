@@ -4,6 +4,7 @@ mod docs;
 mod document;
 mod input;
 mod openapi;
+mod paths;
 mod reply;
 mod template;
 
@@ -27,18 +28,21 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-pub use self::openapi::OpenApi;
 use self::{
     document::{Document, EntryPoint},
     input::Given,
     reply::{Asked, Outcome},
     template::Template,
 };
+pub use self::{openapi::OpenApi, paths::Paths};
 pub use crate::graphql::DocumentError;
 use crate::{
     access::Caller,
     error::{Code, Error},
-    graphql::{Document as Runnable, Graph, Operation, check_values, write_answer},
+    graphql::{
+        Document as Runnable, Graph, Operation, check_values, has_long_numbers, read_exactly, without_mark,
+        write_answer,
+    },
 };
 
 /// Where the documentation is, and where the doubled prefix goes on.
@@ -243,6 +247,13 @@ fn written(status: StatusCode, body: &Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 
+/// JSON with long whole numbers.
+fn read_long(json: &[u8]) -> serde_json::Result<Value> {
+    // Whether it is JSON at all, and what is wrong where it isn't, is told of the whole.
+    let value = serde_json::from_slice(json)?;
+    Ok(str::from_utf8(json).map_or(value, |json| read_exactly(json).unwrap_or_default()))
+}
+
 /// The JSON body. A GET may have one, which counts when it says that it is JSON.
 fn read_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>, is_post: bool) -> Result<Option<Value>, Error> {
     let body = body.map_err(|rejection| match rejection.status() {
@@ -260,7 +271,9 @@ fn read_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>, is_post: 
         (true, false) if body.is_empty() => Ok(None),
         (true, _) => {
             check_values(&body)?;
-            let value = serde_json::from_slice(&body).map_err(|error| Error::bad_input(format!("body: {error}")))?;
+            let json = without_mark(&body);
+            let read = if has_long_numbers(json) { read_long(json) } else { serde_json::from_slice(json) };
+            let value = read.map_err(|error| Error::bad_input(format!("body: {error}")))?;
             match value {
                 Value::Object(_) => Ok(Some(value)),
                 _ => Err(Error::bad_input("body: a JSON object is expected")),

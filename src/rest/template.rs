@@ -75,6 +75,23 @@ impl Template {
         }
     }
 
+    /// Whether it has an argument, and ends in a literal: then what is in front of that can be told from it.
+    pub fn is_open(&self) -> bool {
+        self.arguments().next().is_some() && matches!(self.segments.last(), Some(Segment::Literal(_)))
+    }
+
+    /// How many of its segments are literals.
+    pub fn literals(&self) -> usize {
+        self.segments.iter().filter(|segment| matches!(segment, Segment::Literal(_))).count()
+    }
+
+    /// The path that `segments` are when an argument may be several of them, their slashes percent-encoded; the first arguments are
+    /// short rather than the last.
+    pub fn fill(&self, segments: &[&str]) -> Option<String> {
+        let parts = fill(&self.segments, segments)?;
+        Some(parts.iter().map(|part| format!("/{}", part.join("%2F"))).collect())
+    }
+
     /// The path as the router takes it, without a trailing slash. Arguments are numbered, so that paths which call the same place
     /// differently do not collide.
     pub fn route(&self) -> String {
@@ -113,6 +130,22 @@ impl Template {
         }
         path
     }
+}
+
+/// Which of `given` each of `segments` is.
+fn fill<'a, 'g>(segments: &[Segment], given: &'a [&'g str]) -> Option<Vec<&'a [&'g str]>> {
+    let Some((first, behind)) = segments.split_first() else { return given.is_empty().then(Vec::new) };
+    let most = match first {
+        Segment::Literal(text) if given.first() == Some(&text.as_str()) => 1,
+        Segment::Literal(_) => return None,
+        // Each of those behind it is one at least.
+        Segment::Argument(_) => given.len().checked_sub(behind.len())?,
+    };
+    (1..=most).find_map(|taken| {
+        let mut parts = fill(behind, &given[taken..])?;
+        parts.insert(0, &given[..taken]);
+        Some(parts)
+    })
 }
 
 /// The query string of a link to page `number`: everything that was asked, in the order asked, `page` where it was or at the end.

@@ -102,7 +102,8 @@ pub(super) async fn in_time(State(fence): State<Fence>, request: Request, next: 
 
 /// Whether GraphQL is asked, not REST or a page.
 pub(super) fn is_graphql(path: &str) -> bool {
-    path == "/graphql" || path.starts_with("/graphql/")
+    let behind = path.trim_start_matches('/').strip_prefix("graphql");
+    behind.is_some_and(|behind| behind.is_empty() || behind.starts_with('/'))
 }
 
 /// A refusal in the form of what was asked: GraphQL's, or REST's.

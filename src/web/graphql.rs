@@ -13,8 +13,8 @@ use axum::{
     Extension,
     body::Bytes,
     extract::{RawQuery, State, rejection::BytesRejection},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::Response,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse as _, Response},
 };
 use futures_util::{StreamExt as _, stream};
 
@@ -24,7 +24,7 @@ use self::{
     request::Sent,
     status::{Outcome, may_have_stored},
 };
-use super::{Ways, access, assets, live, rate::Client};
+use super::{Ways, access, again, assets, live, rate::Client};
 use crate::{
     access::Caller,
     error::{Code, Error},
@@ -39,6 +39,9 @@ const SIDE_BY_SIDE: usize = 4;
 
 /// Requests of a batch that are told one by one that they are too many. More come from nobody who reads that.
 const MOST_REFUSED: usize = 1_000;
+
+/// What may be sent.
+const ALLOWED: &str = "GET, HEAD, POST";
 
 /// What is said of a request that does not say what to run.
 pub(super) const NO_DOCUMENT: &str = "query: it is required: the text of a GraphQL document, or documentId: its id";
@@ -170,11 +173,14 @@ pub(super) async fn get(
 }
 
 /// Whatever is neither GET nor POST.
-pub(super) async fn other_method(Extension(client): Extension<Client>, headers: HeaderMap) -> Response {
+pub(super) async fn other_method(method: Method, Extension(client): Extension<Client>, headers: HeaderMap) -> Response {
+    if again::asks_what_may_be_sent(&method) {
+        return ([(header::ALLOW, ALLOWED)], again::what_may_be_sent()).into_response();
+    }
     let media = Accepted::of(&headers).map_or(Media::Json, Accepted::for_one);
     let message = "a query is sent with GET or POST, a mutation with POST";
     let mut response = malformed(media, Code::MethodNotAllowed, message);
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(ALLOWED));
     counted(&client, media, response)
 }
 

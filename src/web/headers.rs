@@ -1,7 +1,7 @@
 //! What every answer tells the browser that shows it.
 
 use axum::{
-    http::{HeaderName, HeaderValue},
+    http::{HeaderName, HeaderValue, header},
     response::Response,
 };
 
@@ -26,8 +26,12 @@ const fn pair(name: &'static str, value: &'static str) -> (HeaderName, HeaderVal
     (HeaderName::from_static(name), HeaderValue::from_static(value))
 }
 
+/// Where nothing else is said: the next commit may change the answer, and caches in between would make up a time that it lasts.
+const NOT_KEPT: HeaderValue = HeaderValue::from_static("private, no-cache");
+
 /// Adds them to an answer.
 pub(super) fn add<B>(mut response: Response<B>, is_tls: bool) -> Response<B> {
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(NOT_KEPT);
     response.headers_mut().extend(EVERYWHERE);
     response.headers_mut().extend(is_tls.then_some(WITH_TLS));
     response

@@ -3,12 +3,45 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use axum::http::{header, request::Parts, uri::Authority};
+use axum::http::{Request, Version, header, request::Parts, uri::Authority};
 
 use crate::{
     config::{AccessMode, HostName, Settings},
     error::{Code, Error},
 };
+
+/// Refuses a request that does not say once and clearly which host it is for (RFC 9112, section 3.2): proxies and servers that choose
+/// differently among several hosts can be played off against each other.
+///
+/// # Errors
+/// [`Code::BadUserInput`], with what to send.
+pub(super) fn check_form<B>(request: &Request<B>) -> Result<(), Error> {
+    let bad = |reason: &str| Err(Error::bad_input(format!("Host: {reason}")));
+    let target = request.uri();
+    let mut given = request.headers().get_all(header::HOST).iter();
+    let host = match (given.next(), given.next()) {
+        (None, _) if request.version() == Version::HTTP_11 => return bad("it is required: send the server's name"),
+        (None, _) => return Ok(()),
+        (Some(_), Some(_)) => return bad("it is given twice: send it once"),
+        (Some(host), None) => host,
+    };
+    let host: Option<Authority> = host.to_str().ok().and_then(|host| host.parse().ok());
+    let well_formed = |host: &Authority| {
+        let port = host.as_str().strip_prefix(host.host()).unwrap_or("@");
+        !host.host().is_empty() && (port.is_empty() || port == ":" || host.port_u16().is_some())
+    };
+    let Some(host) = host.filter(well_formed) else {
+        return bad("a name or an address is expected, and perhaps a port");
+    };
+    let default = if target.scheme_str() == Some("https") { 443 } else { 80 };
+    let place = |host: &Authority| (host.host().to_ascii_lowercase(), host.port_u16().unwrap_or(default));
+    match target.authority() {
+        Some(named) if place(named) != place(&host) => {
+            bad("the request's address names another one: send the same in both")
+        }
+        _ => Ok(()),
+    }
+}
 
 /// The names that are taken, beside localhost and addresses; `None`: any.
 #[derive(Debug, Clone)]

@@ -29,8 +29,8 @@ use crate::{
     graphql::{refusal, write_value},
 };
 
-/// The longest silence: proxies take a connection that says nothing for dead.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// The longest silence: proxies take a connection that says nothing for dead, many of them after 30 seconds.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Says nothing.
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 /// Browsers pass over an event that has no data at all.
@@ -102,7 +102,8 @@ fn made_apart(mut answers: BoxStream<'static, Answer>) -> BoxStream<'static, Ans
 /// Answers as `next` events, then `complete`. Where the server stops there is no `complete`: the operation has not ended, and clients
 /// connect again.
 pub(super) fn events(ways: &Ways, answers: BoxStream<'static, Answer>) -> Response {
-    let events = answers.map(|answer| next(&answer)).chain(stream::iter([COMPLETE]));
+    // At once, since there are proxies that keep the head of an answer back until something follows it.
+    let events = stream::iter([COMMENT]).chain(answers.map(|answer| next(&answer))).chain(stream::iter([COMPLETE]));
     streamed(ways, "text/event-stream", events, COMMENT)
 }
 
@@ -128,7 +129,8 @@ fn streamed(
     let pieces = pieces.take_until(Box::pin(end(ways.ended.clone()))).map(Ok::<_, Infallible>);
     let headers = [
         (header::CONTENT_TYPE, media),
-        (header::CACHE_CONTROL, "no-cache"),
+        // A proxy that compresses would keep pieces back, too.
+        (header::CACHE_CONTROL, "no-cache, no-transform"),
         // Without this, nginx keeps pieces back until there are many.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];

@@ -1,10 +1,13 @@
 //! HTTP: `/graphql`, the pages, and what holds for every answer.
 
 mod access;
+mod again;
 mod assets;
+mod encodings;
 mod fence;
 mod graphql;
 mod headers;
+mod heads;
 mod hosts;
 mod live;
 mod origin;
@@ -13,6 +16,8 @@ mod serve;
 mod socket;
 mod tls;
 mod underway;
+mod unread;
+mod wire;
 
 use std::sync::Arc;
 
@@ -27,7 +32,7 @@ use axum::{
 use tokio::sync::watch;
 use tower::{
     ServiceBuilder,
-    util::{MapResponseLayer, option_layer},
+    util::{MapRequestLayer, MapResponseLayer, option_layer},
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -41,9 +46,9 @@ use tower_http::{
 use crate::{
     access::Access,
     config::{GraphqlSettings, Settings},
-    error::{Code, Error},
+    error::Error,
     graphql::Graph,
-    rest::{self, Facade},
+    rest::{self, Facade, Paths},
 };
 
 pub use serve::serve;
@@ -90,10 +95,13 @@ pub fn router(
         .and(DefaultPredicate::new())
         .and(NotForContentType::const_new("multipart/mixed"));
     let sockets = from_fn_with_state(ways.clone(), socket::open_or_go_on);
+    let paths = Paths::of(&facades);
     let graphql = get(graphql::get).post(graphql::post).fallback(graphql::other_method).layer(sockets);
     let guarded = Router::new()
-        .route("/graphql", graphql)
+        .route("/graphql", graphql.clone())
+        .route("/graphql/", graphql)
         .route("/graphql/ws", get(socket::open))
+        .route("/graphql/ws/", get(socket::open))
         .with_state(ways)
         .merge(rest::router(facades, graph))
         .route_layer(
@@ -102,6 +110,19 @@ pub fn router(
                 .layer(from_fn_with_state(fence.clone(), fence::guard))
                 .layer(DefaultBodyLimit::max(fence.max_body)),
         );
+    // Pages hold no data: what they show, they ask for.
+    let served = Router::new()
+        .merge(guarded)
+        .route("/", get(async || assets::page("index.html")))
+        .route("/index.html", get(async || assets::page("index.html")))
+        .route("/graphiql", get(async || assets::page("graphiql.html")))
+        .route("/graphiql/", get(async || assets::page("graphiql.html")))
+        .route("/favicon.svg", get(async |headers| assets::file("favicon.svg", &headers)))
+        .route("/assets/{*path}", get(assets::asset))
+        .route("/health", get(async || Json(serde_json::json!({ "status": "ok" }))))
+        .route("/health/", get(async || Json(serde_json::json!({ "status": "ok" }))))
+        .method_not_allowed_fallback(again::other_method);
+    let served = again::spelled_otherwise(served, &paths);
     // Together, not one by one: the router puts each layer that it is given into a box of its own, for every request.
     let around = ServiceBuilder::new()
         // Without the query string: it may hold the values of variables.
@@ -109,22 +130,11 @@ pub fn router(
             tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
         }))
         .layer(MapResponseLayer::new(move |response| headers::add(response, is_tls)))
+        .layer(MapRequestLayer::new(again::tell_apart))
         .layer(option_layer(fence.origins.cors()))
         .layer(CatchPanicLayer::custom(|_| -> Response { Error::defect().into_response() }))
+        .layer(MapRequestLayer::new(encodings::settle))
         .layer(CompressionLayer::new().compress_when(is_worth_it))
         .layer(from_fn_with_state(fence.clone(), fence::in_time));
-    // Pages hold no data: what they show, they ask for.
-    Router::new()
-        .merge(guarded)
-        .route("/", get(async || assets::page("index.html")))
-        .route("/index.html", get(async || assets::page("index.html")))
-        .route("/graphiql", get(async || assets::page("graphiql.html")))
-        .route("/favicon.svg", get(async |headers| assets::file("favicon.svg", &headers)))
-        .route("/assets/{*path}", get(assets::asset))
-        .route("/health", get(async || Json(serde_json::json!({ "status": "ok" }))))
-        .fallback(async || Error::new(Code::NotFound, "nothing is served at this path"))
-        .method_not_allowed_fallback(async || {
-            Error::new(Code::MethodNotAllowed, "this path is served, but not with this method")
-        })
-        .layer(around)
+    served.layer(around)
 }

@@ -3,9 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts, uri::Authority};
-use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header, request::Parts, uri::Authority};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
+use super::fence::is_graphql;
 use crate::{
     config::CorsOrigin,
     error::{Code, Error},
@@ -64,7 +65,7 @@ impl Origins {
     /// [`Code::Forbidden`], with what to do about it.
     pub(super) fn check(&self, request: &Parts) -> Result<(), Error> {
         let Parts { method, uri, headers, .. } = request;
-        let runs_query = uri.path() == "/graphql" && uri.query().is_some_and(|query| !query.is_empty());
+        let runs_query = is_graphql(uri.path()) && uri.query().is_some_and(|query| !query.is_empty());
         if self.is_foreign(uri, headers) {
             // Somebody follows a link: the page it stands on learns nothing of the answer.
             let is_link = method == Method::GET
@@ -79,10 +80,7 @@ impl Origins {
             return Err(Error::new(Code::Forbidden, message));
         }
         let is_mute = headers.get(header::ORIGIN).is_none() && headers.get("sec-fetch-site").is_none();
-        // Browsers say which language their people read; programs don't, or take any.
-        let is_browser = text(headers, header::USER_AGENT).is_some_and(|agent| agent.starts_with("Mozilla/"))
-            || text(headers, header::ACCEPT_LANGUAGE).is_some_and(|languages| languages != "*");
-        if runs_query && is_mute && is_browser && !was_asked(headers) {
+        if runs_query && is_mute && is_browser(headers) && !was_asked(headers) {
             let message = format!(
                 "this browser does not say which site's page asks: send one of the headers {}, or a Content-Type of \
                  application/json",
@@ -98,12 +96,8 @@ impl Origins {
         let named: Vec<_> = self.named.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
         let layer = CorsLayer::new()
             .allow_methods([Method::GET, Method::POST])
-            .allow_headers(
-                [header::ACCEPT, header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_NONE_MATCH]
-                    .into_iter()
-                    .chain(PREFLIGHT.map(HeaderName::from_static))
-                    .collect::<Vec<_>>(),
-            )
+            // Clients and what traces them have headers of their own; none means more here than those that everybody may send.
+            .allow_headers(AllowHeaders::mirror_request())
             .expose_headers([header::ETAG, header::RETRY_AFTER, header::WWW_AUTHENTICATE])
             .max_age(REMEMBERED);
         if self.any {
@@ -114,6 +108,12 @@ impl Origins {
             Some(layer.allow_origin(AllowOrigin::list(named)).allow_credentials(true))
         }
     }
+}
+
+/// Whether a browser sends them, by the name that it goes by, which no page can change unasked. `PowerShell` goes by a browser's.
+fn is_browser(headers: &HeaderMap) -> bool {
+    let agent = text(headers, header::USER_AGENT).unwrap_or_default();
+    ["Mozilla/", "Opera/"].iter().any(|name| agent.starts_with(name)) && !agent.contains("PowerShell/")
 }
 
 /// Whether these headers show that a page had to ask before it could send them. Only what is sure to need asking does.

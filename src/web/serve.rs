@@ -1,38 +1,31 @@
 //! Connections: so many at a time, with TLS or without, each given its time, and all of them asked to end when the server stops.
 
-use std::{
-    io,
-    net::SocketAddr,
-    pin::{Pin, pin},
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::Body,
     extract::{ConnectInfo, Request},
-    http::{HeaderValue, header},
+    http::{HeaderValue, Version, header},
+    response::{IntoResponse as _, Response},
 };
-use futures_util::TryFutureExt as _;
 use hyper::{body::Incoming, server::conn, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
     time::{sleep, timeout},
 };
 use tokio_io_timeout::TimeoutWriter;
-use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use tower::ServiceExt as _;
 
 use super::{
-    fence, headers,
+    again, fence, headers, hosts,
     tls::{H2, Tls},
     underway::Underway,
+    unread::Unread,
+    wire::{Linger, Placed, Wire},
 };
 use crate::{
     config::HttpLimits,
@@ -144,6 +137,7 @@ impl Connection {
     /// Serves it to its end. Greeting, and the head of each request, must come in time; what is sent must be taken in.
     async fn serve(self, socket: TcpStream, place: OwnedSemaphorePermit) {
         let Self { peer, router, time, tls, mut stopping } = self;
+        let is_tls = tls.is_some();
         let mut socket = Box::pin(TimeoutWriter::new(socket));
         socket.as_mut().set_timeout_pinned(Some(time));
         let (wire, is_h2) = match tls {
@@ -158,18 +152,10 @@ impl Connection {
             },
         };
         let underway = Underway::default();
-        let io = TokioIo::new(Placed { wire, underway: underway.clone(), _place: place });
-        let answer = move |request: Request<Incoming>| {
-            // They hold how the client spells headers, which hyper looks for in the answer.
-            let spelling = request.headers().contains_key(header::UPGRADE).then(|| request.extensions().clone());
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(ConnectInfo(peer));
-            let answer = router.clone().oneshot(request);
-            answer.map_ok(|mut response| {
-                response.extensions_mut().extend(spelling.unwrap_or_default());
-                response
-            })
-        };
+        let linger = Linger::default();
+        let io = TokioIo::new(Placed::new(wire, is_h2, underway.clone(), linger.clone(), place));
+        let asked = Asked { router, peer, is_tls, linger };
+        let answer = move |request| asked.clone().answer(request);
         let stops = async move {
             let _ = stopping.wait_for(|stopping| *stopping).await;
         };
@@ -228,79 +214,38 @@ impl Connection {
     }
 }
 
-/// With TLS or without.
-enum Wire {
-    Plain(Socket),
-    Tls(Box<TlsStream<Socket>>),
+/// What is asked over a connection.
+#[derive(Clone)]
+struct Asked {
+    router: Router,
+    peer: SocketAddr,
+    is_tls: bool,
+    linger: Linger,
 }
 
-/// A socket whose peer must go on reading while something is written to it.
-type Socket = Pin<Box<TimeoutWriter<TcpStream>>>;
-
-/// A connection that has its place among those that may be open, for as long as it is: also as a WebSocket.
-struct Placed {
-    wire: Wire,
-    underway: Underway,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Placed {
-    fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes)) = &written {
-            self.underway.took(*bytes);
+impl Asked {
+    async fn answer(self, request: Request<Incoming>) -> Result<Response, Infallible> {
+        let Self { router, peer, is_tls, linger } = self;
+        if let Err(error) = hosts::check_form(&request) {
+            return Ok(headers::add(closing(error.into_response(), &linger), is_tls));
         }
-        written
-    }
-}
-
-impl AsyncRead for Placed {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.wire {
-            Wire::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
-            Wire::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-        }
+        let is_h1 = request.version() < Version::HTTP_2;
+        // They hold how the client spells headers, which hyper looks for in the answer.
+        let spelling = request.headers().contains_key(header::UPGRADE).then(|| request.extensions().clone());
+        let (unread, awaits_word) = (Unread::default(), request.headers().contains_key(header::EXPECT));
+        let mut request = request.map(|body| unread.watch(body, awaits_word));
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let mut response = router.oneshot(request).await?;
+        response.extensions_mut().extend(spelling.unwrap_or_default());
+        let response = again::allow_options(response);
+        // What a refused request left unread would be taken for the next one. HTTP/2 ends its stream alone.
+        Ok(if is_h1 && !unread.drain().await { closing(response, &linger) } else { response })
     }
 }
 
-impl AsyncWrite for Placed {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = match &mut self.wire {
-            Wire::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
-            Wire::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        };
-        self.noted(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = match &mut self.wire {
-            Wire::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, bytes),
-            Wire::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
-        };
-        self.noted(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match &self.wire {
-            Wire::Plain(socket) => socket.is_write_vectored(),
-            Wire::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.wire {
-            Wire::Plain(socket) => Pin::new(socket).poll_flush(cx),
-            Wire::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.wire {
-            Wire::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
-            Wire::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
+/// The last answer of its connection, which says so.
+fn closing(mut response: Response, linger: &Linger) -> Response {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    linger.set();
+    response
 }

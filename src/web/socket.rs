@@ -28,7 +28,7 @@ use super::{
     Ways,
     fence::Subscribed,
     graphql::{NO_DOCUMENT, Object, Request, Who, prepare, was_run},
-    live::{answers, end},
+    live::{KEEP_ALIVE, answers, end},
     rate::Client,
 };
 use crate::{
@@ -45,8 +45,8 @@ const MOST_OPERATIONS: usize = 100;
 const AT_ONCE: usize = 64;
 /// Bytes set aside for what a connection sends and receives: most say little, and there may be thousands.
 const BUFFER: usize = 4 * 1024;
-/// Between two signs of life: proxies cut connections that are silent for a minute. A client that gives none in between is gone.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
+/// Signs of life that a client may leave unanswered: then it is gone.
+const MOST_SILENCES: u32 = 2;
 /// Bytes of the reason in a closing frame, at most.
 const LONGEST_REASON: usize = 123;
 /// The code that closes on whoever may not be here.
@@ -64,8 +64,12 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Opens a socket where one is asked for; every other request goes on.
 pub(super) async fn open_or_go_on(State(ways): State<Ways>, request: extract::Request, next: Next) -> Response {
-    let upgrade = request.headers().get(header::UPGRADE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if request.method() != Method::GET || !upgrade.eq_ignore_ascii_case("websocket") {
+    let headers = request.headers();
+    let upgrade = headers.get(header::UPGRADE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // What a proxy leaves of a handshake still has these.
+    let was_handshake =
+        headers.contains_key(header::SEC_WEBSOCKET_KEY) || headers.contains_key(header::SEC_WEBSOCKET_VERSION);
+    if request.method() != Method::GET || !(upgrade.eq_ignore_ascii_case("websocket") || was_handshake) {
         return next.run(request).await;
     }
     let (mut parts, _) = request.into_parts();
@@ -91,7 +95,7 @@ pub(super) async fn open(
     caller.verify()?;
     client.admit()?;
     let spoken = NAMES.join(" or ");
-    let upgrade = upgrade.map_err(|_| Error::bad_input(format!("a WebSocket that speaks {spoken} is opened here")))?;
+    let upgrade = upgrade.map_err(|rejection| no_handshake(&rejection, &spoken))?;
     let upgrade = upgrade.protocols(NAMES).read_buffer_size(BUFFER).write_buffer_size(BUFFER);
     let protocol = upgrade.selected_protocol().and_then(|name| name.to_str().ok()).and_then(Protocol::named);
     // Said while it can be: a socket that was opened can only be closed with a code.
@@ -99,6 +103,22 @@ pub(super) async fn open(
         .ok_or_else(|| Error::bad_input(format!("Sec-WebSocket-Protocol: offer {spoken}, which are spoken here")))?;
     let upgrade = upgrade.max_message_size(ways.fence.max_body).max_frame_size(ways.fence.max_body);
     Ok(upgrade.on_upgrade(move |socket| speak(socket, Conversation::new(ways, protocol, Who { caller, client }))))
+}
+
+/// What is wrong with a handshake.
+fn no_handshake(rejection: &WebSocketUpgradeRejection, spoken: &str) -> Error {
+    use WebSocketUpgradeRejection::{InvalidConnectionHeader, InvalidUpgradeHeader, InvalidWebSocketVersionHeader};
+    match rejection {
+        InvalidConnectionHeader(_) | InvalidUpgradeHeader(_) => Error::new(
+            Code::UpgradeRequired,
+            "Upgrade: a WebSocket is opened here with the headers Connection: Upgrade and Upgrade: websocket; a proxy in between \
+             has to pass them on",
+        ),
+        InvalidWebSocketVersionHeader(_) => {
+            Error::new(Code::UpgradeRequired, "Sec-WebSocket-Version: 13 is spoken here")
+        }
+        _ => Error::bad_input(format!("a WebSocket that speaks {spoken} is opened here")),
+    }
 }
 
 async fn speak(mut socket: WebSocket, conversation: Conversation) {
@@ -181,8 +201,8 @@ impl Conversation {
     async fn hold(mut self, socket: &mut WebSocket) -> Option<CloseFrame> {
         let mut ended = pin!(end(self.ways.ended.clone()));
         let mut overdue = pin!(sleep(INTRODUCTION));
-        let mut sign_of_life = interval_at(Instant::now() + SIGN_OF_LIFE, SIGN_OF_LIFE);
-        let mut is_heard = true;
+        let mut sign_of_life = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
+        let mut silences = 0;
         let refused = |conversation: &Self| {
             Box::pin(conversation.ways.access.clone().until_refused(conversation.who.caller.clone()))
         };
@@ -195,13 +215,14 @@ impl Conversation {
                     return Some(close(4408, "Connection initialisation timeout"));
                 }
                 _ = sign_of_life.tick() => {
-                    if !std::mem::take(&mut is_heard) {
+                    silences += 1;
+                    if silences > MOST_SILENCES {
                         return None;
                     }
                     [Message::Ping(Bytes::new())].into_iter().chain(self.protocol.alive()).collect()
                 }
                 message = socket.next() => {
-                    is_heard = true;
+                    silences = 0;
                     let said = match message {
                         Some(Ok(Message::Text(text))) => text.into(),
                         Some(Ok(Message::Binary(bytes))) => bytes,
@@ -235,7 +256,7 @@ impl Conversation {
                 _ = &mut revoked => return Some(close(FORBIDDEN, REVOKED)),
             }
             // Whoever takes in is there.
-            is_heard = true;
+            silences = 0;
         }
     }
 

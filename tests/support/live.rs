@@ -77,9 +77,14 @@ impl Events {
         events
     }
 
-    /// Nothing comes.
+    /// Nothing comes but comments.
     pub async fn is_silent(&mut self) {
-        assert!(timeout(A_WHILE, self.read()).await.is_err(), "nothing has happened: {}", self.text);
+        let something = async {
+            while self.text.replace(":\n\n", "").is_empty() {
+                self.read().await;
+            }
+        };
+        assert!(timeout(A_WHILE, something).await.is_err(), "nothing has happened: {}", self.text);
     }
 
     async fn read(&mut self) {
@@ -119,7 +124,7 @@ impl Events {
         answer["data"].as_object().unwrap().values().next().unwrap().clone()
     }
 
-    /// What is left when the stream has come to its end.
+    /// What is left when the stream has come to its end, comments left out.
     pub async fn rest(mut self) -> String {
         let end = async {
             while let Some(chunk) = self.body.next().await {
@@ -127,7 +132,7 @@ impl Events {
             }
         };
         timeout(PATIENCE, end).await.expect("the events end");
-        self.text
+        self.text.replace(":\n\n", "")
     }
 }
 

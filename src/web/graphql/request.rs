@@ -10,7 +10,7 @@ use serde::{
 };
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::graphql::are_metrics;
+use crate::graphql::{are_metrics, has_long_numbers, read_exactly, without_mark};
 
 /// A request as it was sent.
 #[derive(Debug, Default)]
@@ -96,6 +96,7 @@ pub enum Sent {
 /// # Errors
 /// What is wrong and where, in words.
 pub fn read(body: &[u8], most: usize) -> Result<Sent, String> {
+    let body = without_mark(body);
     let is_batch = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     if body.len() >= LONG && !is_batch {
         let mut json = serde_json::Deserializer::from_slice(body);
@@ -105,10 +106,39 @@ pub fn read(body: &[u8], most: usize) -> Result<Sent, String> {
             return Ok(Sent::One(request));
         }
     }
+    let read = if has_long_numbers(body) { read_as::<Exact> } else { read_as::<Variables> };
+    read(body, is_batch.then_some(most)).map_err(|error| error.to_string())
+}
+
+/// Reads a request, or a batch of at most so many.
+fn read_as<'de, V: Deserialize<'de> + Into<Variables>>(
+    body: &'de [u8],
+    most: Option<usize>,
+) -> serde_json::Result<Sent> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let sent =
-        if is_batch { json.deserialize_seq(Requests(most)) } else { Request::deserialize(&mut json).map(Sent::One) };
-    sent.and_then(|sent| json.end().map(|()| sent)).map_err(|error| error.to_string())
+    let sent = match most {
+        Some(most) => json.deserialize_seq(Requests::<V>(most, PhantomData)),
+        None => json.deserialize_map(Members::<V>(PhantomData)).map(Sent::One),
+    };
+    sent.and_then(|sent| json.end().map(|()| sent))
+}
+
+/// Variables whose whole numbers beyond 64 bits keep their digits.
+struct Exact(Variables);
+
+impl From<Exact> for Variables {
+    fn from(Exact(variables): Exact) -> Self {
+        variables
+    }
+}
+
+impl<'de> Deserialize<'de> for Exact {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let given = <&RawValue>::deserialize(deserializer)?.get();
+        // The engine's own reading says what is wrong with what is no object.
+        let variables = serde_json::from_str(given).map_err(D::Error::custom)?;
+        Ok(Self(read_exactly(given).map_or(variables, Variables::from_value)))
+    }
 }
 
 /// Bytes of a list of metrics that is long enough to be kept as text.
@@ -147,10 +177,10 @@ fn kept(raw: &RawValue, may_hold: bool) -> serde_json::Result<GraphqlValue> {
     serde_json::from_str(text)
 }
 
-/// Reads requests, and no more than so many.
-struct Requests(usize);
+/// Reads requests, and no more than so many, the variables as `V`.
+struct Requests<V>(usize, PhantomData<V>);
 
-impl<'de> Visitor<'de> for Requests {
+impl<'de, V: Deserialize<'de> + Into<Variables>> Visitor<'de> for Requests<V> {
     type Value = Sent;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -160,7 +190,7 @@ impl<'de> Visitor<'de> for Requests {
     fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<Sent, S::Error> {
         let mut requests = Vec::new();
         while requests.len() < self.0 {
-            let Some(request) = items.next_element()? else { return Ok(Sent::Batch(requests)) };
+            let Some(One(request, _)) = items.next_element::<One<V>>()? else { return Ok(Sent::Batch(requests)) };
             requests.push(request);
         }
         let mut count = requests.len();
@@ -168,6 +198,15 @@ impl<'de> Visitor<'de> for Requests {
             count += 1;
         }
         Ok(if count > self.0 { Sent::TooMany(count) } else { Sent::Batch(requests) })
+    }
+}
+
+/// A request of a batch, the variables read as `V`.
+struct One<V>(Request, PhantomData<V>);
+
+impl<'de, V: Deserialize<'de> + Into<Variables>> Deserialize<'de> for One<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Members::<V>(PhantomData)).map(|request| Self(request, PhantomData))
     }
 }
 
@@ -190,7 +229,7 @@ pub fn read_parameters(parameters: &str) -> Result<Request, String> {
             "query" => request.query = Some(value.into_owned()),
             "documentId" => request.document_id = Some(value.into_owned()),
             "operationName" => request.operation_name = Some(value.into_owned()),
-            "variables" if !value.is_empty() => request.variables = json("variables", &value)?,
+            "variables" if !value.is_empty() => request.variables = json::<Exact>("variables", &value)?.into(),
             "extensions" if !value.is_empty() => {
                 let Object(members) = json("extensions", &value)?;
                 request.extensions = Extensions::of(&members.unwrap_or_default())?;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    graphql::write_value,
+    graphql::{without_mark, write_value},
     web::{
         graphql::{Object, Request, body},
         socket::FORBIDDEN,
@@ -98,6 +98,7 @@ impl Protocol {
     /// # Errors
     /// It is no message of a client.
     pub fn read(self, said: &[u8]) -> serde_json::Result<Said> {
+        let said = without_mark(said);
         match self {
             Self::Transport => serde_json::from_slice(said),
             Self::Legacy => serde_json::from_slice::<SaidBefore>(said).map(Said::from),

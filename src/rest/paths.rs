@@ -1,0 +1,129 @@
+//! Other ways to write the paths of entry points, as clients and proxies do: a base address that ends in a slash, and names whose
+//! slashes are not percent-encoded. They are looked at where nothing is served at a path as it is written.
+
+use super::{Facade, template::Template};
+
+/// Segments of a path that are tried as parts of names, at most: how many ways there are grows faster than they do.
+const MOST_SEGMENTS: usize = 64;
+
+/// The paths of every façade.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    /// Such as `/api/v1`.
+    prefixes: Vec<String>,
+    /// Those with arguments and a literal at the end, each with its prefix; those with more literals first, which say more.
+    open: Vec<(String, Template)>,
+}
+
+impl Paths {
+    /// Those of `facades`.
+    pub fn of(facades: &[Facade]) -> Self {
+        let prefixes = facades.iter().map(|facade| facade.prefix.clone()).collect();
+        let mut open: Vec<_> = facades
+            .iter()
+            .flat_map(|Facade { prefix, document, .. }| {
+                let templates = document.entry_points.iter().flat_map(|point| &point.paths);
+                templates.filter(|template| template.is_open()).map(|template| (prefix.clone(), template.clone()))
+            })
+            .collect();
+        open.sort_by_key(|(_, template)| std::cmp::Reverse(template.literals()));
+        Self { prefixes, open }
+    }
+
+    /// The path without empty segments in front of an entry point (`//contexts/…`, `/api//v1//metrics/`) and behind it; `None` where it
+    /// has none. Behind the prefix and the first word an empty segment is an empty name: `/components//metrics`.
+    pub fn without_empty_segments(&self, path: &str) -> Option<String> {
+        let mut tidy = String::with_capacity(path.len());
+        let mut rest = path.trim_start_matches('/');
+        while let Some((prefix, behind)) = self.prefixes.iter().find_map(|prefix| Some((prefix, follow(prefix, rest)?)))
+        {
+            tidy.push_str(prefix);
+            rest = behind.trim_start_matches('/');
+        }
+        tidy.push('/');
+        tidy.push_str(rest.trim_end_matches('/'));
+        if rest.ends_with('/') {
+            tidy.push('/');
+        }
+        (tidy != path).then_some(tidy)
+    }
+
+    /// The path with the slashes of names percent-encoded (`/pipelines/feature%2Farrow/builds`), where it fits an entry point that way.
+    pub fn with_encoded_slashes(&self, path: &str) -> Option<String> {
+        self.open.iter().find_map(|(prefix, template)| {
+            let below = path.strip_prefix(prefix)?;
+            // Old clients double the prefix.
+            let below = below.strip_prefix(prefix).unwrap_or(below).strip_prefix('/')?;
+            let segments: Vec<&str> = below.strip_suffix('/').unwrap_or(below).split('/').collect();
+            let found = if segments.len() > MOST_SEGMENTS { None } else { template.fill(&segments) };
+            found.map(|path| format!("{prefix}{path}"))
+        })
+    }
+}
+
+/// What is behind a prefix, between whose words there may be any number of slashes.
+fn follow<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
+    let mut words = prefix.split('/').filter(|word| !word.is_empty());
+    words.try_fold(path, |path, word| {
+        let behind = path.trim_start_matches('/').strip_prefix(word)?;
+        (behind.is_empty() || behind.starts_with('/')).then_some(behind)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths() -> Paths {
+        let schema = crate::graphql::sdl();
+        Paths::of(&crate::rest::load(&schema, None).unwrap())
+    }
+
+    #[test]
+    fn empty_segments_are_passed_over_in_front_of_an_entry_point_alone() {
+        let paths = paths();
+        for (written, meant) in [
+            ("/api/v1//metrics/", Some("/api/v1/metrics/")),
+            ("//api///v1//metrics/", Some("/api/v1/metrics/")),
+            ("/api/v1//api/v1/metrics/", Some("/api/v1/api/v1/metrics/")),
+            ("//contexts/abc", Some("/contexts/abc")),
+            ("//graphql", Some("/graphql")),
+            ("///", Some("/")),
+            ("/api/v1//components//metrics", Some("/api/v1/components//metrics")),
+            ("/api/v1/metrics//", Some("/api/v1/metrics/")),
+            ("/api/v1/components//metrics", None),
+            ("/api/v12//metrics", None),
+            ("/", None),
+            ("/api/v1/metrics/", None),
+        ] {
+            assert_eq!(paths.without_empty_segments(written).as_deref(), meant, "{written}");
+        }
+    }
+
+    #[test]
+    fn slashes_belong_to_the_name_in_front_of_a_literal() {
+        let paths = paths();
+        for (written, meant) in [
+            ("/api/v1/pipelines/feature/arrow/builds", Some("/api/v1/pipelines/feature%2Farrow/builds")),
+            ("/api/v1/pipelines/feature/a/b/builds/", Some("/api/v1/pipelines/feature%2Fa%2Fb/builds")),
+            ("/api/v1/api/v1/components/a/b/metrics", Some("/api/v1/components/a%2Fb/metrics")),
+            (
+                "/api/v1/pipelines/main/builds/test 1/3/sessions",
+                Some("/api/v1/pipelines/main/builds/test 1%2F3/sessions"),
+            ),
+            ("/api/v1/pipelines/a/b/builds/1/3/sessions", Some("/api/v1/pipelines/a%2Fb/builds/1%2F3/sessions")),
+            ("/api/v1/items/like/a/b/metrics", Some("/api/v1/items/like/a%2Fb/metrics")),
+            (
+                "/api/v1/resources/memory/components/a/b/head/5/metrics",
+                Some("/api/v1/resources/memory/components/a%2Fb/head/5/metrics"),
+            ),
+            ("/api/v1/sessions/a/b", None),
+            ("/pipelines/a/b/builds", None),
+            ("/api/v1/pipelines", None),
+        ] {
+            assert_eq!(paths.with_encoded_slashes(written).as_deref(), meant, "{written}");
+        }
+        let long = format!("/api/v1/pipelines/{}builds", "x/".repeat(100_000));
+        assert_eq!(paths.with_encoded_slashes(&long), None);
+    }
+}

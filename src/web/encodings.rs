@@ -1,0 +1,57 @@
+//! Which compression a client gets that takes several.
+
+use axum::http::{HeaderMap, HeaderValue, Request, header};
+
+/// Leaves zstd to those that like it best: there are clients that list it among others and can't read it.
+pub(super) fn settle<B>(mut request: Request<B>) -> Request<B> {
+    if let Some(others) = without_zstd(request.headers()) {
+        request.headers_mut().insert(header::ACCEPT_ENCODING, others);
+    }
+    request
+}
+
+/// The encodings but zstd, where another one is liked as well.
+fn without_zstd(headers: &HeaderMap) -> Option<HeaderValue> {
+    let given = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let (zstd, others): (Vec<_>, Vec<_>) =
+        given.flat_map(|value| value.split(',')).partition(|encoding| name(encoding).eq_ignore_ascii_case("zstd"));
+    let zstd = zstd.into_iter().map(weight).reduce(f32::max)?;
+    let is_ours = |encoding: &&&str| ["br", "gzip"].iter().any(|ours| name(encoding).eq_ignore_ascii_case(ours));
+    let best = others.iter().filter(is_ours).map(|encoding| weight(encoding)).reduce(f32::max)?;
+    if best == 0.0 || best < zstd {
+        return None;
+    }
+    HeaderValue::from_str(&others.join(",")).ok()
+}
+
+fn name(encoding: &str) -> &str {
+    encoding.split(';').next().unwrap_or_default().trim()
+}
+
+/// How much an encoding is liked: 1 where nothing is said, 0 for never.
+fn weight(encoding: &str) -> f32 {
+    let given = encoding.split(';').skip(1).find_map(|parameter| parameter.trim().strip_prefix("q="));
+    given.map_or(1.0, |weight| weight.trim().parse().unwrap_or(0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{Request, header};
+
+    #[test]
+    fn zstd_is_for_those_that_like_it_best() {
+        for (asked, left) in [
+            ("gzip, deflate, br, zstd", "gzip, deflate, br"),
+            ("br;q=0.5, zstd;q=0.5", "br;q=0.5"),
+            ("ZSTD,gzip", "gzip"),
+            ("zstd", "zstd"),
+            ("zstd, identity", "zstd, identity"),
+            ("zstd, br;q=0.9", "zstd, br;q=0.9"),
+            ("zstd;q=0.5, br;q=0", "zstd;q=0.5, br;q=0"),
+            ("gzip, br", "gzip, br"),
+        ] {
+            let request = Request::builder().header(header::ACCEPT_ENCODING, asked).body(()).unwrap();
+            assert_eq!(super::settle(request).headers()[header::ACCEPT_ENCODING], left, "{asked}");
+        }
+    }
+}
