@@ -367,6 +367,7 @@ fn a_client_that_sends_slowly_is_hung_up_on() {
 async fn events(app: &TestApp, query: &str) -> Result<BodyDataStream, Reply> {
     let mut events = stream(app, query).await?;
     // Until the first poll nothing is listened for.
+    assert_eq!(events.next().await.unwrap().unwrap(), ":\n\n", "a comment comes at once");
     let first = tokio::time::timeout(Duration::from_millis(300), events.next()).await;
     assert!(first.is_err(), "nothing has happened yet");
     Ok(events)

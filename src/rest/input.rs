@@ -49,19 +49,20 @@ fn variable_of(
         return value.map(Some).map_err(|reason| Error::new(Code::NotFound, format!("{name}: '{text}' is {reason}")));
     }
     let names = std::iter::once(name).chain(point.aliases.iter().filter(|(_, of)| of == name).map(|(other, _)| other));
-    let mut texts =
-        given.query.iter().filter(|(asked, _)| names.clone().any(|name| name == asked)).map(|(_, text)| text);
+    let texts = |name| given.query.iter().filter(move |(asked, _)| asked == name).map(|(_, text)| text.as_str());
     // A list may come in several parts.
-    let parts = if ty.is_list() { Some(texts.clone().map(String::as_str).collect::<Vec<_>>().join(",")) } else { None };
-    let text = texts.next().map(|first| parts.as_ref().unwrap_or(first));
+    let text = names.clone().find_map(|name| {
+        let first = texts(name).next()?;
+        Some(if ty.is_list() { texts(name).collect::<Vec<_>>().join(",") } else { first.to_owned() })
+    });
     let member = given.body.and_then(|body| match body {
         Value::Object(members) => names.clone().find_map(|name| members.get(name.as_str())),
         _ => None,
     });
     if name == "page" && ty.inner_named_type() == "Int" && !point.is_post {
-        return page(text, member).map(|page| page.map(Value::from));
+        return page(text.as_deref(), member).map(|page| page.map(Value::from));
     }
-    let value = match (text, member) {
+    let value = match (text.as_deref(), member) {
         // `with_flags=` asks for no tags at all, not for one without a name.
         (Some(text), _) if text.is_empty() && ty.is_list() => None,
         (Some(text), _) if !point.is_post => {
@@ -88,9 +89,10 @@ fn tags(schema: &Schema, name: &str, text: &str) -> Result<Value, String> {
 }
 
 /// `page` is lenient: what is no number is page 1. What is a number, but none of a page, is nowhere to be found.
-fn page(text: Option<&String>, member: Option<&Value>) -> Result<Option<i64>, Error> {
+fn page(text: Option<&str>, member: Option<&Value>) -> Result<Option<i64>, Error> {
     let text = match (text, member) {
-        (Some(text), _) | (None, Some(Value::String(text))) => text.trim().to_owned(),
+        (Some(text), _) => text.trim().to_owned(),
+        (None, Some(Value::String(text))) => text.trim().to_owned(),
         // A whole number that 64 bits can't hold is read as a float; written out, it is a page that is too large.
         (None, Some(Value::Number(number))) => number.as_f64().unwrap_or_default().to_string(),
         (None, Some(Value::Enum(digits))) => digits.to_string(),
@@ -104,12 +106,13 @@ fn page(text: Option<&String>, member: Option<&Value>) -> Result<Option<i64>, Er
     Ok(Some(number))
 }
 
-/// An argument in the path. Whole numbers are counts there: without a sign, the greatest number for one that is greater.
+/// An argument in the path. Whole numbers are counts there: digits alone, the greatest number for one that is greater.
 fn from_path(schema: &Schema, ty: &Type, text: &str) -> Result<Value, String> {
     if ty.inner_named_type() == "Int" {
-        let is_plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let number = if is_plain { Some(text.parse().unwrap_or(i64::MAX)) } else { whole_of(text) };
-        return number.filter(|number| *number >= 0).map(Value::from).ok_or_else(|| "no whole number".to_owned());
+        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err("no whole number".to_owned());
+        }
+        return Ok(text.parse().unwrap_or(i64::MAX).into());
     }
     from_text(schema, ty, text)
 }
