@@ -96,6 +96,7 @@ pub fn check_values(json: &[u8]) -> Result<(), Error> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
     use proptest::prelude::*;
 

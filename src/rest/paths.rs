@@ -71,6 +71,7 @@ fn follow<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
     use super::*;
 

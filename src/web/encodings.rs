@@ -35,6 +35,7 @@ fn weight(encoding: &str) -> f32 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
     use axum::http::{Request, header};
 

@@ -114,6 +114,7 @@ impl Heads {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
     use proptest::prelude::*;
 

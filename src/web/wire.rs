@@ -2,6 +2,7 @@
 //! signs in an address that others write, and closes before a client that still sends has read why.
 
 use std::{
+    fmt::Write as _,
     io,
     pin::Pin,
     sync::{
@@ -176,9 +177,9 @@ fn refusal(head: &[u8], is_tls: bool) -> Option<Vec<u8>> {
         more.headers().iter().filter_map(|(name, value)| Some((title_case(name.as_str()), value.to_str().ok()?)));
     let own = [("Content-Type".to_owned(), "application/json"), ("Connection".to_owned(), "close")];
     for (name, value) in own.into_iter().chain(more) {
-        answer += &format!("{name}: {value}\r\n");
+        write!(answer, "{name}: {value}\r\n").ok()?;
     }
-    answer += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+    write!(answer, "Content-Length: {}\r\n\r\n{body}", body.len()).ok()?;
     Some(answer.into_bytes())
 }
 
