@@ -60,5 +60,6 @@ mod web_clients;
 mod web_head;
 mod web_limits;
 mod web_paths;
+mod web_proxies;
 mod web_security;
 mod web_wire;

@@ -3,6 +3,8 @@ import { defineConfig } from 'vite';
 const server = 'http://127.0.0.1:8181';
 
 export default defineConfig({
+  // Pages say where they are found, so that they can be served below a prefix.
+  base: './',
   build: {
     license: { fileName: 'assets/licenses.md' },
     // Its wrapper exists for browsers older than those the build targets.

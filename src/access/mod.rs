@@ -90,6 +90,11 @@ impl Access {
         Self(Arc::new(Door { mode, reader: database.access.clone(), ingest, known: Mutex::default() }))
     }
 
+    /// Who may enter.
+    pub fn mode(&self) -> AccessMode {
+        self.0.mode
+    }
+
     /// Who sends `credentials`, the value of an `Authorization` header: `Bearer TOKEN`, or `Basic` with the token as the
     /// password. Credentials that don't count, and a database that does not answer, make a caller who is refused everything,
     /// with the reason. An open server does not look at them: they may be meant for a proxy in front.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Extension, Json, Router,
     extract::Path,
-    http::header,
+    http::{Uri, header},
     response::{Html, IntoResponse, Response},
     routing::get,
 };
@@ -16,6 +16,9 @@ use crate::{
     error::{Code, Error},
 };
 
+/// The description, as seen from the page.
+const DESCRIPTION: &str = "../swagger.json";
+
 /// Serves descriptions by their names, to everybody or to those who may read, and Swagger UI of `swagger.json` at `docs`.
 pub(super) fn add(
     mut router: Router,
@@ -23,13 +26,13 @@ pub(super) fn add(
     descriptions: [(&str, serde_json::Value); 2],
     is_public: bool,
 ) -> Router {
-    let config = Arc::new(Config::new([format!("{prefix}/swagger.json")]).use_base_layout().validator_url("none"));
-    let base = format!("<head><base href=\"{prefix}/docs/\">");
+    let config = Arc::new(Config::new([DESCRIPTION]).use_base_layout().validator_url("none"));
     let page = {
         let config = Arc::clone(&config);
-        get(async move || -> Result<Response, Error> {
-            let Html(page) = Html(text(&config, "index.html")?);
-            Ok(Html(page.replacen("<head>", &base, 1)).into_response())
+        get(async move |asked_at: Uri| -> Result<Response, Error> {
+            let folder = if asked_at.path().ends_with('/') { "./" } else { "docs/" };
+            let head = format!("<head><base href=\"{folder}\">");
+            Ok(Html(text(&config, "index.html")?.replacen("<head>", &head, 1)).into_response())
         })
     };
     let asset = get(async move |Path(name): Path<String>| asset(config, &name));
@@ -59,6 +62,12 @@ fn text(config: &Arc<Config<'static>>, name: &str) -> Result<String, Error> {
 }
 
 fn asset(config: Arc<Config<'static>>, name: &str) -> Result<Response, Error> {
+    if name == "swagger-initializer.js" {
+        // Swagger UI would take it relative to the address of the page, where that has no slash at its end.
+        let whole = format!("new URL({DESCRIPTION:?}, document.baseURI).href");
+        let script = text(&config, name)?.replacen(&format!("{DESCRIPTION:?}"), &whole, 1);
+        return Ok(([(header::CONTENT_TYPE, "text/javascript")], script).into_response());
+    }
     let file = utoipa_swagger_ui::serve(name, config).ok().flatten().ok_or_else(missing)?;
     Ok(([(header::CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response())
 }

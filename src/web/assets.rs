@@ -2,13 +2,16 @@
 
 use axum::{
     extract::Path,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse as _, Response},
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
-use crate::error::{Code, Error};
+use crate::{
+    config::AccessMode,
+    error::{Code, Error},
+};
 
 #[derive(RustEmbed)]
 #[folder = "$OUT_DIR/web"]
@@ -17,13 +20,27 @@ struct Built;
 /// Shown in place of a page that was not built.
 const PLAIN: &str = include_str!("plain.html");
 
-/// A page, always asked for anew, so that it names the assets of this binary.
-pub(super) fn page(name: &str) -> Response {
-    let body = match Built::get(name) {
-        Some(EmbeddedFile { data, .. }) => data.into_owned(),
-        None => PLAIN.as_bytes().to_vec(),
-    };
+/// What a page says of who may enter: as it is built, and where a run can't be sent without a token.
+const ACCESS: [&str; 2] = [r#"data-access="open""#, r#"data-access="token""#];
+
+/// A page as it is asked for at this address, always asked for anew, so that it names the assets of this binary.
+pub(super) fn page(name: &str, asked_at: &Uri, mode: AccessMode) -> Response {
+    let file = Built::get(name);
+    let text = file.as_ref().map_or(PLAIN.into(), |EmbeddedFile { data, .. }| String::from_utf8_lossy(data));
+    let head = format!("<head><base href=\"{}\">", way_to_root(asked_at.path()));
+    let mut body = text.replacen("<head>", &head, 1);
+    if mode != AccessMode::Open {
+        body = body.replacen(ACCESS[0], ACCESS[1], 1);
+    }
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], body).into_response()
+}
+
+/// How a browser gets from a page to the root of what is served. Only it knows the whole address: a proxy may have put a prefix in front.
+fn way_to_root(path: &str) -> String {
+    match path.matches('/').count() {
+        0 | 1 => "./".to_owned(),
+        slashes => "../".repeat(slashes - 1),
+    }
 }
 
 /// A file with a tag by which browsers know it again.

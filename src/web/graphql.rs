@@ -12,8 +12,8 @@ use async_graphql::{Response as Answer, parser::types::OperationType};
 use axum::{
     Extension,
     body::Bytes,
-    extract::{RawQuery, State, rejection::BytesRejection},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    extract::{State, rejection::BytesRejection},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse as _, Response},
 };
 use futures_util::{StreamExt as _, stream};
@@ -135,12 +135,12 @@ pub(super) async fn get(
     State(ways): State<Ways>,
     Extension(caller): Extension<Caller>,
     Extension(client): Extension<Client>,
+    uri: Uri,
     headers: HeaderMap,
-    RawQuery(query): RawQuery,
 ) -> Response {
-    let read = request::read_parameters(&query.unwrap_or_default());
+    let read = request::read_parameters(uri.query().unwrap_or_default());
     if media::wants_page(&headers) && read.as_ref().is_ok_and(|request| !request.names_a_document()) {
-        let mut page = assets::page("graphiql.html");
+        let mut page = assets::page("graphiql.html", &uri, ways.access.mode());
         page.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
         return page;
     }

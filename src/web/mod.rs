@@ -24,7 +24,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
-    http::Request,
+    http::{Request, Uri},
     middleware::from_fn_with_state,
     response::{IntoResponse as _, Response},
     routing::get,
@@ -111,12 +111,14 @@ pub fn router(
                 .layer(DefaultBodyLimit::max(fence.max_body)),
         );
     // Pages hold no data: what they show, they ask for.
+    let mode = access.mode();
+    let page = |name| get(async move |uri: Uri| assets::page(name, &uri, mode));
     let served = Router::new()
         .merge(guarded)
-        .route("/", get(async || assets::page("index.html")))
-        .route("/index.html", get(async || assets::page("index.html")))
-        .route("/graphiql", get(async || assets::page("graphiql.html")))
-        .route("/graphiql/", get(async || assets::page("graphiql.html")))
+        .route("/", page("index.html"))
+        .route("/index.html", page("index.html"))
+        .route("/graphiql", page("graphiql.html"))
+        .route("/graphiql/", page("graphiql.html"))
         .route("/favicon.svg", get(async |headers| assets::file("favicon.svg", &headers)))
         .route("/assets/{*path}", get(assets::asset))
         .route("/health", get(async || Json(serde_json::json!({ "status": "ok" }))))

@@ -1,5 +1,8 @@
 //! Which pages may ask: our own, and those of sites that were named. What is no browser says neither `Origin` nor
 //! `Sec-Fetch-Site`, and is let in.
+//!
+//! A page is our own if its origin is the host that is asked, or if the browser says `Sec-Fetch-Site: same-origin`, which no page can
+//! set: a proxy in front may ask under another `Host`. Neither tells a name that was made to lead here from ours: `hosts` goes first.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,6 +20,14 @@ const PREFLIGHT: [&str; 3] = ["x-apollo-operation-name", "apollo-require-preflig
 /// How long browsers remember that they may ask.
 const REMEMBERED: Duration = Duration::from_mins(10);
 
+/// What `Sec-Fetch-Site` says of pages that are not ours.
+const FOREIGN: [&str; 2] = ["cross-site", "same-site"];
+/// What pages of other sites are told.
+const STRANGE: &str = "Origin: pages of another site may not ask here; --cors-origin names the sites whose pages may";
+/// What is added where the browser does not say that it is another site.
+const PERHAPS_OURS: &str = "If this is a page of this server's own behind a proxy, let the proxy pass Host on as the browser sent it, with its \
+    port (nginx: proxy_set_header Host $http_host), since this browser does not say Sec-Fetch-Site";
+
 /// The sites that were named.
 #[derive(Debug, Clone)]
 pub(super) struct Origins {
@@ -26,6 +37,22 @@ pub(super) struct Origins {
 
 fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<&str> {
     headers.get(name).map(|value| value.to_str().unwrap_or_default())
+}
+
+/// Whether the browser says that one of these asks.
+fn asks(headers: &HeaderMap, sites: &[&str]) -> bool {
+    text(headers, "sec-fetch-site").is_some_and(|said| sites.iter().any(|site| said.eq_ignore_ascii_case(site)))
+}
+
+/// Whether `Host` names this origin. Browsers leave the port of a scheme out of both; some proxies write it.
+fn is_of_host(origin: &str, host: &str) -> bool {
+    let Some((scheme, own)) = origin.split_once("://") else { return false };
+    let port = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => "",
+    };
+    host.eq_ignore_ascii_case(own) || host.strip_suffix(port).is_some_and(|name| name.eq_ignore_ascii_case(own))
 }
 
 impl Origins {
@@ -38,10 +65,9 @@ impl Origins {
     }
 
     fn accepts(&self, origin: &str, host: Option<&str>) -> bool {
-        let own = origin.split_once("://").map(|(_, host)| host);
         self.any
             || self.named.iter().any(|named| named.eq_ignore_ascii_case(origin))
-            || own.is_some_and(|own| host.is_some_and(|host| host.eq_ignore_ascii_case(own)))
+            || host.is_some_and(|host| is_of_host(origin, host))
     }
 
     /// Whether a browser says that a page of another site asks, which was not named.
@@ -49,13 +75,8 @@ impl Origins {
         // HTTP/2 has the host in its address alone.
         let host = text(headers, header::HOST).or_else(|| uri.authority().map(Authority::as_str));
         match text(headers, header::ORIGIN) {
-            Some(origin) => !self.accepts(origin, host),
-            None => {
-                !self.any
-                    && ["cross-site", "same-site"]
-                        .iter()
-                        .any(|site| text(headers, "sec-fetch-site").is_some_and(|said| said.eq_ignore_ascii_case(site)))
-            }
+            Some(origin) => !asks(headers, &["same-origin"]) && !self.accepts(origin, host),
+            None => !self.any && asks(headers, &FOREIGN),
         }
     }
 
@@ -76,7 +97,7 @@ impl Origins {
                 return Ok(());
             }
             let message =
-                "Origin: pages of another site may not ask here; --cors-origin names the sites whose pages may";
+                if asks(headers, &FOREIGN) { STRANGE.to_owned() } else { format!("{STRANGE}. {PERHAPS_OURS}") };
             return Err(Error::new(Code::Forbidden, message));
         }
         let is_mute = headers.get(header::ORIGIN).is_none() && headers.get("sec-fetch-site").is_none();

@@ -1,9 +1,10 @@
 // Opens every page of a running Metrograph that holds data, in headless Chromium, and uses it as a person would.
 //
-//   READ=TOKEN INGEST=TOKEN node tests/clients/browser.mjs http://[NAME:TOKEN@]127.0.0.1:PORT [SCREENSHOT_DIR]
+//   READ=TOKEN INGEST=TOKEN node tests/clients/browser.mjs http://[NAME:TOKEN@]127.0.0.1:PORT[/PREFIX] [SCREENSHOT_DIR]
 //
-// NAME and TOKEN are what a person would type when the browser asks for them; READ and INGEST, tokens of these scopes.
-// Any console error, uncaught error, failed response or request to another host fails the page it happened on.
+// NAME and TOKEN are what a person would type when the browser asks for them; READ and INGEST, tokens of these scopes. With
+// NAMES=name,… only these checks are made. Any console error, uncaught error, failed response or request elsewhere, to another
+// host or outside the prefix, fails the page it happened on.
 
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
@@ -13,12 +14,13 @@ import { join } from 'node:path';
 const { chromium } = createRequire(new URL('../../web/package.json', import.meta.url))('playwright-core');
 
 const [address, screenshots] = process.argv.slice(2);
-const { READ, INGEST } = process.env;
+const { READ, INGEST, NAMES } = process.env;
 if (!address || !READ || !INGEST) {
-  console.error('usage: READ=TOKEN INGEST=TOKEN node tests/clients/browser.mjs http://127.0.0.1:PORT [SCREENSHOT_DIR]');
+  console.error('usage: READ=TOKEN INGEST=TOKEN node tests/clients/browser.mjs http://127.0.0.1:PORT[/PREFIX] [SCREENSHOT_DIR]');
   process.exit(2);
 }
-const { origin, username, password } = new URL(address);
+const { origin, pathname, username, password } = new URL(address);
+const root = origin + pathname.replace(/\/$/, '');
 if (screenshots) mkdirSync(screenshots, { recursive: true });
 
 const browser = await chromium.launch({
@@ -43,9 +45,11 @@ const checks = [
   ['GraphiQL, with two operations in a tab', `/graphiql?${new URLSearchParams({ query: TWO })}`, twoOperations],
   ['GraphiQL, with a token among its headers', `/graphiql?${new URLSearchParams({ query: LIVE })}`, withToken],
   ['REST page', '/api/v1/docs', restPage],
+  ['REST page, at an address that ends in a slash', '/api/v1/docs/', restPage],
 ];
+const chosen = NAMES ? checks.filter(([name]) => NAMES.split(',').includes(name)) : checks;
 let failed = 0;
-for (const [name, path, use] of checks) {
+for (const [name, path, use] of chosen) {
   const [page] = path.split('?');
   try {
     console.log(`ok    ${page}  ${name}: ${await visit(path, use)}`);
@@ -55,7 +59,7 @@ for (const [name, path, use] of checks) {
   }
 }
 await browser.close();
-console.log(`${checks.length - failed} passed, ${failed} failed`);
+console.log(`${chosen.length - failed} passed, ${failed} failed`);
 process.exitCode = failed ? 1 : 0;
 
 async function visit(path, use) {
@@ -69,7 +73,7 @@ async function visit(path, use) {
   page.setDefaultTimeout(20_000);
   const complaints = listen(page);
   try {
-    await page.goto(origin + path, { waitUntil: 'load' });
+    await page.goto(root + path, { waitUntil: 'load' });
     const summary = await use(page).catch((error) => {
       throw new Error([error.message, ...complaints].join('\n      '));
     });
@@ -97,8 +101,8 @@ function listen(page) {
   });
   page.on('request', (request) => {
     const url = new URL(request.url());
-    if (/^(https?|wss?):$/.test(url.protocol) && url.host !== new URL(origin).host) {
-      complaints.push(`request to another host: ${url}`);
+    if (/^(https?|wss?):$/.test(url.protocol) && !url.href.replace(/^ws/, 'http').startsWith(`${root}/`)) {
+      complaints.push(`request elsewhere: ${url}`);
     }
   });
   return complaints;
@@ -136,10 +140,14 @@ async function startPage(page) {
   await command.getByRole('button').click();
   await command.getByText('Copied').waitFor();
   const copied = await page.evaluate(() => navigator.clipboard.readText());
-  assert.equal(copied, `pytest --remote-server ${origin}/api/v1`, 'the command copied');
+  const remote = password ? root.replace('://', '://ingest:TOKEN@') : root;
+  assert.equal(copied, `pytest --remote-server ${remote}/api/v1`, 'the command copied');
+  assert.equal(await page.getByText('metrograph token create').isVisible(), Boolean(password), 'it says where a token is from');
 
-  const links = await page.locator('link[rel=icon], a[href^="/"]').evaluateAll((all) => all.map((link) => link.href));
+  const links = await page.locator('link[rel=icon], a:not([href*="://"])').evaluateAll((all) => all.map((link) => link.href));
+  assert.ok(links.length >= 5, `${links.length} links`);
   for (const link of new Set(links)) {
+    assert.ok(link.startsWith(`${root}/`), link);
     assert.equal((await page.request.get(link)).status(), 200, `${link} answers`);
   }
   return `${counts.map((count) => count.reverse().join(' ')).join(', ')}; ${sessions} sessions listed`;
@@ -233,7 +241,7 @@ async function record(item) {
     user_time: 1, kernel_time: 0.25, cpu_usage: 0.75, mem_usage: 1,
   };
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${INGEST}` };
-  const reply = await fetch(`${origin}/api/v1/metrics/`, { method: 'POST', headers, body: JSON.stringify(metric) });
+  const reply = await fetch(`${root}/api/v1/metrics/`, { method: 'POST', headers, body: JSON.stringify(metric) });
   assert.equal(reply.status, 201);
 }
 
@@ -301,7 +309,7 @@ function isLive(request) {
 }
 
 function isOperation(request) {
-  if (request.method() !== 'POST' || new URL(request.url()).pathname !== '/graphql') return false;
+  if (request.method() !== 'POST' || request.url() !== `${root}/graphql`) return false;
   return request.postDataJSON().operationName !== 'IntrospectionQuery';
 }
 
@@ -313,5 +321,17 @@ function holdsRows(value) {
 async function restPage(page) {
   const operations = page.locator('.swagger-ui .opblock');
   await operations.first().waitFor();
-  return `${await operations.count()} operations listed`;
+  const number = await operations.count();
+  // Tried out as a person would.
+  const one = page.locator('.opblock-get', { has: page.locator('[data-path="/api/v1/metrics/count"]') });
+  await one.locator('.opblock-summary-control').click();
+  await one.getByRole('button', { name: 'Try it out' }).click();
+  const [response] = await Promise.all([
+    page.waitForResponse((candidate) => candidate.url().endsWith('/metrics/count')),
+    one.getByRole('button', { name: 'Execute' }).click(),
+  ]);
+  assert.equal(response.url(), `${root}/api/v1/metrics/count`);
+  assert.ok((await response.json()).count > 0);
+  await one.locator('.curl-command', { hasText: response.url() }).waitFor();
+  return `${number} operations listed, one tried out`;
 }

@@ -65,7 +65,7 @@ function Page() {
   return (
     <GraphiQL fetcher={fetcher} defaultTabs={defaultTabs} {...asked} operationName={operationName} onTabChange={forget}>
       <GraphiQL.Logo>
-        <a href="/">Metrograph</a>
+        <a href="./">Metrograph</a>
       </GraphiQL.Logo>
     </GraphiQL>
   );

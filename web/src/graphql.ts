@@ -3,7 +3,8 @@ interface Answer<Data> {
   errors?: { message: string }[];
 }
 
-export const endpoint = '/graphql';
+/** As seen from the root, which each page names as its base. */
+export const endpoint = 'graphql';
 export const accept = 'application/graphql-response+json, application/json';
 
 /** Sends one document and returns its data; whatever else happens is an Error whose message can be shown. */

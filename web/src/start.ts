@@ -26,7 +26,7 @@ interface Overview {
 
 const SHORT_HASH = 10;
 
-byId('send-command').textContent = `pytest --remote-server ${location.origin}/api/v1`;
+byId('send-command').textContent = `pytest --remote-server ${remote()}`;
 document.querySelectorAll('.command').forEach(addCopyButton);
 
 try {
@@ -40,6 +40,15 @@ try {
   }
 } catch (error) {
   showFailure(error);
+}
+
+/** Where the plugin sends a run; with the place of a token where it needs one. */
+function remote(): URL {
+  const address = new URL('api/v1', document.baseURI);
+  const needsToken = document.documentElement.dataset.access !== 'open';
+  byId('send-token').hidden = !needsToken;
+  [address.username, address.password] = needsToken ? ['ingest', 'TOKEN'] : ['', ''];
+  return address;
 }
 
 function isEmpty({ sessions, contexts, metrics }: Overview): boolean {

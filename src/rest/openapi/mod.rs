@@ -70,7 +70,8 @@ pub(in crate::rest) fn describe(facade: &Facade, version: OpenApi) -> Value {
     json!({
         "openapi": match version { OpenApi::V3_0 => "3.0.3", OpenApi::V3_1 => "3.1.0" },
         "info": info,
-        "servers": [{ "url": "/" }],
+        // From where the description is, to the root: a proxy may have put a prefix in front.
+        "servers": [{ "url": "../.." }],
         "tags": tags.iter().map(|tag| json!({ "name": tag, "description": names::about_tag(tag) })).collect::<Value>(),
         "paths": paths,
         // Whether one is needed, and which, is for the server's operator to say.
