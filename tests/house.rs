@@ -237,6 +237,29 @@ fn every_test_that_the_table_of_threats_names_is_there() {
     }
 }
 
+/// The plugin does not bear every pytest: whoever is told how to get it hears of the bound.
+#[test]
+fn the_plugin_is_installed_in_the_same_words_everywhere() {
+    const WORDS: &str = "pip install pytest-monitor 'pytest<9.2'";
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut told = Vec::new();
+    let places =
+        ["README.md", "CONTRIBUTING.md", "docs", "src", "schema.graphql", "web/index.html", "web/src", "web/examples"];
+    for source in sources(&places, &["md", "html", "ts", "tsx", "rs", "graphql"]) {
+        let text = source.text.replace("&lt;", "<");
+        for line in text.lines().filter(|line| line.contains("install pytest")) {
+            assert!(line.contains(WORDS), "{}: {line}", source.path);
+            told.push(source.path.clone());
+        }
+    }
+    assert_eq!(told, ["README.md", "src/web/plain.html", "web/index.html"]);
+    // The clients in the checks keep to it.
+    let pins = std::fs::read_to_string(root.join("tests/clients/requirements-plugin.txt")).unwrap();
+    let pytest = pins.lines().find_map(|line| line.strip_prefix("pytest==")).unwrap();
+    let version: Vec<u32> = pytest.split('.').map(|part| part.parse().unwrap()).collect();
+    assert!(version < [9, 2].into(), "{pytest}");
+}
+
 /// The rules above stand on this reading.
 #[test]
 fn sources_are_read_as_rust_is() {

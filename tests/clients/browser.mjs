@@ -3,7 +3,7 @@
 //   READ=TOKEN INGEST=TOKEN node tests/clients/browser.mjs http://[NAME:TOKEN@]127.0.0.1:PORT[/PREFIX] [SCREENSHOT_DIR]
 //
 // NAME and TOKEN are what a person would type when the browser asks for them; READ and INGEST, tokens of these scopes. With
-// NAMES=name,… only these checks are made. Any console error, uncaught error, failed response or request elsewhere, to another
+// NAMES=name;… only these checks are made. Any console error, uncaught error, failed response or request elsewhere, to another
 // host or outside the prefix, fails the page it happened on.
 
 import assert from 'node:assert/strict';
@@ -47,7 +47,7 @@ const checks = [
   ['REST page', '/api/v1/docs', restPage],
   ['REST page, at an address that ends in a slash', '/api/v1/docs/', restPage],
 ];
-const chosen = NAMES ? checks.filter(([name]) => NAMES.split(',').includes(name)) : checks;
+const chosen = NAMES ? checks.filter(([name]) => NAMES.split(';').includes(name)) : checks;
 let failed = 0;
 for (const [name, path, use] of chosen) {
   const [page] = path.split('?');

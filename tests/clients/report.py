@@ -44,6 +44,10 @@ class Report:
         ]
         self.check(f"{what} ({len(expected)})", "; ".join(problems))
 
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+
     def count_lines(self, lines):
         """Takes over the checks of another process from what it printed."""
         self.passed += sum(line.startswith("ok ") for line in lines)

@@ -1,0 +1,142 @@
+"""Proxies in front of Metrograph, below a prefix: those that the documentation tells how to set up, with its very blocks of
+configuration, and some that were set up by somebody who did not read it. Pages in a browser, the plugin, the library, REST and
+streams go through each.
+
+    python3 tests/clients/proxies.py target/debug/metrograph [CACHE]
+"""
+import argparse
+import os
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import history
+from environments import python_with
+from plugin_check import check_plugin
+from processes import end_children_on_sigterm, plain_environment, run_group
+from proxy import DOCS, PATIENCE, VARIANTS, Proxy
+from proxy_check import check_documented, check_http, check_undocumented
+from report import Report
+from server import Server
+
+HERE = Path(__file__).parent
+# Few enough that the plugin's metrics take several pages.
+PAGE_SIZE = 20
+SECONDS = 300
+# What is done at the same time: more would not be done sooner.
+SIDE_BY_SIDE = 2
+HIDDEN_NAME = "internal.example"
+
+DOCUMENTED = {
+    "nginx": ("nginx", DOCS / "nginx.conf"),
+    "HAProxy": ("haproxy", DOCS / "haproxy.cfg"),
+    "Apache": ("apache", DOCS / "apache.conf"),
+    "Caddy": ("caddy", DOCS / "Caddyfile"),
+}
+UNDOCUMENTED = {
+    "nginx, unread": ("nginx", VARIANTS / "plain-nginx.conf"),
+    "HAProxy, greedy": ("haproxy", VARIANTS / "greedy-haproxy.cfg"),
+}
+WITHOUT_PLUGIN = ["HAProxy, greedy"]
+
+# What the browser is made to look at.
+PAGES = "start page;GraphiQL, opened by a link;GraphiQL, with a token among its headers;REST page"
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("metrograph", type=Path)
+    arguments.add_argument("cache", type=Path, nargs="?", default=HERE.parent.parent / "target" / "clients")
+    given = arguments.parse_args()
+    end_children_on_sigterm()
+    plugin = python_with(given.cache / "plugin", [HERE / "requirements-plugin.txt"])
+    library = python_with(
+        given.cache / "library", [HERE / "requirements-library.txt"], [HERE / "requirements-library-itself.txt"]
+    )
+    with ExitStack() as stack, ThreadPoolExecutor(SIDE_BY_SIDE + 2) as pool:
+        metrograph = Metrographs(stack, given.metrograph.resolve())
+        # Streams take long, and little else: all of them lead to one server.
+        shared = metrograph.start()
+        waiting = [
+            pool.submit(quiet, ways, [metrograph.behind(*block, shared).url for block in blocks.values()])
+            for ways, blocks in (("events,parts,socket", DOCUMENTED), ("events,parts", UNDOCUMENTED))
+        ]
+        checks = [
+            pool.submit(check, name, metrograph.behind(*block, metrograph.start()), plugin, library)
+            for name, block in {**DOCUMENTED, **UNDOCUMENTED}.items()
+        ]
+        reports = [each.result() for each in [*checks, *waiting]]
+    total = Report()
+    for report in reports:
+        total.add(report)
+    print(f"{total.passed} passed, {total.failed} failed")
+    return 1 if total.failed else 0
+
+
+class Metrographs:
+    """Servers, and proxies in front of them, for as long as `stack` lasts."""
+
+    def __init__(self, stack, binary):
+        self.stack, self.binary = stack, binary
+
+    def start(self):
+        return self.stack.enter_context(Server(self.binary, self._folder(), PAGE_SIZE, ["--hosts", HIDDEN_NAME]))
+
+    def behind(self, program, block, server):
+        return self.stack.enter_context(Proxy(program, block, self._folder(), server))
+
+    def _folder(self):
+        return Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="metrograph-proxies-")))
+
+
+def quiet(ways, urls):
+    return script("streams", ["node", VARIANTS / "quiet.mjs", PATIENCE + 4, ways, *urls])
+
+
+def script(name, command, **options):
+    """The report of checks that print their lines themselves."""
+    report = Report()
+    code, output = run_group([str(part) for part in command], SECONDS, **options)
+    print(output, end="", flush=True)
+    report.count_lines(output.splitlines())
+    if code != 0 and not report.failed:
+        report.check(name, f"exit code {code}")
+    return report
+
+
+def check(name, proxy, plugin, library):
+    """All that goes through one proxy; the checks are told by its name."""
+    began = time.monotonic()
+    report = Report()
+    try:
+        # Whatever a proxy does to addresses and bodies, the plugin has met behind the first five.
+        if name in WITHOUT_PLUGIN:
+            history.fill(proxy.url, proxy.folder / "local.db")
+        else:
+            check_plugin(report, name, proxy, PAGE_SIZE, plugin, proxy.folder, f"{proxy.url}/api/v1")
+            report.add(asked_by_the_library(name, proxy, library))
+        check_http(report, name, proxy)
+        (check_documented if name in DOCUMENTED else check_undocumented)(report, name, proxy)
+        report.add(shown(name, proxy))
+    except Exception as error:
+        report.check(name, f"{type(error).__name__}: {error}")
+    print(f"      {name}: {time.monotonic() - began:.1f} s", flush=True)
+    return report
+
+
+def asked_by_the_library(name, proxy, library):
+    environment = plain_environment(NO_PROXY="127.0.0.1", PYTHONUTF8="1")
+    return script(name, [library, HERE / "proxy_library_check.py", name, f"{proxy.url}/api/v1"], env=environment)
+
+
+def shown(name, proxy):
+    """Pages, by a name that a browser trusts: otherwise it would not say of which site a page is."""
+    environment = {**os.environ, "READ": "none", "INGEST": "none", "NAMES": PAGES}
+    return script(name, ["node", HERE / "browser.mjs", proxy.url.replace("127.0.0.1", "localhost")], env=environment)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

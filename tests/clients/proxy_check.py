@@ -1,0 +1,115 @@
+"""What plain HTTP shows of a proxy, and of the server behind it."""
+import gzip
+import json
+from http.client import HTTPConnection
+from urllib.parse import quote, urlsplit
+
+from report import shorten
+from wire import SECONDS, call
+
+MOST = 16 * 1024 * 1024
+QUERY = b'{"query": "{ metricCount }"}'
+JSON = {"Content-Type": "application/json"}
+HANDSHAKE = {
+    "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol": "graphql-transport-ws",
+}
+METRIC = {
+    "session_h": "s", "context_h": "c", "item_start_time": "2026-01-05T03:00:00", "item_path": "tests.proxy", "item": "i",
+    "item_variant": "v", "item_fs_loc": "tests/proxy.py", "kind": "function", "component": "a/b c", "total_time": 1.5,
+    "user_time": 1, "kernel_time": 0.25, "cpu_usage": 0.75, "mem_usage": 1,
+}
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+        self.text = body.decode(errors="replace")
+
+
+def send(proxy, method, path, body=None, headers=()):
+    """One request below the prefix, its address and headers sent as they are."""
+    url = urlsplit(proxy.url)
+    connection = HTTPConnection(url.hostname, url.port, timeout=SECONDS)
+    try:
+        connection.request(method, url.path + path, body, dict(headers))
+        answer = connection.getresponse()
+        return Answer(answer.status, answer.headers, answer.read())
+    finally:
+        connection.close()
+
+
+def check_http(report, name, proxy):
+    """What holds behind any proxy."""
+
+    def called(what):
+        return f"{name}: {what}"
+
+    padding = b" " * (MOST - len(QUERY))
+    answer = send(proxy, "POST", "/graphql", QUERY + padding, JSON)
+    report.equal(called("a body of 16 MiB"), (answer.status, "metricCount" in answer.text), (200, True))
+
+    described = "/api/v1/swagger.json"
+    plain, packed = send(proxy, "GET", described), send(proxy, "GET", described, None, {"Accept-Encoding": "gzip"})
+    report.equal(called("compressed by one of the two"), packed.headers["Content-Encoding"], "gzip")
+    report.check(called("compressed once"), None if gzip.decompress(packed.body) == plain.body else "it is another text")
+
+    asked = "/graphql?query=" + quote("{ metricCount contextCount: contexts { totalCount } }")
+    tag = send(proxy, "GET", asked, None, {"Accept-Encoding": "gzip"}).headers["ETag"]
+    again = send(proxy, "GET", asked, None, {"Accept-Encoding": "gzip", "If-None-Match": tag or ""})
+    report.equal(called("a tag is known again"), (again.status, again.body), (304, b""))
+
+    def counts():
+        return [call(f"{proxy.url}{path}") for path in ("/api/v1/metrics/count", "/graphql?query=%7BmetricCount%7D")]
+
+    before = counts()
+    call(f"{proxy.url}/api/v1/metrics/", METRIC)
+    report.check(called("nothing old is shown"), None if all(map(differs, before, counts())) else shorten(before))
+
+    # As the library sends it, which encodes nothing, and as it should be sent.
+    for component in ("a/b%20c", "a%2Fb%20c"):
+        answer = send(proxy, "GET", f"/api/v1/components/{component}/metrics")
+        found = [metric["component"] for metric in json.loads(answer.body)["metrics"]] if answer.status == 200 else answer.text
+        report.equal(called(f"a name with a slash, as {component}"), found, [METRIC["component"]])
+
+    answer = send(proxy, "POST", "/graphql", QUERY, {**JSON, "Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"})
+    report.equal(called("a page of another site may not ask"), (answer.status, "FORBIDDEN" in answer.text), (403, True))
+
+
+def differs(one, other):
+    return one != other
+
+
+def from_our_page(proxy, **more):
+    url = urlsplit(proxy.url)
+    return send(proxy, "POST", "/graphql", QUERY, {**JSON, "Origin": f"{url.scheme}://{url.netloc}", **more})
+
+
+def check_documented(report, name, proxy):
+    """What holds behind a proxy that is set up as the documentation has it."""
+
+    def called(what):
+        return f"{name}: {what}"
+
+    answer = send(proxy, "GET", "")
+    moved = (answer.status, (answer.headers["Location"] or "").endswith("/metrograph/"))
+    report.equal(called("the prefix without a slash leads on"), moved, (301, True))
+    answer = from_our_page(proxy)
+    report.equal(called("our own page is known by Host"), answer.status, 200)
+
+
+def check_undocumented(report, name, proxy):
+    """What is told behind a proxy that changes Host and takes Upgrade away."""
+
+    def called(what):
+        return f"{name}: {what}"
+
+    answer = from_our_page(proxy, **{"Sec-Fetch-Site": "same-origin"})
+    report.equal(called("our own page is known by what the browser says"), answer.status, 200)
+    answer = from_our_page(proxy)
+    told = answer.status == 403 and "pass Host on" in answer.text
+    report.check(called("a browser that does not say it hears of Host"), None if told else f"{answer.status} {answer.text}")
+    for path in ("/graphql", "/graphql/ws"):
+        answer = send(proxy, "GET", path, None, HANDSHAKE)
+        told = answer.status == 426 and "Upgrade" in answer.text
+        report.check(called(f"a handshake without Upgrade, {path}"), None if told else f"{answer.status} {answer.text}")
