@@ -25,8 +25,8 @@ const FOREIGN: [&str; 2] = ["cross-site", "same-site"];
 /// What pages of other sites are told.
 const STRANGE: &str = "Origin: pages of another site may not ask here; --cors-origin names the sites whose pages may";
 /// What is added where the browser does not say that it is another site.
-const PERHAPS_OURS: &str = "If this is a page of this server's own behind a proxy, let the proxy pass Host on as the browser sent it, with its \
-    port (nginx: proxy_set_header Host $http_host), since this browser does not say Sec-Fetch-Site";
+const PERHAPS_OURS: &str = "If this is a page of this server's own behind a proxy, let the proxy pass Host on as the browser sent \
+    it, with its port (nginx: proxy_set_header Host $http_host), since this browser does not say Sec-Fetch-Site";
 
 /// The sites that were named.
 #[derive(Debug, Clone)]

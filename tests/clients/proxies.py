@@ -13,12 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-import history
 from environments import python_with
 from plugin_check import check_plugin
 from processes import end_children_on_sigterm, plain_environment, run_group
 from proxy import DOCS, PATIENCE, VARIANTS, Proxy
-from proxy_check import check_documented, check_http, check_undocumented
+from proxy_check import PUBLIC_NAME, check_documented, check_http, check_undocumented, store_some
 from report import Report
 from server import Server
 
@@ -28,6 +27,7 @@ PAGE_SIZE = 20
 SECONDS = 300
 # What is done at the same time: more would not be done sooner.
 SIDE_BY_SIDE = 2
+# What a proxy makes of the name.
 HIDDEN_NAME = "internal.example"
 
 DOCUMENTED = {
@@ -83,7 +83,7 @@ class Metrographs:
         self.stack, self.binary = stack, binary
 
     def start(self):
-        return self.stack.enter_context(Server(self.binary, self._folder(), PAGE_SIZE, ["--hosts", HIDDEN_NAME]))
+        return self.stack.enter_context(Server(self.binary, self._folder(), PAGE_SIZE, ["--hosts", f"{PUBLIC_NAME},{HIDDEN_NAME}"]))
 
     def behind(self, program, block, server):
         return self.stack.enter_context(Proxy(program, block, self._folder(), server))
@@ -114,7 +114,7 @@ def check(name, proxy, plugin, library):
     try:
         # Whatever a proxy does to addresses and bodies, the plugin has met behind the first five.
         if name in WITHOUT_PLUGIN:
-            history.fill(proxy.url, proxy.folder / "local.db")
+            store_some(proxy)
         else:
             check_plugin(report, name, proxy, PAGE_SIZE, plugin, proxy.folder, f"{proxy.url}/api/v1")
             report.add(asked_by_the_library(name, proxy, library))
