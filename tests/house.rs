@@ -251,6 +251,15 @@ fn the_plugin_is_installed_in_the_same_words_everywhere() {
             assert!(line.contains(WORDS), "{}: {line}", source.path);
             told.push(source.path.clone());
         }
+        // Any name would do; this one names the scope that is needed.
+        for (before, _) in text.match_indices("TOKEN@").map(|(at, _)| text.split_at(at)) {
+            assert!(
+                before.ends_with("http://ingest:"),
+                "{}: {}",
+                source.path,
+                before.lines().last().unwrap_or_default()
+            );
+        }
     }
     assert_eq!(told, ["README.md", "src/web/plain.html", "web/index.html"]);
     // The clients in the checks keep to it.

@@ -86,7 +86,7 @@ async fn create(writer: &Writer, NewToken { name, scope, expires }: &NewToken) -
     let end = end.map_or("it does not expire".to_owned(), |end| format!("it expires at {}", utc(end)));
     let note = format!(
         "This is the token '{name}' of the scope {scope}; {end}. It is shown this once: keep it where your secrets are.\n\
-         It is sent as Authorization: Bearer TOKEN, or as a password: pytest --remote-server http://{name}:TOKEN@HOST:8181/api/v1\n"
+         It is sent as Authorization: Bearer TOKEN, or as a password: pytest --remote-server http://ingest:TOKEN@HOST:8181/api/v1\n"
     );
     Ok(Said { result: format!("{token}\n"), note })
 }
