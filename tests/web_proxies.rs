@@ -15,6 +15,21 @@ const TEAM: &str = "query count @rest(get: \"/count\", reply: OBJECT, summary: \
 /// Browsers that just look at an address.
 const LOOKS: (&str, &str) = ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
 const JSON: (&str, &str) = ("content-type", "application/json");
+/// Every page, by each address that it has.
+const PAGES: [&str; 12] = [
+    "/",
+    "/index.html",
+    "/graphiql",
+    "/graphiql/",
+    "/graphql",
+    "/graphql/",
+    "//graphiql",
+    "/api/v1/docs",
+    "/api/v1/docs/",
+    "/api//v1/docs",
+    "/api/team/docs",
+    "/api/team/docs/",
+];
 /// What nginx makes of `Host` unless told otherwise: the name in `proxy_pass`.
 const CHANGED: &str = "127.0.0.1:8181";
 
@@ -48,7 +63,7 @@ fn behind<'a>(prefix: &str, address: &'a Url) -> &'a str {
 async fn what_a_page_names_is_found_below_any_prefix() {
     let app = app().await;
     for prefix in ["", "/metrograph", "/tools/of/team%20a"] {
-        for page in ["/", "/index.html", "/graphiql", "/graphql", "/api/v1/docs", "/api/v1/docs/", "/api/team/docs"] {
+        for page in PAGES {
             let reply = send(&app, (Method::GET, page), &[LOOKS], "").await;
             assert_eq!(reply.status, 200, "{page}");
             let text = reply.text();

@@ -44,6 +44,7 @@ const checks = [
   ['GraphiQL, opened by a link', `/graphiql?${new URLSearchParams(LINKED)}`, linked],
   ['GraphiQL, with two operations in a tab', `/graphiql?${new URLSearchParams({ query: TWO })}`, twoOperations],
   ['GraphiQL, with a token among its headers', `/graphiql?${new URLSearchParams({ query: LIVE })}`, withToken],
+  ['GraphiQL, at an address that ends in a slash', `/graphiql/?${new URLSearchParams(LINKED)}`, linked],
   ['REST page', '/api/v1/docs', restPage],
   ['REST page, at an address that ends in a slash', '/api/v1/docs/', restPage],
 ];
