@@ -111,7 +111,7 @@ fn what_makes_no_sense_is_refused_in_one_line() {
         (&["create", "--name", "a", "--scope", "read", "--expires", "90"], "--expires"),
         (&["create", "--name", "a", "--scope", "read", "--expires", "0d"], "--expires"),
         (&["create", "--name", "a", "--scope", "read", "--expires=-1d"], "--expires"),
-        (&["create", "--name", "a", "--scope", "read", "--expires", "1 d"], "--expires"),
+        (&["create", "--name", "a", "--scope", "read", "--expires", "1 year"], "--expires"),
         (&["create", "--name", "a", "--scope", "read", "--expires", "36501d"], "--expires"),
         (&["create", "--name", "a", "--scope", "read", "--expires", "99999999999999999999w"], "--expires"),
         (&["create", "--name", "a", "--scope", "read", "--expires", "9é"], "--expires"),

@@ -52,6 +52,7 @@ mod rest_v1_posts;
 mod rust_client;
 mod secrets;
 mod settings;
+mod settings_units;
 mod slow_readers;
 mod tls;
 mod way_in;

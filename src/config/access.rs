@@ -4,6 +4,8 @@ use std::{str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::units;
+
 /// Who may enter.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct AccessSettings {
@@ -81,7 +83,7 @@ pub struct NewToken {
     /// What it is for: ingest (workers that send measurements), read (queries and subscriptions) or admin (everything)
     #[arg(long, hide_possible_values = true)]
     pub scope: Scope,
-    /// How long it is taken, such as 90d; s, m (minutes), h, d and w are known [default: until it is revoked]
+    /// How long it is taken, such as 30min, 12h, 90d or 12w [default: until it is revoked]
     #[arg(long, value_name = "TIME")]
     pub expires: Option<Lifetime>,
 }
@@ -120,7 +122,7 @@ pub struct Lifetime(Duration);
 
 impl Lifetime {
     /// A century: whoever wants more wants a token that does not expire.
-    const LONGEST: u64 = 100 * 365 * 24 * 3600;
+    const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
     /// Counted from the moment it is made.
     pub fn duration(self) -> Duration {
@@ -129,22 +131,10 @@ impl Lifetime {
 }
 
 impl FromStr for Lifetime {
-    type Err = String;
+    type Err = &'static str;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-        let unit = match &text[number.len()..] {
-            "s" => Some(1),
-            "m" => Some(60),
-            "h" => Some(3600),
-            "d" => Some(24 * 3600),
-            "w" => Some(7 * 24 * 3600),
-            _ => None,
-        };
-        let seconds = unit.and_then(|unit: u64| number.parse::<u64>().ok()?.checked_mul(unit));
-        match seconds {
-            Some(seconds) if (1..=Self::LONGEST).contains(&seconds) => Ok(Self(Duration::from_secs(seconds))),
-            _ => Err("give a number and its unit, such as 90d, 12h or 30m, up to 36500d".to_owned()),
-        }
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let time = units::time(text, &(Duration::from_secs(1)..=Self::LONGEST));
+        time.map(Self).ok_or("give a number and its unit, such as 90d, 12h or 30min, from 1s to 36500d")
     }
 }

@@ -4,15 +4,10 @@ use std::path::PathBuf;
 
 use clap::{
     Args,
-    builder::{PathBufValueParser, RangedU64ValueParser, TypedValueParser as _},
+    builder::{PathBufValueParser, TypedValueParser as _},
 };
 
-use super::{folder, limits::size};
-
-/// A whole number between these.
-fn number(least: u64, most: u64) -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(least..=most)
-}
+use super::{folder, limits::size, units::number};
 
 /// Settings of `/graphql`.
 #[derive(Debug, Clone, Args)]
@@ -34,37 +29,37 @@ pub struct GraphqlSettings {
 pub struct Limits {
     /// GraphQL: fields within each other, at most
     #[arg(long, global = true, env = "METROGRAPH_MAX_DEPTH", default_value_t = 24, value_name = "LEVELS",
-        value_parser = number(1, 60))]
+        value_parser = number(1..=60))]
     pub max_depth: usize,
 
     /// GraphQL: fields that a request may cost, those of a list counted once for every row that it may have
     #[arg(long, global = true, env = "METROGRAPH_MAX_COMPLEXITY", default_value_t = 500_000, value_name = "FIELDS",
-        value_parser = number(1, 1_000_000_000))]
+        value_parser = number(1..=1_000_000_000))]
     pub max_complexity: usize,
 
     /// GraphQL: aliases of an operation, at most
     #[arg(long, global = true, env = "METROGRAPH_MAX_ALIASES", default_value_t = 200, value_name = "COUNT",
-        value_parser = number(0, 100_000))]
+        value_parser = number(0..=100_000))]
     pub max_aliases: usize,
 
     /// GraphQL: fields of an operation that lie in no other field, at most
     #[arg(long, global = true, env = "METROGRAPH_MAX_ROOT_FIELDS", default_value_t = 100, value_name = "COUNT",
-        value_parser = number(1, 100_000))]
+        value_parser = number(1..=100_000))]
     pub max_root_fields: usize,
 
     /// GraphQL: directives of an operation, at most
     #[arg(long, global = true, env = "METROGRAPH_MAX_DIRECTIVES", default_value_t = 100, value_name = "COUNT",
-        value_parser = number(0, 100_000))]
+        value_parser = number(0..=100_000))]
     pub max_directives: usize,
 
     /// GraphQL: names, values and signs of a document, at most
     #[arg(long, global = true, env = "METROGRAPH_MAX_TOKENS", default_value_t = 15_000, value_name = "COUNT",
-        value_parser = number(1, 1_000_000))]
+        value_parser = number(1..=1_000_000))]
     pub max_tokens: usize,
 
     /// GraphQL: rows of a connection, at most; the schema promises no more than 500
     #[arg(long, global = true, env = "METROGRAPH_MAX_ROWS", default_value_t = 500, value_name = "ROWS",
-        value_parser = number(1, 500))]
+        value_parser = number(1..=500))]
     pub max_rows: usize,
 
     /// GraphQL: bytes that the answer to a request may take, at most, such as 512KiB or 64MiB
@@ -74,7 +69,7 @@ pub struct Limits {
 
     /// GraphQL: requests sent together, at most
     #[arg(long, global = true, env = "METROGRAPH_MAX_BATCH", default_value_t = 20, value_name = "COUNT",
-        value_parser = number(1, 1_000))]
+        value_parser = number(1..=1_000))]
     pub max_batch: usize,
 }
 
@@ -94,6 +89,6 @@ pub struct Documents {
     /// Megabytes of documents that clients may leave here, to name them by their hash (automatic persisted queries); 0:
     /// none
     #[arg(long, global = true, env = "METROGRAPH_PERSISTED_MEGABYTES", default_value_t = 8, value_name = "MB",
-        value_parser = number(0, 1_000))]
+        value_parser = number(0..=1_000))]
     pub persisted_megabytes: usize,
 }

@@ -4,6 +4,8 @@ use std::{num::NonZeroU32, str::FromStr, time::Duration};
 
 use clap::Args;
 
+use super::units;
+
 /// Bodies and answers are held in memory: a larger limit would be none.
 const LARGEST_SIZE: usize = 1024 * 1024 * 1024;
 /// Every request takes more than this.
@@ -41,44 +43,14 @@ pub struct HttpLimits {
     pub max_subscriptions: NonZeroU32,
 }
 
-/// A number and the unit behind it.
-fn number_and_unit(text: &str) -> Option<(u64, &str)> {
-    let text = text.trim();
-    let end = text.find(|sign: char| !sign.is_ascii_digit()).unwrap_or(text.len());
-    Some((text[..end].parse().ok()?, text[end..].trim()))
-}
-
 /// A number of bytes.
-pub(super) fn size(text: &str) -> Result<usize, String> {
-    let bytes = number_and_unit(text).and_then(|(number, unit)| {
-        let unit: u64 = match unit.to_ascii_lowercase().as_str() {
-            "" | "b" => 1,
-            "kb" => 1_000,
-            "kib" => 1 << 10,
-            "mb" => 1_000_000,
-            "mib" => 1 << 20,
-            "gb" => 1_000_000_000,
-            "gib" => 1 << 30,
-            _ => return None,
-        };
-        usize::try_from(number.checked_mul(unit)?).ok()
-    });
-    bytes
-        .filter(|bytes| (SMALLEST_SIZE..=LARGEST_SIZE).contains(bytes))
-        .ok_or_else(|| "give a size from 1KiB to 1GiB, such as 16MiB".to_owned())
+pub(super) fn size(text: &str) -> Result<usize, &'static str> {
+    units::size(text, &(SMALLEST_SIZE..=LARGEST_SIZE)).ok_or("give a size from 1KiB to 1GiB, such as 512KiB or 16MiB")
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let time = number_and_unit(text).and_then(|(number, unit)| {
-        Some(match unit {
-            "ms" => Duration::from_millis(number),
-            "" | "s" => Duration::from_secs(number),
-            "min" => Duration::from_secs(number.checked_mul(60)?),
-            _ => return None,
-        })
-    });
-    time.filter(|time| (Duration::from_millis(1)..=LONGEST_REQUEST).contains(time))
-        .ok_or_else(|| "give a time from 1ms to 60min, such as 30s".to_owned())
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    let range = Duration::from_millis(1)..=LONGEST_REQUEST;
+    units::time_or_seconds(text, &range).ok_or("give a time from 1ms to 1h, such as 500ms, 30s or 2min")
 }
 
 /// Requests in a span of time, or any number of them.
@@ -101,14 +73,8 @@ impl FromStr for RateLimit {
         if text == "off" {
             return Ok(Self(None));
         }
-        let rate = text.split_once('/').and_then(|(requests, per)| {
-            let requests = requests.parse().ok().filter(|requests: &NonZeroU32| requests.get() <= MOST_REQUESTS)?;
-            let per = match per {
-                "s" => Duration::from_secs(1),
-                "min" => Duration::from_mins(1),
-                "h" => Duration::from_hours(1),
-                _ => return None,
-            };
+        let rate = units::rate(text).and_then(|(requests, per)| {
+            let requests = NonZeroU32::new(requests).filter(|requests| requests.get() <= MOST_REQUESTS)?;
             Some(Rate { requests, per })
         });
         rate.map(|rate| Self(Some(rate)))

@@ -7,6 +7,7 @@ mod graphql;
 mod limits;
 mod live;
 mod tls;
+mod units;
 
 use std::{
     ffi::OsString,
