@@ -69,6 +69,14 @@ impl Database {
         Ok(Self { reader, access, url: url.clone(), statements })
     }
 
+    /// Whether a server has been on what `url` names: it is there, with our tables in it. Nothing is written.
+    ///
+    /// # Errors
+    /// A database that can't be used.
+    pub async fn is_there(url: &DatabaseUrl) -> Result<bool, OpenError> {
+        refuse_others(url).await
+    }
+
     /// The connection that writes, for the committer alone. SQLite has one writer, and waiting for it in our own queue is cheaper
     /// than in SQLite's busy handler.
     ///
@@ -170,10 +178,10 @@ async fn connect(
     Ok(connection)
 }
 
-/// Looks before anything is written: opening for writing would already change the file.
-async fn refuse_others(url: &DatabaseUrl) -> Result<(), OpenError> {
+/// Looks before anything is written: opening for writing would already change the file. Gives whether our tables are there.
+async fn refuse_others(url: &DatabaseUrl) -> Result<bool, OpenError> {
     let (look, tables) = match url.sqlite_file() {
-        Some(file) if !file.exists() => return Ok(()),
+        Some(file) if !file.exists() => return Ok(false),
         Some(file) => {
             // With a write-ahead log, even a reader leaves files behind, unless the file is said not to change.
             let at_rest = if log_of(&file).exists() { "" } else { "&immutable=true" };
@@ -198,7 +206,7 @@ async fn refuse_others(url: &DatabaseUrl) -> Result<(), OpenError> {
     let is_ours = names.iter().any(|name| name == "seaql_migrations");
     match names.into_iter().find(|name| migration::tables().any(|table| table == name)) {
         Some(name) if !is_ours => Err(OpenError::Foreign(name)),
-        _ => Ok(()),
+        _ => Ok(is_ours),
     }
 }
 

@@ -72,6 +72,10 @@ impl App {
         let exposure = &settings.exposure;
         let told = Told { introspection: exposure.introspection.is_on(), suggestions: exposure.suggestions.is_on() };
         let documents = Documents::open(&settings.graphql, told, web::DOCUMENTS)?;
+        let ignored = settings.database_url.ignored();
+        if !ignored.is_empty() {
+            tracing::warn!("--database-url: {} of the address changes nothing here", ignored.join(", "));
+        }
         let database = Database::open(&settings.database_url, settings.limits.request_timeout + LAST_READS).await?;
         let (ingest, committer) = Ingest::start(&database).await.map_err(OpenError::from)?;
         let access = Access::new(settings.access.mode, &database, ingest.clone());

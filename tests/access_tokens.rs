@@ -20,7 +20,7 @@ fn token(folder: &Path, arguments: &[&str]) -> Ended {
 
 /// Makes a token called like its scope.
 fn create(folder: &Path, scope: &str) -> String {
-    let made = token(folder, &["create", "--name", scope, "--scope", scope]);
+    let made = token(folder, &["create", "--name", scope, "--scope", scope, "--create-database"]);
     assert_eq!(made.code, Some(0), "{made:?}");
     made.stdout.trim_end().to_owned()
 }
@@ -32,7 +32,10 @@ fn start(folder: &Path, mode: &str) -> Server {
 #[test]
 fn create_prints_the_token_alone_and_explains_it_beside() {
     let folder = tempfile::tempdir().unwrap();
-    let made = token(folder.path(), &["create", "--name", "ci.linux_1-a", "--scope", "ingest", "--expires", "90d"]);
+    let made = token(
+        folder.path(),
+        &["create", "--name", "ci.linux_1-a", "--scope", "ingest", "--expires", "90d", "--create-database"],
+    );
     assert_eq!(made.code, Some(0), "{made:?}");
     let line = made.stdout.strip_suffix('\n').unwrap();
     let random = line.strip_prefix("mg_").unwrap();
@@ -50,7 +53,7 @@ fn a_token_that_cannot_be_shown_is_revoked() {
     let (gone, closed) = std::io::pipe().unwrap();
     drop(gone);
     for (name, stdout) in [("full", Stdio::from(full)), ("closed", Stdio::from(closed))] {
-        let arguments = ["token", "create", "--name", name, "--scope", "admin"];
+        let arguments = ["token", "create", "--name", name, "--scope", "admin", "--create-database"];
         let ended = command(folder.path(), &arguments, &[]).stdout(stdout).stderr(Stdio::piped()).output().unwrap();
         let said = String::from_utf8(ended.stderr).unwrap();
         assert_eq!(ended.status.code(), Some(2), "{said}");
@@ -75,6 +78,7 @@ fn only_a_hash_is_stored() {
 fn list_tells_everything_but_the_token() {
     let folder = tempfile::tempdir().unwrap();
     let listed = || token(folder.path(), &["list"]).stdout;
+    start(folder.path(), "open").stop();
     assert_eq!(listed(), "NAME  SCOPE  MADE  EXPIRES  LAST USE  STATE\n");
     let made = create(folder.path(), "ingest");
     token(folder.path(), &["create", "--name", "dashboards", "--scope", "read", "--expires", "12h"]);
@@ -159,7 +163,7 @@ async fn tokens_are_kept_in_postgresql_likewise() {
     let folder = tempfile::tempdir().unwrap();
     let at = [("METROGRAPH_DATABASE_URL", database.url())];
     let at: Vec<_> = at.iter().map(|(name, value)| (*name, value.as_str())).chain([ANYWHERE]).collect();
-    let made = run(folder.path(), &["token", "create", "--name", "ci", "--scope", "ingest"], &at);
+    let made = run(folder.path(), &["token", "create", "--name", "ci", "--scope", "ingest", "--create-database"], &at);
     let server = Server::start(folder.path(), &["--access", "read"], &at);
     assert_eq!(server.count(), 0);
     assert_eq!(server.request("POST", "/api/v1/metrics/", &metric("a")).0, 401);

@@ -5,6 +5,7 @@
 mod support;
 
 mod access;
+mod access_places;
 mod access_tokens;
 mod binary;
 mod database;
@@ -52,6 +53,9 @@ mod rest_v1_posts;
 mod rust_client;
 mod secrets;
 mod settings;
+mod settings_addresses;
+mod settings_help;
+mod settings_secrets;
 mod settings_units;
 mod slow_readers;
 mod tls;

@@ -318,7 +318,7 @@ fn a_host_may_be_named() {
 fn a_password_is_not_said_aloud() {
     let folder = tempfile::tempdir().unwrap();
     let ended = run(folder.path(), &["--database-url", "mysql://user:sekret@host/name"], &[]);
-    ended.assert_refused(&["--database-url", "mysql://user:***@host/name"]);
+    ended.assert_refused(&["--database-url", "mysql://***"]);
     assert!(!ended.stderr.contains("sekret"), "{ended:?}");
     let help = run(folder.path(), &["--help"], &[("METROGRAPH_DATABASE_URL", "postgres://user:sekret@host/name")]);
     assert!(help.code == Some(0) && !help.stdout.contains("sekret"), "{help:?}");

@@ -120,9 +120,21 @@ fn a_rate_is_written_in_units_of_time() {
         assert_eq!((rate.requests.get(), rate.per), (requests, Duration::from_secs(seconds)), "{text}");
     }
     assert_eq!(rate("off"), Ok(None));
-    for text in
-        ["", "0/s", "-1/s", "1.5/s", "NaN/s", "50", "50/", "50/ms", "50/w", "50/0s", "1000001/s", "99999999999/s"]
-    {
+    for text in [
+        "",
+        "0/s",
+        "-1/s",
+        "1.5/s",
+        "NaN/s",
+        "50",
+        "50/",
+        "50/ms",
+        "50/w",
+        "50/day",
+        "50/0s",
+        "1000001/s",
+        "99999999999/s",
+    ] {
         let reason = rate(text).unwrap_err();
         assert!(reason.contains("--rate-limit"), "{text}: {reason}");
     }

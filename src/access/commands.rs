@@ -33,12 +33,17 @@ pub enum TokenError {
     /// The database failed afterwards.
     #[error("--database-url: the database failed: {0}")]
     Database(#[from] DbErr),
+    /// There is no database in which a server would find the token.
+    #[error(
+        "--database-url: there is no database of Metrograph at {0}: give the server's, or start the server once{1}"
+    )]
+    Missing(String, &'static str),
     /// A live token has that name.
     #[error("--name: a live token is called '{0}' already: choose another name, or revoke it first")]
     Taken(String),
     /// No live token has that name.
-    #[error("no live token is called '{0}': see metrograph token list")]
-    Unknown(String),
+    #[error("no live token is called '{0}' in {1}: see metrograph token list")]
+    Unknown(String, String),
     /// The system gives no random bits.
     #[error("the system gives no random bits: {0}")]
     NoRandomness(#[from] getrandom::Error),
@@ -52,11 +57,22 @@ const LONGEST_READ: Duration = Duration::from_secs(30);
 /// # Errors
 /// [`TokenError`]; then nothing was changed.
 pub async fn run(command: &TokenCommand, url: &DatabaseUrl) -> Result<Said, TokenError> {
+    let or_make = match command {
+        TokenCommand::Create(NewToken { create_database: true, .. }) => None,
+        TokenCommand::Create(_) => Some(", or add --create-database to have it made now"),
+        TokenCommand::List | TokenCommand::Revoke { .. } => Some(""),
+    };
+    if let Some(or_make) = or_make
+        && !Database::is_there(url).await?
+    {
+        return Err(TokenError::Missing(url.shown().to_owned(), or_make));
+    }
+    let place = url.shown();
     let database = Database::open(url, LONGEST_READ).await?;
     let said = match command {
         TokenCommand::List => row::all(&database.reader).await.map(|tokens| list(&tokens)).map_err(TokenError::from),
-        TokenCommand::Create(new) => change(&database, async |writer| create(writer, new).await).await,
-        TokenCommand::Revoke { name } => change(&database, async |writer| revoke(writer, name).await).await,
+        TokenCommand::Create(new) => change(&database, async |writer| create(writer, new, place).await).await,
+        TokenCommand::Revoke { name } => change(&database, async |writer| revoke(writer, name, place).await).await,
     };
     database.close().await?;
     said
@@ -72,35 +88,35 @@ async fn change(
     said
 }
 
-async fn create(writer: &Writer, NewToken { name, scope, expires }: &NewToken) -> Result<Said, TokenError> {
-    let (name, scope, token) = (name.as_str(), scope.as_str(), token::random()?);
+async fn create(writer: &Writer, new: &NewToken, place: &str) -> Result<Said, TokenError> {
+    let (name, scope, token) = (new.name.as_str(), new.scope.as_str(), token::random()?);
     let tx = writer.begin().await?;
     let now = now();
     if row::live(&tx, now).await?.iter().any(|live| live.name == name) {
         return Err(TokenError::Taken(name.to_owned()));
     }
-    let lifetime = expires.map(|expires| i64::try_from(expires.duration().as_micros()).unwrap_or(i64::MAX));
+    let lifetime = new.expires.map(|expires| i64::try_from(expires.duration().as_micros()).unwrap_or(i64::MAX));
     let end = lifetime.map(|lifetime| now.saturating_add(lifetime));
     row::add(&tx, name, token::hash(&token), scope, now, end).await?;
     tx.commit().await?;
     let end = end.map_or("it does not expire".to_owned(), |end| format!("it expires at {}", utc(end)));
     let note = format!(
-        "This is the token '{name}' of the scope {scope}; {end}. It is shown this once: keep it where your secrets are.\n\
+        "This is the token '{name}' of the scope {scope} for servers on {place}; {end}. It is shown this once: keep it where your secrets are.\n\
          It is sent as Authorization: Bearer TOKEN, or as a password: pytest --remote-server http://ingest:TOKEN@HOST:8181/api/v1\n"
     );
     Ok(Said { result: format!("{token}\n"), note })
 }
 
-async fn revoke(writer: &Writer, name: &TokenName) -> Result<Said, TokenError> {
+async fn revoke(writer: &Writer, name: &TokenName, place: &str) -> Result<Said, TokenError> {
     let name = name.as_str();
     let tx = writer.begin().await?;
     let now = now();
     if !row::live(&tx, now).await?.iter().any(|live| live.name == name) {
-        return Err(TokenError::Unknown(name.to_owned()));
+        return Err(TokenError::Unknown(name.to_owned(), place.to_owned()));
     }
     row::revoke(&tx, name, now).await?;
     tx.commit().await?;
-    let note = format!("The token '{name}' is revoked: servers that run refuse it within a second.\n");
+    let note = format!("The token '{name}' is revoked: servers that run on {place} refuse it within a second.\n");
     Ok(Said { result: String::new(), note })
 }
 

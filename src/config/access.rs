@@ -8,12 +8,12 @@ use super::units;
 
 /// Who may enter.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Who may enter")]
 pub struct AccessSettings {
     /// Who may enter: everybody (open), everybody to read and tokens to write (read), tokens alone (closed)
     #[arg(
         id = "access",
         long = "access",
-        global = true,
         env = "METROGRAPH_ACCESS",
         default_value = "open",
         value_name = "MODE",
@@ -86,6 +86,9 @@ pub struct NewToken {
     /// How long it is taken, such as 30min, 12h, 90d or 12w [default: until it is revoked]
     #[arg(long, value_name = "TIME")]
     pub expires: Option<Lifetime>,
+    /// Make the database, where there is none yet: before the first start of a server
+    #[arg(long)]
+    pub create_database: bool,
 }
 
 /// The name of a token: one word that can stand in a table and on a command line.
@@ -106,6 +109,9 @@ impl FromStr for TokenName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if looks_like_a_token(text) {
+            return Err("that looks like a token, not like its name: metrograph token list has the names".to_owned());
+        }
         let is_word = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         // A name that begins with a dash would look like a flag to `token revoke`.
         if is_word && !text.starts_with('-') && (1..=Self::LONGEST).contains(&text.len()) {
@@ -114,6 +120,13 @@ impl FromStr for TokenName {
             Err(format!("give 1 to {} letters, digits, - _ and ., no - first", Self::LONGEST))
         }
     }
+}
+
+/// Whether a token was pasted, or most of one: what is wrong with a name is said aloud.
+fn looks_like_a_token(text: &str) -> bool {
+    let has = |class: fn(&u8) -> bool| text.as_bytes().iter().skip(3).any(class);
+    let is_mixed = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+    (text.starts_with("mg_") && (text.len() == 46 || text.len() >= 20 && is_mixed)) || (text.len() >= 40 && is_mixed)
 }
 
 /// How long a token is taken.

@@ -8,17 +8,28 @@ use std::{
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use super::postgres::{Parts, Spelling};
+
 /// What a path in an address does not write as it is.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~').remove(b':');
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~');
+
+/// Schemes that may be said aloud; any other one may be a part of a password.
+const OTHER_SCHEMES: &[&str] =
+    &["cockroachdb", "file", "http", "https", "mariadb", "mongodb", "mssql", "mysql", "oracle", "redis", "sqlserver"];
+const GIVE: &str = "give sqlite://PATH?mode=rwc or postgres://USER:PASSWORD@HOST/NAME";
 
 /// A database that can be opened, in the spelling of this program.
 #[derive(Clone, PartialEq, Eq)]
-pub struct DatabaseUrl(String);
+pub struct DatabaseUrl {
+    opened: String,
+    shown: String,
+    ignored: Vec<&'static str>,
+}
 
-/// For logs: a password may stand in more than one place of an address, so that of a server is left out whole.
+/// For logs: of a server, nothing at all, since a secret may stand in more than one place of an address.
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = if self.sqlite_file().is_some() { self.without_parameters() } else { "postgres://***" };
+        let shown = if self.sqlite_file().is_some() { self.shown() } else { "postgres://***" };
         f.debug_tuple("DatabaseUrl").field(&shown).finish()
     }
 }
@@ -26,42 +37,94 @@ impl fmt::Debug for DatabaseUrl {
 impl DatabaseUrl {
     /// The address, secrets included: not for logs.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.opened
+    }
+
+    /// Which database it is, for people: the whole path of the file, or where the server is, without login and parameters.
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// Parameters that PostgreSQL's own programs know, and that change nothing here.
+    pub fn ignored(&self) -> &[&'static str] {
+        &self.ignored
     }
 
     /// The SQLite file, or `None` for PostgreSQL.
     pub fn sqlite_file(&self) -> Option<PathBuf> {
-        let rest = self.without_parameters().strip_prefix("sqlite:")?;
-        let path = rest.strip_prefix("//").unwrap_or(rest);
+        let path = self.without_parameters().strip_prefix("sqlite://")?;
         Some(PathBuf::from(&*percent_decode_str(path).decode_utf8_lossy()))
     }
 
     /// The address as far as the `?`.
     pub fn without_parameters(&self) -> &str {
-        self.0.split('?').next().unwrap_or(&self.0)
+        self.opened.split('?').next().unwrap_or(&self.opened)
     }
 
     /// Reads what a monitor-server was given, in SQLAlchemy's spelling: three slashes before a relative path, four before an
     /// absolute one.
     pub(super) fn from_sqlalchemy(text: &str) -> Result<Self, String> {
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| format!("'{text}' has no scheme"))?;
-        let dialect = scheme.split('+').next().unwrap_or(scheme);
-        match dialect {
+        let text = text.trim();
+        let (scheme, rest) =
+            text.split_once("://").ok_or("***: it has no scheme: give sqlite:///PATH or postgresql://…")?;
+        match &*dialect(scheme) {
             "sqlite" => {
                 // What follows the path is meant for Python's driver; in the path, SQLAlchemy writes every character as it is.
                 let path = rest.split('?').next().unwrap_or(rest);
-                let path = utf8_percent_encode(path.strip_prefix('/').unwrap_or(path), PATH);
-                Self::from_str(&format!("sqlite://{path}?mode=rwc"))
+                Self::sqlite(path.strip_prefix('/').unwrap_or(path), "mode=rwc")
             }
-            "postgresql" | "postgres" => Self::from_str(&format!("postgres://{rest}")),
-            _ => Err(format!("'{scheme}' is neither sqlite nor postgresql")),
+            "postgresql" | "postgres" => Self::postgres(rest, Spelling::SqlAlchemy),
+            _ => Err(format!("{}: it is neither sqlite nor postgresql", hidden(text))),
         }
+    }
+
+    fn postgres(rest: &str, spelling: Spelling) -> Result<Self, String> {
+        let parts = Parts::read(rest, spelling).map_err(|reason| format!("postgres://***: {reason}"))?;
+        Ok(Self { opened: parts.address(), shown: parts.shown(), ignored: parts.ignored })
+    }
+
+    /// A file by its path, as it is on the disk.
+    fn sqlite(path: &str, parameters: &str) -> Result<Self, String> {
+        let refuse = |reason: &str| Err(format!("sqlite:***: {reason}"));
+        if path.is_empty() {
+            return refuse("the path of the SQLite file is missing");
+        }
+        if path == ":memory:" || parameters.contains("mode=memory") {
+            return refuse("a database in memory would be lost at the end: give the path of a file");
+        }
+        if path.contains('\0') {
+            return refuse("a path does not hold U+0000");
+        }
+        for (key, value) in form_urlencoded::parse(parameters.as_bytes()) {
+            let takes: &[&str] = match &*key {
+                "mode" => &["ro", "rw", "rwc"],
+                "cache" => &["private", "shared"],
+                "immutable" => &["true", "false", "1", "0"],
+                "vfs" => continue,
+                _ => {
+                    return refuse(
+                        "behind the '?' mode, cache, immutable and vfs are known; in a path, '?' is written %3F",
+                    );
+                }
+            };
+            if !takes.contains(&&*value) {
+                return refuse(&format!("{key} is none of {}", takes.join(", ")));
+            }
+        }
+        let shown = whole(path);
+        // The drivers would take several slashes in front away, all of them.
+        let slashes = path.len() - path.trim_start_matches('/').len();
+        let path = &path[slashes.saturating_sub(1)..];
+        let mark = if parameters.is_empty() { "" } else { "?" };
+        let opened = format!("sqlite://{}{mark}{parameters}", utf8_percent_encode(path, PATH));
+        Ok(Self { opened, shown, ignored: Vec::new() })
     }
 }
 
 impl Default for DatabaseUrl {
     fn default() -> Self {
-        Self("sqlite://metrograph.db?mode=rwc".to_owned())
+        let (path, parameters) = ("metrograph.db", "mode=rwc");
+        Self { opened: format!("sqlite://{path}?{parameters}"), shown: whole(path), ignored: Vec::new() }
     }
 }
 
@@ -69,19 +132,44 @@ impl FromStr for DatabaseUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Ok(Self(text.to_owned()));
+        let text = text.trim();
+        if let Some(rest) = text.strip_prefix("sqlite:") {
+            let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+            let path = percent_decode_str(path.strip_prefix("//").unwrap_or(path)).decode_utf8();
+            let path = path.map_err(|_| "sqlite:***: what is percent-encoded in the path is not UTF-8")?;
+            return Self::sqlite(&path, parameters);
         }
-        if !text.starts_with("sqlite:") {
-            return Err("give sqlite://PATH?mode=rwc or postgres://USER:PASSWORD@HOST/NAME".to_owned());
-        }
-        let url = Self(text.to_owned());
-        match url.sqlite_file() {
-            Some(path) if path.as_os_str().is_empty() => Err("the path of the SQLite file is missing".to_owned()),
-            Some(path) if path == Path::new(":memory:") || text.contains("mode=memory") => {
-                Err("a database in memory would be lost at the end: give the path of a file".to_owned())
+        match text.split_once("://") {
+            Some((scheme, rest)) if ["postgres", "postgresql"].contains(&&*dialect(scheme)) => {
+                Self::postgres(rest, Spelling::Uri)
             }
-            _ => Ok(url),
+            _ => Err(format!("{}: {GIVE}", hidden(text))),
         }
     }
+}
+
+/// A scheme without the driver that SQLAlchemy names behind a `+`.
+fn dialect(scheme: &str) -> String {
+    scheme.split('+').next().unwrap_or(scheme).to_ascii_lowercase()
+}
+
+/// As much of what is no address of ours as may be said aloud.
+fn hidden(text: &str) -> String {
+    let scheme = text.split_once("://").map(|(scheme, _)| dialect(scheme));
+    let known = scheme.filter(|scheme| OTHER_SCHEMES.contains(&&**scheme));
+    known.map_or_else(|| "***".to_owned(), |scheme| format!("{scheme}://***"))
+}
+
+/// A path from the root, for people.
+fn whole(path: &str) -> String {
+    match shown(Path::new(path)) {
+        shown if shown == path => std::path::absolute(path).map_or(shown, |whole| whole.display().to_string()),
+        hidden => hidden,
+    }
+}
+
+/// A path for people, unless it may be an address with a login that was given by mistake.
+pub fn shown(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.contains(['@', '=']) || text.contains("://") { "***".to_owned() } else { text }
 }

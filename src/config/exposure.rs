@@ -7,21 +7,21 @@ use url::Url;
 
 /// What pages of other sites and people who look around are shown.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Other sites, and what is told")]
 pub struct Exposure {
     /// Sites whose pages may ask this server from a browser (CORS), such as <https://dash.example.org>, separated by
     /// commas; * lets every site ask, without credentials [default: none]
-    #[arg(long, global = true, env = "METROGRAPH_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    #[arg(long, env = "METROGRAPH_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origin: Vec<CorsOrigin>,
 
     /// Names that this server is reached by, such as metrograph.example.org, separated by commas, beside localhost and addresses; *
     /// stands for any [default: any; none on a loopback address that speaks plain HTTP and lets in callers without a token]
-    #[arg(long, global = true, env = "METROGRAPH_HOSTS", value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, env = "METROGRAPH_HOSTS", value_name = "NAME", value_delimiter = ',')]
     pub hosts: Vec<HostName>,
 
     /// Whether the schema can be asked for (`__schema`, `__type`): GraphiQL's documentation and completion need it
     #[arg(
         long,
-        global = true,
         env = "METROGRAPH_INTROSPECTION",
         default_value = "on",
         value_name = "on|off",
@@ -32,7 +32,6 @@ pub struct Exposure {
     /// Whether an error says which name was perhaps meant
     #[arg(
         long,
-        global = true,
         env = "METROGRAPH_SUGGESTIONS",
         default_value = "on",
         value_name = "on|off",

@@ -9,9 +9,10 @@ const BUFFER: NonZeroU32 = const { NonZeroU32::new(10_000).unwrap() };
 
 /// How events reach those who listen.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Live data")]
 pub struct LiveSettings {
     /// Events that may wait for a slow subscriber; of more, the oldest are lost, and the next event says how many
-    #[arg(long = "live-buffer", global = true, env = "METROGRAPH_LIVE_BUFFER", default_value_t = BUFFER, value_name = "EVENTS")]
+    #[arg(long = "live-buffer", env = "METROGRAPH_LIVE_BUFFER", default_value_t = BUFFER, value_name = "EVENTS")]
     pub buffer: NonZeroU32,
 }
 

@@ -5,14 +5,15 @@ use std::{path::PathBuf, str::FromStr};
 use clap::Args;
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "TLS")]
 pub(super) struct TlsFlags {
     /// Certificate (PEM, its chain behind it): with it the server speaks HTTPS; read anew on SIGHUP
     /// [`MONITOR_SERVER_CERTIFICATE`, which names both files, is honoured]
-    #[arg(long, global = true, env = "METROGRAPH_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    #[arg(long, env = "METROGRAPH_TLS_CERT", value_name = "FILE")]
     tls_cert: Option<PathBuf>,
 
     /// Private key (PEM) of the certificate
-    #[arg(long, global = true, env = "METROGRAPH_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, env = "METROGRAPH_TLS_KEY", value_name = "FILE")]
     tls_key: Option<PathBuf>,
 
     #[arg(long = "monitor-server-certificate", hide = true, env = "MONITOR_SERVER_CERTIFICATE", hide_env = true)]
@@ -20,9 +21,14 @@ pub(super) struct TlsFlags {
 }
 
 impl TlsFlags {
-    pub(super) fn files(self) -> Option<TlsFiles> {
-        let own = self.tls_cert.zip(self.tls_key).map(|(cert, key)| TlsFiles { cert, key });
-        own.or(self.monitor_server_certificate)
+    /// The files, where there are both; why not, where there is one.
+    pub(super) fn files(self) -> Result<Option<TlsFiles>, &'static str> {
+        match (self.tls_cert, self.tls_key) {
+            (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert, key })),
+            (Some(_), None) => Err("--tls-cert: --tls-key, the key of the certificate, is missing"),
+            (None, Some(_)) => Err("--tls-key: --tls-cert, the certificate of the key, is missing"),
+            (None, None) => Ok(self.monitor_server_certificate),
+        }
     }
 }
 

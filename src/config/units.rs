@@ -27,7 +27,7 @@ pub(super) fn size(text: &str, range: &RangeInclusive<usize>) -> Option<usize> {
 }
 
 /// What a rate counts in, at most.
-const LONGEST_PERIOD: Duration = Duration::from_hours(24);
+const LONGEST_PERIOD: Duration = Duration::from_hours(1);
 
 /// A number and the time that it is for: `600/min`, `600/m`, `600/minute` or `100/10s`.
 pub(super) fn rate(text: &str) -> Option<(u32, Duration)> {
@@ -171,7 +171,6 @@ mod tests {
             ("600 / min", 600, 60),
             ("10000/h", 10_000, 3_600),
             ("10000/hour", 10_000, 3_600),
-            ("10000/d", 10_000, 86_400),
             ("100/10s", 100, 10),
         ] {
             assert_eq!(rate(text), Some((number, Duration::from_secs(per))), "{text}");
@@ -185,6 +184,8 @@ mod tests {
             "1.5/s",
             "50/ms",
             "50/w",
+            "50/day",
+            "50/2h",
             "50/y",
             "50/0s",
             "50/-1s",

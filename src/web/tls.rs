@@ -1,6 +1,6 @@
 //! The certificate, and how it is read anew.
 
-use std::{io, path::Path, sync::Arc};
+use std::{io, sync::Arc};
 
 use tokio_rustls::rustls::{
     self, ServerConfig,
@@ -11,7 +11,7 @@ use tokio_rustls::rustls::{
     },
 };
 
-use crate::config::TlsFiles;
+use crate::config::{self, TlsFiles};
 
 /// Why HTTPS can't be spoken.
 #[derive(Debug, thiserror::Error)]
@@ -84,9 +84,8 @@ impl Tls {
 }
 
 fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
-    let name = |file: &Path| file.display().to_string();
-    let certificate = |reason| TlsError::Certificate { file: name(&files.cert), reason };
-    let no_key = |reason| TlsError::Key { file: name(&files.key), reason };
+    let certificate = |reason| TlsError::Certificate { file: config::shown(&files.cert), reason };
+    let no_key = |reason| TlsError::Key { file: config::shown(&files.key), reason };
     let chain: Vec<_> = CertificateDer::pem_file_iter(&files.cert)
         .and_then(Iterator::collect)
         .map_err(|error| certificate(reason(&error, "certificate")))?;
@@ -101,7 +100,7 @@ fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
         .with_no_client_auth()
         .with_single_cert(chain, key);
     let mut config = config.map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => no_key(format!("it is not the key of {}", name(&files.cert))),
+        rustls::Error::InconsistentKeys(_) => no_key(format!("it is not the key of {}", config::shown(&files.cert))),
         rustls::Error::General(reason) => no_key(reason),
         other => certificate(other.to_string()),
     })?;

@@ -1,0 +1,211 @@
+//! The command line: which command takes which setting, and what was given where.
+
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, str::FromStr as _};
+
+use clap::{
+    Arg, ArgAction, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+    builder::{NonEmptyStringValueParser, PathBufValueParser, Resettable, TypedValueParser as _},
+    error::ErrorKind,
+};
+
+use super::{
+    AccessSettings, DatabaseUrl, Exposure, GraphqlSettings, HttpLimits, LiveSettings, LogFilter, PageSize, Stop,
+    TokenCommand, address, folder,
+    refusal::{Given, refusal},
+    tls::TlsFlags,
+};
+
+/// The history of your pytest runs as a graph: what every test cost, in which session, on which machine, from which build.
+#[derive(Debug, Parser)]
+#[command(name = "metrograph", version, max_term_width = 100)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What the program is asked to do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Store and serve (what happens without a command)
+    Serve,
+    /// Print the GraphQL schema
+    Schema,
+    /// Print the OpenAPI description of REST v1
+    Openapi {
+        /// The version of OpenAPI
+        #[arg(long, default_value = "3.1", value_name = "VERSION")]
+        version: OpenApiVersion,
+    },
+    /// Make, list and revoke the tokens that --access asks for
+    #[command(subcommand, arg_required_else_help = false)]
+    Token(TokenCommand),
+}
+
+/// A version of OpenAPI, which generators of clients read or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OpenApiVersion {
+    /// 3.1.0
+    #[value(name = "3.1")]
+    V3_1,
+    /// 3.0.3
+    #[value(name = "3.0")]
+    V3_0,
+}
+
+// No doc comment: it would become that of each command that takes these.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Database")]
+pub(super) struct DatabaseFlags {
+    /// Database: <sqlite://PATH?mode=rwc>, or <postgres://USER:PASSWORD@HOST/NAME> [default: metrograph.db in the
+    /// current directory; `MONITOR_SERVER_DATABASE_URI`, in its own spellings, is honoured]
+    #[arg(long, env = "METROGRAPH_DATABASE_URL", value_name = "URL")]
+    pub database_url: Option<DatabaseUrl>,
+
+    #[arg(long = "monitor-server-database-uri", hide = true, env = "MONITOR_SERVER_DATABASE_URI", hide_env = true,
+        value_parser = NonEmptyStringValueParser::new().try_map(|text| DatabaseUrl::from_sqlalchemy(&text)))]
+    pub monitor_server_database_uri: Option<DatabaseUrl>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Flags {
+    #[command(flatten)]
+    pub server: ServerFlags,
+
+    #[command(flatten)]
+    pub database: DatabaseFlags,
+
+    #[command(flatten)]
+    pub access: AccessSettings,
+
+    #[command(flatten)]
+    pub tls: TlsFlags,
+
+    #[command(flatten)]
+    pub limits: HttpLimits,
+
+    #[command(flatten)]
+    pub graphql: GraphqlSettings,
+
+    #[command(flatten)]
+    pub live: LiveSettings,
+
+    #[command(flatten)]
+    pub exposure: Exposure,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Server")]
+pub(super) struct ServerFlags {
+    /// Address and port to listen on; port 0 picks a free one
+    #[arg(long, env = "METROGRAPH_LISTEN", default_value = "127.0.0.1:8181", value_name = "HOST:PORT",
+        value_parser = NonEmptyStringValueParser::new().try_map(|text| address(&text)))]
+    pub listen: SocketAddr,
+
+    /// What to log: error, warn, info, debug or trace, or a list like info,metrograph=debug
+    #[arg(long, env = "METROGRAPH_LOG", default_value = "info", value_name = "FILTER",
+        value_parser = NonEmptyStringValueParser::new().try_map(|text| LogFilter::from_str(&text)))]
+    pub log: LogFilter,
+
+    /// Rows on a page of REST v1 [default: 500; `MONITOR_SERVER_PAGINATION_COUNT` is honoured]
+    #[arg(long, env = "METROGRAPH_PAGE_SIZE", value_name = "ROWS")]
+    pub page_size: Option<PageSize>,
+
+    /// Folder of operation documents to serve as REST entry points of your own: team.graphql under /api/team
+    #[arg(long, env = "METROGRAPH_REST_DIR", value_name = "FOLDER",
+        value_parser = PathBufValueParser::new().try_map(folder))]
+    pub rest_dir: Option<PathBuf>,
+
+    #[arg(
+        long = "monitor-server-pagination-count",
+        hide = true,
+        env = "MONITOR_SERVER_PAGINATION_COUNT",
+        hide_env = true
+    )]
+    pub monitor_server_pagination_count: Option<PageSize>,
+}
+
+/// The commands with the settings that they take. The program takes those of `serve` without a command, too.
+fn commands() -> clap::Command {
+    let serving = |command: clap::Command| {
+        let about = command.get_about().cloned();
+        Flags::augment_args(command).about(about.unwrap_or_default())
+    };
+    let asking = |command: clap::Command| {
+        let about = command.get_about().cloned();
+        DatabaseFlags::augment_args(command).about(about.unwrap_or_default())
+    };
+    serving(CommandLine::command())
+        .mut_subcommand("serve", serving)
+        .mut_subcommand("token", |token| asking(token.mut_subcommands(asking)))
+}
+
+/// The same for each command within another one.
+fn throughout(command: clap::Command, change: &impl Fn(Arg) -> Arg) -> clap::Command {
+    command.mut_args(change).mut_subcommands(|inner| throughout(inner, change))
+}
+
+/// A setting that is there only where it was given on the command line.
+fn bare(argument: Arg) -> Arg {
+    let argument = argument.env(Resettable::Reset).default_value(Resettable::Reset).required(false);
+    if matches!(argument.get_action(), ArgAction::SetTrue) {
+        // A switch is there in any case, as false.
+        argument.action(ArgAction::Set).num_args(0..=1).require_equals(true).default_missing_value("true")
+    } else {
+        argument
+    }
+}
+
+/// Reads the command line, then of the variables those that the command takes and no flag overrides.
+pub(super) fn read(arguments: &[OsString]) -> Result<(Command, Flags), Stop> {
+    let settings = Flags::augment_args(clap::Command::new("metrograph")).no_binary_name(true);
+    let is_setting = |argument: &Arg| settings.get_arguments().any(|setting| setting.get_id() == argument.get_id());
+    let bare = throughout(commands(), &|argument| if is_setting(&argument) { bare(argument) } else { argument });
+    let texts: Vec<String> = arguments.iter().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let given = bare.try_get_matches_from(arguments).map_err(|error| match error.kind() {
+        ErrorKind::DisplayVersion => Stop::Answered(error.to_string()),
+        ErrorKind::DisplayHelp => Stop::Answered(help(arguments).unwrap_or(error).to_string()),
+        _ => Stop::Refused(refusal(&error, &settings, Given::Arguments(&texts))),
+    })?;
+    let internal = |error: clap::Error| Stop::Refused(refusal(&error, &settings, Given::Arguments(&texts)));
+    let command = CommandLine::from_arg_matches(&given).map_err(internal)?.command.unwrap_or(Command::Serve);
+
+    let levels: Vec<_> =
+        std::iter::successors(Some(&given), |level| level.subcommand().map(|(_, inner)| inner)).collect();
+    let is_given = |argument: &Arg| {
+        levels.iter().any(|level| level.try_contains_id(argument.get_id().as_str()).is_ok_and(|given| given))
+    };
+    let database = DatabaseFlags::augment_args(clap::Command::new("metrograph"));
+    let is_taken = |argument: &Arg| match command {
+        Command::Serve => true,
+        Command::Token(_) => database.get_arguments().any(|setting| setting.get_id() == argument.get_id()),
+        Command::Schema | Command::Openapi { .. } => false,
+    };
+    let told = settings.clone().mut_args(|argument| {
+        if is_taken(&argument) && !is_given(&argument) { argument } else { argument.env(Resettable::Reset) }
+    });
+    let told = told.try_get_matches_from::<_, OsString>([]);
+    let told = told.map_err(|error| Stop::Refused(refusal(&error, &settings, Given::Environment)))?;
+    let mut flags = Flags::from_arg_matches(&told).map_err(internal)?;
+    update(&mut flags, &command, &levels).map_err(internal)?;
+    Ok((command, flags))
+}
+
+/// What was given on the command line wins over variables, and behind the command over before it.
+fn update(flags: &mut Flags, command: &Command, levels: &[&ArgMatches]) -> Result<(), clap::Error> {
+    let Some((first, inner)) = levels.split_first() else { return Ok(()) };
+    flags.update_from_arg_matches(first)?;
+    for level in inner {
+        match command {
+            Command::Serve => flags.update_from_arg_matches(level)?,
+            Command::Token(_) => flags.database.update_from_arg_matches(level)?,
+            Command::Schema | Command::Openapi { .. } => {}
+        }
+    }
+    Ok(())
+}
+
+/// The help that was asked for, with defaults and the names of variables, but never with their values.
+fn help(arguments: &[OsString]) -> Option<clap::Error> {
+    let shown = throughout(commands(), &|argument| argument.hide_env_values(true));
+    shown.try_get_matches_from(arguments).err()
+}
