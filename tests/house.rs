@@ -41,6 +41,7 @@ const ENGINES: &[(&str, &str)] = &[
     ("migration/src/m0005_sessions_in_parts.rs", "what that index has besides"),
     ("migration/src/m0006_pipeline_variants.rs", "how a table is laid out"),
     ("src/config/database.rs", "the spellings of a database's address"),
+    ("src/config/postgres.rs", "one of them, taken apart"),
     ("src/db/notices.rs", "servers tell each other through PostgreSQL alone"),
     ("src/db.rs", "how each is opened"),
     ("src/ingest/counters.rs", "what is cheaper where the database is a function call away"),

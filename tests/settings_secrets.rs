@@ -96,12 +96,12 @@ fn settings() -> Vec<(String, String)> {
     settings
 }
 
-/// Why a command line is refused; nothing where it is not.
+/// Why a command line is refused; else what is logged of its database.
 fn refusal(arguments: &[&str]) -> String {
     match config::from([&["metrograph"], arguments].concat()) {
         Err(Stop::Refused(reason)) => reason,
         Err(Stop::Answered(text)) => panic!("{text}"),
-        Ok((_, settings)) => format!("{settings:?}"),
+        Ok((_, settings)) => format!("{:?}", settings.database_url),
     }
 }
 

@@ -160,10 +160,12 @@ impl FromStr for LogFilter {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // An address, given by mistake, would be taken for the name of a module.
+        let is_address = text.contains('@') || text.contains("://");
         match tracing_subscriber::EnvFilter::try_new(text) {
-            Ok(_) => Ok(Self(text.to_owned())),
+            Ok(_) if !is_address => Ok(Self(text.to_owned())),
             // Its own reason may repeat the text.
-            Err(_) => Err("give error, warn, info, debug or trace, or a list such as info,metrograph=debug"),
+            _ => Err("give error, warn, info, debug or trace, or a list such as info,metrograph=debug"),
         }
     }
 }

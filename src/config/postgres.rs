@@ -106,6 +106,9 @@ impl Parts {
         if text.contains(',') {
             return Err(SEVERAL_HOSTS.to_owned());
         }
+        if text.starts_with('[') && !text.contains(']') {
+            return Err(NO_HOST.to_owned());
+        }
         let bracket = text.find(']').map_or(0, |end| end + 1);
         let (host, port) = match text[bracket..].find(':') {
             Some(colon) => (&text[..bracket + colon], &text[bracket + colon + 1..]),
