@@ -1,5 +1,7 @@
 //! The address of a database, in its spellings.
 
+mod postgres;
+
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -8,7 +10,7 @@ use std::{
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::postgres::{Parts, Spelling};
+use postgres::{Parts, Spelling};
 
 /// What a path in an address does not write as it is.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~');

@@ -7,7 +7,6 @@ mod exposure;
 mod graphql;
 mod limits;
 mod live;
-mod postgres;
 mod refusal;
 mod tls;
 mod units;

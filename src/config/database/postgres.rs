@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 
 /// Who has written an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spelling {
+pub enum Spelling {
     /// As a URI: what is reserved there is percent-encoded.
     Uri,
     /// SQLAlchemy's: a password may hold all but `@` as it is, the name of a database is never encoded, and what PostgreSQL does not
@@ -18,7 +18,7 @@ pub(super) enum Spelling {
 
 /// The parts of an address.
 #[derive(Debug, Default)]
-pub(super) struct Parts {
+pub struct Parts {
     host: Option<String>,
     port: Option<u16>,
     user: Option<String>,
@@ -27,7 +27,7 @@ pub(super) struct Parts {
     /// What else the driver is told, by its own names.
     parameters: Vec<(String, String)>,
     /// Parameters of libpq that the driver has nothing for.
-    pub(super) ignored: Vec<&'static str>,
+    pub ignored: Vec<&'static str>,
 }
 
 /// What libpq knows and sqlx does not, and what may be left out without connecting to something else, or to nothing.
@@ -69,7 +69,7 @@ const NO_HOST: &str = "the host is neither a name, nor an address (that of IPv6 
 
 impl Parts {
     /// Reads what stands behind `postgres://`.
-    pub(super) fn read(text: &str, spelling: Spelling) -> Result<Self, String> {
+    pub fn read(text: &str, spelling: Spelling) -> Result<Self, String> {
         if text.contains(char::is_control) {
             return Err("there is a line break or another control character in it".to_owned());
         }
@@ -193,7 +193,7 @@ impl Parts {
     }
 
     /// The address as the driver takes it, secrets included.
-    pub(super) fn address(&self) -> String {
+    pub fn address(&self) -> String {
         let mut query = Serializer::new(String::new());
         let port = self.port.map(|port| port.to_string());
         let named = [
@@ -213,7 +213,7 @@ impl Parts {
     }
 
     /// Which database it is, without login and parameters.
-    pub(super) fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         let host = self.host.as_deref().unwrap_or_default();
         let port = self.port.map_or_else(String::new, |port| format!(":{port}"));
         let database = self.database.as_deref().unwrap_or_default();
