@@ -389,6 +389,11 @@ async fn stream(app: &TestApp, query: &str) -> Result<BodyDataStream, Reply> {
 }
 
 async fn next(events: &mut BodyDataStream) -> String {
-    let chunk = tokio::time::timeout(Duration::from_secs(20), events.next()).await.expect("an event comes");
-    String::from_utf8(chunk.unwrap().unwrap().to_vec()).unwrap()
+    loop {
+        let chunk = tokio::time::timeout(Duration::from_secs(20), events.next()).await.expect("an event comes");
+        let chunk = String::from_utf8(chunk.unwrap().unwrap().to_vec()).unwrap();
+        if chunk != ":\n\n" {
+            return chunk;
+        }
+    }
 }

@@ -33,8 +33,9 @@ impl Paths {
     /// The path without empty segments in front of an entry point (`//contexts/…`, `/api//v1//metrics/`) and behind it; `None` where it
     /// has none. Behind the prefix and the first word an empty segment is an empty name: `/components//metrics`.
     pub fn without_empty_segments(&self, path: &str) -> Option<String> {
+        // `*` asks for the server itself.
+        let mut rest = path.strip_prefix('/')?.trim_start_matches('/');
         let mut tidy = String::with_capacity(path.len());
-        let mut rest = path.trim_start_matches('/');
         while let Some((prefix, behind)) = self.prefixes.iter().find_map(|prefix| Some((prefix, follow(prefix, rest)?)))
         {
             tidy.push_str(prefix);
@@ -95,6 +96,7 @@ mod tests {
             ("/api/v1/components//metrics", None),
             ("/api/v12//metrics", None),
             ("/", None),
+            ("*", None),
             ("/api/v1/metrics/", None),
         ] {
             assert_eq!(paths.without_empty_segments(written).as_deref(), meant, "{written}");
