@@ -8,6 +8,7 @@ mod access;
 mod access_tokens;
 mod binary;
 mod database;
+mod database_file;
 mod database_plans;
 mod foreign_text;
 mod graphql_batches;

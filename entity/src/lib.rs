@@ -14,6 +14,7 @@ pub mod digest;
 pub mod direct;
 pub mod engine;
 pub mod execution_context;
+pub mod file;
 pub mod filter;
 pub mod item;
 pub mod known_counts;

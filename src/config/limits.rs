@@ -68,7 +68,7 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
         .ok_or_else(|| "give a size from 1KiB to 1GiB, such as 16MiB".to_owned())
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let time = number_and_unit(text).and_then(|(number, unit)| {
         Some(match unit {
             "ms" => Duration::from_millis(number),

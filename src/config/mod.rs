@@ -6,6 +6,7 @@ mod exposure;
 mod graphql;
 mod limits;
 mod live;
+mod stop;
 mod tls;
 
 use std::{
@@ -28,6 +29,7 @@ pub use exposure::{CorsOrigin, Exposure, HostName, Switch};
 pub use graphql::{Documents, GraphqlSettings, Limits};
 pub use limits::{HttpLimits, Rate, RateLimit};
 pub use live::LiveSettings;
+pub use stop::StopSettings;
 pub use tls::TlsFiles;
 
 /// The history of your pytest runs as a graph: what every test cost, in which session, on which machine, from which build.
@@ -113,6 +115,9 @@ struct Flags {
     #[command(flatten)]
     exposure: Exposure,
 
+    #[command(flatten)]
+    stop: StopSettings,
+
     #[arg(long = "monitor-server-database-uri", hide = true, env = "MONITOR_SERVER_DATABASE_URI", hide_env = true,
         value_parser = NonEmptyStringValueParser::new().try_map(|text| DatabaseUrl::from_sqlalchemy(&text)))]
     monitor_server_database_uri: Option<DatabaseUrl>,
@@ -151,6 +156,8 @@ pub struct Settings {
     pub limits: HttpLimits,
     /// What other sites and people who look around are shown.
     pub exposure: Exposure,
+    /// How it stops.
+    pub stop: StopSettings,
 }
 
 /// Why the program ends before it starts.
@@ -192,6 +199,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         tls,
         limits,
         exposure,
+        stop,
         monitor_server_database_uri,
         monitor_server_pagination_count,
     } = settings;
@@ -207,6 +215,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         tls: tls.files(),
         limits,
         exposure,
+        stop,
     };
     Ok((command.unwrap_or(Command::Serve), settings))
 }

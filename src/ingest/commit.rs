@@ -1,5 +1,7 @@
 //! The committer: takes what is waiting, stores it in one transaction, then answers all of it.
 
+use std::time::Duration;
+
 use entity::{
     access_token, execution_context, list, metric, metric_block, session, session_tag,
     source::{Source, Transaction, Writer},
@@ -9,7 +11,10 @@ use sea_orm::{
     DbErr,
     sea_query::{Expr, ExprTrait as _, Query, Value},
 };
-use tokio::sync::{mpsc::UnboundedReceiver, oneshot, watch};
+use tokio::{
+    sync::{mpsc::UnboundedReceiver, oneshot, watch},
+    time::MissedTickBehavior,
+};
 
 use super::{
     Latest, NewContext, NewMetric, NewSession, Waiting, Work, counters, latest, statements,
@@ -20,6 +25,9 @@ use crate::error::{Code, Error};
 /// Rows of one transaction, at most: later ones wait for the next.
 const MOST_IN_ONE: usize = 10_000;
 
+/// Between two looks at whether the database is where it was opened, while nothing is stored.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
 /// Stores until every handle is gone, or `end` comes, and the queue is empty. On SQLite it blocks its thread.
 pub(super) async fn run(
     writer: Writer,
@@ -28,9 +36,22 @@ pub(super) async fn run(
     mut end: oneshot::Receiver<()>,
 ) {
     let mut committer = Committer { writer, words: Words::new() };
+    let mut looks = tokio::time::interval(BETWEEN_LOOKS);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_well = true;
     loop {
         let first = tokio::select! {
             first = queue.recv() => first,
+            _ = looks.tick() => {
+                let checked = committer.writer.check();
+                match &checked {
+                    Err(error) if is_well => tracing::error!(%error, "nothing can be stored"),
+                    Ok(()) if !is_well => tracing::info!("the database is where it was opened again"),
+                    _ => {}
+                }
+                is_well = checked.is_ok();
+                continue;
+            }
             _ = &mut end, if !queue.is_closed() => {
                 queue.close();
                 continue;

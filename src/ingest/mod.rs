@@ -140,13 +140,29 @@ pub struct Committer {
     end: oneshot::Sender<()>,
     task: JoinHandle<()>,
     /// Told of until here.
-    _others: Option<Others>,
+    others: Option<Others>,
 }
 
 impl Committer {
+    /// Waits until it ends by itself, which it does only when it fails, and tells how. What was not answered is not stored then.
+    pub async fn died(&mut self) -> String {
+        let Self { task, others, .. } = self;
+        let listening = async {
+            match others {
+                Some(others) => others.died().await,
+                None => std::future::pending().await,
+            }
+        };
+        let (what, ended) = tokio::select! {
+            ended = task => ("the committer", ended),
+            ended = listening => ("what hears of other servers", ended),
+        };
+        format!("{what} ended: {}", ended.map_or_else(|error| error.to_string(), |()| "nobody told it to".to_owned()))
+    }
+
     /// Takes nothing more, and waits until everything handed over is stored.
     pub async fn finish(self) {
-        let Self { end, task, _others } = self;
+        let Self { end, task, others: _others } = self;
         // It has ended by itself when nobody listens.
         let _ = end.send(());
         if let Err(error) = task.await {
@@ -185,7 +201,12 @@ impl Ingest {
         let runtime = Handle::current();
         let task = tokio::task::spawn_blocking(move || runtime.block_on(commit::run(writer, waiting, tell, ended)));
         let places = Arc::new(Semaphore::new(Self::MOST_WAITING));
-        Ok((Self { queue, places, latest }, Committer { end, task, _others: others }))
+        Ok((Self { queue, places, latest }, Committer { end, task, others }))
+    }
+
+    /// Whether the committer is at work.
+    pub fn is_alive(&self) -> bool {
+        !self.queue.is_closed()
     }
 
     /// What is on disk by now. The channel closes when the committer ends.

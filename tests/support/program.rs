@@ -18,7 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// The program with nothing in its environment but `variables`.
 pub fn command(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_metrograph"));
-    command.args(arguments).env_clear().envs(variables.iter().copied()).current_dir(folder).stdin(Stdio::null());
+    // A load balancer is waited for where that is what is tested.
+    command.env_clear().env("METROGRAPH_DRAIN", "0s");
+    command.args(arguments).envs(variables.iter().copied()).current_dir(folder).stdin(Stdio::null());
     command
 }
 
@@ -70,6 +72,15 @@ fn text(file: &mut File) -> String {
     file.rewind().unwrap();
     file.read_to_string(&mut text).unwrap();
     text
+}
+
+/// Waits until something is so.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "it never came: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// The names of the files in a folder, in order.
