@@ -90,8 +90,8 @@ impl Database {
     ///
     /// # Errors
     /// What became of the file, and what to do.
-    pub fn look(&self) -> Result<(), DbErr> {
-        self.access.check()
+    pub fn look(&self) -> Result<(), String> {
+        self.access.check().map_err(|astray| astray.to_string())
     }
 
     /// Whether it answers: a small question is asked of it.

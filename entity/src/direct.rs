@@ -301,8 +301,8 @@ impl Pool {
     }
 
     /// Whether the file is where it was opened.
-    pub(crate) fn check(&self) -> Result<(), DbErr> {
-        Ok(self.file.look()?)
+    pub(crate) fn check(&self) -> Result<(), Astray> {
+        self.file.look()
     }
 
     /// Every row that `statement` gives.

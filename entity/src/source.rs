@@ -10,6 +10,7 @@ use sea_orm::{
 use crate::{
     direct::{self, Connection, Pool},
     engine::Engine,
+    file::Astray,
     row::FromRow,
 };
 
@@ -53,7 +54,7 @@ impl Reader {
     ///
     /// # Errors
     /// What became of the file, and what to do.
-    pub fn check(&self) -> Result<(), DbErr> {
+    pub fn check(&self) -> Result<(), Astray> {
         match self {
             Self::Direct(pool) => pool.check(),
             Self::Orm(_) => Ok(()),

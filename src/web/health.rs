@@ -64,7 +64,7 @@ impl Health {
             );
         }
         let said = match database.look() {
-            Err(error) => Some(Error::from(error).message),
+            Err(reason) => Some(reason),
             Ok(()) => {
                 let mut last = last.lock().await;
                 match last.take().filter(|(at, _)| at.elapsed() < REMEMBERED) {
