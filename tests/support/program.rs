@@ -102,9 +102,19 @@ pub struct Server {
 impl Server {
     /// Starts the program and waits for the line that says where it listens.
     pub fn start(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut stderr = tempfile::tempfile().unwrap();
-        let mut command = command(folder, arguments, variables);
-        let mut child = command.stdout(Stdio::piped()).stderr(stderr.try_clone().unwrap()).spawn().unwrap();
+        Self::of(command(folder, arguments, variables))
+    }
+
+    /// The same for a program that is made ready otherwise.
+    pub fn of(command: Command) -> Self {
+        let stderr = tempfile::tempfile().unwrap();
+        let log = stderr.try_clone().unwrap();
+        Self::logging_to(command, log.into(), stderr)
+    }
+
+    /// The same with another standard error than `stderr`, which holds what can be told of it.
+    pub fn logging_to(mut command: Command, log: Stdio, mut stderr: File) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
@@ -113,6 +123,13 @@ impl Server {
         let address = address.and_then(|rest| rest.trim_end().parse().ok());
         let address = address.unwrap_or_else(|| panic!("{line:?}: {}", text(&mut stderr)));
         Self { child, stdout, stderr, address }
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        // Through a cursor of its own.
+        let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&self.stderr));
+        fs::read_to_string(path).unwrap()
     }
 
     /// A connection.
