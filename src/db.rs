@@ -40,7 +40,7 @@ pub enum OpenError {
     Foreign(String),
     /// A newer version of this program has changed it, by this migration.
     #[error(
-        "--database-url: the database was changed by a newer metrograph ({0}): start that one, or give another file or database"
+        "--database-url: the database was changed by a newer metrograph ({0}): start that one, or give another database"
     )]
     Newer(String),
     /// Its file can't be used as it is.
@@ -105,7 +105,7 @@ impl Database {
     /// What to say where it fails while the server starts.
     pub fn unusable(&self, error: DbErr) -> OpenError {
         match &self.file {
-            Some(file) => OpenError::File(file.path().to_owned(), error.to_string()),
+            Some(file) => file::unusable(file.path(), &error),
             None => OpenError::Unusable(error),
         }
     }
@@ -203,7 +203,10 @@ async fn refuse_others(url: &DatabaseUrl) -> Result<(), OpenError> {
     let Some(connection) = file::look(url, &path).await? else { return Ok(()) };
     let judged = judge(&connection, file::TABLES).await.map_err(|error| file::refused(&path, &error))?;
     connection.close().await.map_err(|error| file::refused(&path, &error))?;
-    judged
+    judged.map_err(|error| match error {
+        OpenError::Newer(step) => file::newer(&path, &step),
+        other => other,
+    })
 }
 
 /// Whether it is ours, and not ahead of us. `tables` asks for the names of its tables.

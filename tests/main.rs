@@ -11,6 +11,7 @@ mod busy_readers;
 mod database;
 mod database_file;
 mod database_plans;
+mod database_start;
 mod foreign_text;
 mod graphql_batches;
 mod graphql_caching;

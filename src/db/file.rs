@@ -13,7 +13,7 @@ use entity::{
     source::Reader,
 };
 use migration::{Migrator, MigratorTrait as _};
-use sea_orm::{ConnectOptions, DatabaseConnection, DbErr, RuntimeErr};
+use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbErr, RuntimeErr};
 
 use super::OpenError;
 use crate::config::DatabaseUrl;
@@ -140,20 +140,19 @@ pub(super) async fn open(
     let refused = |error: DbErr| refused(path, &error);
     let mut options = ConnectOptions::new(url.as_str());
     options.max_connections(1).sqlx_logging(false).map_sqlx_sqlite_opts(|sqlite| {
-        sqlite.busy_timeout(LONGEST_MIGRATION).pragma("journal_mode", "WAL").pragma("synchronous", "FULL")
+        sqlite.busy_timeout(LONGEST_LOOK).pragma("journal_mode", "WAL").pragma("synchronous", "FULL")
     });
     let mut connection = sea_orm::Database::connect(options).await.map_err(refused)?;
     let counter = Counter::clone(statements);
     connection.set_metric_callback(move |_| {
         counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     });
-    let migration = async {
-        tokio::select! {
-            done = migrate(&connection) => done,
-            () = said_after(SILENCE, path) => Ok(()),
-        }
-    };
-    migration.await.map_err(refused)?;
+    let wait = format!("PRAGMA busy_timeout = {}", LONGEST_MIGRATION.as_millis());
+    connection.execute_unprepared(&wait).await.map_err(refused)?;
+    tokio::select! {
+        done = migrate(&connection) => done.map_err(refused)?,
+        () = said_after(SILENCE, path) => {}
+    }
     let file = File::opened(path).map_err(|error| OpenError::File(path.to_owned(), error.to_string()))?;
     let file = Arc::new(file);
     let read = |connections| Pool::open(&file, PRAGMAS, connections, statements).map(Reader::Direct).map_err(refused);
@@ -210,9 +209,24 @@ pub(super) fn refused(path: &Path, error: &DbErr) -> OpenError {
     OpenError::File(path.to_owned(), remedy(error))
 }
 
+/// What to say of this file where it fails although it was opened.
+pub(super) fn unusable(path: &Path, error: &DbErr) -> OpenError {
+    OpenError::File(
+        path.to_owned(),
+        format!("it is not as it was left: put a backup in its place, or give another file ({error})"),
+    )
+}
+
+/// What to say of this file where a newer version has taken this step.
+pub(super) fn newer(path: &Path, step: &str) -> OpenError {
+    let reason = format!("it was changed by a newer metrograph ({step}): start that one, or give another file");
+    OpenError::File(path.to_owned(), reason)
+}
+
 /// The reason, and what to do.
 fn remedy(error: &DbErr) -> String {
     let advice = match code_of(error) {
+        Some(1) => "it is not as it was left: put a backup in its place, or give another file",
         Some(5 | 6) => "another process has it locked: end that one, or give another file",
         Some(8) => "let the user that the server runs as write it and its folder",
         Some(10) => "see whether its disk is sound and has room",

@@ -47,8 +47,12 @@ impl Ended {
 
 /// Runs the program to its end.
 pub fn run(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+    ended(&mut command(folder, arguments, variables))
+}
+
+/// The same for a program that is made ready otherwise.
+pub fn ended(command: &mut Command) -> Ended {
     let (mut stdout, mut stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
-    let mut command = command(folder, arguments, variables);
     let mut child = command.stdout(stdout.try_clone().unwrap()).stderr(stderr.try_clone().unwrap()).spawn().unwrap();
     let code = wait(&mut child);
     Ended { code, stdout: text(&mut stdout), stderr: text(&mut stderr) }
