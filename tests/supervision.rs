@@ -40,10 +40,11 @@ fn unfinished(server: &Server) -> TcpStream {
 }
 
 /// What is stored after lines could not be logged is stored, whatever the log's end is.
-fn a_log_that_cannot_be_written_stops_nothing(log: Stdio) {
+fn a_log_that_cannot_be_written_stops_nothing(log: Stdio, afterwards: impl FnOnce()) {
     let folder = tempfile::tempdir().unwrap();
     let nothing = tempfile::tempfile().unwrap();
     let server = Server::logging_to(command(folder.path(), &[], ANYWHERE), log, nothing);
+    afterwards();
     server.record("test_before");
     // Storing a metric fails, and that is logged.
     run_sql(folder.path(), "ALTER TABLE metric RENAME TO gone");
@@ -60,14 +61,16 @@ fn a_log_that_cannot_be_written_stops_nothing(log: Stdio) {
 #[test]
 fn a_log_whose_reader_is_gone_stops_nothing() {
     let (reader, writer) = io::pipe().unwrap();
+    a_log_that_cannot_be_written_stops_nothing(writer.into(), || drop(reader));
+    let (reader, writer) = io::pipe().unwrap();
     drop(reader);
-    a_log_that_cannot_be_written_stops_nothing(writer.into());
+    a_log_that_cannot_be_written_stops_nothing(writer.into(), || {});
 }
 
 #[test]
 fn a_log_whose_disk_is_full_stops_nothing() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    a_log_that_cannot_be_written_stops_nothing(full.into());
+    a_log_that_cannot_be_written_stops_nothing(full.into(), || {});
 }
 
 #[test]
@@ -75,7 +78,7 @@ fn a_log_that_nobody_reads_stops_nothing() {
     let (reader, mut writer) = io::pipe().unwrap();
     // What a pipe holds; who writes one byte more waits.
     writer.write_all(&[b'\n'; 65_536]).unwrap();
-    a_log_that_cannot_be_written_stops_nothing(writer.into());
+    a_log_that_cannot_be_written_stops_nothing(writer.into(), || {});
     drop(reader);
 }
 

@@ -88,7 +88,7 @@ async fn ask(database: &Database) -> Option<String> {
 
 /// Where supervisors ask.
 pub(super) fn router(health: &Health) -> Router {
-    let ready = |health: Health| -> MethodRouter { served(get(async move || answer(health.failed().await))) };
+    let ready = |health: Health| -> MethodRouter { get(async move || answer(health.failed().await)) };
     let mut router = live();
     for path in ["/health", "/health/", "/health/ready", "/health/ready/"] {
         router = router.route(path, ready(health.clone()));
@@ -98,12 +98,8 @@ pub(super) fn router(health: &Health) -> Router {
 
 /// Whether the process works: it does when it answers.
 pub(super) fn live() -> Router {
-    let live = || served(get(async || answer(Map::new())));
+    let live = || get(async || answer(Map::new()));
     Router::new().route("/health/live", live()).route("/health/live/", live())
-}
-
-fn served(route: MethodRouter) -> MethodRouter {
-    route.options(async || (StatusCode::NO_CONTENT, [(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"))]))
 }
 
 fn answer(failed: Map<String, Value>) -> Response {

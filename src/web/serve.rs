@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutWriter;
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
-use tower::ServiceExt as _;
+use tower::{ServiceExt as _, util::MapResponseLayer};
 
 use super::{
     again, fence, headers, health, hosts,
@@ -124,12 +124,14 @@ fn full(limits: &HttpLimits, is_tls: bool) -> Router {
     let message =
         format!("{} connections are open already (--max-connections): try again in a moment", limits.max_connections);
     // Whoever is busy works: a supervisor is not to end it for that.
-    health::live().fallback(async move |request: Request| {
+    let told = health::live().fallback(async move |request: Request| {
         let error = Error::new(Code::TooManyConnections, message);
-        let mut response = fence::refused(fence::is_graphql(request.uri().path()), request.headers(), error);
+        fence::refused(fence::is_graphql(request.uri().path()), request.headers(), error)
+    });
+    told.layer(MapResponseLayer::new(move |mut response: Response| {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         headers::add(response, is_tls)
-    })
+    }))
 }
 
 /// A connection that was accepted.
