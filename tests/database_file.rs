@@ -218,3 +218,38 @@ fn a_log_without_its_file_is_not_thrown_away() {
     start(folder.path()).stop();
     assert_eq!(items(&file), ["test_kept"]);
 }
+
+/// While no server runs, only the log itself can tell that it is another file's. Whoever copies both gets what both hold.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_is_replayed_over_its_own_file_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, log) = (folder.path().join(NAME), folder.path().join(format!("{NAME}-wal")));
+    let server = start(folder.path());
+    server.record("test_before");
+    server.signal("KILL");
+    server.ended();
+    let copy = tempfile::tempdir().unwrap();
+    for name in [NAME.to_owned(), format!("{NAME}-wal")] {
+        fs::copy(folder.path().join(&name), copy.path().join(&name)).unwrap();
+    }
+    start(copy.path()).stop();
+    assert_eq!(items(&copy.path().join(NAME)), ["test_before"]);
+    let (kept, other) = (folder.path().join("kept.db"), folder.path().join("other.db"));
+    other_file(&other);
+    fs::rename(&file, &kept).unwrap();
+    fs::rename(&other, &file).unwrap();
+    let content = fs::read(&file).unwrap();
+    run(folder.path(), &[], ANYWHERE).assert_refused(&[
+        "--database-url",
+        NAME,
+        "-wal",
+        "belongs to the file that was there before",
+    ]);
+    assert!(fs::read(&file).unwrap() == content);
+    fs::rename(&file, &other).unwrap();
+    fs::rename(&kept, &file).unwrap();
+    start(folder.path()).stop();
+    assert_eq!(items(&file), ["test_before"]);
+    assert!(!log.exists());
+}

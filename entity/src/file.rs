@@ -10,6 +10,8 @@ use std::{
 
 use sea_orm::DbErr;
 
+use crate::log;
+
 /// What SQLite keeps beside a file: its write-ahead log and the index of that.
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
 
@@ -81,7 +83,9 @@ impl File {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             found => found.map(Some),
         };
-        let beside = [identity(&beside(&path, BESIDE[0]))?, identity(&beside(&path, BESIDE[1]))?];
+        let [log, index] = BESIDE.map(|end| beside(&path, end));
+        log::claim(&path, &log);
+        let beside = [identity(&log)?, identity(&index)?];
         Ok(Self { opened: Identity::of(&path)?, beside, name, path })
     }
 

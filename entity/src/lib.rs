@@ -20,6 +20,7 @@ pub mod item;
 pub mod known_counts;
 pub mod known_lists;
 pub mod list;
+pub mod log;
 pub mod metric;
 pub mod metric_block;
 pub mod pages;

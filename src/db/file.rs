@@ -10,6 +10,7 @@ use std::{
 use entity::{
     direct::{Counter, Pool},
     file::File,
+    log,
     source::Reader,
 };
 use migration::{Migrator, MigratorTrait as _};
@@ -74,7 +75,8 @@ fn parameters(url: &DatabaseUrl) -> Result<(), String> {
 
 /// Whether it is there. If not, it can be made.
 fn is_file(path: &Path, may_make: bool) -> Result<bool, String> {
-    let log = log_of(path);
+    // Beside the file itself, wherever a link leads.
+    let log = log_of(&fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()));
     let has_log = fs::metadata(&log).is_ok_and(|log| log.len() > 0);
     let orphaned = || {
         format!(
@@ -86,6 +88,10 @@ fn is_file(path: &Path, may_make: bool) -> Result<bool, String> {
         Ok(found) if found.is_dir() => Err("it is a folder: give the path of a file".to_owned()),
         Ok(found) if !found.is_file() => Err("it is no file: give the path of one".to_owned()),
         Ok(found) if found.len() == 0 && has_log => Err(orphaned()),
+        Ok(_) if has_log && log::is_of_another(path, &log) => Err(format!(
+            "its log {} belongs to the file that was there before, which was not closed in order: put that file back, or move the log away",
+            log.display()
+        )),
         Ok(_) => Ok(true),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.to_string()),
         Err(_) if has_log => Err(orphaned()),
@@ -166,7 +172,7 @@ pub(super) async fn open(
 async fn said_after(silence: Duration, path: &Path) {
     tokio::time::sleep(silence).await;
     tracing::warn!("{} is brought up to date, or waits for another process that writes to it", path.display());
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Runs the migrations that are lacking. Whoever comes second finds the tables made, and looks again.

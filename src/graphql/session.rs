@@ -372,7 +372,9 @@ impl SessionMutation {
             // Nothing is read: whoever stores does not wait for those who read.
             let Known { tags, session_tags, .. } = &served(ctx).known;
             session_tags.insert(row.id, stored.iter().map(|tag| tag.id).collect());
-            stored.into_iter().for_each(|tag| tags.insert(tag.id, Arc::new(tag)));
+            for tag in stored {
+                tags.insert(tag.id, Arc::new(tag));
+            }
             Session::announced(row)
         });
         Ok(AnnounceSessionPayload { session, user_errors })

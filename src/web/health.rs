@@ -63,14 +63,13 @@ impl Health {
                 "it has ended: nothing is stored any more; see the server's log".into(),
             );
         }
-        let said = match database.look() {
-            Err(reason) => Some(reason),
-            Ok(()) => {
-                let mut last = last.lock().await;
-                match last.take().filter(|(at, _)| at.elapsed() < REMEMBERED) {
-                    Some(known) => last.insert(known).1.clone(),
-                    None => last.insert((Instant::now(), ask(database).await)).1.clone(),
-                }
+        let said = if let Err(reason) = database.look() {
+            Some(reason)
+        } else {
+            let mut last = last.lock().await;
+            match last.take().filter(|(at, _)| at.elapsed() < REMEMBERED) {
+                Some(known) => last.insert(known).1.clone(),
+                None => last.insert((Instant::now(), ask(database).await)).1.clone(),
             }
         };
         failed.extend(said.map(|said| ("database".to_owned(), said.into())));
@@ -88,7 +87,7 @@ async fn ask(database: &Database) -> Option<String> {
 
 /// Where supervisors ask.
 pub(super) fn router(health: &Health) -> Router {
-    let ready = |health: Health| -> MethodRouter { get(async move || answer(health.failed().await)) };
+    let ready = |health: Health| -> MethodRouter { get(async move || answer(&health.failed().await)) };
     let mut router = live();
     for path in ["/health", "/health/", "/health/ready", "/health/ready/"] {
         router = router.route(path, ready(health.clone()));
@@ -98,11 +97,11 @@ pub(super) fn router(health: &Health) -> Router {
 
 /// Whether the process works: it does when it answers.
 pub(super) fn live() -> Router {
-    let live = || get(async || answer(Map::new()));
+    let live = || get(async || answer(&Map::new()));
     Router::new().route("/health/live", live()).route("/health/live/", live())
 }
 
-fn answer(failed: Map<String, Value>) -> Response {
+fn answer(failed: &Map<String, Value>) -> Response {
     let (status, said) = if failed.is_empty() {
         (StatusCode::OK, json!({ "status": "ok" }))
     } else {
