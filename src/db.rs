@@ -1,19 +1,24 @@
 //! Opens the database and brings its tables up to date. The only file that tells the engines apart by their names.
 
+mod file;
 mod notices;
 
 use std::{
-    path::{Path, PathBuf},
-    sync::atomic::Ordering,
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use entity::{
-    direct::{Connection, Counter, Pool},
-    source::{Reader, Writer},
+    direct::{Connection, Counter},
+    file::File,
+    source::{Reader, Source as _, Writer},
 };
 use migration::{Migrator, MigratorTrait as _};
-use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, Statement};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbErr, Statement,
+    sea_query::{Expr, ExprTrait as _, Query},
+};
 
 use crate::config::DatabaseUrl;
 pub use notices::{Notice, Notices};
@@ -33,6 +38,14 @@ pub enum OpenError {
          database"
     )]
     Foreign(String),
+    /// A newer version of this program has changed it, by this migration.
+    #[error(
+        "--database-url: the database was changed by a newer metrograph ({0}): start that one, or give another database"
+    )]
+    Newer(String),
+    /// Its file can't be used as it is.
+    #[error("--database-url: {}: {}", .0.display(), .1)]
+    File(PathBuf, String),
     /// It can't be opened or brought up to date.
     #[error("--database-url: the database can't be opened: {0}")]
     Unusable(#[from] DbErr),
@@ -46,6 +59,8 @@ pub struct Database {
     /// Reads of who may enter, on a connection of their own: that is known also while all others are busy.
     pub access: Reader,
     url: DatabaseUrl,
+    /// Where it is a file.
+    file: Option<Arc<File>>,
     statements: Counter,
 }
 
@@ -57,16 +72,42 @@ impl Database {
     pub async fn open(url: &DatabaseUrl, longest_read: Duration) -> Result<Self, OpenError> {
         refuse_others(url).await?;
         let statements = Counter::default();
-        let connection = connect(url, 1, None, &statements).await?;
-        migrate(&connection).await?;
-        connection.close().await?;
         let connections = std::thread::available_parallelism().map_or(2, |n| u32::try_from(n.get()).unwrap_or(2)) * 2;
-        let read = async |connections| match url.sqlite_file() {
-            Some(file) => Pool::open(&file, PRAGMAS, connections, &statements).map(Reader::Direct),
-            None => connect(url, connections, Some(longest_read), &statements).await.map(Reader::Orm),
+        let (file, [reader, access]) = if let Some(path) = url.sqlite_file() {
+            let (file, readers) = file::open(url, &path, connections, &statements).await?;
+            (Some(file), readers)
+        } else {
+            let connection = connect(url, 1, None, &statements).await?;
+            migrate(&connection).await?;
+            connection.close().await?;
+            let read = async |connections| connect(url, connections, Some(longest_read), &statements).await;
+            (None, [read(connections).await?, read(1).await?].map(Reader::Orm))
         };
-        let (reader, access) = (read(connections).await?, read(1).await?);
-        Ok(Self { reader, access, url: url.clone(), statements })
+        Ok(Self { reader, access, url: url.clone(), file, statements })
+    }
+
+    /// Whether it is where it was opened, where it is a file.
+    ///
+    /// # Errors
+    /// What became of the file, and what to do.
+    pub fn look(&self) -> Result<(), String> {
+        self.access.check().map_err(|astray| astray.to_string())
+    }
+
+    /// Whether it answers: a small question is asked of it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn ask(&self) -> Result<(), DbErr> {
+        self.access.number(&Query::select().expr(Expr::col("id").max()).from("metric").take()).await.map(drop)
+    }
+
+    /// What to say where it fails while the server starts.
+    pub fn unusable(&self, error: DbErr) -> OpenError {
+        match &self.file {
+            Some(file) => file::unusable(file.path(), &error),
+            None => OpenError::Unusable(error),
+        }
     }
 
     /// Whether a server has been on what `url` names: it is there, with our tables in it. Nothing is written.
@@ -83,11 +124,11 @@ impl Database {
     /// # Errors
     /// The database's.
     pub async fn writer(&self) -> Result<Writer, DbErr> {
-        Ok(match self.url.sqlite_file() {
+        Ok(match &self.file {
             Some(file) => {
                 // The pages that inserts come back to: those of variants and their counters, above all.
-                let pragmas = format!("{PRAGMAS}; PRAGMA cache_size = -32000");
-                Writer::Direct(Connection::open(&file, &pragmas, Counter::clone(&self.statements))?)
+                let pragmas = format!("{}; PRAGMA cache_size = -32000", file::PRAGMAS);
+                Writer::Direct(Connection::open(file, &pragmas, Counter::clone(&self.statements))?)
             }
             None => Writer::Orm(connect(&self.url, 1, None, &self.statements).await?),
         })
@@ -98,7 +139,7 @@ impl Database {
     /// # Errors
     /// The database's.
     pub async fn notices(&self, channel: &'static str) -> Result<Option<Notices>, DbErr> {
-        match self.url.sqlite_file() {
+        match self.file {
             Some(_) => Ok(None),
             None => Notices::open(&self.url, channel).await.map(Some),
         }
@@ -119,27 +160,8 @@ impl Database {
     }
 }
 
-/// How each connection to SQLite is set. A commit that was answered survives a power cut (`synchronous`). The log is folded into
-/// the file in larger pieces: most pages that an insert touches are touched again by the next ones; 20,000 pages are 80 MB.
-const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-    PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 20000; PRAGMA mmap_size = 2147418112; \
-    PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY";
-
-/// Between two looks at what another server makes.
-const A_MOMENT: Duration = Duration::from_millis(200);
-
-/// Runs the migrations that are lacking. Servers that start together take turns: on PostgreSQL by a lock, which belongs to this
-/// one connection; on SQLite whoever comes second finds the tables made, and looks again.
+/// Runs the migrations that are lacking. Servers that start together take turns by a lock, which belongs to this one connection.
 async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
-    if connection.get_database_backend() != DbBackend::Postgres {
-        // Each step may have been taken by another one meanwhile.
-        for _ in Migrator::migrations() {
-            let Err(error) = Migrator::up(connection, None).await else { return Ok(()) };
-            tracing::info!(%error, "another server may be making the tables: looking again");
-            tokio::time::sleep(A_MOMENT).await;
-        }
-        return Migrator::up(connection, None).await;
-    }
     connection.execute_unprepared("SELECT pg_advisory_lock(7309940282)").await?;
     Migrator::up(connection, None).await?;
     connection.execute_unprepared("SELECT pg_advisory_unlock(7309940282)").await.map(drop)
@@ -157,11 +179,7 @@ async fn connect(
         .acquire_timeout(Duration::from_secs(30))
         .sqlx_logging(false)
         // A connection to a server may have ended while it was idle; asking each time would cost as much as a small query.
-        .test_before_acquire_if_idle_for(Duration::from_secs(1))
-        // Whoever comes second waits while the first fills new tables from old ones.
-        .map_sqlx_sqlite_opts(|sqlite| {
-            sqlite.busy_timeout(Duration::from_mins(10)).pragma("journal_mode", "WAL").pragma("synchronous", "FULL")
-        });
+        .test_before_acquire_if_idle_for(Duration::from_secs(1));
     if let Some(longest) = longest_statement {
         // A server does not notice by itself that nobody waits for a statement any more.
         options.statement_timeout(longest);
@@ -178,41 +196,45 @@ async fn connect(
     Ok(connection)
 }
 
-/// Looks before anything is written: opening for writing would already change the file. Gives whether our tables are there.
+/// Looks before anything is written. Gives whether our tables are there.
 async fn refuse_others(url: &DatabaseUrl) -> Result<bool, OpenError> {
-    let (look, tables) = match url.sqlite_file() {
-        Some(file) if !file.exists() => return Ok(false),
-        Some(file) => {
-            // With a write-ahead log, even a reader leaves files behind, unless the file is said not to change.
-            let at_rest = if log_of(&file).exists() { "" } else { "&immutable=true" };
-            let look = format!("{}?mode=ro{at_rest}", url.without_parameters());
-            (look, "SELECT name FROM sqlite_master WHERE type = 'table'")
-        }
-        None => (
-            url.as_str().to_owned(),
-            "SELECT table_name::text AS name FROM information_schema.tables \
-             WHERE table_schema = ANY (current_schemas(false))",
-        ),
+    let Some(path) = url.sqlite_file() else {
+        let mut options = ConnectOptions::new(url.as_str());
+        options.max_connections(1).connect_timeout(Duration::from_secs(10)).sqlx_logging(false);
+        let connection = sea_orm::Database::connect(options).await?;
+        let tables = "SELECT table_name::text AS name FROM information_schema.tables \
+            WHERE table_schema = ANY (current_schemas(false))";
+        let judged = judge(&connection, tables).await?;
+        connection.close().await?;
+        return judged;
     };
-    let mut options = ConnectOptions::new(look);
-    options.max_connections(1).connect_timeout(Duration::from_secs(10)).sqlx_logging(false);
-    let connection = sea_orm::Database::connect(options).await?;
-    let rows = connection.query_all_raw(Statement::from_string(connection.get_database_backend(), tables)).await?;
-    connection.close().await?;
-    let names: Vec<String> = rows.iter().map(|row| row.try_get("", "name")).collect::<Result<_, _>>()?;
-    if names.iter().any(|name| name == "TEST_METRICS") {
-        return Err(OpenError::MonitorServer);
-    }
-    let is_ours = names.iter().any(|name| name == "seaql_migrations");
-    match names.into_iter().find(|name| migration::tables().any(|table| table == name)) {
-        Some(name) if !is_ours => Err(OpenError::Foreign(name)),
-        _ => Ok(is_ours),
-    }
+    let Some(connection) = file::look(url, &path).await? else { return Ok(false) };
+    let judged = judge(&connection, file::TABLES).await.map_err(|error| file::refused(&path, &error))?;
+    connection.close().await.map_err(|error| file::refused(&path, &error))?;
+    judged.map_err(|error| match error {
+        OpenError::Newer(step) => file::newer(&path, &step),
+        other => other,
+    })
 }
 
-/// SQLite's write-ahead log, which is there while somebody has the database open, or when nobody closed it.
-fn log_of(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push("-wal");
-    name.into()
+/// Whether it is ours, if it has tables at all, and not ahead of us. `tables` asks for the names of its tables.
+async fn judge(connection: &DatabaseConnection, tables: &str) -> Result<Result<bool, OpenError>, DbErr> {
+    let engine = connection.get_database_backend();
+    let names = async |sql: &str, column: &str| -> Result<Vec<String>, DbErr> {
+        let rows = connection.query_all_raw(Statement::from_string(engine, sql)).await?;
+        rows.iter().map(|row| row.try_get("", column)).collect()
+    };
+    let names_of_tables = names(tables, "name").await?;
+    let has = |table: &str| names_of_tables.iter().any(|name| name == table);
+    if has("TEST_METRICS") {
+        return Ok(Err(OpenError::MonitorServer));
+    }
+    if !has("seaql_migrations") {
+        let foreign = migration::tables().find(|table| has(table));
+        return Ok(foreign.map_or(Ok(false), |table| Err(OpenError::Foreign(table.to_owned()))));
+    }
+    let known: Vec<String> = Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
+    let taken = names("SELECT version FROM seaql_migrations ORDER BY version", "version").await?;
+    let unknown = taken.into_iter().find(|step| !known.contains(step));
+    Ok(unknown.map_or(Ok(true), |step| Err(OpenError::Newer(step))))
 }

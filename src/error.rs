@@ -46,9 +46,12 @@ impl Error {
 }
 
 impl From<sea_orm::DbErr> for Error {
-    /// The reason goes to the log; the one who asked can only try again.
+    /// The reason goes to the log; the one who asked can only try again, unless it was put into words for him.
     fn from(error: sea_orm::DbErr) -> Self {
         tracing::error!(%error, "the database failed");
+        if let sea_orm::DbErr::Custom(message) = error {
+            return Self::new(Code::DatabaseUnavailable, message);
+        }
         Self::new(Code::DatabaseUnavailable, "the database did not answer; try again, or see the server's log")
     }
 }

@@ -13,11 +13,12 @@ pub mod db;
 pub mod error;
 pub mod graphql;
 pub mod ingest;
+pub mod process;
 pub mod rest;
 pub mod telemetry;
 pub mod web;
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use axum::Router;
 use tokio::{net::TcpListener, sync::watch};
@@ -27,10 +28,16 @@ use config::{HttpLimits, Settings};
 use db::{Database, OpenError};
 use graphql::{DocumentError, Documents, Graph, Told};
 use ingest::{Committer, Ingest};
-use web::{Tls, TlsError};
+use web::{Health, Tls, TlsError};
 
-/// How long a stop waits for requests in flight.
-const LAST_REQUESTS: Duration = Duration::from_secs(10);
+/// How long a stop waits for requests in flight. Docker kills after ten seconds what it asked to stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
+/// How long a stop then waits for the database.
+const LAST_ROWS: Duration = Duration::from_secs(3);
+/// How long a stop may take after the port was closed.
+pub const LONGEST_STOP: Duration = LAST_REQUESTS.saturating_add(LAST_ROWS);
+/// How long requests in flight have where nothing more is stored.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How long the database may go on after a request was given up: so the request is told that, not that the database failed.
 const LAST_READS: Duration = Duration::from_secs(1);
@@ -49,6 +56,11 @@ pub enum StartError {
     Tls(#[from] TlsError),
 }
 
+/// A part without which the server is none ended by itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Died(String);
+
 /// The server with its database open.
 pub struct App {
     router: Router,
@@ -56,6 +68,9 @@ pub struct App {
     tls: Option<Tls>,
     /// Tells subscriptions to end.
     ending: watch::Sender<bool>,
+    health: Health,
+    /// How long the port stays open when the server is to stop.
+    drain: Duration,
     database: Database,
     committer: Committer,
 }
@@ -77,14 +92,16 @@ impl App {
             tracing::warn!("--database-url: {} of the address changes nothing here", ignored.join(", "));
         }
         let database = Database::open(&settings.database_url, settings.limits.request_timeout + LAST_READS).await?;
-        let (ingest, committer) = Ingest::start(&database).await.map_err(OpenError::from)?;
+        let (ingest, committer) = Ingest::start(&database).await.map_err(|error| database.unusable(error))?;
         let access = Access::new(settings.access.mode, &database, ingest.clone());
-        access.warn(settings.listen.ip()).await.map_err(OpenError::from)?;
+        access.warn(settings.listen.ip()).await.map_err(|error| database.unusable(error))?;
         let buffer = usize::try_from(settings.live.buffer.get()).unwrap_or(usize::MAX);
+        let health = Health::new(database.clone(), ingest.clone());
         let graph = Graph::new(database.clone(), ingest, settings.page_size.rows(), buffer, documents);
         let (ending, ended) = watch::channel(false);
-        let router = web::router(&graph, facades, &access, &ended, settings);
-        Ok(Self { router, limits: settings.limits.clone(), tls, ending, database, committer })
+        let router = web::router(&graph, facades, &access, &health, &ended, settings);
+        let (limits, drain) = (settings.limits.clone(), settings.stop.drain);
+        Ok(Self { router, limits, tls, ending, health, drain, database, committer })
     }
 
     /// What answers requests.
@@ -98,20 +115,34 @@ impl App {
     }
 
     /// Serves `listener` until `end`, finishes what is in flight, then stores what was handed over and closes.
-    pub async fn serve(self, listener: TcpListener, end: impl Future<Output = ()> + Send) {
-        let Self { router, limits, tls, ending, database, committer } = self;
-        let serving = web::serve(listener, router, &limits, tls, ending.subscribe());
+    ///
+    /// # Errors
+    /// A part without which the server is none ended by itself; the reason is in the log as well.
+    pub async fn serve(self, listener: TcpListener, end: impl Future<Output = ()> + Send) -> Result<(), Died> {
+        let Self { router, limits, tls, ending, health, drain, database, mut committer } = self;
+        let mut serving = pin!(web::serve(listener, router, &limits, tls, ending.subscribe()));
         let patience = async {
             end.await;
             tracing::info!("stopping: requests in flight are finished");
+            health.leave();
+            tokio::time::sleep(drain).await;
             ending.send_replace(true);
             tokio::time::sleep(LAST_REQUESTS).await;
         };
         tokio::select! {
-            () = serving => {}
+            () = &mut serving => {}
             () = patience => tracing::warn!("some connections did not end in time and were cut"),
+            reason = committer.died() => {
+                tracing::error!("{reason}: the server ends, since it can't store anything");
+                health.leave();
+                ending.send_replace(true);
+                // Whoever waits is told so.
+                let _ = tokio::time::timeout(LAST_WORDS, serving).await;
+                return Err(Died(reason));
+            }
         }
         Self::finish(database, committer).await;
+        Ok(())
     }
 
     /// Stores what was handed over and closes the database.
@@ -123,11 +154,17 @@ impl App {
     }
 
     async fn finish(database: Database, committer: Committer) {
-        if tokio::time::timeout(LAST_REQUESTS, committer.finish()).await.is_err() {
-            tracing::warn!("the database did not take in time what was handed over");
-        }
-        if let Err(error) = database.close().await {
-            tracing::warn!(%error, "the database did not close cleanly");
+        let finished = async {
+            // First whoever reads, so that the log can be folded into the file.
+            if let Err(error) = database.close().await {
+                tracing::warn!(%error, "the database did not close cleanly");
+            }
+            committer.finish().await;
+        };
+        if tokio::time::timeout(LAST_ROWS, finished).await.is_err() {
+            tracing::warn!(
+                "the database did not take in time what was handed over: whoever sent it was not told that it is stored"
+            );
         }
     }
 }

@@ -2,40 +2,66 @@
 
 use std::{
     io::{self, Write as _},
+    num::NonZeroU32,
     process::ExitCode,
+    time::Duration,
 };
 
 use metrograph::{
-    App, access,
+    App, LONGEST_STOP, access,
     config::{self, Command, NewToken, OpenApiVersion, Settings, Stop, TokenCommand},
-    graphql, rest, telemetry,
+    graphql,
+    process::{self, Signals},
+    rest, telemetry,
 };
-use tokio::{net::TcpListener, signal};
+use tokio::{net::TcpListener, sync::watch};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The exit code of a start that was refused.
 const REFUSED: u8 = 2;
+/// The exit code of a server that a part of died, or whose stop took too long.
+const DIED: u8 = 1;
+/// How long the system may take to close what is open.
+const CLOSING: Duration = Duration::from_millis(500);
+
+/// Why the program does not end well.
+enum Failure {
+    /// It did not start, or did not do what it was asked to.
+    Refused(String),
+    /// It served, and was not ended in order. The log says why.
+    Ended(u8),
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self::Refused(reason)
+    }
+}
 
 fn main() -> ExitCode {
     let done = match config::read() {
-        Ok((Command::Serve, settings)) => on_runtime(async move { serve(&settings).await }),
-        Ok((Command::Token(command), settings)) => on_runtime(async move { tokens(&command, &settings).await }),
-        Ok((Command::Schema, _)) => print(&graphql::sdl()),
+        Ok((Command::Serve, settings)) => serve(settings),
+        Ok((Command::Token(command), settings)) => {
+            on_runtime(async move { tokens(&command, &settings).await.map_err(Failure::Refused) })
+        }
+        Ok((Command::Schema, _)) => print(&graphql::sdl()).map_err(Failure::Refused),
         Ok((Command::Openapi { version }, _)) => rest::openapi(&graphql::sdl(), rendering(version))
             .map_err(|error| error.to_string())
-            .and_then(|description| print(&format!("{description:#}\n"))),
-        Err(Stop::Answered(text)) => print(&text),
-        Err(Stop::Refused(reason)) => Err(reason),
+            .and_then(|description| print(&format!("{description:#}\n")))
+            .map_err(Failure::Refused),
+        Err(Stop::Answered(text)) => print(&text).map_err(Failure::Refused),
+        Err(Stop::Refused(reason)) => Err(Failure::Refused(reason)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
+        Err(Failure::Refused(reason)) => {
             // Nobody is left to tell when standard error is gone.
             let _ = writeln!(io::stderr(), "metrograph: {reason}");
             ExitCode::from(REFUSED)
         }
+        Err(Failure::Ended(code)) => ExitCode::from(code),
     }
 }
 
@@ -58,14 +84,13 @@ fn print(text: &str) -> Result<(), String> {
 const STACK: usize = 8 * 1024 * 1024;
 
 /// Runs `work` to its end.
-fn on_runtime(work: impl Future<Output = Result<(), String>> + Send + 'static) -> Result<(), String> {
+fn on_runtime(work: impl Future<Output = Result<(), Failure>> + Send) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
     let runtime = runtime.map_err(|error| error.to_string())?;
-    // On a worker, which has that stack; the thread that waits here has whatever the system gave it.
-    let done = runtime.block_on(runtime.spawn(work));
+    let done = runtime.block_on(work);
     // What still waits after the stop has been given its time waits for nobody.
     runtime.shutdown_background();
-    done.map_err(|error| error.to_string())?
+    done
 }
 
 async fn tokens(command: &TokenCommand, settings: &Settings) -> Result<(), String> {
@@ -87,36 +112,63 @@ async fn tokens(command: &TokenCommand, settings: &Settings) -> Result<(), Strin
     Ok(())
 }
 
-async fn serve(settings: &Settings) -> Result<(), String> {
-    telemetry::start(settings.log.as_str());
-    let listener = TcpListener::bind(settings.listen).await;
-    let listener = listener.map_err(|error| format!("--listen: {} can't be listened on: {error}", settings.listen))?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
-    let end = end().map_err(|error| error.to_string())?;
-    let app = App::open(settings).await.map_err(|error| error.to_string())?;
-    let scheme = if settings.tls.is_some() { "https" } else { "http" };
-    print(&format!("Listening on {scheme}://{address}\n"))?;
-    app.serve(listener, end).await;
-    Ok(())
-}
-
-/// Ctrl-C, or what a supervisor sends.
-#[cfg(unix)]
-fn end() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
-    let mut interrupt = signal::unix::signal(signal::unix::SignalKind::interrupt())?;
-    Ok(async move {
+fn serve(mut settings: Settings) -> Result<(), Failure> {
+    // Let go of last.
+    let _log = telemetry::start(settings.log.as_str());
+    let connections = &mut settings.limits.max_connections;
+    *connections = NonZeroU32::new(process::raise_open_files(connections.get())).unwrap_or(*connections);
+    on_runtime(async move {
+        let mut signals = Signals::listen().map_err(|error| error.to_string())?;
+        let longest = settings.stop.drain + LONGEST_STOP + CLOSING;
+        let (tell, told) = watch::channel(false);
+        // On a worker, which has that stack; the thread that waits here has whatever the system gave it.
+        let serving = tokio::spawn(serve_until(settings, told));
+        // Here, where nothing blocks, whatever the workers do.
+        let ended_otherwise = async {
+            signals.stop().await;
+            tell.send_replace(true);
+            tokio::select! {
+                code = signals.stop() => {
+                    tracing::warn!("told to stop once more: it ends at once, and requests in flight are cut");
+                    code
+                }
+                () = tokio::time::sleep(longest) => {
+                    tracing::error!("the stop took longer than {longest:?}: it ends as it is; what was acknowledged is on disk");
+                    DIED
+                }
+            }
+        };
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            done = serving => done.unwrap_or_else(|error| {
+                tracing::error!(%error, "the server ended by itself");
+                Err(Failure::Ended(DIED))
+            }),
+            code = ended_otherwise => Err(Failure::Ended(code)),
         }
     })
 }
 
-/// Ctrl-C.
-#[cfg(not(unix))]
-fn end() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    Ok(async {
-        let _ = signal::ctrl_c().await;
-    })
+/// Serves until it is told to stop, also while it starts.
+async fn serve_until(settings: Settings, mut told: watch::Receiver<bool>) -> Result<(), Failure> {
+    let listener = TcpListener::bind(settings.listen).await;
+    let listener = listener.map_err(|error| format!("--listen: {} can't be listened on: {error}", settings.listen))?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let mut starting = told.clone();
+    let app = tokio::select! {
+        app = App::open(&settings) => app.map_err(|error| error.to_string())?,
+        _ = starting.wait_for(|told| *told) => {
+            tracing::info!("told to stop before it served");
+            return Ok(());
+        }
+    };
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    let line = format!("Listening on {scheme}://{address}");
+    if let Err(error) = print(&format!("{line}\n")) {
+        tracing::warn!("{line}: standard output can't be written: {error}");
+    }
+    let end = async move {
+        // Without a sender there is nobody left to serve for.
+        let _ = told.wait_for(|told| *told).await;
+    };
+    app.serve(listener, end).await.map_err(|_| Failure::Ended(DIED))
 }

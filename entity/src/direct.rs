@@ -2,22 +2,24 @@
 //! same, and so are the answers; only [`crate::source`] knows that they come from here.
 
 use std::{
-    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use rusqlite::{
-    OpenFlags, Params, ToSql, params_from_iter,
+    OpenFlags, Params, ToSql,
+    config::DbConfig,
+    params_from_iter,
     types::{ToSqlOutput, Value as Bound},
 };
 use sea_orm::{DbErr, RuntimeErr, Statement, sea_query::Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
+    file::{Astray, File},
     row::{FromRow, failed},
     sqlite,
 };
@@ -41,6 +43,9 @@ pub struct Connection {
     inner: Mutex<rusqlite::Connection>,
     statements: Counter,
     uses: Arc<Uses>,
+    file: Arc<File>,
+    /// What the log held is in the file, wherever that is.
+    is_saved: AtomicBool,
 }
 
 /// Which use of a connection is going on, and which has been given up: by number, so that giving up one never ends the next.
@@ -77,18 +82,21 @@ impl Drop for Use {
 }
 
 impl Connection {
-    /// Opens `file`, which must exist, and runs `pragmas`.
+    /// Opens `file` once more, and runs `pragmas`.
     ///
     /// # Errors
-    /// SQLite's.
-    pub fn open(file: &Path, pragmas: &str, statements: Counter) -> Result<Self, DbErr> {
+    /// SQLite's; the file is no longer where it was opened.
+    pub fn open(file: &Arc<File>, pragmas: &str, statements: Counter) -> Result<Self, DbErr> {
         // Taken by one thread at a time: SQLite's own locks can stay out.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let inner = rusqlite::Connection::open_with_flags(file, flags).map_err(|error| failed(&error))?;
+        file.look()?;
+        let inner = rusqlite::Connection::open_with_flags(file.path(), flags).map_err(|error| failed(&error))?;
         inner.execute_batch(pragmas).map_err(|error| failed(&error))?;
+        file.look()?;
         sqlite::add_functions(&inner).map_err(|error| failed(&error))?;
         inner.set_prepared_statement_cache_capacity(KEPT_STATEMENTS);
-        Ok(Self { inner: Mutex::new(inner), statements, uses: Arc::default() })
+        let (file, is_saved) = (Arc::clone(file), AtomicBool::new(false));
+        Ok(Self { inner: Mutex::new(inner), statements, uses: Arc::default(), file, is_saved })
     }
 
     fn count_and_lock(&self) -> MutexGuard<'_, rusqlite::Connection> {
@@ -117,6 +125,7 @@ impl Connection {
 
     /// Begins a transaction that is sure to be able to write.
     pub(crate) fn begin(&self) -> Result<Transaction<'_>, DbErr> {
+        self.check()?;
         if !lock(&self.inner).is_autocommit() {
             // What could not be undone before must be now.
             self.execute("ROLLBACK", [()])?;
@@ -125,10 +134,64 @@ impl Connection {
         Ok(Transaction { connection: self, is_open: true })
     }
 
+    /// Whether the file is where it was opened. If not, what the log holds is saved as far as can be, once.
+    pub(crate) fn check(&self) -> Result<(), DbErr> {
+        let looked = self.file.look();
+        match &looked {
+            Ok(()) => self.is_saved.store(false, Ordering::Relaxed),
+            Err(astray) if !self.is_saved.load(Ordering::Relaxed) => {
+                self.is_saved.store(self.save(astray), Ordering::Relaxed);
+            }
+            Err(_) => {}
+        }
+        Ok(looked?)
+    }
+
+    /// Folds the log into the file, both of which are open, whatever they are called by now: a file that was renamed is whole, and a
+    /// log that is empty harms no other file that comes to lie beside it. Answers whether that is done.
+    fn save(&self, astray: &Astray) -> bool {
+        match astray {
+            Astray::Gone(..) => self.fold("TRUNCATE"),
+            // Whoever opens that file must not find our log's index.
+            Astray::Replaced(_) => self.fold("TRUNCATE") && self.file.leave().is_ok(),
+            // Somebody else stores in the file by another log: the two can't both be right.
+            Astray::LogGone(_) | Astray::LogReplaced(_) => self.file.has_foreign_log() || self.fold("PASSIVE"),
+        }
+    }
+
+    fn fold(&self, how: &str) -> bool {
+        let inner = lock(&self.inner);
+        let pragma = |name: &str, value: &str| inner.query_row(&format!("PRAGMA {name}{value}"), [], |row| row.get(0));
+        // Whoever still reads is not waited for: it is tried again.
+        let Ok::<i64, _>(patience) = pragma("busy_timeout", "") else { return false };
+        let folded: Result<i64, _> =
+            pragma("busy_timeout", " = 100").and_then(|_: i64| pragma("wal_checkpoint", &format!("({how})")));
+        let restored: Result<i64, _> = pragma("busy_timeout", &format!(" = {patience}"));
+        matches!((folded, restored), (Ok(0), Ok(_)))
+    }
+
+    /// The last connection to a file folds its log into it, and removes what bears the log's name: not where either is another one.
+    fn leave_log(&self) -> Result<(), DbErr> {
+        let set = lock(&self.inner).set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        set.map(drop).map_err(|error| failed(&error))
+    }
+
     /// Closes the connection; the last one to a file folds its write-ahead log into it.
     pub(crate) fn close(self) -> Result<(), DbErr> {
-        let inner = self.inner.into_inner().unwrap_or_else(PoisonError::into_inner);
-        inner.close().map_err(|(_, error)| failed(&error))
+        let checked = self.check();
+        // Where only names are gone, nobody else can have the file open.
+        if !matches!(self.file.look(), Ok(()) | Err(Astray::LogGone(_))) {
+            self.leave_log()?;
+        }
+        let Self { inner, file, .. } = self;
+        let inner = inner.into_inner().unwrap_or_else(PoisonError::into_inner);
+        inner.close().map_err(|(_, error)| failed(&error))?;
+        if let Err(Astray::Gone(..) | Astray::Replaced(_)) = file.look()
+            && let Some(kept) = file.leave().map_err(|error| DbErr::Custom(error.to_string()))?
+        {
+            return Err(DbErr::Custom(format!("what the database's log held is kept in {}", kept.display())));
+        }
+        checked
     }
 }
 
@@ -166,11 +229,12 @@ impl Transaction<'_> {
         self.connection.execute(sql, rows.iter().map(|row| params_from_iter(row.iter().map(Parameter))))
     }
 
-    /// Makes everything lasting.
+    /// Makes everything lasting: in a file that is where it was opened before and afterwards.
     pub(crate) fn commit(mut self) -> Result<(), DbErr> {
+        self.connection.file.look()?;
         self.connection.execute("COMMIT", [()])?;
         self.is_open = false;
-        Ok(())
+        self.connection.check()
     }
 }
 
@@ -215,6 +279,7 @@ pub struct Pool {
     idle: Arc<Mutex<Vec<Connection>>>,
     places: Arc<Semaphore>,
     uses: Arc<[Arc<Uses>]>,
+    file: Arc<File>,
 }
 
 impl Pool {
@@ -222,7 +287,7 @@ impl Pool {
     ///
     /// # Errors
     /// SQLite's.
-    pub fn open(file: &Path, pragmas: &str, size: u32, statements: &Counter) -> Result<Self, DbErr> {
+    pub fn open(file: &Arc<File>, pragmas: &str, size: u32, statements: &Counter) -> Result<Self, DbErr> {
         let connections = (0..size).map(|_| Connection::open(file, pragmas, Arc::clone(statements)));
         let connections: Vec<Connection> = connections.collect::<Result<_, _>>()?;
         for Connection { inner, uses, .. } in &connections {
@@ -231,7 +296,13 @@ impl Pool {
             hook.map_err(|error| failed(&error))?;
         }
         let uses = connections.iter().map(|connection| Arc::clone(&connection.uses)).collect();
-        Ok(Self { idle: Arc::new(Mutex::new(connections)), places: Arc::new(Semaphore::new(size as usize)), uses })
+        let (idle, places) = (Arc::new(Mutex::new(connections)), Arc::new(Semaphore::new(size as usize)));
+        Ok(Self { idle, places, uses, file: Arc::clone(file) })
+    }
+
+    /// Whether the file is where it was opened.
+    pub(crate) fn check(&self) -> Result<(), Astray> {
+        self.file.look()
     }
 
     /// Every row that `statement` gives.
@@ -251,7 +322,16 @@ impl Pool {
             self.uses.iter().for_each(|uses| uses.give_up(uses.current.load(Ordering::Relaxed)));
             tokio::time::sleep(A_MOMENT).await;
         }
-        lock(&self.idle).clear();
+        let mut idle = lock(&self.idle);
+        if !matches!(self.file.look(), Ok(()) | Err(Astray::LogGone(_))) {
+            // What can't be set leaves the connection open: it ends with the process, and touches nothing.
+            idle.drain(..).for_each(|connection| {
+                if connection.leave_log().is_err() {
+                    std::mem::forget(connection);
+                }
+            });
+        }
+        idle.clear();
     }
 }
 

@@ -10,6 +10,7 @@ use sea_orm::{
 use crate::{
     direct::{self, Connection, Pool},
     engine::Engine,
+    file::Astray,
     row::FromRow,
 };
 
@@ -49,6 +50,17 @@ pub enum Reader {
 }
 
 impl Reader {
+    /// Whether a file is still where it was opened. A server says so by not answering.
+    ///
+    /// # Errors
+    /// What became of the file, and what to do.
+    pub fn check(&self) -> Result<(), Astray> {
+        match self {
+            Self::Direct(pool) => pool.check(),
+            Self::Orm(_) => Ok(()),
+        }
+    }
+
     /// Waits for the statements that run, then closes every connection.
     ///
     /// # Errors
@@ -90,6 +102,17 @@ pub enum Writer {
 }
 
 impl Writer {
+    /// The same as [`Reader::check`]. Where the file is no longer there, what was stored is saved as far as can be.
+    ///
+    /// # Errors
+    /// What became of the file, and what to do.
+    pub fn check(&self) -> Result<(), DbErr> {
+        match self {
+            Self::Direct(connection) => connection.check(),
+            Self::Orm(_) => Ok(()),
+        }
+    }
+
     /// Begins a transaction; until it ends, no other one writes.
     ///
     /// # Errors

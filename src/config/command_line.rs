@@ -10,7 +10,7 @@ use clap::{
 
 use super::{
     AccessSettings, DatabaseUrl, Exposure, GraphqlSettings, HttpLimits, LiveSettings, LogFilter, PageSize, Stop,
-    TokenCommand, address, folder,
+    StopSettings, TokenCommand, address, folder,
     refusal::{Given, refusal},
     tls::TlsFlags,
 };
@@ -91,6 +91,9 @@ pub(super) struct Flags {
 
     #[command(flatten)]
     pub exposure: Exposure,
+
+    #[command(flatten)]
+    pub stop: StopSettings,
 }
 
 #[derive(Debug, Args)]

@@ -63,6 +63,12 @@ impl DatabaseUrl {
         self.opened.split('?').next().unwrap_or(&self.opened)
     }
 
+    /// What follows the `?`, as names and values.
+    pub fn parameters(&self) -> Vec<(String, String)> {
+        let (_, parameters) = self.0.split_once('?').unwrap_or_default();
+        form_urlencoded::parse(parameters.as_bytes()).into_owned().collect()
+    }
+
     /// Reads what a monitor-server was given, in SQLAlchemy's spelling: three slashes before a relative path, four before an
     /// absolute one.
     pub(super) fn from_sqlalchemy(text: &str) -> Result<Self, String> {

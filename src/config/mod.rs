@@ -8,6 +8,7 @@ mod graphql;
 mod limits;
 mod live;
 mod refusal;
+mod stop;
 mod tls;
 mod units;
 
@@ -27,6 +28,7 @@ pub use exposure::{CorsOrigin, Exposure, HostName, Switch};
 pub use graphql::{Documents, GraphqlSettings, Limits};
 pub use limits::{HttpLimits, Rate, RateLimit};
 pub use live::LiveSettings;
+pub use stop::StopSettings;
 pub use tls::TlsFiles;
 
 /// Everything that can be set.
@@ -54,6 +56,8 @@ pub struct Settings {
     pub limits: HttpLimits,
     /// What other sites and people who look around are shown.
     pub exposure: Exposure,
+    /// How it stops.
+    pub stop: StopSettings,
 }
 
 /// Why the program ends before it starts.
@@ -80,7 +84,7 @@ pub fn read() -> Result<(Command, Settings), Stop> {
 pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<(Command, Settings), Stop> {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let (command, flags) = command_line::read(&arguments)?;
-    let Flags { server, database, access, tls, limits, graphql, live, exposure } = flags;
+    let Flags { server, database, access, tls, limits, graphql, live, exposure, stop } = flags;
     let ServerFlags { listen, log, page_size, rest_dir, monitor_server_pagination_count } = server;
     let DatabaseFlags { database_url, monitor_server_database_uri } = database;
     if graphql.documents.trusted_only && graphql.documents.documents_dir.is_none() {
@@ -100,6 +104,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<
         tls: tls.files().map_err(|reason| Stop::Refused(reason.to_owned()))?,
         limits,
         exposure,
+        stop,
     };
     Ok((command, settings))
 }

@@ -42,10 +42,10 @@ use crate::{
 
 /// A metric with its words at hand.
 pub struct Metric {
-    row: row::Model,
-    words: Arc<Words>,
-    session_hash: Arc<str>,
-    context_hash: Arc<str>,
+    pub(super) row: row::Model,
+    pub(super) words: Arc<Words>,
+    pub(super) session_hash: Arc<str>,
+    pub(super) context_hash: Arc<str>,
 }
 
 impl Listed for Metric {

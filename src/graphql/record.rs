@@ -6,16 +6,17 @@ use async_graphql::{
     Context, InputObject, InputType, InputValueError, InputValueResult, Object, SimpleObject, Subscription, Value,
     registry::Registry,
 };
+use entity::variant::Words;
 use futures_util::Stream;
+use quick_cache::sync::Cache;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Answer, Failure,
+    Answer, Failure, Known, Served,
     access::access,
     live,
     metric::{Metric, MetricWhere},
-    paging::Listed,
     scalar::LocalDateTime,
     served,
     user_error::{self, UserError},
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::{
     config::Scope,
-    ingest::{Ingest, NewMetric},
+    ingest::{Ingest, NewMetric, Recorded},
 };
 
 /// A measurement to record.
@@ -194,6 +195,32 @@ impl RecordMetricsPayload {
     }
 }
 
+/// What was recorded, in its order. Nothing is read: whoever stores does not wait for those who read.
+fn metrics_of(served: &Served, recorded: Vec<Recorded>) -> Vec<Metric> {
+    let Known { variants, sessions, contexts, .. } = &served.known;
+    let remembered = |cache: &Cache<i64, Arc<str>>, id, hash: String| {
+        cache.get(&id).unwrap_or_else(|| {
+            let hash: Arc<str> = hash.into();
+            cache.insert(id, Arc::clone(&hash));
+            hash
+        })
+    };
+    let metric = |Recorded { sent, row, item_id, component_id }| {
+        let NewMetric { session_hash, context_hash, component, item_path, item, variant, location, kind, .. } = sent;
+        let id = row.variant_id;
+        let words = variants.get(&id).unwrap_or_else(|| {
+            let (path, name) = (item_path, variant);
+            let words = Arc::new(Words { id, item_id, component_id, component, path, item, name, location, kind });
+            variants.insert(id, Arc::clone(&words));
+            words
+        });
+        let session_hash = remembered(sessions, row.session_id, session_hash);
+        let context_hash = remembered(contexts, row.context_id, context_hash);
+        Metric { row, words, session_hash, context_hash }
+    };
+    recorded.into_iter().map(metric).collect()
+}
+
 #[derive(Default)]
 pub struct RecordMutation;
 
@@ -206,8 +233,8 @@ impl RecordMutation {
         #[graphql(desc = "The measurement.")] input: MetricInput,
     ) -> Answer<RecordMetricPayload> {
         let outcome = served(ctx).ingest.record(vec![input.into()]).await;
-        let (rows, user_errors) = user_error::part(outcome, "")?;
-        let metric = Metric::from_rows(ctx, rows.unwrap_or_default()).await?.pop().map(One);
+        let (recorded, user_errors) = user_error::part(outcome, "")?;
+        let metric = metrics_of(served(ctx), recorded.unwrap_or_default()).pop().map(One);
         Ok(RecordMetricPayload { metric, user_errors })
     }
 
@@ -218,9 +245,9 @@ impl RecordMutation {
         #[graphql(desc = "The measurements.")] input: RecordMetricsInput,
     ) -> Answer<RecordMetricsPayload> {
         let metrics = input.metrics.0.into_iter().map(Into::into).collect();
-        let (rows, user_errors) = user_error::part(served(ctx).ingest.record(metrics).await, "metrics")?;
+        let (recorded, user_errors) = user_error::part(served(ctx).ingest.record(metrics).await, "metrics")?;
         let metrics = if ctx.look_ahead().field("metrics").exists() {
-            Metric::from_rows(ctx, rows.unwrap_or_default()).await?
+            metrics_of(served(ctx), recorded.unwrap_or_default())
         } else {
             Vec::new()
         };

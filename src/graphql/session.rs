@@ -1,5 +1,7 @@
 //! Sessions: one pytest run, or one worker of a parallel run.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use entity::{
     announced, build as build_row, execution_context, filter::Tree, list, metric as metric_row,
@@ -31,7 +33,7 @@ use super::{
 use crate::{
     config::Scope,
     error::Error,
-    ingest::{Latest, NewSession},
+    ingest::{Announced, Latest, NewSession},
 };
 
 /// An announced session.
@@ -365,7 +367,16 @@ impl SessionMutation {
     ) -> Answer<AnnounceSessionPayload> {
         let AnnounceSessionInput { hash, run_date: LocalDateTime(run_date), scm_ref, tags: Tags(tags) } = input;
         let outcome = served(ctx).ingest.announce_session(NewSession { hash, run_date, scm_ref, tags }).await;
-        let (session, user_errors) = user_error::part(outcome, "hash")?;
-        Ok(AnnounceSessionPayload { session: session.and_then(Session::announced), user_errors })
+        let (announced, user_errors) = user_error::part(outcome, "hash")?;
+        let session = announced.and_then(|Announced { row, tags: stored }| {
+            // Nothing is read: whoever stores does not wait for those who read.
+            let Known { tags, session_tags, .. } = &served(ctx).known;
+            session_tags.insert(row.id, stored.iter().map(|tag| tag.id).collect());
+            for tag in stored {
+                tags.insert(tag.id, Arc::new(tag));
+            }
+            Session::announced(row)
+        });
+        Ok(AnnounceSessionPayload { session, user_errors })
     }
 }

@@ -1,5 +1,7 @@
 //! The committer: takes what is waiting, stores it in one transaction, then answers all of it.
 
+use std::time::Duration;
+
 use entity::{
     access_token, execution_context, list, metric, metric_block, session, session_tag,
     source::{Source, Transaction, Writer},
@@ -9,16 +11,22 @@ use sea_orm::{
     DbErr,
     sea_query::{Expr, ExprTrait as _, Query, Value},
 };
-use tokio::sync::{mpsc::UnboundedReceiver, oneshot, watch};
+use tokio::{
+    sync::{mpsc::UnboundedReceiver, oneshot, watch},
+    time::MissedTickBehavior,
+};
 
 use super::{
-    Latest, NewContext, NewMetric, NewSession, Waiting, Work, counters, latest, statements,
+    Announced, Latest, NewContext, NewMetric, NewSession, Recorded, Waiting, Work, counters, latest, statements,
     words::{Name, Words},
 };
 use crate::error::{Code, Error};
 
 /// Rows of one transaction, at most: later ones wait for the next.
 const MOST_IN_ONE: usize = 10_000;
+
+/// Between two looks at whether the database is where it was opened, while nothing is stored.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// Stores until every handle is gone, or `end` comes, and the queue is empty. On SQLite it blocks its thread.
 pub(super) async fn run(
@@ -28,9 +36,22 @@ pub(super) async fn run(
     mut end: oneshot::Receiver<()>,
 ) {
     let mut committer = Committer { writer, words: Words::new() };
+    let mut looks = tokio::time::interval(BETWEEN_LOOKS);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_well = true;
     loop {
         let first = tokio::select! {
             first = queue.recv() => first,
+            _ = looks.tick() => {
+                let checked = committer.writer.check();
+                match &checked {
+                    Err(error) if is_well => tracing::error!(%error, "nothing can be stored"),
+                    Ok(()) if !is_well => tracing::info!("the database is where it was opened again"),
+                    _ => {}
+                }
+                is_well = checked.is_ok();
+                continue;
+            }
             _ = &mut end, if !queue.is_closed() => {
                 queue.close();
                 continue;
@@ -58,18 +79,29 @@ struct Committer {
 
 /// What the transaction says of one piece of work; told once it is committed.
 enum Outcome {
-    Metrics(Vec<metric::Model>),
-    Session(Result<session::Model, Error>),
+    Metrics(Vec<Stored>),
+    Session(Result<Announced, Error>),
     Context(execution_context::Model),
     TokenUse,
+}
+
+/// A metric that was stored, with the keys of what it measures.
+struct Stored {
+    row: metric::Model,
+    item_id: i64,
+    component_id: i64,
 }
 
 impl Outcome {
     /// The greatest numbers that it has.
     fn latest(&self) -> Latest {
         match self {
-            Self::Metrics(rows) => Latest { metric: rows.last().map_or(0, |row| row.id), ..Latest::default() },
-            Self::Session(Ok(row)) => Latest { session: row.announced.unwrap_or_default(), ..Latest::default() },
+            Self::Metrics(stored) => {
+                Latest { metric: stored.last().map_or(0, |last| last.row.id), ..Latest::default() }
+            }
+            Self::Session(Ok(announced)) => {
+                Latest { session: announced.row.announced.unwrap_or_default(), ..Latest::default() }
+            }
             Self::Session(Err(_)) | Self::Context(_) | Self::TokenUse => Latest::default(),
         }
     }
@@ -95,8 +127,17 @@ impl Committer {
             };
             // Whoever asked may have gone away; the rows are stored all the same.
             match (work, outcome) {
-                (Work::Metrics(_, answer), Ok(Outcome::Metrics(rows))) => _ = answer.send(Ok(rows)),
-                (Work::Session(_, answer), Ok(Outcome::Session(row))) => _ = answer.send(row),
+                (Work::Metrics(metrics, answer), Ok(Outcome::Metrics(stored))) => {
+                    let recorded = metrics.into_iter().zip(stored);
+                    let recorded = recorded.map(|(sent, Stored { row, item_id, component_id })| Recorded {
+                        sent,
+                        row,
+                        item_id,
+                        component_id,
+                    });
+                    _ = answer.send(Ok(recorded.collect()));
+                }
+                (Work::Session(_, answer), Ok(Outcome::Session(announced))) => _ = answer.send(announced),
                 (Work::Context(_, answer), Ok(Outcome::Context(row))) => _ = answer.send(Ok(row)),
                 (Work::TokenUse(..), _) => {}
                 (Work::Metrics(_, answer), outcome) => _ = answer.send(Err(mismatch(outcome))),
@@ -151,7 +192,7 @@ impl Open<'_> {
         Ok(())
     }
 
-    async fn insert_metrics(&mut self, metrics: &[&NewMetric]) -> Result<Vec<metric::Model>, DbErr> {
+    async fn insert_metrics(&mut self, metrics: &[&NewMetric]) -> Result<Vec<Stored>, DbErr> {
         let Self { tx, words } = self;
         let (sessions, contexts): (Vec<_>, Vec<_>) =
             metrics.iter().map(|m| (Name::of([&m.session_hash]), Name::of([&m.context_hash]))).unzip();
@@ -162,9 +203,9 @@ impl Open<'_> {
         let items = metrics.iter().zip(&components);
         let items: Vec<_> = items.map(|(m, component)| Name::within(*component, [&m.item_path, &m.item])).collect();
         let items = words.items.keys(tx, &items).await?;
-        let variants = metrics.iter().zip(items);
+        let variants = metrics.iter().zip(&items);
         let variants: Vec<_> =
-            variants.map(|(m, item)| Name::within(item, [&m.variant, &m.location, &m.kind])).collect();
+            variants.map(|(m, item)| Name::within(*item, [&m.variant, &m.location, &m.kind])).collect();
         let variants = words.variants.keys(tx, &variants).await?;
 
         let first = greatest(tx, "metric", "id").await? + 1;
@@ -192,16 +233,20 @@ impl Open<'_> {
             let (first, last) = (block * metric_block::KEYS + 1, (block + 1) * metric_block::KEYS);
             tx.run(statements::FILL_BLOCK, [first, last, block].map(Value::from)).await?;
         }
-        Ok(rows)
+        let stored = rows.into_iter().zip(items.into_iter().zip(components));
+        Ok(stored.map(|(row, (item_id, component_id))| Stored { row, item_id, component_id }).collect())
     }
 
-    async fn announce_session(&mut self, new: &NewSession) -> Result<Result<session::Model, Error>, DbErr> {
+    async fn announce_session(&mut self, new: &NewSession) -> Result<Result<Announced, Error>, DbErr> {
         let Self { tx, words } = self;
         let id = words.sessions.key(tx, Name::of([&new.hash])).await?;
         let stored = read::<session::Entity>(tx, id).await?;
         if stored.announced.is_some() {
             let tags = session_tag::by_sessions(tx, &[id]).await?.remove(&id).unwrap_or_default();
-            return Ok(if is_same(new, &stored, tags) { Ok(stored) } else { Err(known_with_another_payload(new)) });
+            let is_same = is_same(new, &stored, &tags);
+            return Ok(is_same
+                .then_some(Announced { row: stored, tags })
+                .ok_or_else(|| known_with_another_payload(new)));
         }
         let build_id = build(tx, words, new).await?;
         let announced = greatest(tx, "session", "announced").await? + 1;
@@ -217,16 +262,20 @@ impl Open<'_> {
             .and_where(Expr::col(session::Column::Id).eq(id))
             .take();
         tx.execute(&update).await?;
-        let tags: Vec<_> = new.tags.iter().map(|(name, value)| Name::of([name, value])).collect();
-        let tags = words.tags.keys(tx, &tags).await?;
-        let placed: Vec<_> = (0_i64..).zip(tags).map(|(position, tag)| [id, position, tag].map(Value::from)).collect();
+        let names: Vec<_> = new.tags.iter().map(|(name, value)| Name::of([name, value])).collect();
+        let keys = words.tags.keys(tx, &names).await?;
+        let placed: Vec<_> =
+            (0_i64..).zip(&keys).map(|(position, tag)| [id, position, *tag].map(Value::from)).collect();
         tx.insert("session_tag", ["session_id", "position", "tag_id"], &placed).await?;
         if let (Some(build), true) = (build_id, stored.metric_count > 0) {
             let values = [Value::from(id), Value::from(build)];
             tx.run(statements::JOIN_BUILD, values.clone()).await?;
             tx.run(statements::JOIN_PIPELINE, values).await?;
         }
-        read::<session::Entity>(tx, id).await.map(Ok)
+        let tags = keys.into_iter().zip(&new.tags);
+        let tags =
+            tags.map(|(id, (name, value))| tag::Model { id, name: name.clone(), value: value.clone() }).collect();
+        Ok(Ok(Announced { row: read::<session::Entity>(tx, id).await?, tags }))
     }
 
     async fn announce_context(&mut self, new: &NewContext) -> Result<execution_context::Model, DbErr> {
@@ -330,9 +379,9 @@ async fn read<E: list::Noun>(tx: &Transaction<'_>, id: i64) -> Result<E::Model, 
     row.ok_or_else(|| DbErr::RecordNotFound(format!("row {id}")))
 }
 
-fn is_same(new: &NewSession, stored: &session::Model, tags: Vec<tag::Model>) -> bool {
-    let mut stored_tags: Vec<_> = tags.into_iter().map(|tag| (tag.name, tag.value)).collect();
-    let mut new_tags = new.tags.clone();
+fn is_same(new: &NewSession, stored: &session::Model, tags: &[tag::Model]) -> bool {
+    let mut stored_tags: Vec<_> = tags.iter().map(|tag| (&tag.name, &tag.value)).collect();
+    let mut new_tags: Vec<_> = new.tags.iter().map(|(name, value)| (name, value)).collect();
     stored_tags.sort();
     new_tags.sort();
     stored.run_date().as_ref() == Some(&new.run_date)

@@ -4,7 +4,10 @@ use std::{fmt, str::FromStr};
 
 use entity::source::{Reader, Source};
 use sea_orm::DbErr;
-use tokio::{sync::watch, task::AbortHandle};
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinHandle},
+};
 
 use super::commit::greatest;
 use crate::db::{Notice, Notices};
@@ -61,7 +64,7 @@ impl FromStr for Latest {
 
 /// Listens to the other servers until it is dropped.
 #[derive(Debug)]
-pub(super) struct Others(AbortHandle);
+pub(super) struct Others(JoinHandle<()>);
 
 impl Others {
     pub(super) fn listen(mut notices: Notices, reader: Reader, tell: watch::Sender<Latest>) -> Self {
@@ -84,7 +87,12 @@ impl Others {
                 }
             }
         };
-        Self(tokio::spawn(listening).abort_handle())
+        Self(tokio::spawn(listening))
+    }
+
+    /// Waits until it ends, which it does only when it fails.
+    pub(super) async fn died(&mut self) -> Result<(), JoinError> {
+        (&mut self.0).await
     }
 }
 

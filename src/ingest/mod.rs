@@ -9,7 +9,7 @@ mod words;
 
 use std::sync::Arc;
 
-use entity::{execution_context, metric, session, time::LocalDateTime};
+use entity::{execution_context, metric, session, tag, time::LocalDateTime};
 use sea_orm::DbErr;
 use tokio::{
     runtime::Handle,
@@ -99,11 +99,33 @@ pub struct NewContext {
     pub python_info: String,
 }
 
+/// A measurement as it was stored. Its words are those that were sent: nothing has to be read to answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// What was sent.
+    pub sent: NewMetric,
+    /// Its row.
+    pub row: metric::Model,
+    /// The key of its item.
+    pub item_id: i64,
+    /// The key of its component.
+    pub component_id: i64,
+}
+
+/// A session as it was stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Announced {
+    /// Its row.
+    pub row: session::Model,
+    /// Its tags, in their order.
+    pub tags: Vec<tag::Model>,
+}
+
 type Answer<T> = oneshot::Sender<Result<T, Error>>;
 
 enum Work {
-    Metrics(Vec<NewMetric>, Answer<Vec<metric::Model>>),
-    Session(NewSession, Answer<session::Model>),
+    Metrics(Vec<NewMetric>, Answer<Vec<Recorded>>),
+    Session(NewSession, Answer<Announced>),
     Context(NewContext, Answer<execution_context::Model>),
     /// A token was sent at this time. Nobody waits.
     TokenUse(i64, i64),
@@ -140,13 +162,29 @@ pub struct Committer {
     end: oneshot::Sender<()>,
     task: JoinHandle<()>,
     /// Told of until here.
-    _others: Option<Others>,
+    others: Option<Others>,
 }
 
 impl Committer {
+    /// Waits until it ends by itself, which it does only when it fails, and tells how. What was not answered is not stored then.
+    pub async fn died(&mut self) -> String {
+        let Self { task, others, .. } = self;
+        let listening = async {
+            match others {
+                Some(others) => others.died().await,
+                None => std::future::pending().await,
+            }
+        };
+        let (what, ended) = tokio::select! {
+            ended = task => ("the committer", ended),
+            ended = listening => ("what hears of other servers", ended),
+        };
+        format!("{what} ended: {}", ended.map_or_else(|error| error.to_string(), |()| "nobody told it to".to_owned()))
+    }
+
     /// Takes nothing more, and waits until everything handed over is stored.
     pub async fn finish(self) {
-        let Self { end, task, _others } = self;
+        let Self { end, task, others: _others } = self;
         // It has ended by itself when nobody listens.
         let _ = end.send(());
         if let Err(error) = task.await {
@@ -185,7 +223,12 @@ impl Ingest {
         let runtime = Handle::current();
         let task = tokio::task::spawn_blocking(move || runtime.block_on(commit::run(writer, waiting, tell, ended)));
         let places = Arc::new(Semaphore::new(Self::MOST_WAITING));
-        Ok((Self { queue, places, latest }, Committer { end, task, _others: others }))
+        Ok((Self { queue, places, latest }, Committer { end, task, others }))
+    }
+
+    /// Whether the committer is at work.
+    pub fn is_alive(&self) -> bool {
+        !self.queue.is_closed()
     }
 
     /// What is on disk by now. The channel closes when the committer ends.
@@ -198,7 +241,7 @@ impl Ingest {
     /// # Errors
     /// [`Code::TooLarge`] for more than [`Self::MOST_AT_ONCE`], [`Code::Busy`] while too many wait,
     /// [`Code::DatabaseUnavailable`].
-    pub async fn record(&self, metrics: Vec<NewMetric>) -> Result<Vec<metric::Model>, Error> {
+    pub async fn record(&self, metrics: Vec<NewMetric>) -> Result<Vec<Recorded>, Error> {
         if metrics.is_empty() {
             return Ok(Vec::new());
         }
@@ -214,7 +257,7 @@ impl Ingest {
     ///
     /// # Errors
     /// [`Code::Conflict`] when the hash is known with another payload; [`Code::Busy`], [`Code::DatabaseUnavailable`].
-    pub async fn announce_session(&self, session: NewSession) -> Result<session::Model, Error> {
+    pub async fn announce_session(&self, session: NewSession) -> Result<Announced, Error> {
         self.hand_over(|answer| Work::Session(session, answer)).await
     }
 

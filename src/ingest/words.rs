@@ -121,7 +121,7 @@ impl Names {
 
 fn note(found: &mut HashMap<Digest, i64>, rows: Vec<(i64, Vec<u8>)>) -> Result<(), DbErr> {
     for (key, bytes) in rows {
-        let digest = Digest::try_from(bytes).map_err(|_| DbErr::Custom("a digest is not 16 bytes long".to_owned()))?;
+        let digest = Digest::try_from(bytes).map_err(|_| DbErr::Type("a digest is not 16 bytes long".to_owned()))?;
         found.insert(digest, key);
     }
     Ok(())

@@ -8,6 +8,7 @@ mod fence;
 mod graphql;
 mod headers;
 mod heads;
+mod health;
 mod hosts;
 mod live;
 mod origin;
@@ -22,7 +23,7 @@ mod wire;
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Router,
     extract::DefaultBodyLimit,
     http::{Request, Uri},
     middleware::from_fn_with_state,
@@ -51,6 +52,7 @@ use crate::{
     rest::{self, Facade, Paths},
 };
 
+pub use health::Health;
 pub use serve::serve;
 pub use tls::{Tls, TlsError};
 
@@ -78,6 +80,7 @@ pub fn router(
     graph: &Graph,
     facades: Vec<Facade>,
     access: &Access,
+    health: &Health,
     ended: &watch::Receiver<bool>,
     settings: &Settings,
 ) -> Router {
@@ -121,8 +124,7 @@ pub fn router(
         .route("/graphiql/", page("graphiql.html"))
         .route("/favicon.svg", get(async |headers| assets::file("favicon.svg", &headers)))
         .route("/assets/{*path}", get(assets::asset))
-        .route("/health", get(async || Json(serde_json::json!({ "status": "ok" }))))
-        .route("/health/", get(async || Json(serde_json::json!({ "status": "ok" }))))
+        .merge(health::router(health))
         .method_not_allowed_fallback(again::other_method);
     let served = again::spelled_otherwise(served, &paths);
     // Together, not one by one: the router puts each layer that it is given into a box of its own, for every request.

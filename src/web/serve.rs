@@ -14,14 +14,14 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_io_timeout::TimeoutWriter;
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
-use tower::ServiceExt as _;
+use tower::{ServiceExt as _, util::MapResponseLayer};
 
 use super::{
-    again, fence, headers, hosts,
+    again, fence, headers, health, hosts,
     tls::{H2, Tls},
     underway::Underway,
     unread::Unread,
@@ -43,7 +43,9 @@ const STILL_THERE: Duration = Duration::from_secs(30);
 /// How long a client of HTTP/2 has to take leave.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How long nothing is accepted after the system ran out of something.
-const BREATH: Duration = Duration::from_secs(1);
+const BREATH: Duration = Duration::from_millis(100);
+/// How often that is said.
+const BETWEEN_WORDS: Duration = Duration::from_mins(1);
 
 /// Serves `listener` until `stopping`, then finishes what is in flight.
 pub async fn serve(
@@ -58,6 +60,7 @@ pub async fn serve(
     let full = full(limits, tls.is_some());
     let mut connections = JoinSet::new();
     let is_stopping = stopping.clone();
+    let mut said = None;
     loop {
         let changed = async {
             match &mut tls {
@@ -66,7 +69,7 @@ pub async fn serve(
             }
         };
         let (socket, peer) = tokio::select! {
-            accepted = accept(&listener) => accepted,
+            accepted = accept(&listener, &mut said) => accepted,
             () = changed => {
                 if let Some(tls) = &mut tls {
                     tls.reload();
@@ -96,7 +99,8 @@ pub async fn serve(
     while connections.join_next().await.is_some() {}
 }
 
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+/// The next connection. `said` is when it was last said that none can be accepted.
+async fn accept(listener: &TcpListener, said: &mut Option<Instant>) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
@@ -104,7 +108,10 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
                 // The client was gone before it was greeted.
                 io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset => {}
                 _ => {
-                    tracing::error!(%error, "no connection can be accepted");
+                    if said.is_none_or(|at| at.elapsed() > BETWEEN_WORDS) {
+                        *said = Some(Instant::now());
+                        tracing::error!(%error, "no connection can be accepted at the moment");
+                    }
                     sleep(BREATH).await;
                 }
             },
@@ -116,12 +123,15 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 fn full(limits: &HttpLimits, is_tls: bool) -> Router {
     let message =
         format!("{} connections are open already (--max-connections): try again in a moment", limits.max_connections);
-    Router::new().fallback(async move |request: Request| {
+    // Whoever is busy works: a supervisor is not to end it for that.
+    let told = health::live().fallback(async move |request: Request| {
         let error = Error::new(Code::TooManyConnections, message);
-        let mut response = fence::refused(fence::is_graphql(request.uri().path()), request.headers(), error);
+        fence::refused(fence::is_graphql(request.uri().path()), request.headers(), error)
+    });
+    told.layer(MapResponseLayer::new(move |mut response: Response| {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         headers::add(response, is_tls)
-    })
+    }))
 }
 
 /// A connection that was accepted.

@@ -18,7 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// The program with nothing in its environment but `variables`.
 pub fn command(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_metrograph"));
-    command.args(arguments).env_clear().envs(variables.iter().copied()).current_dir(folder).stdin(Stdio::null());
+    // A load balancer is waited for where that is what is tested.
+    command.env_clear().env("METROGRAPH_DRAIN", "0s");
+    command.args(arguments).envs(variables.iter().copied()).current_dir(folder).stdin(Stdio::null());
     command
 }
 
@@ -45,8 +47,12 @@ impl Ended {
 
 /// Runs the program to its end.
 pub fn run(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+    ended(&mut command(folder, arguments, variables))
+}
+
+/// The same for a program that is made ready otherwise.
+pub fn ended(command: &mut Command) -> Ended {
     let (mut stdout, mut stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
-    let mut command = command(folder, arguments, variables);
     let mut child = command.stdout(stdout.try_clone().unwrap()).stderr(stderr.try_clone().unwrap()).spawn().unwrap();
     let code = wait(&mut child);
     Ended { code, stdout: text(&mut stdout), stderr: text(&mut stderr) }
@@ -72,6 +78,15 @@ fn text(file: &mut File) -> String {
     text
 }
 
+/// Waits until something is so.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "it never came: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// The names of the files in a folder, in order.
 pub fn files(folder: &Path) -> Vec<String> {
     let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
@@ -91,9 +106,19 @@ pub struct Server {
 impl Server {
     /// Starts the program and waits for the line that says where it listens.
     pub fn start(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut stderr = tempfile::tempfile().unwrap();
-        let mut command = command(folder, arguments, variables);
-        let mut child = command.stdout(Stdio::piped()).stderr(stderr.try_clone().unwrap()).spawn().unwrap();
+        Self::of(command(folder, arguments, variables))
+    }
+
+    /// The same for a program that is made ready otherwise.
+    pub fn of(command: Command) -> Self {
+        let stderr = tempfile::tempfile().unwrap();
+        let log = stderr.try_clone().unwrap();
+        Self::logging_to(command, log.into(), stderr)
+    }
+
+    /// The same with another standard error than `stderr`, which holds what can be told of it.
+    pub fn logging_to(mut command: Command, log: Stdio, mut stderr: File) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
@@ -102,6 +127,13 @@ impl Server {
         let address = address.and_then(|rest| rest.trim_end().parse().ok());
         let address = address.unwrap_or_else(|| panic!("{line:?}: {}", text(&mut stderr)));
         Self { child, stdout, stderr, address }
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        // Through a cursor of its own.
+        let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&self.stderr));
+        fs::read_to_string(path).unwrap()
     }
 
     /// A connection.

@@ -1,0 +1,24 @@
+//! How the server stops.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::units;
+
+/// A server that is to stop is waited for: longer would be for ever.
+const LONGEST: Duration = Duration::from_mins(5);
+
+/// How the server stops.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Server")]
+pub struct StopSettings {
+    /// Time from a signal to stop until the port closes, such as 0s or 5s: /health/ready says 503 meanwhile, so that a load balancer
+    /// sends requests elsewhere. The rest of a stop takes 8s, at most
+    #[arg(long, env = "METROGRAPH_DRAIN", default_value = "1s", value_name = "TIME", value_parser = drain)]
+    pub drain: Duration,
+}
+
+fn drain(text: &str) -> Result<Duration, &'static str> {
+    units::time_or_seconds(text, &(Duration::ZERO..=LONGEST)).ok_or("give a time from 0s to 5min, such as 1s")
+}

@@ -1,0 +1,253 @@
+//! A database in a file: what is looked at before it is touched, and how it is opened.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use entity::{
+    direct::{Counter, Pool},
+    file::File,
+    log,
+    source::Reader,
+};
+use migration::{Migrator, MigratorTrait as _};
+use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbErr, RuntimeErr};
+
+use super::OpenError;
+use crate::config::DatabaseUrl;
+
+/// How each connection is set. A commit that was answered survives a power cut (`synchronous`). The log is folded into
+/// the file in larger pieces: most pages that an insert touches are touched again by the next ones; 20,000 pages are 80 MB.
+pub(super) const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+    PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 20000; PRAGMA mmap_size = 2147418112; \
+    PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY";
+
+/// Asks for the names of the tables.
+pub(super) const TABLES: &str = "SELECT name FROM sqlite_master WHERE type = 'table'";
+
+/// Between two looks at what another server makes.
+const A_MOMENT: Duration = Duration::from_millis(200);
+/// Whoever comes second waits while the first fills new tables from old ones.
+const LONGEST_MIGRATION: Duration = Duration::from_mins(10);
+/// How long it is waited for without a word.
+const SILENCE: Duration = Duration::from_secs(5);
+/// How long a lock is waited for before anything is known of the file.
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
+
+/// Refuses a file that can't be served, before anything is written: opening it for writing would already change it.
+pub(super) async fn look(url: &DatabaseUrl, path: &Path) -> Result<Option<DatabaseConnection>, OpenError> {
+    let refused = |reason: String| OpenError::File(path.to_owned(), reason);
+    parameters(url).map_err(refused)?;
+    let is_there = is_file(path, url.parameters().iter().any(|(name, value)| name == "mode" && value == "rwc"))
+        .map_err(refused)?;
+    may_write(path, is_there).map_err(refused)?;
+    if !is_there {
+        return Ok(None);
+    }
+    // With a write-ahead log, even a reader leaves files behind, unless the file is said not to change.
+    let at_rest = if log_of(path).exists() { "" } else { "&immutable=true" };
+    let mut options = ConnectOptions::new(format!("{}?mode=ro{at_rest}", url.without_parameters()));
+    options.max_connections(1).sqlx_logging(false).map_sqlx_sqlite_opts(|sqlite| sqlite.busy_timeout(LONGEST_LOOK));
+    let connection = sea_orm::Database::connect(options).await.map_err(|error| refused(remedy(&error)))?;
+    Ok(Some(connection))
+}
+
+/// What the address asks for beside the file.
+fn parameters(url: &DatabaseUrl) -> Result<(), String> {
+    for (name, value) in url.parameters() {
+        match (&*name, &*value) {
+            ("mode", "rw" | "rwc") | ("immutable", "false" | "0") | ("cache", "private") => {}
+            ("mode", "ro") | ("immutable", _) => {
+                return Err(format!("?{name}={value} can't be served, since metrics are stored in it: leave that out"));
+            }
+            _ => {
+                return Err(format!(
+                    "?{name}={value} is not understood: give ?mode=rw, or ?mode=rwc to have the file made"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether it is there. If not, it can be made.
+fn is_file(path: &Path, may_make: bool) -> Result<bool, String> {
+    // Beside the file itself, wherever a link leads.
+    let log = log_of(&fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()));
+    let has_log = fs::metadata(&log).is_ok_and(|log| log.len() > 0);
+    let orphaned = || {
+        format!(
+            "its log {} is there without it, and may hold what was stored last: put the file back, or move the log away",
+            log.display()
+        )
+    };
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err("it is a folder: give the path of a file".to_owned()),
+        Ok(found) if !found.is_file() => Err("it is no file: give the path of one".to_owned()),
+        Ok(found) if found.len() == 0 && has_log => Err(orphaned()),
+        Ok(_) if has_log && log::is_of_another(path, &log) => Err(format!(
+            "its log {} belongs to the file that was there before, which was not closed in order: put that file back, or move the log away",
+            log.display()
+        )),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.to_string()),
+        Err(_) if has_log => Err(orphaned()),
+        Err(_) if !folder_of(path).is_dir() => Err("its folder is not there: make it first".to_owned()),
+        Err(_) if !may_make => Err("there is no such file: add ?mode=rwc to the address to have it made".to_owned()),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Whether the system lets us write the file, and beside it. Nothing is opened for that: see [`entity::file`].
+#[cfg(unix)]
+fn may_write(path: &Path, is_there: bool) -> Result<(), String> {
+    use rustix::{
+        fs::{Access, AtFlags, CWD, accessat},
+        process::geteuid,
+    };
+
+    let may = |path: &Path, access| accessat(CWD, path, access, AtFlags::EACCESS).map_err(io::Error::from);
+    let remedy = "let the user that the server runs as";
+    let who = geteuid().as_raw();
+    if is_there {
+        may(path, Access::READ_OK | Access::WRITE_OK).map_err(|error| {
+            format!("it can't be read and written: {error}: {remedy} ({who}) do both, or give another file")
+        })?;
+    }
+    // The log is made and removed beside the file itself, wherever a link leads.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = folder_of(&path);
+    may(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
+        let folder = folder.display();
+        format!("its folder {folder} can't be written, where its log belongs: {error}: {remedy} ({who}) write there")
+    })
+}
+
+/// Whether it can be written shows when it is.
+#[cfg(not(unix))]
+fn may_write(_: &Path, _: bool) -> Result<(), String> {
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Brings the file up to date and opens it for so many readers, and for the one who reads by himself.
+pub(super) async fn open(
+    url: &DatabaseUrl,
+    path: &Path,
+    readers: u32,
+    statements: &Counter,
+) -> Result<(Arc<File>, [Reader; 2]), OpenError> {
+    let refused = |error: DbErr| refused(path, &error);
+    let mut options = ConnectOptions::new(url.as_str());
+    options.max_connections(1).sqlx_logging(false).map_sqlx_sqlite_opts(|sqlite| {
+        sqlite.busy_timeout(LONGEST_LOOK).pragma("journal_mode", "WAL").pragma("synchronous", "FULL")
+    });
+    let mut connection = sea_orm::Database::connect(options).await.map_err(refused)?;
+    let counter = Counter::clone(statements);
+    connection.set_metric_callback(move |_| {
+        counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    });
+    let wait = format!("PRAGMA busy_timeout = {}", LONGEST_MIGRATION.as_millis());
+    connection.execute_unprepared(&wait).await.map_err(refused)?;
+    tokio::select! {
+        done = migrate(&connection) => done.map_err(refused)?,
+        () = said_after(SILENCE, path) => {}
+    }
+    let file = File::opened(path).map_err(|error| OpenError::File(path.to_owned(), error.to_string()))?;
+    let file = Arc::new(file);
+    let read = |connections| Pool::open(&file, PRAGMAS, connections, statements).map(Reader::Direct).map_err(refused);
+    let opened = [read(readers)?, read(1)?];
+    // Until now, so that all have the same log open.
+    connection.close().await.map_err(refused)?;
+    Ok((file, opened))
+}
+
+/// Says once that it takes long, and never ends.
+async fn said_after(silence: Duration, path: &Path) {
+    tokio::time::sleep(silence).await;
+    tracing::warn!("{} is brought up to date, or waits for another process that writes to it", path.display());
+    std::future::pending::<()>().await;
+}
+
+/// Runs the migrations that are lacking. Whoever comes second finds the tables made, and looks again.
+async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    // Each step may have been taken by another one meanwhile.
+    for _ in Migrator::migrations() {
+        match Migrator::up(connection, None).await {
+            Err(error) if is_taken_step(&error) => {
+                tracing::info!(%error, "another server may be making the tables: looking again");
+                tokio::time::sleep(A_MOMENT).await;
+            }
+            done => return done,
+        }
+    }
+    Migrator::up(connection, None).await
+}
+
+/// Whether it failed at what another one made, or is making.
+fn is_taken_step(error: &DbErr) -> bool {
+    const FAILED: i32 = 1;
+    const BUSY: i32 = 5;
+    const CONSTRAINT: i32 = 19;
+    code_of(error).is_none_or(|code| [FAILED, BUSY, CONSTRAINT].contains(&code))
+}
+
+/// SQLite's primary result code.
+fn code_of(error: &DbErr) -> Option<i32> {
+    let (DbErr::Conn(RuntimeErr::SqlxError(error))
+    | DbErr::Exec(RuntimeErr::SqlxError(error))
+    | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return None;
+    };
+    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(code & 0xff)
+}
+
+/// What to say of this file where this happened.
+pub(super) fn refused(path: &Path, error: &DbErr) -> OpenError {
+    OpenError::File(path.to_owned(), remedy(error))
+}
+
+/// What to say of this file where it fails although it was opened.
+pub(super) fn unusable(path: &Path, error: &DbErr) -> OpenError {
+    OpenError::File(
+        path.to_owned(),
+        format!("it is not as it was left: put a backup in its place, or give another file ({error})"),
+    )
+}
+
+/// What to say of this file where a newer version has taken this step.
+pub(super) fn newer(path: &Path, step: &str) -> OpenError {
+    let reason = format!("it was changed by a newer metrograph ({step}): start that one, or give another file");
+    OpenError::File(path.to_owned(), reason)
+}
+
+/// The reason, and what to do.
+fn remedy(error: &DbErr) -> String {
+    let advice = match code_of(error) {
+        Some(1) => "it is not as it was left: put a backup in its place, or give another file",
+        Some(5 | 6) => "another process has it locked: end that one, or give another file",
+        Some(8) => "let the user that the server runs as write it and its folder",
+        Some(10) => "see whether its disk is sound and has room",
+        Some(11) => "it is damaged: put a backup in its place, without the log beside it",
+        Some(13) => "its disk is full: make room",
+        Some(14) => "let the user that the server runs as read and write it and its folder",
+        Some(26) => "it is no SQLite database: give another file",
+        _ => return error.to_string(),
+    };
+    format!("{advice} ({error})")
+}
+
+/// SQLite's write-ahead log, which is there while somebody has the database open, or when nobody closed it.
+fn log_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}

@@ -1,0 +1,111 @@
+//! What a supervisor asks: whether the process works, and whether it can be sent requests.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Json, Router,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+    routing::{MethodRouter, get},
+};
+use serde_json::{Map, Value, json};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
+
+use crate::{db::Database, error::Error, ingest::Ingest};
+
+/// How long the database may take to answer a small question.
+const PROMPTLY: Duration = Duration::from_secs(2);
+/// How long its answer is remembered: supervisors, proxies and people may ask at the same time.
+const REMEMBERED: Duration = Duration::from_secs(1);
+
+/// What is known of the server's health.
+#[derive(Clone)]
+pub struct Health(Arc<Parts>);
+
+struct Parts {
+    database: Database,
+    ingest: Ingest,
+    is_leaving: AtomicBool,
+    /// What the database answered last, and when.
+    last: Mutex<Option<(Instant, Option<String>)>>,
+}
+
+impl Health {
+    /// The health of a server on `database` that stores through `ingest`.
+    pub fn new(database: Database, ingest: Ingest) -> Self {
+        Self(Arc::new(Parts { database, ingest, is_leaving: AtomicBool::new(false), last: Mutex::default() }))
+    }
+
+    /// From now on it says that it stops.
+    pub fn leave(&self) {
+        self.0.is_leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// What keeps it from being sent requests, by the part that is not well.
+    async fn failed(&self) -> Map<String, Value> {
+        let Parts { database, ingest, is_leaving, last } = &*self.0;
+        let mut failed = Map::new();
+        if is_leaving.load(Ordering::Relaxed) {
+            failed.insert("server".to_owned(), "it is stopping".into());
+        }
+        if !ingest.is_alive() {
+            failed.insert(
+                "committer".to_owned(),
+                "it has ended: nothing is stored any more; see the server's log".into(),
+            );
+        }
+        let said = if let Err(reason) = database.look() {
+            Some(reason)
+        } else {
+            let mut last = last.lock().await;
+            match last.take().filter(|(at, _)| at.elapsed() < REMEMBERED) {
+                Some(known) => last.insert(known).1.clone(),
+                None => last.insert((Instant::now(), ask(database).await)).1.clone(),
+            }
+        };
+        failed.extend(said.map(|said| ("database".to_owned(), said.into())));
+        failed
+    }
+}
+
+/// Why the database can't be used, where it can't.
+async fn ask(database: &Database) -> Option<String> {
+    match timeout(PROMPTLY, database.ask()).await {
+        Ok(asked) => asked.err().map(|error| Error::from(error).message),
+        Err(_) => Some(format!("it did not answer within {} s", PROMPTLY.as_secs())),
+    }
+}
+
+/// Where supervisors ask.
+pub(super) fn router(health: &Health) -> Router {
+    let ready = |health: Health| -> MethodRouter { get(async move || answer(&health.failed().await)) };
+    let mut router = live();
+    for path in ["/health", "/health/", "/health/ready", "/health/ready/"] {
+        router = router.route(path, ready(health.clone()));
+    }
+    router
+}
+
+/// Whether the process works: it does when it answers.
+pub(super) fn live() -> Router {
+    let live = || get(async || answer(&Map::new()));
+    Router::new().route("/health/live", live()).route("/health/live/", live())
+}
+
+fn answer(failed: &Map<String, Value>) -> Response {
+    let (status, said) = if failed.is_empty() {
+        (StatusCode::OK, json!({ "status": "ok" }))
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "unavailable", "failed": failed }))
+    };
+    (status, [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(said)).into_response()
+}

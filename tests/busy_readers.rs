@@ -1,0 +1,94 @@
+//! Those who store, and supervisors, while every connection that reads is busy.
+
+use std::time::Duration;
+
+use entity::source::Source as _;
+use sea_orm::{DbBackend, Statement};
+use serde_json::json;
+use tokio::{task::JoinSet, time::timeout};
+
+use crate::support::{Engine, TestApp, on_both_engines, program::metric};
+
+/// Reads that wait for each connection that reads. On PostgreSQL each takes a second.
+const WAITING: usize = 60;
+/// Nothing here waits so long unless it waits for its turn among them.
+const PROMPTLY: Duration = Duration::from_secs(20);
+
+/// Reads that go on until they are given up, on every connection that reads.
+struct Readers(JoinSet<()>);
+
+impl Readers {
+    async fn on(app: &TestApp) -> Self {
+        let long = match app.engine() {
+            Engine::Sqlite => "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
+            // What was given up goes on there, and its connection with it.
+            Engine::Postgres => "SELECT 1::bigint FROM pg_sleep(1)",
+        };
+        let backend = match app.engine() {
+            Engine::Sqlite => DbBackend::Sqlite,
+            Engine::Postgres => DbBackend::Postgres,
+        };
+        let mut readers = JoinSet::new();
+        let connections = std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get) * 2;
+        for _ in 0..connections * WAITING {
+            let reader = app.reader().clone();
+            readers.spawn(async move {
+                loop {
+                    // Those that wait in vain begin anew.
+                    let _ = reader.all_of::<i64>(Statement::from_string(backend, long)).await;
+                }
+            });
+        }
+        let one = || app.reader().all_of::<i64>(Statement::from_string(backend, "SELECT CAST(1 AS BIGINT)"));
+        while timeout(Duration::from_millis(200), one()).await.is_ok() {}
+        Self(readers)
+    }
+
+    async fn end(mut self) {
+        self.0.shutdown().await;
+    }
+}
+
+on_both_engines! {
+    async fn whoever_stores_does_not_wait_for_them(app: &TestApp) {
+        let readers = Readers::on(app).await;
+        let all = async {
+            let stored = app.post("/api/v1/metrics/", &metric("test_unseen")).await.expect(201);
+            assert_eq!(stored, metric("test_unseen"));
+            app.announce("unseen", json!({ "pipeline_branch": "unseen", "color": "blue" })).await;
+            let mut other = metric("test_also_unseen");
+            other["session_h"] = json!("unseen_session");
+            other["context_h"] = json!("unseen_context");
+            other["component"] = json!("unseen.component");
+            assert_eq!(app.post("/api/v1/metrics/", &other).await.expect(201), other);
+            let input = "{sessionHash: \"s\", contextHash: \"c\", startedAt: \"2025-01-06T02:00:00\", componentName: \"core\", \
+                itemPath: \"tests.a\", itemName: \"test_graph\", variantName: \"test_graph[1]\", location: \"a.py\", \
+                kind: \"function\", totalTime: 1, userTime: 1, kernelTime: 1, cpuUsage: 1, memoryUsage: 1}";
+            let selected = "id variantName itemPath itemName componentName location kind sessionHash contextHash";
+            let answer = app.graphql(&format!(
+                "mutation {{ recordMetrics(input: {{metrics: [{input}, {input}]}}) {{ metrics {{ {selected} }} }} }}"
+            )).await;
+            let recorded = &answer["recordMetrics"]["metrics"];
+            assert_eq!(recorded[1]["variantName"], "test_graph[1]", "{answer}");
+            assert_eq!(recorded[0]["sessionHash"], "s", "{answer}");
+        };
+        timeout(PROMPTLY, all).await.expect("it waits for those who read");
+        readers.end().await;
+        // What was said without reading is what is read.
+        let names = "{ metrics { nodes { variantName itemName componentName location kind sessionHash } } }";
+        let read = app.graphql(names).await;
+        assert_eq!(read["metrics"]["nodes"].as_array().unwrap().len(), 4, "{read}");
+        let other = app.beside().await;
+        assert_eq!(other.graphql(names).await, read);
+        other.finish().await;
+    }
+
+    async fn a_supervisor_does_not_wait_for_them(app: &TestApp) {
+        let readers = Readers::on(app).await;
+        for path in ["/health", "/health/ready", "/health/live"] {
+            let answer = timeout(PROMPTLY, app.get(path)).await.expect("it waits for those who read");
+            assert_eq!(answer.expect(200), json!({ "status": "ok" }), "{path}");
+        }
+        readers.end().await;
+    }
+}
