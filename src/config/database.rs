@@ -65,7 +65,7 @@ impl DatabaseUrl {
 
     /// What follows the `?`, as names and values.
     pub fn parameters(&self) -> Vec<(String, String)> {
-        let (_, parameters) = self.0.split_once('?').unwrap_or_default();
+        let (_, parameters) = self.opened.split_once('?').unwrap_or_default();
         form_urlencoded::parse(parameters.as_bytes()).into_owned().collect()
     }
 
