@@ -72,8 +72,9 @@ impl App {
         let exposure = &settings.exposure;
         let told = Told { introspection: exposure.introspection.is_on(), suggestions: exposure.suggestions.is_on() };
         let documents = Documents::open(&settings.graphql, told, web::DOCUMENTS)?;
-        let database = Database::open(&settings.database_url, settings.limits.request_timeout + LAST_READS).await?;
-        let (ingest, committer) = Ingest::start(&database).await.map_err(OpenError::from)?;
+        let longest_read = settings.limits.request_timeout + LAST_READS;
+        let database = Database::open(&settings.database_url, &settings.storage, longest_read).await?;
+        let (ingest, committer) = Ingest::start(&database).await?;
         let access = Access::new(settings.access.mode, &database, ingest.clone());
         access.warn(settings.listen.ip()).await.map_err(OpenError::from)?;
         let buffer = usize::try_from(settings.live.buffer.get()).unwrap_or(usize::MAX);

@@ -70,7 +70,7 @@ impl FromStr for DatabaseUrl {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Ok(Self(text.to_owned()));
+            return Ok(Self(with_host(text)));
         }
         if !text.starts_with("sqlite:") {
             return Err("give sqlite://PATH?mode=rwc or postgres://USER:PASSWORD@HOST/NAME".to_owned());
@@ -84,4 +84,13 @@ impl FromStr for DatabaseUrl {
             _ => Ok(url),
         }
     }
+}
+
+/// An address in which a user is followed by a host: where a folder with a socket is given as a parameter, libpq and SQLAlchemy leave it out.
+fn with_host(text: &str) -> String {
+    let at = text.split_once("://").and_then(|(scheme, rest)| {
+        let authority = rest.find(['/', '?']).unwrap_or(rest.len());
+        rest[..authority].ends_with('@').then_some(scheme.len() + 3 + authority)
+    });
+    at.map_or_else(|| text.to_owned(), |at| format!("{}localhost{}", &text[..at], &text[at..]))
 }

@@ -6,6 +6,7 @@ mod exposure;
 mod graphql;
 mod limits;
 mod live;
+mod storage;
 mod tls;
 
 use std::{
@@ -28,6 +29,7 @@ pub use exposure::{CorsOrigin, Exposure, HostName, Switch};
 pub use graphql::{Documents, GraphqlSettings, Limits};
 pub use limits::{HttpLimits, Rate, RateLimit};
 pub use live::LiveSettings;
+pub use storage::{Connections, DirectUrl, StorageSettings};
 pub use tls::TlsFiles;
 
 /// The history of your pytest runs as a graph: what every test cost, in which session, on which machine, from which build.
@@ -81,6 +83,9 @@ struct Flags {
     #[arg(long, global = true, env = "METROGRAPH_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: Option<DatabaseUrl>,
 
+    #[command(flatten)]
+    storage: StorageSettings,
+
     /// Rows on a page of REST v1 [default: 500; `MONITOR_SERVER_PAGINATION_COUNT` is honoured]
     #[arg(long, global = true, env = "METROGRAPH_PAGE_SIZE", value_name = "ROWS")]
     page_size: Option<PageSize>,
@@ -133,6 +138,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// What to store in.
     pub database_url: DatabaseUrl,
+    /// How that is used.
+    pub storage: StorageSettings,
     /// Rows on a page of REST v1.
     pub page_size: PageSize,
     /// An operator's own REST entry points.
@@ -183,6 +190,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
     let Flags {
         listen,
         database_url,
+        storage,
         page_size,
         rest_dir,
         log,
@@ -198,6 +206,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
     let settings = Settings {
         listen,
         database_url: database_url.or(monitor_server_database_uri).unwrap_or_default(),
+        storage,
         page_size: page_size.or(monitor_server_pagination_count).unwrap_or_default(),
         rest_dir,
         log,

@@ -1,7 +1,9 @@
 //! The committer: takes what is waiting, stores it in one transaction, then answers all of it.
 
 use entity::{
-    access_token, execution_context, list, metric, metric_block, session, session_tag,
+    access_token, execution_context,
+    history::{Past, Sight, Trail},
+    list, metric, metric_block, session, session_tag,
     source::{Source, Transaction, Writer},
     tag,
 };
@@ -12,7 +14,10 @@ use sea_orm::{
 use tokio::sync::{mpsc::UnboundedReceiver, oneshot, watch};
 
 use super::{
-    Latest, NewContext, NewMetric, NewSession, Waiting, Work, counters, latest, statements,
+    Latest, NewContext, NewMetric, NewSession, Waiting, Work, counters,
+    fault::{self, Next},
+    outcome::{Outcome, answer},
+    statements,
     words::{Name, Words},
 };
 use crate::error::{Code, Error};
@@ -27,7 +32,7 @@ pub(super) async fn run(
     tell: watch::Sender<Latest>,
     mut end: oneshot::Receiver<()>,
 ) {
-    let mut committer = Committer { writer, words: Words::new() };
+    let mut committer = Committer { writer, words: Words::new(), trail: Trail::default(), past: Past::Same };
     loop {
         let first = tokio::select! {
             first = queue.recv() => first,
@@ -54,62 +59,85 @@ pub(super) async fn run(
 struct Committer {
     writer: Writer,
     words: Words,
+    /// Leads from one transaction to the next.
+    trail: Trail,
+    /// What has become of the history, where others have not been told yet.
+    past: Past,
 }
 
-/// What the transaction says of one piece of work; told once it is committed.
-enum Outcome {
-    Metrics(Vec<metric::Model>),
-    Session(Result<session::Model, Error>),
-    Context(execution_context::Model),
-    TokenUse,
-}
-
-impl Outcome {
-    /// The greatest numbers that it has.
-    fn latest(&self) -> Latest {
-        match self {
-            Self::Metrics(rows) => Latest { metric: rows.last().map_or(0, |row| row.id), ..Latest::default() },
-            Self::Session(Ok(row)) => Latest { session: row.announced.unwrap_or_default(), ..Latest::default() },
-            Self::Session(Err(_)) | Self::Context(_) | Self::TokenUse => Latest::default(),
-        }
-    }
+/// What a transaction has stored.
+struct Stored {
+    outcomes: Vec<Outcome>,
+    latest: Latest,
+    /// What the history was found to be, and how far it went before, unless it was the same.
+    found: Option<(Past, Sight)>,
 }
 
 impl Committer {
+    /// Stores a batch, in parts where it is refused for something that is in it, so that only whose fault it is hears of it.
     async fn store(&mut self, batch: Vec<Waiting>, tell: &watch::Sender<Latest>) {
-        let mut outcomes = match self.transact(&batch).await {
-            Ok((outcomes, latest)) => {
-                latest.tell(tell);
-                Ok(outcomes.into_iter())
+        let mut parts = vec![batch];
+        while let Some(mut part) = parts.pop() {
+            match self.attempt(&part, tell).await {
+                Ok(outcomes) => {
+                    part.into_iter().zip(outcomes).for_each(|(waiting, outcome)| answer(waiting, Ok(outcome)))
+                }
+                Err((Next::InParts, _)) if part.len() > 1 => {
+                    let later = part.split_off(part.len() / 2);
+                    parts.extend([later, part]);
+                }
+                Err((_, error)) => {
+                    let error = fault::told(error);
+                    part.into_iter().for_each(|waiting| answer(waiting, Err(error.clone())));
+                }
             }
-            Err(error) => {
-                // Keys handed out by a transaction that was rolled back lead nowhere.
-                self.words.forget();
-                Err(Error::from(error))
-            }
-        };
-        for Waiting { work, place } in batch {
-            let outcome = match &mut outcomes {
-                Ok(outcomes) => outcomes.next().ok_or_else(|| Error::new(Code::Internal, "an answer is missing")),
-                Err(error) => Err(error.clone()),
-            };
-            // Whoever asked may have gone away; the rows are stored all the same.
-            match (work, outcome) {
-                (Work::Metrics(_, answer), Ok(Outcome::Metrics(rows))) => _ = answer.send(Ok(rows)),
-                (Work::Session(_, answer), Ok(Outcome::Session(row))) => _ = answer.send(row),
-                (Work::Context(_, answer), Ok(Outcome::Context(row))) => _ = answer.send(Ok(row)),
-                (Work::TokenUse(..), _) => {}
-                (Work::Metrics(_, answer), outcome) => _ = answer.send(Err(mismatch(outcome))),
-                (Work::Session(_, answer), outcome) => _ = answer.send(Err(mismatch(outcome))),
-                (Work::Context(_, answer), outcome) => _ = answer.send(Err(mismatch(outcome))),
-            }
-            drop(place);
         }
     }
 
-    async fn transact(&mut self, batch: &[Waiting]) -> Result<(Vec<Outcome>, Latest), DbErr> {
-        let Self { writer, words } = self;
-        let mut open = Open { tx: writer.begin().await?, words };
+    /// Stores a batch as a whole, or says why not and what is left to try.
+    async fn attempt(
+        &mut self,
+        batch: &[Waiting],
+        tell: &watch::Sender<Latest>,
+    ) -> Result<Vec<Outcome>, (Next, DbErr)> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let history = tell.borrow().history;
+            let error = match self.transact(batch, history).await {
+                Ok(Stored { outcomes, latest, found }) => {
+                    if let Some((past, sight)) = found {
+                        Latest::forget(past, &sight, tell);
+                    }
+                    latest.tell(tell);
+                    return Ok(outcomes);
+                }
+                Err(error) => error,
+            };
+            // Keys handed out by a transaction that was rolled back lead nowhere.
+            self.words.forget();
+            match Next::after(tries, &error) {
+                Next::Again(pause) => {
+                    tracing::info!(%error, "a transaction is tried again");
+                    tokio::time::sleep(pause).await;
+                }
+                next => return Err((next, error)),
+            }
+        }
+    }
+
+    async fn transact(&mut self, batch: &[Waiting], history: u64) -> Result<Stored, DbErr> {
+        let Self { writer, words, trail, past } = self;
+        let (tx, now) = writer.resume(trail).await?;
+        let is_doubted = batch.iter().any(|waiting| matches!(waiting.work, Work::Doubt(of) if of == history));
+        *past = (*past).max(if is_doubted { Past::Another } else { now });
+        let found = if *past == Past::Same {
+            None
+        } else {
+            words.forget();
+            Some((*past, Sight::of(&tx).await?))
+        };
+        let mut open = Open { tx, words };
         let mut outcomes = Vec::with_capacity(batch.len());
         // Metrics that follow each other go in together.
         for works in batch.chunk_by(|a, b| a.work.brings_metrics() && b.work.brings_metrics()) {
@@ -121,6 +149,7 @@ impl Committer {
                     access_token::note_use(&open.tx, *token, *now).await?;
                     outcomes.push(Outcome::TokenUse);
                 }
+                Work::Doubt(_) => outcomes.push(Outcome::Doubt),
             }
         }
         let mut latest = Latest::default();
@@ -128,10 +157,12 @@ impl Committer {
             latest.rise(outcome.latest());
         }
         if latest != Latest::default() {
-            open.tx.notify(latest::CHANNEL, &latest.to_string()).await?;
+            open.tx.notify(&latest.to_string()).await?;
         }
         open.tx.commit().await?;
-        Ok((outcomes, latest))
+        trail.commit();
+        *past = Past::Same;
+        Ok(Stored { outcomes, latest, found })
     }
 }
 
@@ -271,10 +302,6 @@ async fn build(tx: &Transaction<'_>, words: &mut Words, session: &NewSession) ->
     Ok(Some(words.builds.key(tx, Name::within(pipeline, [build])).await?))
 }
 
-fn mismatch(outcome: Result<Outcome, Error>) -> Error {
-    outcome.err().unwrap_or_else(|| Error::new(Code::Internal, "an answer belongs to another request"))
-}
-
 /// Inserts `rows`, with their part of the history where there are parts.
 async fn insert(tx: &Transaction<'_>, rows: &[metric::Model]) -> Result<(), DbErr> {
     let values = rows.iter().map(values);
@@ -321,7 +348,7 @@ fn values(row: &metric::Model) -> [Value; 13] {
 }
 
 /// The greatest value of a counting column, 0 in an empty table.
-pub(super) async fn greatest(db: &impl Source, table: &'static str, column: &'static str) -> Result<i64, DbErr> {
+async fn greatest(db: &impl Source, table: &'static str, column: &'static str) -> Result<i64, DbErr> {
     db.number(&Query::select().expr(Expr::col(column).max()).from(table).take()).await
 }
 
