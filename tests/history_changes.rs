@@ -11,7 +11,7 @@ use crate::support::{
     Engine, TestApp,
     backup::{Backup, connect},
     live::Events,
-    of_build, on_both_engines,
+    metric, of_build, on_both_engines,
 };
 
 /// A metric all of whose names are made of one letter.
@@ -240,4 +240,53 @@ async fn a_token_that_is_made_meanwhile_keeps_nothing_from_those_who_listen() {
         drop(events);
         app.finish().await;
     }
+}
+
+/// Records until that is possible again: connections have ended.
+async fn comes_to_record(app: &TestApp, letter: &str) {
+    for _ in 0..200 {
+        let reply = app.post("/api/v1/metrics/", &metric(of(letter))).await;
+        if reply.status == 201 {
+            return;
+        }
+        reply.expect(503);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    record(app, letter).await;
+}
+
+#[tokio::test]
+async fn the_whole_database_may_be_made_anew() {
+    let Some(app) = TestApp::start(Engine::Postgres, 500).await else { return };
+    for letter in ["a", "b", "c"] {
+        record(&app, letter).await;
+    }
+    let mut events = Events::of(&app, "subscription { metricRecorded { itemName } }").await;
+    app.postgres().make_anew("").await;
+    // One who starts later makes the tables, and has gone further than the first one had.
+    let other = app.beside().await;
+    for letter in ["d", "e", "f", "g"] {
+        record(&other, letter).await;
+    }
+    comes_to_record(&app, "b").await;
+    assert_eq!(told(&app).await, ["d", "e", "f", "g", "b"]);
+    while events.field().await != json!({ "itemName": "item b" }) {}
+    drop(events);
+    other.finish().await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_database_that_comes_back_in_another_encoding_is_not_written_to() {
+    let Some(app) = TestApp::start(Engine::Postgres, 500).await else { return };
+    record(&app, "a").await;
+    app.postgres().make_anew("ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'").await;
+    let connection = connect(&app).await;
+    Migrator::up(&connection, None).await.unwrap();
+    connection.close().await.unwrap();
+    for _ in 0..3 {
+        app.post("/api/v1/metrics/", &metric(of("é"))).await.expect(503);
+    }
+    assert_eq!(app.postgres().number("SELECT COUNT(*) FROM metric").await, 0);
+    app.finish().await;
 }

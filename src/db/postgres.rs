@@ -33,8 +33,8 @@ pub(super) const TABLES: &str = "SELECT relname::text AS name FROM pg_class JOIN
 /// How to reach the server. Statements are not logged by the driver; what it would ask of the session beside that, poolers refuse.
 pub(super) fn options(url: &DatabaseUrl) -> Result<PgConnectOptions, DbErr> {
     let options: PgConnectOptions = url.as_str().parse().map_err(failed)?;
-    let options =
-        if url.as_str().contains("application_name=") { options } else { options.application_name("metrograph") };
+    let is_named = options.get_application_name().is_some();
+    let options = if is_named { options } else { options.application_name("metrograph") };
     Ok(options.extra_float_digits(None).disable_statement_logging())
 }
 

@@ -35,6 +35,12 @@ impl PostgresDatabase {
         Some(Self { server, name })
     }
 
+    /// Drops it under those who use it, and makes an empty one of its name, with options of CREATE DATABASE.
+    pub async fn make_anew(&self, options: &str) {
+        self.server.run("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
+        self.server.run("postgres", &format!("CREATE DATABASE {} {options}", self.name)).await;
+    }
+
     pub fn name(&self) -> &str {
         &self.name
     }
