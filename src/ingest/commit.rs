@@ -80,7 +80,9 @@ impl Committer {
         while let Some(mut part) = parts.pop() {
             match self.attempt(&part, tell).await {
                 Ok(outcomes) => {
-                    part.into_iter().zip(outcomes).for_each(|(waiting, outcome)| answer(waiting, Ok(outcome)))
+                    for (waiting, outcome) in part.into_iter().zip(outcomes) {
+                        answer(waiting, Ok(outcome));
+                    }
                 }
                 Err((Next::InParts, _)) if part.len() > 1 => {
                     let later = part.split_off(part.len() / 2);
@@ -88,7 +90,9 @@ impl Committer {
                 }
                 Err((_, error)) => {
                     let error = fault::told(error);
-                    part.into_iter().for_each(|waiting| answer(waiting, Err(error.clone())));
+                    for waiting in part {
+                        answer(waiting, Err(error.clone()));
+                    }
                 }
             }
         }

@@ -40,6 +40,7 @@ impl Latest {
     }
 
     /// The numbers that the present history began with.
+    #[must_use]
     pub fn begun(&self) -> Self {
         let (metric, session) = self.begun;
         Self { metric, session, ..*self }
