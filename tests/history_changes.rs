@@ -284,9 +284,7 @@ async fn a_database_that_comes_back_in_another_encoding_is_not_written_to() {
     let connection = connect(&app).await;
     Migrator::up(&connection, None).await.unwrap();
     connection.close().await.unwrap();
-    for _ in 0..3 {
-        app.post("/api/v1/metrics/", &metric(of("é"))).await.expect(503);
-    }
+    app.post("/api/v1/metrics/", &metric(of("é"))).await.expect(503);
     assert_eq!(app.postgres().number("SELECT COUNT(*) FROM metric").await, 0);
     app.finish().await;
 }

@@ -14,6 +14,8 @@ use crate::config::{DatabaseUrl, DirectUrl, StorageSettings};
 
 /// Waiting for a connection that others have, at most.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Waiting for the one connection of a pool, at most: nobody has it, so it can't be made.
+const PATIENCE_ALONE: Duration = Duration::from_secs(5);
 /// Waiting for the server to answer at the start, at most.
 const LONGEST_START: Duration = Duration::from_secs(10);
 /// A connection that was idle for longer may have ended; asking each time would cost as much as a small query.
@@ -56,7 +58,7 @@ async fn pool_with(options: PgConnectOptions, connections: u32, first: String) -
         .max_connections(connections)
         // Whoever comes later takes none of them away.
         .min_connections(connections)
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(if is_alone { PATIENCE_ALONE } else { PATIENCE })
         .test_before_acquire(false)
         .before_acquire(move |connection, use_of| {
             Box::pin(async move {
