@@ -1,4 +1,4 @@
-//! PgBouncer for tests, in front of a database of one test.
+//! `PgBouncer` for tests, in front of a database of one test.
 
 use std::{
     env, fs,
