@@ -28,7 +28,7 @@ async fn answer(State(stock): State<Stock>, request: GraphQLRequest) -> GraphQLR
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let (_, settings) = config::read().map_err(|stop| format!("{stop:?}"))?;
-    let database = Database::open(&settings.database_url, settings.limits.request_timeout).await?;
+    let database = Database::open(&settings.database_url, &settings.storage, settings.limits.request_timeout).await?;
     let (ingest, committer) = Ingest::start(&database).await?;
     let caller = Access::new(AccessMode::Open, &database, ingest.clone()).caller_of(None).await;
     let documents = Documents::open(&settings.graphql, Told { introspection: true, suggestions: true }, &[])?;

@@ -2,6 +2,8 @@
 
 mod file;
 mod notices;
+mod postgres;
+mod reason;
 
 use std::{
     path::PathBuf,
@@ -10,17 +12,17 @@ use std::{
 };
 
 use entity::{
-    direct::{Connection, Counter},
+    direct::{Connection, Counter, Purpose},
     file::File,
     source::{Reader, Source as _, Writer},
 };
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbErr, Statement,
+    ConnectionTrait as _, DatabaseConnection, DbErr, Statement,
     sea_query::{Expr, ExprTrait as _, Query},
 };
 
-use crate::config::DatabaseUrl;
+use crate::config::{DatabaseUrl, DirectUrl, StorageSettings};
 pub use notices::{Notice, Notices};
 
 /// Why a database can't be used.
@@ -38,11 +40,44 @@ pub enum OpenError {
          database"
     )]
     Foreign(String),
-    /// A newer version of this program has changed it, by this migration.
+    /// It can't hold every text.
     #[error(
-        "--database-url: the database was changed by a newer metrograph ({0}): start that one, or give another database"
+        "--database-url: PostgreSQL at {place}: the database is in {encoding}, which can't hold every name: make one in UTF8 \
+         (CREATE DATABASE metrograph ENCODING 'UTF8' TEMPLATE template0), and restore into it what pg_dump gives of this one"
     )]
+    Encoding {
+        /// Where it is.
+        place: String,
+        /// What it is in.
+        encoding: String,
+    },
+    /// The server does not let us connect as often as we are to.
+    #[error("--database-connections: {got} of {wanted} connections could be opened: {reason}")]
+    TooFew {
+        /// Those that could be opened.
+        got: usize,
+        /// Those that were asked for.
+        wanted: u32,
+        /// What was in the way of the next one.
+        reason: String,
+    },
+    /// A newer version has changed the tables.
+    #[error("--database-url: the database was written by a newer Metrograph ({0}): run that version, or a later one")]
     Newer(String),
+    /// The tables are yet to be made or changed, which is not allowed.
+    #[error(
+        "--read-only: the tables are not those of this version ({0} is lacking): start it without --read-only once, \
+         or run the version that made them"
+    )]
+    Older(String),
+    /// Nothing can be stored.
+    #[error(
+        "--database-url: {0}: nothing could be stored: grant that, give the address of the primary, or start with --read-only"
+    )]
+    MayNotWrite(String),
+    /// A PostgreSQL that can't be used, with the reason.
+    #[error("--database-url: {0}")]
+    Server(String),
     /// Its file can't be used as it is.
     #[error("--database-url: {}: {}", .0.display(), .1)]
     File(PathBuf, String),
@@ -58,7 +93,10 @@ pub struct Database {
     pub reader: Reader,
     /// Reads of who may enter, on a connection of their own: that is known also while all others are busy.
     pub access: Reader,
+    /// Looks at what others have stored. Its statements are not counted.
+    pub watch: Reader,
     url: DatabaseUrl,
+    storage: StorageSettings,
     /// Where it is a file.
     file: Option<Arc<File>>,
     statements: Counter,
@@ -69,21 +107,34 @@ impl Database {
     ///
     /// # Errors
     /// A database that can't be used.
-    pub async fn open(url: &DatabaseUrl, longest_read: Duration) -> Result<Self, OpenError> {
-        refuse_others(url).await?;
-        let statements = Counter::default();
-        let connections = std::thread::available_parallelism().map_or(2, |n| u32::try_from(n.get()).unwrap_or(2)) * 2;
-        let (file, [reader, access]) = if let Some(path) = url.sqlite_file() {
-            let (file, readers) = file::open(url, &path, connections, &statements).await?;
-            (Some(file), readers)
-        } else {
-            let connection = connect(url, 1, None, &statements).await?;
-            migrate(&connection).await?;
-            connection.close().await?;
-            let read = async |connections| connect(url, connections, Some(longest_read), &statements).await;
-            (None, [read(connections).await?, read(1).await?].map(Reader::Orm))
-        };
-        Ok(Self { reader, access, url: url.clone(), file, statements })
+    pub async fn open(url: &DatabaseUrl, storage: &StorageSettings, longest_read: Duration) -> Result<Self, OpenError> {
+        let (statements, uncounted) = (Counter::default(), Counter::default());
+        let (url, storage) = (url.clone(), storage.clone());
+        if let Some(path) = url.sqlite_file() {
+            let is_lacking = is_lacking(&url, storage.read_only).await?;
+            let counters = [&statements, &uncounted];
+            let (file, readers) = file::open(&url, &path, is_lacking, storage.read_only, counters).await?;
+            let [reader, access, watch] = readers;
+            return Ok(Self { reader, access, watch, url, storage, file: Some(file), statements });
+        }
+        let (look, read) =
+            postgres::open(&url, &storage, longest_read).await.map_err(|error| explained(&url, error))?;
+        let sessions = postgres::sessions(&storage, longest_read);
+        let reader = |pool, statements| Reader::Orm(postgres::counted(pool, statements), sessions.clone());
+        Ok(Self {
+            reader: reader(read, &statements),
+            access: reader(look.clone(), &statements),
+            watch: reader(look, &uncounted),
+            url,
+            storage,
+            file: None,
+            statements,
+        })
+    }
+
+    /// Whether nothing is stored.
+    pub fn is_read_only(&self) -> bool {
+        self.storage.read_only
     }
 
     /// Whether it is where it was opened, where it is a file.
@@ -106,7 +157,7 @@ impl Database {
     pub fn unusable(&self, error: DbErr) -> OpenError {
         match &self.file {
             Some(file) => file::unusable(file.path(), &error),
-            None => OpenError::Unusable(error),
+            None => explained(&self.url, OpenError::Unusable(error)),
         }
     }
 
@@ -114,35 +165,43 @@ impl Database {
     ///
     /// # Errors
     /// A database that can't be used.
-    pub async fn is_there(url: &DatabaseUrl) -> Result<bool, OpenError> {
-        refuse_others(url).await
+    pub async fn is_there(url: &DatabaseUrl, storage: &StorageSettings) -> Result<bool, OpenError> {
+        let url = storage.direct_url.as_ref().map_or(url, DirectUrl::url);
+        let applied = applied(url, storage.read_only).await.map_err(|error| explained(url, error))?;
+        Ok(applied.is_some())
     }
 
     /// The connection that writes, for the committer alone. SQLite has one writer, and waiting for it in our own queue is cheaper
     /// than in SQLite's busy handler.
     ///
     /// # Errors
-    /// The database's.
-    pub async fn writer(&self) -> Result<Writer, DbErr> {
-        Ok(match &self.file {
-            Some(file) => {
-                // The pages that inserts come back to: those of variants and their counters, above all.
-                let pragmas = format!("{}; PRAGMA cache_size = -32000", file::PRAGMAS);
-                Writer::Direct(Connection::open(file, &pragmas, Counter::clone(&self.statements))?)
-            }
-            None => Writer::Orm(connect(&self.url, 1, None, &self.statements).await?),
-        })
+    /// The database's; one that nothing may be stored in.
+    pub async fn writer(&self) -> Result<Writer, OpenError> {
+        if self.is_read_only() {
+            return Err(OpenError::MayNotWrite("--read-only was given".to_owned()));
+        }
+        let Some(file) = &self.file else {
+            let pool = postgres::writer(&self.url, &self.storage).await;
+            let connection = postgres::counted(pool.map_err(|error| explained(&self.url, error))?, &self.statements);
+            return Ok(Writer::Orm(connection, postgres::sessions(&self.storage, Duration::ZERO)));
+        };
+        // The pages that inserts come back to: those of variants and their counters, above all.
+        let pragmas = format!("{}; PRAGMA cache_size = -32000", file::PRAGMAS);
+        let connection = Connection::open(file, Purpose::Write, &pragmas, Counter::clone(&self.statements));
+        connection.map(Writer::Direct).map_err(|error| self.unusable(error))
     }
 
-    /// What servers on the same database say in `channel`; `None` on SQLite, which has one server.
+    /// What servers on the same tables say; `None` on SQLite, which has one server.
     ///
     /// # Errors
     /// The database's.
-    pub async fn notices(&self, channel: &'static str) -> Result<Option<Notices>, DbErr> {
-        match self.file {
-            Some(_) => Ok(None),
-            None => Notices::open(&self.url, channel).await.map(Some),
+    pub async fn notices(&self) -> Result<Option<Notices>, OpenError> {
+        // A standby has none.
+        if self.file.is_some() || self.is_read_only() {
+            return Ok(None);
         }
+        let url = self.storage.direct_url.as_ref().map_or(&self.url, DirectUrl::url);
+        Notices::open(url).await.map(Some).map_err(|error| explained(url, error.into()))
     }
 
     /// How many SQL statements have run since the start.
@@ -155,60 +214,48 @@ impl Database {
     /// # Errors
     /// The database's.
     pub async fn close(self) -> Result<(), DbErr> {
+        self.watch.close().await?;
         self.access.close().await?;
         self.reader.close().await
     }
 }
 
+/// Makes the tables on PostgreSQL, or brings them up to date. Nothing is written where nothing is lacking.
+async fn prepare(url: &DatabaseUrl, read_only: bool) -> Result<(), OpenError> {
+    if !is_lacking(url, read_only).await? {
+        return Ok(());
+    }
+    let connection = postgres::counted(postgres::pool(url, 1, None).await?, &Counter::default());
+    migrate(&connection).await?;
+    Ok(connection.close().await?)
+}
+
 /// Runs the migrations that are lacking. Servers that start together take turns by a lock, which belongs to this one connection.
 async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
-    connection.execute_unprepared("SELECT pg_advisory_lock(7309940282)").await?;
+    connection.execute_unprepared("SELECT pg_advisory_lock(1835365474, hashtext(current_schema()))").await?;
     Migrator::up(connection, None).await?;
-    connection.execute_unprepared("SELECT pg_advisory_unlock(7309940282)").await.map(drop)
+    connection.execute_unprepared("SELECT pg_advisory_unlock(1835365474, hashtext(current_schema()))").await.map(drop)
 }
 
-async fn connect(
-    url: &DatabaseUrl,
-    connections: u32,
-    longest_statement: Option<Duration>,
-    statements: &Counter,
-) -> Result<DatabaseConnection, DbErr> {
-    let mut options = ConnectOptions::new(url.as_str());
-    options
-        .max_connections(connections)
-        .acquire_timeout(Duration::from_secs(30))
-        .sqlx_logging(false)
-        // A connection to a server may have ended while it was idle; asking each time would cost as much as a small query.
-        .test_before_acquire_if_idle_for(Duration::from_secs(1));
-    if let Some(longest) = longest_statement {
-        // A server does not notice by itself that nobody waits for a statement any more.
-        options.statement_timeout(longest);
+/// Whether there are migrations yet to be run.
+async fn is_lacking(url: &DatabaseUrl, read_only: bool) -> Result<bool, OpenError> {
+    let applied = applied(url, read_only).await?.unwrap_or_default();
+    let mut known = Migrator::migrations().into_iter().map(|step| step.name().to_owned());
+    match known.find(|known| !applied.contains(known)) {
+        Some(lacking) if read_only => Err(OpenError::Older(lacking)),
+        lacking => Ok(lacking.is_some()),
     }
-    if connections == 1 {
-        // A batch of many clients is not lost to a connection that ended a moment ago.
-        options.test_before_acquire(true);
-    }
-    let mut connection = sea_orm::Database::connect(options).await?;
-    let statements = Counter::clone(statements);
-    connection.set_metric_callback(move |_| {
-        statements.fetch_add(1, Ordering::Relaxed);
-    });
-    Ok(connection)
 }
 
-/// Looks before anything is written. Gives whether our tables are there.
-async fn refuse_others(url: &DatabaseUrl) -> Result<bool, OpenError> {
+/// Looks before anything is written. Gives the migrations that have run, where our tables are there.
+async fn applied(url: &DatabaseUrl, read_only: bool) -> Result<Option<Vec<String>>, OpenError> {
     let Some(path) = url.sqlite_file() else {
-        let mut options = ConnectOptions::new(url.as_str());
-        options.max_connections(1).connect_timeout(Duration::from_secs(10)).sqlx_logging(false);
-        let connection = sea_orm::Database::connect(options).await?;
-        let tables = "SELECT table_name::text AS name FROM information_schema.tables \
-            WHERE table_schema = ANY (current_schemas(false))";
-        let judged = judge(&connection, tables).await?;
+        let connection = postgres::counted(postgres::pool(url, 1, None).await?, &Counter::default());
+        let judged = judge(&connection, postgres::TABLES).await?;
         connection.close().await?;
         return judged;
     };
-    let Some(connection) = file::look(url, &path).await? else { return Ok(false) };
+    let Some(connection) = file::look(url, &path, read_only).await? else { return Ok(None) };
     let judged = judge(&connection, file::TABLES).await.map_err(|error| file::refused(&path, &error))?;
     connection.close().await.map_err(|error| file::refused(&path, &error))?;
     judged.map_err(|error| match error {
@@ -217,8 +264,9 @@ async fn refuse_others(url: &DatabaseUrl) -> Result<bool, OpenError> {
     })
 }
 
-/// Whether it is ours, if it has tables at all, and not ahead of us. `tables` asks for the names of its tables.
-async fn judge(connection: &DatabaseConnection, tables: &str) -> Result<Result<bool, OpenError>, DbErr> {
+/// Whether it is ours, if it has tables at all, and not ahead of us: then the migrations that have run. `tables` asks for the names of
+/// its tables.
+async fn judge(connection: &DatabaseConnection, tables: &str) -> Result<Result<Option<Vec<String>>, OpenError>, DbErr> {
     let engine = connection.get_database_backend();
     let names = async |sql: &str, column: &str| -> Result<Vec<String>, DbErr> {
         let rows = connection.query_all_raw(Statement::from_string(engine, sql)).await?;
@@ -231,10 +279,18 @@ async fn judge(connection: &DatabaseConnection, tables: &str) -> Result<Result<b
     }
     if !has("seaql_migrations") {
         let foreign = migration::tables().find(|table| has(table));
-        return Ok(foreign.map_or(Ok(false), |table| Err(OpenError::Foreign(table.to_owned()))));
+        return Ok(foreign.map_or(Ok(None), |table| Err(OpenError::Foreign(table.to_owned()))));
     }
     let known: Vec<String> = Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
     let taken = names("SELECT version FROM seaql_migrations ORDER BY version", "version").await?;
-    let unknown = taken.into_iter().find(|step| !known.contains(step));
-    Ok(unknown.map_or(Ok(true), |step| Err(OpenError::Newer(step))))
+    let unknown = taken.iter().find(|step| !known.contains(step)).cloned();
+    Ok(unknown.map_or(Ok(Some(taken)), |step| Err(OpenError::Newer(step))))
+}
+
+/// What was in the way at a PostgreSQL, with where it is and what helps.
+fn explained(url: &DatabaseUrl, error: OpenError) -> OpenError {
+    match (error, postgres::options(url)) {
+        (OpenError::Unusable(error), Ok(options)) => OpenError::Server(reason::of(&options, &error)),
+        (error, _) => error,
+    }
 }

@@ -140,6 +140,8 @@ codes! {
     Unauthenticated "UNAUTHENTICATED" 401,
     /// Whoever asks may not.
     Forbidden "FORBIDDEN" 403,
+    /// The server stores nothing: it was started to read only.
+    ReadOnly "READ_ONLY" 403,
     /// Nothing is there: no such path, page or object.
     NotFound "NOT_FOUND" 404,
     /// The path exists, the method does not.

@@ -91,8 +91,9 @@ impl App {
         if !ignored.is_empty() {
             tracing::warn!("--database-url: {} of the address changes nothing here", ignored.join(", "));
         }
-        let database = Database::open(&settings.database_url, settings.limits.request_timeout + LAST_READS).await?;
-        let (ingest, committer) = Ingest::start(&database).await.map_err(|error| database.unusable(error))?;
+        let longest_read = settings.limits.request_timeout + LAST_READS;
+        let database = Database::open(&settings.database_url, &settings.storage, longest_read).await?;
+        let (ingest, committer) = Ingest::start(&database).await?;
         let access = Access::new(settings.access.mode, &database, ingest.clone());
         access.warn(settings.listen.ip()).await.map_err(|error| database.unusable(error))?;
         let buffer = usize::try_from(settings.live.buffer.get()).unwrap_or(usize::MAX);

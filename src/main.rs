@@ -94,14 +94,15 @@ fn on_runtime(work: impl Future<Output = Result<(), Failure>> + Send) -> Result<
 }
 
 async fn tokens(command: &TokenCommand, settings: &Settings) -> Result<(), String> {
-    let url = &settings.database_url;
-    let said = access::run(command, url).await.map_err(|error| error.to_string())?;
+    let (url, storage) = (&settings.database_url, &settings.storage);
+    let said = access::run(command, url, storage).await.map_err(|error| error.to_string())?;
     match command {
         TokenCommand::Create(NewToken { name, .. }) => {
             if let Err(error) = io::stdout().write_all(said.result.as_bytes()) {
                 // Nobody has seen it, and nobody ever will.
                 let unseen = TokenCommand::Revoke { name: name.clone() };
-                let revoked = access::run(&unseen, url).await.map_or_else(|error| error.to_string(), |said| said.note);
+                let revoked =
+                    access::run(&unseen, url, storage).await.map_or_else(|error| error.to_string(), |said| said.note);
                 return Err(format!("the token can't be shown: standard output: {error}. {}", revoked.trim_end()));
             }
         }

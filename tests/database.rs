@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metrograph::config::DatabaseUrl;
+use metrograph::config::{DatabaseUrl, StorageSettings};
 use migration::{Migrator, MigratorTrait as _};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement};
@@ -119,7 +119,9 @@ async fn a_migration_that_fails_leaves_nothing_behind_on_postgres() {
 async fn servers_that_start_together_make_the_tables_once(engine: Engine) {
     let Some(empty) = Empty::open(engine).await else { return };
     let url: DatabaseUrl = empty.url.parse().unwrap();
-    let opened = futures_util::future::join_all((0..4).map(|_| metrograph::db::Database::open(&url, A_WHILE))).await;
+    let storage = StorageSettings::default();
+    let opened = (0..4).map(|_| metrograph::db::Database::open(&url, &storage, A_WHILE));
+    let opened = futures_util::future::join_all(opened).await;
     for database in opened {
         database.unwrap().close().await.unwrap();
     }
@@ -140,7 +142,9 @@ async fn a_database_with_a_table_of_somebody_else_stays_as_it_is(engine: Engine)
     let Some(empty) = Empty::open(engine).await else { return };
     empty.run("CREATE TABLE session (theirs INTEGER)").await;
     let before = empty.tables().await;
-    let refused = metrograph::db::Database::open(&empty.url.parse().unwrap(), A_WHILE).await.unwrap_err().to_string();
+    let opened =
+        metrograph::db::Database::open(&empty.url.parse().unwrap(), &StorageSettings::default(), A_WHILE).await;
+    let refused = opened.unwrap_err().to_string();
     assert!(refused.contains("'session' of another program"), "{refused}");
     assert_eq!(empty.tables().await, before);
     empty.remove().await;

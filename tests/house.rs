@@ -32,6 +32,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 const ENGINES: &[(&str, &str)] = &[
     ("entity/src/direct.rs", "SQLite without the ORM, measured to be worth it"),
     ("entity/src/engine.rs", "the few questions that the engines spell differently"),
+    ("entity/src/fault.rs", "what either says of a failure"),
+    ("entity/src/history.rs", "what each tells of who has written"),
     ("entity/src/lib.rs", "the map names the modules of both"),
     ("entity/src/postgres.rs", "what only PostgreSQL understands"),
     ("entity/src/row.rs", "a row of either driver"),
@@ -42,10 +44,14 @@ const ENGINES: &[(&str, &str)] = &[
     ("migration/src/m0004_parts.rs", "an index of one alone"),
     ("migration/src/m0005_sessions_in_parts.rs", "what that index has besides"),
     ("migration/src/m0006_pipeline_variants.rs", "how a table is laid out"),
+    ("migration/src/m0007_committers.rs", "a table of one alone"),
     ("src/config/database/postgres.rs", "one of them, taken apart"),
     ("src/config/database.rs", "the spellings of a database's address"),
+    ("src/config/storage.rs", "what is a setting of one alone"),
     ("src/db/file.rs", "how a file is looked at and opened"),
     ("src/db/notices.rs", "servers tell each other through PostgreSQL alone"),
+    ("src/db/postgres.rs", "how connections to a server are opened and set"),
+    ("src/db/reason.rs", "what a server says, and what helps"),
     ("src/db.rs", "how each is opened"),
     ("src/ingest/counters.rs", "what is cheaper where the database is a function call away"),
 ];

@@ -19,8 +19,9 @@ use sea_orm::{DbErr, RuntimeErr, Statement, sea_query::Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
+    fault::failed,
     file::{Astray, File},
-    row::{FromRow, failed},
+    row::FromRow,
     sqlite,
 };
 
@@ -81,14 +82,32 @@ impl Drop for Use {
     }
 }
 
+/// What a file is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// It may be changed.
+    Write,
+    /// It must stay as it is.
+    Read,
+}
+
+impl Purpose {
+    fn flags(self) -> OpenFlags {
+        match self {
+            Self::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
+            Self::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        }
+    }
+}
+
 impl Connection {
     /// Opens `file` once more, and runs `pragmas`.
     ///
     /// # Errors
     /// SQLite's; the file is no longer where it was opened.
-    pub fn open(file: &Arc<File>, pragmas: &str, statements: Counter) -> Result<Self, DbErr> {
+    pub fn open(file: &Arc<File>, purpose: Purpose, pragmas: &str, statements: Counter) -> Result<Self, DbErr> {
         // Taken by one thread at a time: SQLite's own locks can stay out.
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let flags = purpose.flags() | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         file.look()?;
         let inner = rusqlite::Connection::open_with_flags(file.path(), flags).map_err(|error| failed(&error))?;
         inner.execute_batch(pragmas).map_err(|error| failed(&error))?;
@@ -287,8 +306,14 @@ impl Pool {
     ///
     /// # Errors
     /// SQLite's.
-    pub fn open(file: &Arc<File>, pragmas: &str, size: u32, statements: &Counter) -> Result<Self, DbErr> {
-        let connections = (0..size).map(|_| Connection::open(file, pragmas, Arc::clone(statements)));
+    pub fn open(
+        file: &Arc<File>,
+        purpose: Purpose,
+        pragmas: &str,
+        size: u32,
+        statements: &Counter,
+    ) -> Result<Self, DbErr> {
+        let connections = (0..size).map(|_| Connection::open(file, purpose, pragmas, Arc::clone(statements)));
         let connections: Vec<Connection> = connections.collect::<Result<_, _>>()?;
         for Connection { inner, uses, .. } in &connections {
             let uses = Arc::clone(uses);

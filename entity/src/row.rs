@@ -7,6 +7,8 @@ use sqlx::{
     postgres::{PgRow, Postgres},
 };
 
+use crate::fault::failed;
+
 /// A row that is being read, column after column.
 pub struct Row<'a> {
     values: Values<'a>,
@@ -51,11 +53,6 @@ impl Row<'_> {
             }
         }
     }
-}
-
-/// What the direct driver reports, as what the other one would.
-pub(crate) fn failed(error: &rusqlite::Error) -> DbErr {
-    DbErr::Query(RuntimeErr::Internal(error.to_string()))
 }
 
 /// What can be made of the columns of a row, in their order.

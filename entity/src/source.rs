@@ -1,6 +1,8 @@
 //! Where rows come from and go to. Every statement of the server goes through here: the questions are the same for both engines,
 //! and so are the answers.
 
+use std::sync::Arc;
+
 use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, RuntimeErr, Statement,
     TransactionTrait as _,
@@ -11,6 +13,8 @@ use crate::{
     direct::{self, Connection, Pool},
     engine::Engine,
     file::Astray,
+    history::{Past, Trail},
+    postgres,
     row::FromRow,
 };
 
@@ -40,13 +44,23 @@ pub trait Source: Sync {
     }
 }
 
+/// What a connection of the ORM leads to.
+#[derive(Debug, Clone)]
+pub enum Sessions {
+    /// A session of the database that is its own.
+    Own,
+    /// A pooler, which gives each transaction another session: nothing that is set or prepared outlasts it. What reads begins its
+    /// transactions with this.
+    Shared(Arc<str>),
+}
+
 /// Reads what was committed.
 #[derive(Debug, Clone)]
 pub enum Reader {
     /// Connections to a file.
     Direct(Pool),
     /// A pool of the ORM.
-    Orm(DatabaseConnection),
+    Orm(DatabaseConnection, Sessions),
 }
 
 impl Reader {
@@ -57,7 +71,7 @@ impl Reader {
     pub fn check(&self) -> Result<(), Astray> {
         match self {
             Self::Direct(pool) => pool.check(),
-            Self::Orm(_) => Ok(()),
+            Self::Orm(..) => Ok(()),
         }
     }
 
@@ -71,7 +85,7 @@ impl Reader {
                 pool.close().await;
                 Ok(())
             }
-            Self::Orm(connection) => connection.close().await,
+            Self::Orm(connection, _) => connection.close().await,
         }
     }
 }
@@ -80,14 +94,23 @@ impl Source for Reader {
     fn engine(&self) -> Engine {
         match self {
             Self::Direct(_) => Engine::Sqlite,
-            Self::Orm(_) => Engine::Postgres,
+            Self::Orm(..) => Engine::Postgres,
         }
     }
 
     async fn all_of<T: FromRow>(&self, statement: Statement) -> Result<Vec<T>, DbErr> {
         match self {
             Self::Direct(pool) => pool.all(statement).await,
-            Self::Orm(connection) => rows_of(&connection.query_all_raw(statement).await?),
+            Self::Orm(connection, Sessions::Own) => rows_of(&connection.query_all_raw(statement).await?),
+            Self::Orm(connection, Sessions::Shared(begin)) => {
+                // Preparing a statement and running it must meet the same session.
+                let transaction = connection.begin().await?;
+                transaction.execute_unprepared(begin).await?;
+                transaction.execute_unprepared(postgres::FORGET_PREPARED).await?;
+                let rows = rows_of(&transaction.query_all_raw(statement).await?)?;
+                transaction.commit().await?;
+                Ok(rows)
+            }
         }
     }
 }
@@ -98,7 +121,7 @@ pub enum Writer {
     /// To a file. Its statements block the thread that runs them.
     Direct(Connection),
     /// One of the ORM.
-    Orm(DatabaseConnection),
+    Orm(DatabaseConnection, Sessions),
 }
 
 impl Writer {
@@ -109,7 +132,7 @@ impl Writer {
     pub fn check(&self) -> Result<(), DbErr> {
         match self {
             Self::Direct(connection) => connection.check(),
-            Self::Orm(_) => Ok(()),
+            Self::Orm(..) => Ok(()),
         }
     }
 
@@ -120,13 +143,49 @@ impl Writer {
     pub async fn begin(&self) -> Result<Transaction<'_>, DbErr> {
         Ok(match self {
             Self::Direct(connection) => Transaction::Direct(connection.begin()?),
-            Self::Orm(connection) => {
-                let transaction = connection.begin().await?;
-                // Several servers may share the database; one at a time assigns keys.
-                transaction.execute_unprepared("SELECT pg_advisory_xact_lock(7309940281)").await?;
+            Self::Orm(connection, sessions) => {
+                let transaction = begin(connection, sessions).await?;
+                transaction.execute_unprepared(postgres::TURN).await?;
                 Transaction::Orm(transaction)
             }
         })
+    }
+
+    /// Begins a transaction as [`Self::begin`] does, and tells what has become of the history that `trail` has left: unless it
+    /// is the same, nothing that is remembered of it holds.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn resume(&self, trail: &mut Trail) -> Result<(Transaction<'_>, Past), DbErr> {
+        let Self::Orm(connection, sessions) = self else {
+            let transaction = self.begin().await?;
+            let version = Statement::from_string(self.engine().backend(), "PRAGMA data_version");
+            let version = transaction.all_of::<i64>(version).await?.pop().unwrap_or(0);
+            return Ok((transaction, trail.meets(version)));
+        };
+        let transaction = begin(connection, sessions).await?;
+        let Some(next) = trail.next() else {
+            transaction.execute_unprepared(postgres::TURN).await?;
+            let transaction = Transaction::Orm(transaction);
+            trail.begin(&transaction).await?;
+            return Ok((transaction, Past::Same));
+        };
+        // In one round trip: a statement each, so that the second one sees what was committed before its turn came.
+        let found = transaction.execute_unprepared(&format!("{}; {next}", postgres::TURN)).await?.rows_affected();
+        let transaction = Transaction::Orm(transaction);
+        // The turn itself is a row.
+        if found > 1 {
+            return Ok((transaction, Past::Same));
+        }
+        trail.begin(&transaction).await?;
+        Ok((transaction, Past::Another))
+    }
+
+    fn engine(&self) -> Engine {
+        match self {
+            Self::Direct(_) => Engine::Sqlite,
+            Self::Orm(..) => Engine::Postgres,
+        }
     }
 
     /// Closes the connection.
@@ -136,9 +195,17 @@ impl Writer {
     pub async fn close(self) -> Result<(), DbErr> {
         match self {
             Self::Direct(connection) => connection.close(),
-            Self::Orm(connection) => connection.close().await,
+            Self::Orm(connection, _) => connection.close().await,
         }
     }
+}
+
+async fn begin(connection: &DatabaseConnection, sessions: &Sessions) -> Result<DatabaseTransaction, DbErr> {
+    let transaction = connection.begin().await?;
+    if let Sessions::Shared(_) = sessions {
+        transaction.execute_unprepared(postgres::FORGET_PREPARED).await?;
+    }
+    Ok(transaction)
 }
 
 /// An open transaction, undone unless it is committed.
@@ -216,14 +283,14 @@ impl Transaction<'_> {
         }
     }
 
-    /// Says `text` in `channel` to every server on the same database, once this is committed. A file has one server.
+    /// Says `text` to every server on the same tables, once this is committed. A file has one server.
     ///
     /// # Errors
     /// The database's.
-    pub async fn notify(&self, channel: &str, text: &str) -> Result<(), DbErr> {
+    pub async fn notify(&self, text: &str) -> Result<(), DbErr> {
         match self {
             Self::Direct(_) => Ok(()),
-            Self::Orm(_) => self.run("SELECT pg_notify($1, $2)", [Value::from(channel), Value::from(text)]).await,
+            Self::Orm(_) => self.run(postgres::NOTIFY, [Value::from(text)]).await,
         }
     }
 

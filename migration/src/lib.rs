@@ -10,6 +10,7 @@ mod m0003_tokens;
 mod m0004_parts;
 mod m0005_sessions_in_parts;
 mod m0006_pipeline_variants;
+mod m0007_committers;
 
 /// Every migration, oldest first.
 pub struct Migrator;
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_parts::Migration),
             Box::new(m0005_sessions_in_parts::Migration),
             Box::new(m0006_pipeline_variants::Migration),
+            Box::new(m0007_committers::Migration),
         ]
     }
 }
@@ -34,5 +36,6 @@ pub fn tables() -> impl Iterator<Item = &'static str> {
         m0002_listings::TABLE,
         m0003_tokens::TABLE,
         m0006_pipeline_variants::TABLE,
+        m0007_committers::TABLE,
     ])
 }

@@ -11,7 +11,7 @@ use sea_orm::DbErr;
 
 use super::{now, token};
 use crate::{
-    config::{DatabaseUrl, NewToken, TokenCommand, TokenName},
+    config::{Connections, DatabaseUrl, NewToken, StorageSettings, TokenCommand, TokenName},
     db::{Database, OpenError},
 };
 
@@ -52,23 +52,24 @@ pub enum TokenError {
 /// How long a look at the tokens may take.
 const LONGEST_READ: Duration = Duration::from_secs(30);
 
-/// Makes, lists or revokes tokens in the database at `url`.
+/// Makes, lists or revokes tokens in the database at `url`, with as few connections as that takes.
 ///
 /// # Errors
 /// [`TokenError`]; then nothing was changed.
-pub async fn run(command: &TokenCommand, url: &DatabaseUrl) -> Result<Said, TokenError> {
+pub async fn run(command: &TokenCommand, url: &DatabaseUrl, storage: &StorageSettings) -> Result<Said, TokenError> {
     let or_make = match command {
         TokenCommand::Create(NewToken { create_database: true, .. }) => None,
         TokenCommand::Create(_) => Some(", or add --create-database to have it made now"),
         TokenCommand::List | TokenCommand::Revoke { .. } => Some(""),
     };
     if let Some(or_make) = or_make
-        && !Database::is_there(url).await?
+        && !Database::is_there(url, storage).await?
     {
         return Err(TokenError::Missing(url.shown().to_owned(), or_make));
     }
     let place = url.shown();
-    let database = Database::open(url, LONGEST_READ).await?;
+    let storage = StorageSettings { connections: Some(Connections::FEWEST), ..storage.clone() };
+    let database = Database::open(url, &storage, LONGEST_READ).await?;
     let said = match command {
         TokenCommand::List => row::all(&database.reader).await.map(|tokens| list(&tokens)).map_err(TokenError::from),
         TokenCommand::Create(new) => change(&database, async |writer| create(writer, new, place).await).await,

@@ -10,7 +10,7 @@ use clap::{
 
 use super::{
     AccessSettings, DatabaseUrl, Exposure, GraphqlSettings, HttpLimits, LiveSettings, LogFilter, PageSize, Stop,
-    StopSettings, TokenCommand, address, folder,
+    StopSettings, StorageSettings, TokenCommand, address, folder,
     refusal::{Given, refusal},
     tls::TlsFlags,
 };
@@ -60,6 +60,9 @@ pub(super) struct DatabaseFlags {
     /// current directory; `MONITOR_SERVER_DATABASE_URI`, in its own spellings, is honoured]
     #[arg(long, env = "METROGRAPH_DATABASE_URL", value_name = "URL")]
     pub database_url: Option<DatabaseUrl>,
+
+    #[command(flatten)]
+    pub storage: StorageSettings,
 
     #[arg(long = "monitor-server-database-uri", hide = true, env = "MONITOR_SERVER_DATABASE_URI", hide_env = true,
         value_parser = NonEmptyStringValueParser::new().try_map(|text| DatabaseUrl::from_sqlalchemy(&text)))]

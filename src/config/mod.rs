@@ -9,6 +9,7 @@ mod limits;
 mod live;
 mod refusal;
 mod stop;
+mod storage;
 mod tls;
 mod units;
 
@@ -29,6 +30,7 @@ pub use graphql::{Documents, GraphqlSettings, Limits};
 pub use limits::{HttpLimits, Rate, RateLimit};
 pub use live::LiveSettings;
 pub use stop::StopSettings;
+pub use storage::{Connections, DirectUrl, StorageSettings};
 pub use tls::TlsFiles;
 
 /// Everything that can be set.
@@ -38,6 +40,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// What to store in.
     pub database_url: DatabaseUrl,
+    /// How that is used.
+    pub storage: StorageSettings,
     /// Rows on a page of REST v1.
     pub page_size: PageSize,
     /// An operator's own REST entry points.
@@ -86,7 +90,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<
     let (command, flags) = command_line::read(&arguments)?;
     let Flags { server, database, access, tls, limits, graphql, live, exposure, stop } = flags;
     let ServerFlags { listen, log, page_size, rest_dir, monitor_server_pagination_count } = server;
-    let DatabaseFlags { database_url, monitor_server_database_uri } = database;
+    let DatabaseFlags { database_url, storage, monitor_server_database_uri } = database;
     if graphql.documents.trusted_only && graphql.documents.documents_dir.is_none() {
         return Err(Stop::Refused(
             "--trusted-only: --documents-dir, the folder of the trusted documents, is missing".to_owned(),
@@ -95,6 +99,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<
     let settings = Settings {
         listen,
         database_url: database_url.or(monitor_server_database_uri).unwrap_or_default(),
+        storage,
         page_size: page_size.or(monitor_server_pagination_count).unwrap_or_default(),
         rest_dir,
         log,

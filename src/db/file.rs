@@ -8,7 +8,7 @@ use std::{
 };
 
 use entity::{
-    direct::{Counter, Pool},
+    direct::{Counter, Pool, Purpose},
     file::File,
     log,
     source::Reader,
@@ -17,13 +17,17 @@ use migration::{Migrator, MigratorTrait as _};
 use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbErr, RuntimeErr};
 
 use super::OpenError;
-use crate::config::DatabaseUrl;
+use crate::config::{Connections, DatabaseUrl};
 
 /// How each connection is set. A commit that was answered survives a power cut (`synchronous`). The log is folded into
 /// the file in larger pieces: most pages that an insert touches are touched again by the next ones; 20,000 pages are 80 MB.
 pub(super) const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
     PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 20000; PRAGMA mmap_size = 2147418112; \
     PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY";
+
+/// The same where nothing may be written.
+const READING: &str = "PRAGMA busy_timeout = 10000; PRAGMA mmap_size = 2147418112; PRAGMA cache_size = -8000; \
+    PRAGMA temp_store = MEMORY";
 
 /// Asks for the names of the tables.
 pub(super) const TABLES: &str = "SELECT name FROM sqlite_master WHERE type = 'table'";
@@ -38,12 +42,18 @@ const SILENCE: Duration = Duration::from_secs(5);
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
 /// Refuses a file that can't be served, before anything is written: opening it for writing would already change it.
-pub(super) async fn look(url: &DatabaseUrl, path: &Path) -> Result<Option<DatabaseConnection>, OpenError> {
+pub(super) async fn look(
+    url: &DatabaseUrl,
+    path: &Path,
+    read_only: bool,
+) -> Result<Option<DatabaseConnection>, OpenError> {
     let refused = |reason: String| OpenError::File(path.to_owned(), reason);
-    parameters(url).map_err(refused)?;
-    let is_there = is_file(path, url.parameters().iter().any(|(name, value)| name == "mode" && value == "rwc"))
-        .map_err(refused)?;
-    may_write(path, is_there).map_err(refused)?;
+    parameters(url, read_only).map_err(refused)?;
+    let may_make = !read_only && url.parameters().iter().any(|(name, value)| name == "mode" && value == "rwc");
+    let is_there = is_file(path, may_make).map_err(refused)?;
+    if !read_only {
+        may_write(path, is_there).map_err(refused)?;
+    }
     if !is_there {
         return Ok(None);
     }
@@ -56,12 +66,14 @@ pub(super) async fn look(url: &DatabaseUrl, path: &Path) -> Result<Option<Databa
 }
 
 /// What the address asks for beside the file.
-fn parameters(url: &DatabaseUrl) -> Result<(), String> {
+fn parameters(url: &DatabaseUrl, read_only: bool) -> Result<(), String> {
     for (name, value) in url.parameters() {
         match (&*name, &*value) {
             ("mode", "rw" | "rwc") | ("immutable", "false" | "0") | ("cache", "private") => {}
+            ("mode", "ro") if read_only => {}
             ("mode", "ro") | ("immutable", _) => {
-                return Err(format!("?{name}={value} can't be served, since metrics are stored in it: leave that out"));
+                let remedy = "leave that out, or serve what is there with --read-only";
+                return Err(format!("?{name}={value} can't be served, since metrics are stored in it: {remedy}"));
             }
             _ => {
                 return Err(format!(
@@ -136,36 +148,52 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Brings the file up to date and opens it for so many readers, and for the one who reads by himself.
+/// Brings the file up to date where it is lacking something, and opens it for those who read: many, one for who may enter, and one who
+/// looks at what is there, whose statements count by themselves.
 pub(super) async fn open(
     url: &DatabaseUrl,
     path: &Path,
-    readers: u32,
-    statements: &Counter,
-) -> Result<(Arc<File>, [Reader; 2]), OpenError> {
+    is_lacking: bool,
+    read_only: bool,
+    [statements, uncounted]: [&Counter; 2],
+) -> Result<(Arc<File>, [Reader; 3]), OpenError> {
+    let refused = |error: DbErr| refused(path, &error);
+    let first = if read_only { None } else { Some(first(url, path, is_lacking).await?) };
+    let file = File::opened(path).map_err(|error| OpenError::File(path.to_owned(), error.to_string()))?;
+    let file = Arc::new(file);
+    let (purpose, pragmas) = if read_only { (Purpose::Read, READING) } else { (Purpose::Write, PRAGMAS) };
+    let read = |connections, statements| {
+        Pool::open(&file, purpose, pragmas, connections, statements).map(Reader::Direct).map_err(refused)
+    };
+    let readers = Connections::default().readers();
+    let opened = [read(readers, statements)?, read(1, statements)?, read(1, uncounted)?];
+    // Until now, so that all have the same log open.
+    if let Some(first) = first {
+        first.close().await.map_err(refused)?;
+    }
+    Ok((file, opened))
+}
+
+/// The first connection, which makes the file and brings it up to date.
+async fn first(url: &DatabaseUrl, path: &Path, is_lacking: bool) -> Result<DatabaseConnection, OpenError> {
     let refused = |error: DbErr| refused(path, &error);
     let mut options = ConnectOptions::new(url.as_str());
     options.max_connections(1).sqlx_logging(false).map_sqlx_sqlite_opts(|sqlite| {
         sqlite.busy_timeout(LONGEST_LOOK).pragma("journal_mode", "WAL").pragma("synchronous", "FULL")
     });
-    let mut connection = sea_orm::Database::connect(options).await.map_err(refused)?;
-    let counter = Counter::clone(statements);
-    connection.set_metric_callback(move |_| {
-        counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    });
-    let wait = format!("PRAGMA busy_timeout = {}", LONGEST_MIGRATION.as_millis());
-    connection.execute_unprepared(&wait).await.map_err(refused)?;
-    tokio::select! {
-        done = migrate(&connection) => done.map_err(refused)?,
-        () = said_after(SILENCE, path) => {}
+    let connection = sea_orm::Database::connect(options).await.map_err(refused)?;
+    if is_lacking {
+        let wait = format!("PRAGMA busy_timeout = {}", LONGEST_MIGRATION.as_millis());
+        connection.execute_unprepared(&wait).await.map_err(refused)?;
+        tokio::select! {
+            done = migrate(&connection) => done.map_err(refused)?,
+            () = said_after(SILENCE, path) => {}
+        }
+    } else {
+        // Reads, so that its log is open from now on.
+        connection.execute_unprepared(TABLES).await.map_err(refused)?;
     }
-    let file = File::opened(path).map_err(|error| OpenError::File(path.to_owned(), error.to_string()))?;
-    let file = Arc::new(file);
-    let read = |connections| Pool::open(&file, PRAGMAS, connections, statements).map(Reader::Direct).map_err(refused);
-    let opened = [read(readers)?, read(1)?];
-    // Until now, so that all have the same log open.
-    connection.close().await.map_err(refused)?;
-    Ok((file, opened))
+    Ok(connection)
 }
 
 /// Says once that it takes long, and never ends.

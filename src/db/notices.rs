@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use sea_orm::{DbErr, RuntimeErr};
+use entity::postgres::CHANNEL;
+use sea_orm::DbErr;
 use sqlx::postgres::PgListener;
 
+use super::postgres::{failed, pool};
 use crate::config::DatabaseUrl;
 
 /// Between two attempts to connect.
@@ -23,7 +25,6 @@ pub enum Notice {
 #[derive(Debug)]
 pub struct Notices {
     url: DatabaseUrl,
-    channel: &'static str,
     listener: Option<PgListener>,
 }
 
@@ -32,17 +33,16 @@ impl Notices {
     ///
     /// # Errors
     /// The database's.
-    pub(super) async fn open(url: &DatabaseUrl, channel: &'static str) -> Result<Self, DbErr> {
-        let listener = listen(url, channel).await;
-        let listener = listener.map_err(|error| DbErr::Conn(RuntimeErr::Internal(error.to_string())))?;
-        Ok(Self { url: url.clone(), channel, listener: Some(listener) })
+    pub(super) async fn open(url: &DatabaseUrl) -> Result<Self, DbErr> {
+        let listener = listen(url).await?;
+        Ok(Self { url: url.clone(), listener: Some(listener) })
     }
 
     /// Waits for what comes next, and for the connection where that was lost.
     pub async fn next(&mut self) -> Notice {
         loop {
             let error = match &mut self.listener {
-                None => match listen(&self.url, self.channel).await {
+                None => match listen(&self.url).await {
                     Ok(listener) => {
                         self.listener = Some(listener);
                         return Notice::Interrupted;
@@ -52,23 +52,20 @@ impl Notices {
                 Some(listener) => match listener.try_recv().await {
                     Ok(Some(notice)) => return Notice::Said(notice.payload().to_owned()),
                     Ok(None) => return Notice::Interrupted,
-                    Err(error) => error,
+                    Err(error) => failed(error),
                 },
             };
             tracing::warn!(%error, "what other servers store is not heard of at the moment");
-            self.interrupt().await;
+            self.listener = None;
+            tokio::time::sleep(AGAIN).await;
         }
-    }
-
-    /// Gives the connection up, for a new one after a while.
-    pub async fn interrupt(&mut self) {
-        self.listener = None;
-        tokio::time::sleep(AGAIN).await;
     }
 }
 
-async fn listen(url: &DatabaseUrl, channel: &str) -> Result<PgListener, sqlx::Error> {
-    let mut listener = PgListener::connect(url.as_str()).await?;
-    listener.listen(channel).await?;
+async fn listen(url: &DatabaseUrl) -> Result<PgListener, DbErr> {
+    let pool = pool(url, 1, None).await?;
+    let channel: String = sqlx::query_scalar(CHANNEL).fetch_one(&pool).await.map_err(failed)?;
+    let mut listener = PgListener::connect_with(&pool).await.map_err(failed)?;
+    listener.listen(&channel).await.map_err(failed)?;
     Ok(listener)
 }

@@ -148,8 +148,8 @@ graph_object! {
             let Some(builds) = Builds::of(db, &component, &pipeline).await.map_err(Error::from)? else {
                 return Ok(NamePage::of_all(Vec::new(), page, size)?);
             };
-            let counts = &served(ctx).known.counts;
-            let total = counts.of(db, format!("{builds:?}"), builds.count(db)).await;
+            let known = served(ctx).known();
+            let total = known.counts.of(db, format!("{builds:?}"), builds.count(db)).await;
             let total = total.map_err(Error::from)?;
             let skip = (page_number(page, total, size)? - 1) * size;
             Ok(NamePage::new(builds.names(db, skip, size).await.map_err(Error::from)?, total, size))

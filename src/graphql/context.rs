@@ -48,7 +48,7 @@ impl Listed for ExecutionContext {
     }
 
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        Ok(served(ctx).known.lists.count::<row::Entity>(&served(ctx).database.reader, filter).await?)
+        Ok(served(ctx).known().lists.count::<row::Entity>(&served(ctx).database.reader, filter).await?)
     }
 }
 

@@ -71,10 +71,12 @@ struct Listening<T: Live> {
     reading: Option<AbortHandle>,
 }
 
-/// Rows with their numbers, as they come.
-type Events<T> = Ring<(i64, Arc<T>)>;
+/// Where a row stands: which history it is of, and its number there.
+type Place = (u64, i64);
+/// Rows with their places, as they come.
+type Events<T> = Ring<(Place, Arc<T>)>;
 /// One who listens.
-pub type Listener<T> = Reader<(i64, Arc<T>), Feed<T>>;
+pub type Listener<T> = Reader<(Place, Arc<T>), Feed<T>>;
 
 /// What all subscribers with the same filter hear. It ends with the last of them.
 pub struct Feed<T: Live> {
@@ -83,6 +85,11 @@ pub struct Feed<T: Live> {
     /// The filter as text.
     name: String,
     among: Arc<Mutex<Listening<T>>>,
+}
+
+/// The last place of all that is on disk.
+fn last<T: Live>(latest: &Latest) -> Place {
+    (latest.history, T::number(latest))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -128,7 +135,7 @@ impl<T: Live> Feeds<T> {
             feed
         });
         listening.reading.get_or_insert_with(|| {
-            let seen = T::number(&served.ingest.latest().borrow());
+            let seen = last::<T>(&served.ingest.latest().borrow());
             tokio::spawn(read_on(Arc::clone(served), Reading(Arc::clone(&self.listening)), seen)).abort_handle()
         });
         // A feed that ends here takes the same lock.
@@ -162,15 +169,19 @@ impl<T: Live> Drop for Reading<T> {
 }
 
 /// Reads on after each commit, until the committer ends.
-async fn read_on<T: Live>(served: Arc<Served>, reading: Reading<T>, mut seen: i64) {
+async fn read_on<T: Live>(served: Arc<Served>, reading: Reading<T>, mut seen: Place) {
     let mut latest = served.ingest.latest();
     let feeds = || lock(&reading.0).feeds();
-    while let Ok(known) = latest.wait_for(|latest| T::number(latest) > seen).await.map(|latest| T::number(&latest)) {
+    while let Ok(known) = latest.wait_for(|latest| last::<T>(latest) > seen).await.map(|latest| *latest) {
+        if known.history > seen.0 {
+            seen = last::<T>(&known.begun());
+            continue;
+        }
         // Before it is read, so that whoever joins meanwhile hears nothing from before.
         let feeds = feeds();
-        match served.turns.take(Batch::read(&served, seen, known, &feeds)).await {
+        match served.turns.take(Batch::read(&served, seen, T::number(&known), &feeds)).await {
             Ok(batch) => {
-                seen = batch.last;
+                seen.1 = batch.last;
                 for (feed, events) in feeds.iter().zip(batch.events) {
                     feed.events.push(events);
                 }
@@ -189,19 +200,19 @@ async fn read_on<T: Live>(served: Arc<Served>, reading: Reading<T>, mut seen: i6
 /// What was read at once.
 struct Batch<T> {
     /// For each feed what it is to be told.
-    events: Vec<Vec<(i64, Arc<T>)>>,
+    events: Vec<Vec<(Place, Arc<T>)>>,
     /// The number up to which nothing is missing.
     last: i64,
 }
 
 impl<T: Live> Batch<T> {
-    /// The next rows behind `seen`, up to `known` at most, as far as these feeds ask for them.
-    async fn read(served: &Served, seen: i64, known: i64, feeds: &[Arc<Feed<T>>]) -> Result<Self, Error> {
+    /// The next rows behind `seen`, up to the number `known` at most, as far as these feeds ask for them.
+    async fn read(served: &Served, seen: Place, known: i64, feeds: &[Arc<Feed<T>>]) -> Result<Self, Error> {
         let db = &served.database.reader;
         let slice: Slice<T::Entity> = Slice {
             filter: Tree::default(),
             order: Order::default(),
-            after: Some(Position { key: seen, id: i64::MAX }),
+            after: Some(Position { key: seen.1, id: i64::MAX }),
             before: Some(Position { key: known.saturating_add(1), id: i64::MIN }),
             limit: AT_ONCE,
             from_end: false,
@@ -225,7 +236,7 @@ impl<T: Live> Batch<T> {
             let found = list::matching::<T::Entity>(db, &feed.filter, &open).await?;
             let heard = places.iter().zip(&objects).zip(told);
             let heard = heard.filter(|(((id, _), _), told)| told.unwrap_or_else(|| found.contains(id)));
-            events.push(heard.map(|(((_, number), object), _)| (*number, Arc::clone(object))).collect());
+            events.push(heard.map(|(((_, number), object), _)| ((seen.0, *number), Arc::clone(object))).collect());
         }
         Ok(Self { events, last })
     }
@@ -240,9 +251,9 @@ pub fn follow<T: Live>(
     let served = shared(ctx);
     let events = T::feeds(served).listen(served, filter);
     // What is being read may have some way to go until now.
-    let from = T::number(&served.ingest.latest().borrow());
+    let from = last::<T>(&served.ingest.latest().borrow());
     let events = stream::unfold(events, async |mut events| Some((events.next().await?, events)));
-    let events = events.filter(move |((number, _), _)| future::ready(*number > from));
+    let events = events.filter(move |((place, _), _)| future::ready(*place > from));
     Ok(in_turn(ctx, events.map(|((_, object), lost)| (object, lost))))
 }
 

@@ -87,13 +87,13 @@ impl Listed for Metric {
         let db = &served(ctx).database.reader;
         let pages = Pages::of(db, filter).await?;
         let number = page_number(number, pages.total, size)?;
-        let known = &served(ctx).known.blocks;
-        Ok((pages.page(db, known, number, size).await?, pages.total))
+        let known = served(ctx).known();
+        Ok((pages.page(db, &known.blocks, number, size).await?, pages.total))
     }
 
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        let Served { database, known, .. } = served(ctx);
-        Ok(known.counts.metrics(&database.reader, filter).await?)
+        let served = served(ctx);
+        Ok(served.known().counts.metrics(&served.database.reader, filter).await?)
     }
 }
 
@@ -107,7 +107,7 @@ impl Live for Metric {
     }
 
     async fn objects(served: &Served, loaders: &Loaders, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
-        let words = &served.known;
+        let words = served.known();
         let (words, sessions, contexts) = futures_util::try_join!(
             known(loaders, &words.variants, rows.iter().map(|row| row.variant_id), WordsOf),
             known(loaders, &words.sessions, rows.iter().map(|row| row.session_id), hash_of::<session_row::Entity>),

@@ -45,7 +45,10 @@ mod variables;
 mod variant;
 mod written;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_graphql::{
     ContextBase, MergedObject, MergedSubscription, Request, Response, Schema, ServerError, ValidationMode, Value,
@@ -121,11 +124,24 @@ struct Served {
     page_size: u64,
     /// Rows of a connection, at most.
     most_rows: u64,
-    known: Known,
+    known: Mutex<(u64, Arc<Known>)>,
     metrics: Feeds<metric::Metric>,
     sessions: Feeds<session::Session>,
     runs: progress::Runs,
     turns: Turns,
+}
+
+impl Served {
+    /// What is remembered of rows; nothing where it had to be forgotten since. Whoever has read a row meanwhile remembers it with the rest of
+    /// what held when he began.
+    fn known(&self) -> Arc<Known> {
+        let memory = self.ingest.memory();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.0 < memory {
+            *known = (memory, Arc::default());
+        }
+        Arc::clone(&known.1)
+    }
 }
 
 /// What never changes once stored, by key, and what has not changed since it was asked for.
@@ -139,6 +155,21 @@ struct Known {
     blocks: KnownBlocks,
     counts: KnownCounts,
     lists: KnownLists,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self {
+            variants: Cache::new(50_000),
+            sessions: Cache::new(100_000),
+            contexts: Cache::new(50_000),
+            tags: Cache::new(50_000),
+            session_tags: Cache::new(50_000),
+            blocks: KnownBlocks::default(),
+            counts: KnownCounts::default(),
+            lists: KnownLists::default(),
+        }
+    }
 }
 
 fn served<'a, T>(ctx: &ContextBase<'a, T>) -> &'a Served {
@@ -204,16 +235,6 @@ impl Graph {
     /// A graph over `database`, whose numbered pages have `page_size` rows, which keeps at most `buffer` events for a slow subscriber,
     /// and which is asked with `documents`.
     pub fn new(database: Database, ingest: Ingest, page_size: u32, buffer: usize, documents: Documents) -> Self {
-        let known = Known {
-            variants: Cache::new(50_000),
-            sessions: Cache::new(100_000),
-            contexts: Cache::new(50_000),
-            tags: Cache::new(50_000),
-            session_tags: Cache::new(50_000),
-            blocks: KnownBlocks::default(),
-            counts: KnownCounts::default(),
-            lists: KnownLists::default(),
-        };
         let Limits { max_complexity, max_rows, .. } = *documents.limits();
         let (page_size, most_rows) = (page_size.into(), max_rows as u64);
         let served = Arc::new(Served {
@@ -221,7 +242,7 @@ impl Graph {
             ingest,
             page_size,
             most_rows,
-            known,
+            known: Mutex::default(),
             metrics: Feeds::new(buffer),
             sessions: Feeds::new(buffer),
             runs: progress::Runs::default(),

@@ -12,7 +12,7 @@ use entity::{
 use sea_orm::EntityTrait;
 
 use super::{
-    Answer, Served,
+    Answer,
     filter::Where,
     loaders_of,
     lookups::{Counts, Lists},
@@ -113,13 +113,13 @@ pub async fn announced_page<T: Listed<Entity: Announced>>(
     number: Option<i64>,
     size: u64,
 ) -> Result<(Vec<RowOf<T>>, u64), Error> {
-    let Served { database, known, .. } = served(ctx);
-    let db = &database.reader;
+    let served = served(ctx);
+    let db = &served.database.reader;
     if *filter == Tree::default() {
         let page = async |number| Ok(announced::page::<T::Entity>(db, number, size).await?);
         return counted(T::count(ctx, filter), page, number, size).await;
     }
-    let ids = known.lists.ids::<T::Entity>(db, filter).await?;
+    let ids = served.known().lists.ids::<T::Entity>(db, filter).await?;
     let total = ids.len() as u64;
     let skip = usize::try_from((page_number(number, total, size)? - 1) * size).unwrap_or(usize::MAX);
     let on_page: Vec<i64> = ids.iter().skip(skip).take(usize::try_from(size).unwrap_or(usize::MAX)).copied().collect();

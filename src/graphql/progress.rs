@@ -171,6 +171,8 @@ async fn look_on(served: Arc<Served>, run: Run, tell: watch::Sender<Option<Arc<S
     let mut metrics = Metric::feeds(&served).listen(&served, of_metrics.into());
     let mut sessions = Session::feeds(&served).listen(&served, of_sessions.into());
     let mut state = State::default();
+    let mut latest = served.ingest.latest();
+    let mut history = latest.borrow().history;
     loop {
         match served.turns.take(Box::pin(state.look(&served, &run))).await {
             Ok(changed) => {
@@ -188,9 +190,15 @@ async fn look_on(served: Arc<Served>, run: Run, tell: watch::Sender<Option<Arc<S
         let goes_on = tokio::select! {
             news = metrics.next() => news.is_some(),
             news = sessions.next() => news.is_some(),
+            // All of it may have been otherwise.
+            news = latest.wait_for(|latest| latest.history > history) => news.is_ok(),
         };
         if !goes_on {
             return;
+        }
+        let now = latest.borrow().history;
+        if now > history {
+            (state, history) = (State::default(), now);
         }
         // One look covers all of it.
         metrics.skip();

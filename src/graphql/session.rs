@@ -74,7 +74,7 @@ impl Listed for Session {
     }
 
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        Ok(served(ctx).known.lists.count::<row::Entity>(&served(ctx).database.reader, filter).await?)
+        Ok(served(ctx).known().lists.count::<row::Entity>(&served(ctx).database.reader, filter).await?)
     }
 }
 
@@ -150,7 +150,8 @@ graph_object! {
     short {
         /// What the session was tagged with, in the order announced.
         async fn tags(&self, ctx: &Context<'_>) -> Answer<Vec<Tag>> {
-            let Known { tags, session_tags, .. } = &served(ctx).known;
+            let known_now = served(ctx).known();
+            let Known { tags, session_tags, .. } = &*known_now;
             let keys = known(loaders_of(ctx), session_tags, std::iter::once(self.0.id), TagsOf).await?;
             let tags = known(loaders_of(ctx), tags, keys.iter().flat_map(|keys| keys.iter().copied()), TagOf).await?;
             Ok(tags.into_iter().map(Tag).collect())

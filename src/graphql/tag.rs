@@ -98,7 +98,8 @@ impl Leads<Session> for TagsOfSessions {
 
     fn follow<'a>(&'a self, place: Place<'a>, sessions: &'a [Session]) -> BoxFuture<'a, Answer<WriteEdge<Session>>> {
         Box::pin(async move {
-            let Known { tags, session_tags, .. } = &served(place.ctx).known;
+            let known_now = served(place.ctx).known();
+            let Known { tags, session_tags, .. } = &*known_now;
             let ids = sessions.iter().map(Session::key);
             let lists = known(loaders_of(place.ctx), session_tags, ids.clone(), TagsOf).await?;
             let mut keys: Vec<i64> = lists.iter().flat_map(|keys| keys.iter().copied()).collect();

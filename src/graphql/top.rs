@@ -85,7 +85,8 @@ impl TopQuery {
             .map_err(|_| Error::bad_input(format!("first: give a number from 0 to {MOST}, not {first}")))?;
         let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
         let served = served(ctx);
-        let known = Known { lists: &served.known.lists, counts: &served.known.counts };
+        let known = served.known();
+        let known = Known { lists: &known.lists, counts: &known.counts };
         let rows = top::top(&served.database.reader, known, resource.into(), end, &filter, limit).await;
         Ok(Metric::from_rows(ctx, rows.map_err(Error::from)?).await?.into())
     }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use entity::{
-    access_token, execution_context, list, metric, metric_block, session, session_tag,
+    access_token, execution_context,
+    history::{Past, Sight, Trail},
+    list, metric, metric_block, session, session_tag,
     source::{Source, Transaction, Writer},
     tag,
 };
@@ -17,7 +19,10 @@ use tokio::{
 };
 
 use super::{
-    Announced, Latest, NewContext, NewMetric, NewSession, Recorded, Waiting, Work, counters, latest, statements,
+    Announced, Latest, NewContext, NewMetric, NewSession, Waiting, Work, counters,
+    fault::{self, Next},
+    outcome::{Outcome, Row, answer},
+    statements,
     words::{Name, Words},
 };
 use crate::error::{Code, Error};
@@ -35,7 +40,7 @@ pub(super) async fn run(
     tell: watch::Sender<Latest>,
     mut end: oneshot::Receiver<()>,
 ) {
-    let mut committer = Committer { writer, words: Words::new() };
+    let mut committer = Committer { writer, words: Words::new(), trail: Trail::default(), past: Past::Same };
     let mut looks = tokio::time::interval(BETWEEN_LOOKS);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut is_well = true;
@@ -75,82 +80,89 @@ pub(super) async fn run(
 struct Committer {
     writer: Writer,
     words: Words,
+    /// Leads from one transaction to the next.
+    trail: Trail,
+    /// What has become of the history, where others have not been told yet.
+    past: Past,
 }
 
-/// What the transaction says of one piece of work; told once it is committed.
-enum Outcome {
-    Metrics(Vec<Stored>),
-    Session(Result<Announced, Error>),
-    Context(execution_context::Model),
-    TokenUse,
-}
-
-/// A metric that was stored, with the keys of what it measures.
+/// What a transaction has stored.
 struct Stored {
-    row: metric::Model,
-    item_id: i64,
-    component_id: i64,
-}
-
-impl Outcome {
-    /// The greatest numbers that it has.
-    fn latest(&self) -> Latest {
-        match self {
-            Self::Metrics(stored) => {
-                Latest { metric: stored.last().map_or(0, |last| last.row.id), ..Latest::default() }
-            }
-            Self::Session(Ok(announced)) => {
-                Latest { session: announced.row.announced.unwrap_or_default(), ..Latest::default() }
-            }
-            Self::Session(Err(_)) | Self::Context(_) | Self::TokenUse => Latest::default(),
-        }
-    }
+    outcomes: Vec<Outcome>,
+    latest: Latest,
+    /// What the history was found to be, and how far it went before, unless it was the same.
+    found: Option<(Past, Sight)>,
 }
 
 impl Committer {
+    /// Stores a batch, in parts where it is refused for something that is in it, so that only whose fault it is hears of it.
     async fn store(&mut self, batch: Vec<Waiting>, tell: &watch::Sender<Latest>) {
-        let mut outcomes = match self.transact(&batch).await {
-            Ok((outcomes, latest)) => {
-                latest.tell(tell);
-                Ok(outcomes.into_iter())
-            }
-            Err(error) => {
-                // Keys handed out by a transaction that was rolled back lead nowhere.
-                self.words.forget();
-                Err(Error::from(error))
-            }
-        };
-        for Waiting { work, place } in batch {
-            let outcome = match &mut outcomes {
-                Ok(outcomes) => outcomes.next().ok_or_else(|| Error::new(Code::Internal, "an answer is missing")),
-                Err(error) => Err(error.clone()),
-            };
-            // Whoever asked may have gone away; the rows are stored all the same.
-            match (work, outcome) {
-                (Work::Metrics(metrics, answer), Ok(Outcome::Metrics(stored))) => {
-                    let recorded = metrics.into_iter().zip(stored);
-                    let recorded = recorded.map(|(sent, Stored { row, item_id, component_id })| Recorded {
-                        sent,
-                        row,
-                        item_id,
-                        component_id,
-                    });
-                    _ = answer.send(Ok(recorded.collect()));
+        let mut parts = vec![batch];
+        while let Some(mut part) = parts.pop() {
+            match self.attempt(&part, tell).await {
+                Ok(outcomes) => {
+                    for (waiting, outcome) in part.into_iter().zip(outcomes) {
+                        answer(waiting, Ok(outcome));
+                    }
                 }
-                (Work::Session(_, answer), Ok(Outcome::Session(announced))) => _ = answer.send(announced),
-                (Work::Context(_, answer), Ok(Outcome::Context(row))) => _ = answer.send(Ok(row)),
-                (Work::TokenUse(..), _) => {}
-                (Work::Metrics(_, answer), outcome) => _ = answer.send(Err(mismatch(outcome))),
-                (Work::Session(_, answer), outcome) => _ = answer.send(Err(mismatch(outcome))),
-                (Work::Context(_, answer), outcome) => _ = answer.send(Err(mismatch(outcome))),
+                Err((Next::InParts, _)) if part.len() > 1 => {
+                    let later = part.split_off(part.len() / 2);
+                    parts.extend([later, part]);
+                }
+                Err((_, error)) => {
+                    let error = fault::told(error);
+                    for waiting in part {
+                        answer(waiting, Err(error.clone()));
+                    }
+                }
             }
-            drop(place);
         }
     }
 
-    async fn transact(&mut self, batch: &[Waiting]) -> Result<(Vec<Outcome>, Latest), DbErr> {
-        let Self { writer, words } = self;
-        let mut open = Open { tx: writer.begin().await?, words };
+    /// Stores a batch as a whole, or says why not and what is left to try.
+    async fn attempt(
+        &mut self,
+        batch: &[Waiting],
+        tell: &watch::Sender<Latest>,
+    ) -> Result<Vec<Outcome>, (Next, DbErr)> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let history = tell.borrow().history;
+            let error = match self.transact(batch, history).await {
+                Ok(Stored { outcomes, latest, found }) => {
+                    if let Some((past, sight)) = found {
+                        Latest::forget(past, &sight, tell);
+                    }
+                    latest.tell(tell);
+                    return Ok(outcomes);
+                }
+                Err(error) => error,
+            };
+            // Keys handed out by a transaction that was rolled back lead nowhere.
+            self.words.forget();
+            match Next::after(tries, &error) {
+                Next::Again(pause) => {
+                    tracing::info!(%error, "a transaction is tried again");
+                    tokio::time::sleep(pause).await;
+                }
+                next => return Err((next, error)),
+            }
+        }
+    }
+
+    async fn transact(&mut self, batch: &[Waiting], history: u64) -> Result<Stored, DbErr> {
+        let Self { writer, words, trail, past } = self;
+        let (tx, now) = writer.resume(trail).await?;
+        let is_doubted = batch.iter().any(|waiting| matches!(waiting.work, Work::Doubt(of) if of == history));
+        *past = (*past).max(if is_doubted { Past::Another } else { now });
+        let found = if *past == Past::Same {
+            None
+        } else {
+            words.forget();
+            Some((*past, Sight::of(&tx).await?))
+        };
+        let mut open = Open { tx, words };
         let mut outcomes = Vec::with_capacity(batch.len());
         // Metrics that follow each other go in together.
         for works in batch.chunk_by(|a, b| a.work.brings_metrics() && b.work.brings_metrics()) {
@@ -162,6 +174,7 @@ impl Committer {
                     access_token::note_use(&open.tx, *token, *now).await?;
                     outcomes.push(Outcome::TokenUse);
                 }
+                Work::Doubt(_) => outcomes.push(Outcome::Doubt),
             }
         }
         let mut latest = Latest::default();
@@ -169,10 +182,12 @@ impl Committer {
             latest.rise(outcome.latest());
         }
         if latest != Latest::default() {
-            open.tx.notify(latest::CHANNEL, &latest.to_string()).await?;
+            open.tx.notify(&latest.to_string()).await?;
         }
         open.tx.commit().await?;
-        Ok((outcomes, latest))
+        trail.commit();
+        *past = Past::Same;
+        Ok(Stored { outcomes, latest, found })
     }
 }
 
@@ -192,7 +207,7 @@ impl Open<'_> {
         Ok(())
     }
 
-    async fn insert_metrics(&mut self, metrics: &[&NewMetric]) -> Result<Vec<Stored>, DbErr> {
+    async fn insert_metrics(&mut self, metrics: &[&NewMetric]) -> Result<Vec<Row>, DbErr> {
         let Self { tx, words } = self;
         let (sessions, contexts): (Vec<_>, Vec<_>) =
             metrics.iter().map(|m| (Name::of([&m.session_hash]), Name::of([&m.context_hash]))).unzip();
@@ -234,7 +249,7 @@ impl Open<'_> {
             tx.run(statements::FILL_BLOCK, [first, last, block].map(Value::from)).await?;
         }
         let stored = rows.into_iter().zip(items.into_iter().zip(components));
-        Ok(stored.map(|(row, (item_id, component_id))| Stored { row, item_id, component_id }).collect())
+        Ok(stored.map(|(row, (item_id, component_id))| Row { row, item_id, component_id }).collect())
     }
 
     async fn announce_session(&mut self, new: &NewSession) -> Result<Result<Announced, Error>, DbErr> {
@@ -320,10 +335,6 @@ async fn build(tx: &Transaction<'_>, words: &mut Words, session: &NewSession) ->
     Ok(Some(words.builds.key(tx, Name::within(pipeline, [build])).await?))
 }
 
-fn mismatch(outcome: Result<Outcome, Error>) -> Error {
-    outcome.err().unwrap_or_else(|| Error::new(Code::Internal, "an answer belongs to another request"))
-}
-
 /// Inserts `rows`, with their part of the history where there are parts.
 async fn insert(tx: &Transaction<'_>, rows: &[metric::Model]) -> Result<(), DbErr> {
     let values = rows.iter().map(values);
@@ -370,7 +381,7 @@ fn values(row: &metric::Model) -> [Value; 13] {
 }
 
 /// The greatest value of a counting column, 0 in an empty table.
-pub(super) async fn greatest(db: &impl Source, table: &'static str, column: &'static str) -> Result<i64, DbErr> {
+async fn greatest(db: &impl Source, table: &'static str, column: &'static str) -> Result<i64, DbErr> {
     db.number(&Query::select().expr(Expr::col(column).max()).from(table).take()).await
 }
 

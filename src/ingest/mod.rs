@@ -3,14 +3,15 @@
 
 mod commit;
 mod counters;
+mod fault;
 mod latest;
+mod outcome;
 mod statements;
 mod words;
 
 use std::sync::Arc;
 
-use entity::{execution_context, metric, session, tag, time::LocalDateTime};
-use sea_orm::DbErr;
+use entity::{execution_context, history::Sight, metric, session, tag, time::LocalDateTime};
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
@@ -18,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    db::Database,
+    db::{Database, OpenError},
     error::{Code, Error},
 };
 pub use latest::Latest;
@@ -129,13 +130,15 @@ enum Work {
     Context(NewContext, Answer<execution_context::Model>),
     /// A token was sent at this time. Nobody waits.
     TokenUse(i64, i64),
+    /// The history of this number does not seem to go on. Nobody waits.
+    Doubt(u64),
 }
 
 impl Work {
     fn metrics(&self) -> &[NewMetric] {
         match self {
             Self::Metrics(metrics, _) => metrics,
-            Self::Session(..) | Self::Context(..) | Self::TokenUse(..) => &[],
+            Self::Session(..) | Self::Context(..) | Self::TokenUse(..) | Self::Doubt(_) => &[],
         }
     }
 
@@ -162,22 +165,16 @@ pub struct Committer {
     end: oneshot::Sender<()>,
     task: JoinHandle<()>,
     /// Told of until here.
-    others: Option<Others>,
+    others: Others,
 }
 
 impl Committer {
     /// Waits until it ends by itself, which it does only when it fails, and tells how. What was not answered is not stored then.
     pub async fn died(&mut self) -> String {
         let Self { task, others, .. } = self;
-        let listening = async {
-            match others {
-                Some(others) => others.died().await,
-                None => std::future::pending().await,
-            }
-        };
         let (what, ended) = tokio::select! {
             ended = task => ("the committer", ended),
-            ended = listening => ("what hears of other servers", ended),
+            ended = others.died() => ("what sees to the history", ended),
         };
         format!("{what} ended: {}", ended.map_or_else(|error| error.to_string(), |()| "nobody told it to".to_owned()))
     }
@@ -199,6 +196,7 @@ pub struct Ingest {
     queue: mpsc::UnboundedSender<Waiting>,
     places: Arc<Semaphore>,
     latest: watch::Receiver<Latest>,
+    is_read_only: bool,
 }
 
 impl Ingest {
@@ -207,28 +205,59 @@ impl Ingest {
     /// Rows that one request may bring.
     pub const MOST_AT_ONCE: usize = 10_000;
 
-    /// Starts the committer.
+    /// Starts the committer, unless the database is only read from.
     ///
     /// # Errors
     /// The database's.
-    pub async fn start(database: &Database) -> Result<(Self, Committer), DbErr> {
+    pub async fn start(database: &Database) -> Result<(Self, Committer), OpenError> {
         let (queue, waiting) = mpsc::unbounded_channel();
+        let is_read_only = database.is_read_only();
+        let writer = if is_read_only { None } else { Some(database.writer().await?) };
         // Before the first look, so that nothing happens unnoticed in between.
-        let notices = database.notices(latest::CHANNEL).await?;
-        let (tell, latest) = watch::channel(Latest::read(&database.reader).await?);
-        let others = notices.map(|notices| Others::listen(notices, database.reader.clone(), tell.clone()));
-        let writer = database.writer().await?;
+        let notices = database.notices().await?;
+        let first = Sight::of(&database.watch).await.map_err(|error| database.unusable(error))?;
+        let (tell, latest) = watch::channel(Latest::first(&first));
+        let ingest = Self { queue, places: Arc::new(Semaphore::new(Self::MOST_WAITING)), latest, is_read_only };
+        let others = Others::watch(database, notices, first, tell.clone(), &ingest);
         let (end, ended) = oneshot::channel();
-        // A thread of its own: SQLite blocks the one that writes.
-        let runtime = Handle::current();
-        let task = tokio::task::spawn_blocking(move || runtime.block_on(commit::run(writer, waiting, tell, ended)));
-        let places = Arc::new(Semaphore::new(Self::MOST_WAITING));
-        Ok((Self { queue, places, latest }, Committer { end, task, others }))
+        let task = match writer {
+            Some(writer) => {
+                // A thread of its own: SQLite blocks the one that writes.
+                let runtime = Handle::current();
+                tokio::task::spawn_blocking(move || runtime.block_on(commit::run(writer, waiting, tell, ended)))
+            }
+            None => tokio::spawn(async move {
+                // Until it is told to end, or nobody is left to tell it.
+                let _ = ended.await;
+                drop(tell);
+            }),
+        };
+        Ok((ingest, Committer { end, task, others }))
     }
 
-    /// Whether the committer is at work.
+    /// Whether the committer is at work; also where there is nothing for it to do.
     pub fn is_alive(&self) -> bool {
-        !self.queue.is_closed()
+        self.is_read_only || !self.queue.is_closed()
+    }
+
+    /// Hands doubts about the history over, without keeping the committer at work.
+    fn again(&self) -> latest::Again {
+        if self.is_read_only {
+            return Box::new(|_| false);
+        }
+        let (queue, places) = (self.queue.downgrade(), Arc::clone(&self.places));
+        Box::new(move |history| {
+            if let (Some(queue), Ok(place)) = (queue.upgrade(), Arc::clone(&places).try_acquire_owned()) {
+                // The next look asks again.
+                let _ = queue.send(Waiting { work: Work::Doubt(history), place });
+            }
+            true
+        })
+    }
+
+    /// How often everything that is remembered of rows had to be forgotten.
+    pub fn memory(&self) -> u64 {
+        self.latest.borrow().memory
     }
 
     /// What is on disk by now. The channel closes when the committer ends.
@@ -239,7 +268,7 @@ impl Ingest {
     /// Stores metrics, all or none, and answers them in the same order once they are on disk.
     ///
     /// # Errors
-    /// [`Code::TooLarge`] for more than [`Self::MOST_AT_ONCE`], [`Code::Busy`] while too many wait,
+    /// [`Code::ReadOnly`], [`Code::TooLarge`] for more than [`Self::MOST_AT_ONCE`], [`Code::Busy`] while too many wait,
     /// [`Code::DatabaseUnavailable`].
     pub async fn record(&self, metrics: Vec<NewMetric>) -> Result<Vec<Recorded>, Error> {
         if metrics.is_empty() {
@@ -271,13 +300,22 @@ impl Ingest {
     }
 
     /// Has it noted that the token of this key was sent at `now` (microseconds since 1970 in UTC), and does not wait. Answers
-    /// whether there was room.
+    /// whether there was room. Where nothing is stored, this is not, either.
     pub fn note_token_use(&self, token: i64, now: i64) -> bool {
+        if self.is_read_only {
+            return true;
+        }
         let place = Arc::clone(&self.places).try_acquire_owned();
         place.is_ok_and(|place| self.queue.send(Waiting { work: Work::TokenUse(token, now), place }).is_ok())
     }
 
     async fn hand_over<T>(&self, work: impl FnOnce(Answer<T>) -> Work) -> Result<T, Error> {
+        if self.is_read_only {
+            return Err(Error::new(
+                Code::ReadOnly,
+                "this server stores nothing (--read-only): send this to one that does",
+            ));
+        }
         let (answer, answered) = oneshot::channel();
         let work = work(answer);
         let rows = u32::try_from(work.rows()).unwrap_or(u32::MAX);

@@ -62,7 +62,7 @@ impl TestApp {
         let line = ["metrograph", "token"].iter().chain(arguments);
         let (command, _) = config::from(line.copied()).unwrap();
         let Command::Token(command) = command else { panic!("{command:?}") };
-        access::run(&command, &self.settings().database_url).await
+        access::run(&command, &self.settings().database_url, &self.settings().storage).await
     }
 
     /// A new token, called like its scope.

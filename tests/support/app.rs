@@ -41,11 +41,20 @@ impl TestApp {
 
     /// Starts a server with other settings.
     pub async fn with(engine: Engine, change: impl FnOnce(&mut Settings)) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
         let database = match engine {
             Engine::Sqlite => None,
             Engine::Postgres => Some(PostgresDatabase::create().await?),
         };
+        Some(Self::open(engine, database, change).await)
+    }
+
+    /// Starts a server on a database of PostgreSQL that is there already.
+    pub async fn on(database: PostgresDatabase, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::open(Engine::Postgres, Some(database), change).await
+    }
+
+    async fn open(engine: Engine, database: Option<PostgresDatabase>, change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let url = match &database {
             Some(database) => database.url(),
             None => format!("sqlite://{}?mode=rwc", folder.path().join("metrograph.db").display()),
@@ -54,7 +63,7 @@ impl TestApp {
         settings.database_url = url.parse().unwrap();
         change(&mut settings);
         let app = App::open(&settings).await.unwrap();
-        Some(Self { app, engine, settings, _folder: folder, database })
+        Self { app, engine, settings, _folder: folder, database }
     }
 
     /// Starts another server on the same database.
@@ -69,6 +78,11 @@ impl TestApp {
         let app = App::open(&settings).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         Self { app, engine: self.engine, settings, _folder: folder, database: None }
+    }
+
+    /// Its database of PostgreSQL.
+    pub fn postgres(&self) -> &PostgresDatabase {
+        self.database.as_ref().unwrap()
     }
 
     /// What it was started with.

@@ -2,15 +2,17 @@
 
 pub mod access;
 mod app;
+pub mod backup;
 pub mod history;
 pub mod live;
+pub mod poolers;
 mod postgres;
 pub mod program;
 mod rest;
 pub mod sources;
 
 pub use app::{Engine, Reply, TestApp};
-pub use postgres::PostgresDatabase;
+pub use postgres::{PostgresDatabase, Role, Standby};
 pub use rest::{context, metric, of_build, session};
 
 /// Writes each behaviour as a test on SQLite and one on PostgreSQL. `#[page_size(5)]`-like settings go through

@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use sea_orm::{ConnectOptions, ConnectionTrait as _, Database};
+use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, Statement};
 
 /// A database that one test has to itself.
 pub struct PostgresDatabase {
@@ -23,19 +23,77 @@ pub struct PostgresDatabase {
 impl PostgresDatabase {
     /// A new database; `None`, said once and loudly, where there is no PostgreSQL.
     pub async fn create() -> Option<Self> {
+        Self::create_with("").await
+    }
+
+    /// A new database with options of CREATE DATABASE.
+    pub async fn create_with(options: &str) -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let server = server()?;
         let name = format!("metrograph_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        server.run(&format!("CREATE DATABASE {name}")).await;
+        server.run("postgres", &format!("CREATE DATABASE {name} {options}")).await;
         Some(Self { server, name })
+    }
+
+    /// Drops it under those who use it, and makes an empty one of its name, with options of CREATE DATABASE.
+    pub async fn make_anew(&self, options: &str) {
+        self.server.run("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
+        self.server.run("postgres", &format!("CREATE DATABASE {} {options}", self.name)).await;
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     pub fn url(&self) -> String {
         self.server.url(&self.name)
     }
 
+    /// Its address for another user, with a password where one is given (`user:password`), and more parameters (`&a=b`).
+    pub fn url_as(&self, user: &str, parameters: &str) -> String {
+        let url = self.url();
+        let separator = if url.contains('?') { "" } else { "?" };
+        let (scheme, rest) = url.split_once("://").unwrap();
+        let host = rest.split_once('@').map_or(rest, |(_, host)| host);
+        format!("{scheme}://{user}@{host}{separator}{parameters}")
+    }
+
+    /// Runs SQL in it.
+    pub async fn run(&self, sql: &str) {
+        self.server.run(&self.name, sql).await;
+    }
+
+    /// The one number that a statement gives in it.
+    pub async fn number(&self, sql: &str) -> i64 {
+        let connection = self.server.connect(&self.name).await;
+        let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap().unwrap();
+        connection.close().await.unwrap();
+        row.try_get_by_index(0).unwrap()
+    }
+
     pub async fn remove(self) {
-        self.server.run(&format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
+        self.server.run("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
+    }
+}
+
+/// A role that goes with its test. What it owns or may do lies in the databases of that test.
+pub struct Role(String);
+
+impl Role {
+    /// A new one, with options of CREATE ROLE.
+    pub async fn create(database: &PostgresDatabase, options: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("role_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        database.run(&format!("CREATE ROLE {name} LOGIN {options}")).await;
+        Self(name)
+    }
+
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
+    pub async fn remove(self, database: &PostgresDatabase) {
+        database.run(&format!("DROP OWNED BY {0} CASCADE; DROP ROLE {0}", self.0)).await;
     }
 }
 
@@ -50,10 +108,14 @@ impl Server {
         format!("{}/{database}{}", self.before, self.after)
     }
 
-    async fn run(&self, sql: &str) {
-        let mut options = ConnectOptions::new(self.url("postgres"));
+    async fn connect(&self, database: &str) -> DatabaseConnection {
+        let mut options = ConnectOptions::new(self.url(database));
         options.max_connections(1).sqlx_logging(false);
-        let connection = Database::connect(options).await.unwrap();
+        Database::connect(options).await.unwrap()
+    }
+
+    async fn run(&self, database: &str, sql: &str) {
+        let connection = self.connect(database).await;
         connection.execute_unprepared(sql).await.unwrap();
         connection.close().await.unwrap();
     }
@@ -80,23 +142,13 @@ fn start() -> Option<Server> {
         return None;
     };
     let folder = tempfile::Builder::new().prefix("metrograph-postgres-").tempdir().unwrap().keep();
-    let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.starts_with(b"0\n"));
-    if is_root {
-        // initdb refuses root.
-        succeed(Command::new("chown").arg("postgres").arg(&folder));
-    }
-    let as_owner = |program: &str| {
-        let program = programs.join(program);
-        if is_root {
-            let mut command = Command::new("runuser");
-            command.args(["-u", "postgres", "--"]).arg(program);
-            command
-        } else {
-            Command::new(program)
-        }
-    };
+    give_to_owner(&folder);
+    let as_owner = |program: &str| as_owner(&programs, program);
     let data = folder.join("data");
     succeed(as_owner("initdb").args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "-D"]).arg(&data));
+    // A role of this name has to give its password.
+    let guarded = "local all guarded scram-sha-256\nlocal all all trust\nlocal replication all trust\n";
+    std::fs::write(data.join("pg_hba.conf"), guarded).unwrap();
     let socket = folder.display();
     let options = format!(
         "-c listen_addresses= -c unix_socket_directories={socket} -c fsync=off -c full_page_writes=off -c max_connections=300"
@@ -105,6 +157,66 @@ fn start() -> Option<Server> {
     succeed(as_owner("pg_ctl").arg("-D").arg(&data).arg("-l").arg(&log).args(["-w", "-o", &options, "start"]));
     watch(&as_owner("pg_ctl"), &data, &folder);
     Some(Server { before: "postgres://postgres@localhost".to_owned(), after: format!("?host={socket}") })
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.starts_with(b"0\n"))
+}
+
+/// PostgreSQL refuses root.
+fn give_to_owner(folder: &Path) {
+    if is_root() {
+        succeed(Command::new("chown").arg("postgres").arg(folder));
+    }
+}
+
+fn as_owner(programs: &Path, program: &str) -> Command {
+    let program = programs.join(program);
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("runuser");
+    command.args(["-u", "postgres", "--"]).arg(program);
+    command
+}
+
+/// A hot standby of the cluster, which ends with its test.
+pub struct Standby {
+    folder: PathBuf,
+    programs: PathBuf,
+}
+
+impl Standby {
+    /// Of the cluster in which `database` is; `None` where that is not one of our own.
+    pub fn of(database: &PostgresDatabase) -> Option<Self> {
+        let (_, host) = database.server.after.split_once("?host=")?;
+        let programs = programs()?;
+        let folder = tempfile::Builder::new().prefix("metrograph-standby-").tempdir().unwrap().keep();
+        give_to_owner(&folder);
+        let data = folder.join("data");
+        let mut copy = as_owner(&programs, "pg_basebackup");
+        succeed(copy.args(["-h", host, "-U", "postgres", "-R", "-c", "fast", "--no-sync", "-D"]).arg(&data));
+        let options = format!(
+            "-c unix_socket_directories={} -c listen_addresses= -c fsync=off -c max_connections=300",
+            folder.display()
+        );
+        let mut start = as_owner(&programs, "pg_ctl");
+        succeed(start.arg("-D").arg(&data).arg("-l").arg(folder.join("log")).args(["-w", "-o", &options, "start"]));
+        watch(&as_owner(&programs, "pg_ctl"), &data, &folder);
+        Some(Self { folder, programs })
+    }
+
+    /// The address of a database in it.
+    pub fn url(&self, database: &PostgresDatabase) -> String {
+        format!("{}/{}?host={}", database.server.before, database.name, self.folder.display())
+    }
+}
+
+impl Drop for Standby {
+    fn drop(&mut self) {
+        let mut stop = as_owner(&self.programs, "pg_ctl");
+        succeed(stop.arg("-D").arg(self.folder.join("data")).args(["-m", "immediate", "stop"]));
+    }
 }
 
 fn watch(pg_ctl: &Command, data: &Path, folder: &Path) {
@@ -126,6 +238,8 @@ fn programs() -> Option<PathBuf> {
     on_path
         .chain(packaged.into_iter().rev())
         .find(|folder| folder.join("initdb").exists() && folder.join("pg_ctl").exists())
+        // Where only these two are linked to, the others are behind the links.
+        .and_then(|folder| Some(folder.join("initdb").canonicalize().ok()?.parent()?.to_owned()))
 }
 
 fn succeed(command: &mut Command) {

@@ -1,0 +1,84 @@
+//! Whose fault it is that a statement failed: one answer for both drivers.
+
+use rusqlite::{ErrorCode, ffi};
+use sea_orm::{DbErr, RuntimeErr};
+
+/// Whose fault it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// That of a value in it, in the database's words: it would fail again, and others with it.
+    Value(String),
+    /// Nobody's: two transactions came in each other's way, or somebody took away what was remembered. It may pass when it is tried again.
+    Collision,
+    /// The database's, or the connection's.
+    Database,
+}
+
+/// What the direct driver reports, as what the other one would.
+pub(crate) fn failed(error: &rusqlite::Error) -> DbErr {
+    // No value of ours is against a key: what was remembered is gone, or was taken.
+    let said = RuntimeErr::Internal(error.to_string());
+    let Some(failure) = error.sqlite_error() else { return DbErr::Query(said) };
+    match (failure.code, failure.extended_code) {
+        (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY | ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => {
+            DbErr::RecordNotFound(error.to_string())
+        }
+        (
+            ErrorCode::ConstraintViolation
+            | ErrorCode::TooBig
+            | ErrorCode::TypeMismatch
+            | ErrorCode::ParameterOutOfRange,
+            _,
+        ) => DbErr::Exec(said),
+        _ => DbErr::Query(said),
+    }
+}
+
+impl Fault {
+    /// Whose fault `error` is.
+    pub fn of(error: &DbErr) -> Self {
+        match error {
+            // See `failed`.
+            DbErr::Exec(RuntimeErr::Internal(said)) => Self::Value(said.clone()),
+            DbErr::RecordNotFound(_) => Self::Collision,
+            DbErr::Exec(RuntimeErr::SqlxError(error))
+            | DbErr::Query(RuntimeErr::SqlxError(error))
+            | DbErr::Conn(RuntimeErr::SqlxError(error)) => {
+                let said = error.as_database_error();
+                let code = said.and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
+                match (code.as_ref(), code.get(..2).unwrap_or_default()) {
+                    // No value of ours is against a key.
+                    ("40001" | "40P01" | "23503" | "23505", _) => Self::Collision,
+                    // Values, constraints, checks of views, limits, and what triggers raise.
+                    (_, "22" | "23" | "44" | "54" | "P0") => {
+                        Self::Value(said.map(|said| said.message().to_owned()).unwrap_or_default())
+                    }
+                    _ => Self::Database,
+                }
+            }
+            _ => Self::Database,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, failed, ffi};
+
+    #[test]
+    fn what_a_file_refuses_for_its_value_is_told_from_what_it_can_not_do() {
+        let of =
+            |code| Fault::of(&failed(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some("why".to_owned()))));
+        for code in
+            [ffi::SQLITE_CONSTRAINT_TRIGGER, ffi::SQLITE_CONSTRAINT_CHECK, ffi::SQLITE_TOOBIG, ffi::SQLITE_MISMATCH]
+        {
+            assert_eq!(of(code), Fault::Value("why".to_owned()));
+        }
+        for code in [ffi::SQLITE_CONSTRAINT_FOREIGNKEY, ffi::SQLITE_CONSTRAINT_UNIQUE] {
+            assert_eq!(of(code), Fault::Collision);
+        }
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR, ffi::SQLITE_BUSY, ffi::SQLITE_READONLY, ffi::SQLITE_CORRUPT] {
+            assert_eq!(of(code), Fault::Database);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Connections to PostgreSQL: how each is opened and set.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use entity::{direct::Counter, source::Sessions};
+use sea_orm::{DatabaseConnection, DbErr, RuntimeErr, SqlxPostgresConnector};
+use sqlx::{
+    ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::{OpenError, explained, prepare, reason};
+use crate::config::{DatabaseUrl, DirectUrl, StorageSettings};
+
+/// Waiting for a connection that others have, at most.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Waiting for the one connection of a pool, at most: nobody has it, so it can't be made.
+const PATIENCE_ALONE: Duration = Duration::from_secs(5);
+/// Waiting for the server to answer at the start, at most.
+const LONGEST_START: Duration = Duration::from_secs(10);
+/// A connection that was idle for longer may have ended; asking each time would cost as much as a small query.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// What a role, a database or a pooler presets is not what is meant: a statement sees what was committed, may write, and waits for as
+/// long as it takes. Some of these settings are not known to older servers.
+const SESSION: &str = "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; \
+    SET default_transaction_deferrable = off; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
+    SET standard_conforming_strings = on; SELECT set_config(name, '0', false) \
+    FROM unnest(ARRAY['idle_session_timeout', 'transaction_timeout']) AS name WHERE current_setting(name, true) IS NOT NULL";
+
+/// The tables of the schema in which tables are made, also those that the role may not read.
+pub(super) const TABLES: &str = "SELECT relname::text AS name FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace \
+    WHERE nspname = current_schema() AND relkind IN ('r', 'p', 'v', 'f')";
+
+/// How to reach the server. Statements are not logged by the driver; what it would ask of the session beside that, poolers refuse.
+pub(super) fn options(url: &DatabaseUrl) -> Result<PgConnectOptions, DbErr> {
+    let options: PgConnectOptions = url.as_str().parse().map_err(failed)?;
+    let is_named = options.get_application_name().is_some();
+    let options = if is_named { options } else { options.application_name("metrograph") };
+    Ok(options.extra_float_digits(None).disable_statement_logging())
+}
+
+/// A pool of so many connections whose sessions are their own, in which a statement takes no longer than `longest_statement`.
+pub(super) async fn pool(
+    url: &DatabaseUrl,
+    connections: u32,
+    longest_statement: Option<Duration>,
+) -> Result<PgPool, DbErr> {
+    let timeout = longest_statement.unwrap_or_default().as_millis();
+    pool_with(options(url)?, connections, format!("{SESSION}; SET statement_timeout = {timeout}")).await
+}
+
+/// A pool of so many connections, to each of which is said `first`.
+async fn pool_with(options: PgConnectOptions, connections: u32, first: String) -> Result<PgPool, DbErr> {
+    // The one connection that writes: a batch of many clients is not lost to a connection that ended a moment ago.
+    let is_alone = connections == 1;
+    PgPoolOptions::new()
+        .max_connections(connections)
+        // Whoever comes later takes none of them away.
+        .min_connections(connections)
+        .acquire_timeout(if is_alone { PATIENCE_ALONE } else { PATIENCE })
+        .test_before_acquire(false)
+        .before_acquire(move |connection, use_of| {
+            Box::pin(async move {
+                if is_alone || use_of.idle_for > IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_connect(move |connection, _| {
+            let first = first.clone();
+            Box::pin(async move {
+                is_utf8(connection).await?;
+                connection.execute(sqlx::AssertSqlSafe(first)).await.map(drop)
+            })
+        })
+        .connect_with(options)
+        .await
+        .map_err(failed)
+}
+
+/// The pool for the ORM, with its statements counted.
+pub(super) fn counted(pool: PgPool, statements: &Counter) -> DatabaseConnection {
+    let mut connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
+    let statements = Counter::clone(statements);
+    connection.set_metric_callback(move |_| {
+        statements.fetch_add(1, Ordering::Relaxed);
+    });
+    connection
+}
+
+/// Every text is UTF-8, of any letters: another encoding would take some of them and not others, or change them.
+async fn is_utf8(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let encoding = encoding(connection).await?;
+    if encoding == "UTF8" {
+        return Ok(());
+    }
+    Err(sqlx::Error::Configuration(format!("the database is in {encoding}, not in UTF8").into()))
+}
+
+async fn encoding(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
+    // For poolers of transactions: nothing is prepared.
+    let row = connection.fetch_one("SHOW server_encoding").await?;
+    sqlx::Row::try_get(&row, 0)
+}
+
+/// Looks at the database, makes or changes its tables where they are lacking, and opens two pools to read with: one of a connection that is
+/// free while all of the other one are busy.
+pub(super) async fn open(
+    url: &DatabaseUrl,
+    storage: &StorageSettings,
+    longest_read: Duration,
+) -> Result<(PgPool, PgPool), OpenError> {
+    let connections = storage.connections.unwrap_or_default();
+    look(url, connections.total()).await?;
+    if let Some(direct) = &storage.direct_url {
+        let direct = direct.url();
+        prepare(direct, storage.read_only).await.map_err(|error| explained(direct, error))?;
+        return Ok((shared(url, 1).await?, shared(url, connections.readers()).await?));
+    }
+    prepare(url, storage.read_only).await?;
+    Ok((pool(url, 1, Some(longest_read)).await?, pool(url, connections.readers(), Some(longest_read)).await?))
+}
+
+/// How a connection to read with, in which a statement takes no longer than `longest_read`, has its sessions.
+pub(super) fn sessions(storage: &StorageSettings, longest_read: Duration) -> Sessions {
+    if storage.direct_url.is_none() {
+        return Sessions::Own;
+    }
+    let timeout = longest_read.as_millis();
+    let begin = format!(
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY; SET LOCAL statement_timeout = {timeout}; \
+         SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+    );
+    Sessions::Shared(begin.into())
+}
+
+/// The pool of the one connection that writes, where it may.
+pub(super) async fn writer(url: &DatabaseUrl, storage: &StorageSettings) -> Result<PgPool, OpenError> {
+    let Some(direct) = storage.direct_url.as_ref().map(DirectUrl::url) else {
+        let pool = pool(url, 1, None).await?;
+        may_write(&pool).await?;
+        return Ok(pool);
+    };
+    let sure = pool(direct, 1, None).await?;
+    may_write(&sure).await.map_err(|error| explained(direct, error))?;
+    sure.close().await;
+    Ok(shared(url, 1).await?)
+}
+
+/// A pool of so many connections to a pooler in transaction mode.
+async fn shared(url: &DatabaseUrl, connections: u32) -> Result<PgPool, DbErr> {
+    pool_with(options(url)?.statement_cache_capacity(0), connections, String::new()).await
+}
+
+/// Connects as often as the server is going to be connected to, so that what is in the way is heard of at once, and refuses a database
+/// that can't hold every text.
+async fn look(url: &DatabaseUrl, connections: u32) -> Result<(), OpenError> {
+    let options = options(url)?;
+    let (first, encoding) = connect(&options).await?;
+    if encoding != "UTF8" {
+        return Err(OpenError::Encoding { place: reason::place(&options), encoding });
+    }
+    let others = (1..connections).map(|_| connect(&options));
+    let mut opened = vec![first];
+    let mut refused = None;
+    for other in futures_util::future::join_all(others).await {
+        match other {
+            Ok((connection, _)) => opened.push(connection),
+            Err(error) => refused = Some(error),
+        }
+    }
+    let got = opened.len();
+    futures_util::future::join_all(opened.into_iter().map(PgConnection::close)).await;
+    match refused {
+        None => Ok(()),
+        Some(error) => Err(OpenError::TooFew { got, wanted: connections, reason: reason::of(&options, &error) }),
+    }
+}
+
+/// A connection, and the encoding of the database: a pooler connects whoever comes, and has them wait once they ask.
+async fn connect(options: &PgConnectOptions) -> Result<(PgConnection, String), DbErr> {
+    let connect = async {
+        let mut connection = PgConnection::connect_with(options).await?;
+        let encoding = encoding(&mut connection).await?;
+        Ok((connection, encoding))
+    };
+    tokio::time::timeout(LONGEST_START, connect).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failed)
+}
+
+/// Why whoever is to write could not.
+async fn may_write(pool: &PgPool) -> Result<(), OpenError> {
+    if sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(pool).await.map_err(failed)? {
+        return Err(OpenError::MayNotWrite("this PostgreSQL is a standby".to_owned()));
+    }
+    let tables: Vec<String> = migration::tables().map(ToOwned::to_owned).collect();
+    let closed: Option<String> = sqlx::query_scalar(CLOSED).bind(tables).fetch_one(pool).await.map_err(failed)?;
+    match closed {
+        None => Ok(()),
+        Some(closed) => Err(OpenError::MayNotWrite(closed)),
+    }
+}
+
+/// What a role may not write to, of tables `$1`.
+const CLOSED: &str = "SELECT 'the role \"' || current_user || '\" may not write to ' || string_agg(name, ', ' ORDER BY name) \
+    FROM unnest($1) AS name WHERE NOT (has_table_privilege(name, 'SELECT') AND has_table_privilege(name, 'INSERT') \
+    AND has_table_privilege(name, 'UPDATE') AND (name <> 'committer' OR has_table_privilege(name, 'DELETE')))";
+
+/// What the driver reports, as the ORM does.
+pub(super) fn failed(error: sqlx::Error) -> DbErr {
+    DbErr::Conn(RuntimeErr::SqlxError(error.into()))
+}

@@ -1,0 +1,65 @@
+//! Why a PostgreSQL can't be used: its own words, whose they are, and what helps.
+
+use sea_orm::{DbErr, RuntimeErr};
+use sqlx::postgres::PgConnectOptions;
+
+/// A reason that names no password.
+pub(super) fn of(options: &PgConnectOptions, error: &DbErr) -> String {
+    let (DbErr::Conn(RuntimeErr::SqlxError(error))
+    | DbErr::Exec(RuntimeErr::SqlxError(error))
+    | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return format!("PostgreSQL at {}: {error}", place(options));
+    };
+    let (said, remedy) = match &**error {
+        sqlx::Error::Io(error) => (error.to_string(), "is it running there, and are host and port right?".to_owned()),
+        sqlx::Error::PoolTimedOut => (
+            "it does not answer".to_owned(),
+            "are host and port right, and does a firewall or a pooler let this through?".to_owned(),
+        ),
+        sqlx::Error::Tls(error) => (error.to_string(), "see sslmode and sslrootcert of the address".to_owned()),
+        sqlx::Error::Database(error) => {
+            let said = error.message().to_owned();
+            let remedy = remedy(options, error.code().as_deref().unwrap_or_default(), &said);
+            (said, remedy)
+        }
+        error => (error.to_string(), String::new()),
+    };
+    let end = if remedy.is_empty() { remedy } else { format!(": {remedy}") };
+    format!("PostgreSQL at {}: {said}{end}", place(options))
+}
+
+fn remedy(options: &PgConnectOptions, code: &str, said: &str) -> String {
+    let (user, name) = (options.get_username(), name(options));
+    match code {
+        "28000" if said.contains("no encryption") => {
+            "it asks for TLS, or another host: add ?sslmode=require, or let pg_hba.conf take this connection".to_owned()
+        }
+        "28000" | "28P01" => "correct the user and the password".to_owned(),
+        "3D000" => {
+            format!("correct the name, or make it: CREATE DATABASE \"{name}\" ENCODING 'UTF8' TEMPLATE template0")
+        }
+        "42501" => format!(
+            "let its owner grant this: GRANT USAGE, CREATE ON SCHEMA public TO \"{user}\", and SELECT, INSERT, UPDATE, DELETE ON ALL TABLES \
+             in it; or serve what is there with --read-only"
+        ),
+        "53300" => {
+            "lower --database-connections, or raise max_connections or the CONNECTION LIMIT of the role".to_owned()
+        }
+        "57P03" => "try again in a moment".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Where it is, without secrets.
+pub(super) fn place(options: &PgConnectOptions) -> String {
+    let port = options.get_port();
+    match options.get_socket() {
+        Some(folder) => format!("{}/.s.PGSQL.{port}/{}", folder.display(), name(options)),
+        None => format!("{}:{port}/{}", options.get_host(), name(options)),
+    }
+}
+
+fn name(options: &PgConnectOptions) -> &str {
+    options.get_database().unwrap_or(options.get_username())
+}

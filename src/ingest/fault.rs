@@ -1,0 +1,47 @@
+//! What becomes of a batch that was not stored: tried again, tried in parts, or given up with a reason.
+
+use std::time::Duration;
+
+use entity::fault::Fault;
+use sea_orm::DbErr;
+
+use crate::error::Error;
+
+/// So often a transaction that others came in the way of is tried again.
+const TRIES: u32 = 8;
+
+/// Before the second try of a transaction; twice as long before each later one.
+const A_MOMENT: Duration = Duration::from_millis(5);
+
+/// What comes next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The same again, after a while.
+    Again(Duration),
+    /// Each half of it, unless it is one piece of work.
+    InParts,
+    /// Nothing.
+    GiveUp,
+}
+
+impl Next {
+    /// After the try of this number, from 1, failed with `error`.
+    pub fn after(tries: u32, error: &DbErr) -> Self {
+        match Fault::of(error) {
+            Fault::Collision if tries < TRIES => Self::Again(A_MOMENT * 2_u32.pow(tries - 1)),
+            Fault::Value(_) => Self::InParts,
+            Fault::Collision | Fault::Database => Self::GiveUp,
+        }
+    }
+}
+
+/// What the one is told whose work was not stored.
+pub(super) fn told(error: DbErr) -> Error {
+    match Fault::of(&error) {
+        Fault::Value(said) => {
+            tracing::warn!(%error, "the database refused what it was to store");
+            Error::bad_input(format!("the database does not take this: {said}; nothing of it was stored"))
+        }
+        Fault::Collision | Fault::Database => Error::from(error),
+    }
+}

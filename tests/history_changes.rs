@@ -1,0 +1,290 @@
+//! The database goes back in time, or becomes another one, under a server that runs: nothing is stored under another name, nothing is told
+//! of what is gone.
+
+use std::time::Duration;
+
+use migration::{Migrator, MigratorTrait as _};
+use sea_orm::ConnectionTrait as _;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Engine, TestApp,
+    backup::{Backup, connect},
+    live::Events,
+    metric, of_build, on_both_engines,
+};
+
+/// A metric all of whose names are made of one letter.
+fn of(letter: &str) -> Value {
+    let name = |what: &str| format!("{what} {letter}");
+    json!({
+        "session_h": name("session"), "context_h": name("context"), "component": name("component"),
+        "item_path": name("path"), "item": name("item"), "item_variant": name("variant"), "item_fs_loc": name("place"),
+    })
+}
+
+async fn record(app: &TestApp, letter: &str) {
+    app.record(of(letter)).await;
+}
+
+/// The letters of all metrics, each of which must be told as it was sent.
+async fn told(app: &TestApp) -> Vec<String> {
+    let list = app.get("/api/v1/metrics/").await;
+    let metrics = if list.status == 204 { json!([]) } else { list.expect(200)["metrics"].take() };
+    let letter = |metric: &Value| {
+        let letter = metric["item"].as_str().unwrap().trim_start_matches("item ").to_owned();
+        for (member, value) in of(&letter).as_object().unwrap() {
+            assert_eq!(&metric[member], value, "{metric:#}");
+        }
+        letter
+    };
+    metrics.as_array().unwrap().iter().map(letter).collect()
+}
+
+/// Waits until `app` tells this, and no more than that.
+async fn comes_to_tell(app: &TestApp, letters: &[&str]) {
+    for _ in 0..200 {
+        if app.get("/api/v1/metrics/count").await.json()["count"] == letters.len() && told(app).await == letters {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(told(app).await, letters);
+}
+
+on_both_engines! {
+    async fn names_that_came_after_a_backup_are_stored_anew_once_it_is_restored(app: &TestApp) {
+        record(app, "a").await;
+        let backup = Backup::of(app).await;
+        for letter in ["b", "c", "b"] {
+            record(app, letter).await;
+        }
+        assert_eq!(told(app).await, ["a", "b", "c", "b"]);
+        backup.restore().await;
+        // Keys are handed out again: d gets those that b had.
+        for letter in ["d", "b", "a", "c"] {
+            record(app, letter).await;
+        }
+        assert_eq!(told(app).await, ["a", "d", "b", "a", "c"]);
+    }
+
+    async fn many_names_at_once_are_stored_anew_as_well(app: &TestApp) {
+        let backup = Backup::of(app).await;
+        let many = |from: u32| (from..from + 300).map(|n| n.to_string()).collect::<Vec<_>>();
+        for letter in many(0) {
+            record(app, &letter).await;
+        }
+        backup.restore().await;
+        let later = many(100);
+        futures_util::future::join_all(later.iter().rev().map(|letter| record(app, letter))).await;
+        let mut told = told(app).await;
+        told.sort_by_key(|letter| letter.parse::<u32>().unwrap());
+        assert_eq!(told, later);
+    }
+
+    async fn another_server_may_have_gone_on_from_there(app: &TestApp) {
+        record(app, "a").await;
+        let backup = Backup::of(app).await;
+        record(app, "b").await;
+        record(app, "c").await;
+        backup.restore().await;
+        let other = app.beside().await;
+        // As far as before, and beyond.
+        for letter in ["x", "y", "z"] {
+            record(&other, letter).await;
+        }
+        record(app, "c").await;
+        record(&other, "b").await;
+        for server in [app, &other] {
+            comes_to_tell(server, &["a", "x", "y", "z", "c", "b"]).await;
+        }
+        other.finish().await;
+    }
+
+    async fn the_last_commit_alone_may_be_gone(app: &TestApp) {
+        record(app, "a").await;
+        let other = app.beside().await;
+        record(&other, "m").await;
+        let backup = Backup::of(app).await;
+        record(app, "b").await;
+        backup.restore().await;
+        record(&other, "n").await;
+        record(app, "b").await;
+        record(&other, "b").await;
+        for server in [app, &other] {
+            comes_to_tell(server, &["a", "m", "n", "b", "b"]).await;
+        }
+        other.finish().await;
+    }
+
+    async fn the_tables_may_be_made_anew(app: &TestApp) {
+        for letter in ["a", "b", "c"] {
+            record(app, letter).await;
+        }
+        app.announce("s", of_build("main", "1")).await;
+        told(app).await;
+        let connection = connect(app).await;
+        Migrator::down(&connection, None).await.unwrap();
+        Migrator::up(&connection, None).await.unwrap();
+        connection.close().await.unwrap();
+        for letter in ["c", "a"] {
+            record(app, letter).await;
+        }
+        assert_eq!(told(app).await, ["c", "a"]);
+        app.announce("s", of_build("dev", "1")).await;
+        assert_eq!(app.bare("{ pipelines { nodes { name } } }").await, json!(["dev"]));
+    }
+
+    async fn a_server_that_only_reads_forgets_what_is_gone(app: &TestApp) {
+        record(app, "a").await;
+        let reader = app.beside().await;
+        let backup = Backup::of(app).await;
+        let mut events = Events::of(&reader, "subscription { sessionAnnounced { hash } }").await;
+        for letter in ["b", "c"] {
+            record(app, letter).await;
+            app.announce(&format!("session {letter}"), of_build(letter, "1")).await;
+            assert_eq!(events.field().await, json!({ "hash": format!("session {letter}") }));
+        }
+        comes_to_tell(&reader, &["a", "b", "c"]).await;
+        let counted = "{ sessionCount(where: {hash: {like: \"session%\"}}) metricCount(where: {pipeline: {in: [\"b\", \"c\", \"d\"]}}) }";
+        assert_eq!(reader.graphql(counted).await, json!({ "sessionCount": 2, "metricCount": 2 }));
+        backup.restore().await;
+        comes_to_tell(&reader, &["a"]).await;
+        let mut patience = 0..200;
+        while reader.graphql(counted).await != json!({ "sessionCount": 0, "metricCount": 0 }) {
+            assert!(patience.next().is_some(), "what is gone is still counted");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        for letter in ["c", "d"] {
+            record(app, letter).await;
+            app.announce(&format!("session {letter}"), of_build(letter, "2")).await;
+        }
+        comes_to_tell(&reader, &["a", "c", "d"]).await;
+        assert_eq!(reader.graphql(counted).await, json!({ "sessionCount": 2, "metricCount": 2 }));
+        drop(events);
+        reader.finish().await;
+    }
+
+    async fn what_comes_after_is_heard_of(app: &TestApp) {
+        record(app, "a").await;
+        let backup = Backup::of(app).await;
+        for letter in ["b", "c", "d"] {
+            record(app, letter).await;
+        }
+        app.announce("s1", json!({})).await;
+        let mut metrics = Events::of(app, "subscription { metricRecorded { itemName } }").await;
+        let mut sessions = Events::of(app, "subscription { sessionAnnounced { hash } }").await;
+        let mut progress = Events::post(app, "subscription { runProgress(session: \"session a\") { testsSeen } }").await;
+        assert_eq!(progress.field().await, json!({ "testsSeen": 1 }));
+        backup.restore().await;
+        for letter in ["c", "a"] {
+            record(app, letter).await;
+            assert_eq!(metrics.field().await, json!({ "itemName": format!("item {letter}") }));
+        }
+        app.announce("s2", json!({})).await;
+        assert_eq!(sessions.field().await, json!({ "hash": "s2" }));
+        while progress.field().await != json!({ "testsSeen": 2 }) {}
+        // And of those who join now.
+        let mut joined = Events::of(app, "subscription { metricRecorded { itemName } }").await;
+        record(app, "b").await;
+        assert_eq!(joined.field().await, json!({ "itemName": "item b" }));
+    }
+
+    async fn a_name_that_somebody_deleted_is_stored_anew(app: &TestApp) {
+        record(app, "a").await;
+        record(app, "b").await;
+        let connection = connect(app).await;
+        let delete = "DELETE FROM metric WHERE id = 2; DELETE FROM variant WHERE name = 'variant b'; \
+            DELETE FROM item WHERE name = 'item b'; DELETE FROM component WHERE name = 'component b'";
+        connection.execute_unprepared(delete).await.unwrap();
+        connection.close().await.unwrap();
+        for letter in ["c", "b"] {
+            record(app, letter).await;
+        }
+        assert_eq!(told(app).await, ["a", "c", "b"]);
+    }
+}
+
+/// What another server stores is no other history, also while both store at once.
+#[tokio::test]
+async fn a_history_that_servers_share_goes_on() {
+    let Some(here) = TestApp::start(Engine::Postgres, 500).await else { return };
+    let there = here.beside().await;
+    let mut events = Events::of(&here, "subscription { metricRecorded { itemName } }").await;
+    for _ in 0..10 {
+        futures_util::future::join_all((0..10).map(|n| record(if n % 2 == 0 { &here } else { &there }, "a"))).await;
+        for _ in 0..10 {
+            assert_eq!(events.field().await, json!({ "itemName": "item a" }));
+        }
+    }
+    drop(events);
+    there.finish().await;
+    here.finish().await;
+}
+
+/// Nor is what else is written to the database, such as a token: what was stored just before is heard of.
+#[tokio::test]
+async fn a_token_that_is_made_meanwhile_keeps_nothing_from_those_who_listen() {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let Some(app) = TestApp::start(engine, 500).await else { return };
+        let mut events = Events::of(&app, "subscription { metricRecorded { itemName } }").await;
+        for n in 0..10 {
+            record(&app, &format!("{n} a")).await;
+            let name = format!("t{n}");
+            app.tokens(&["create", "--name", &name, "--scope", "read"]).await.unwrap();
+            record(&app, &format!("{n} b")).await;
+            for letter in ["a", "b"] {
+                assert_eq!(events.field().await, json!({ "itemName": format!("item {n} {letter}") }));
+            }
+        }
+        drop(events);
+        app.finish().await;
+    }
+}
+
+/// Records until that is possible again: connections have ended.
+async fn comes_to_record(app: &TestApp, letter: &str) {
+    for _ in 0..200 {
+        let reply = app.post("/api/v1/metrics/", &metric(of(letter))).await;
+        if reply.status == 201 {
+            return;
+        }
+        reply.expect(503);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    record(app, letter).await;
+}
+
+#[tokio::test]
+async fn the_whole_database_may_be_made_anew() {
+    let Some(app) = TestApp::start(Engine::Postgres, 500).await else { return };
+    for letter in ["a", "b", "c"] {
+        record(&app, letter).await;
+    }
+    let mut events = Events::of(&app, "subscription { metricRecorded { itemName } }").await;
+    app.postgres().make_anew("").await;
+    // One who starts later makes the tables, and has gone further than the first one had.
+    let other = app.beside().await;
+    for letter in ["d", "e", "f", "g"] {
+        record(&other, letter).await;
+    }
+    comes_to_record(&app, "b").await;
+    assert_eq!(told(&app).await, ["d", "e", "f", "g", "b"]);
+    while events.field().await != json!({ "itemName": "item b" }) {}
+    drop(events);
+    other.finish().await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_database_that_comes_back_in_another_encoding_is_not_written_to() {
+    let Some(app) = TestApp::start(Engine::Postgres, 500).await else { return };
+    record(&app, "a").await;
+    app.postgres().make_anew("ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'").await;
+    let connection = connect(&app).await;
+    Migrator::up(&connection, None).await.unwrap();
+    connection.close().await.unwrap();
+    app.post("/api/v1/metrics/", &metric(of("é"))).await.expect(503);
+    assert_eq!(app.postgres().number("SELECT COUNT(*) FROM metric").await, 0);
+    app.finish().await;
+}

@@ -1,0 +1,155 @@
+//! `--read-only`: what is stored is served, and nothing is stored, be it that nothing can be.
+
+use std::{fs, time::Duration};
+
+use serde_json::json;
+
+use crate::support::{
+    Engine, PostgresDatabase, Standby, TestApp,
+    backup::Backup,
+    history,
+    live::Events,
+    metric, on_both_engines,
+    program::{files, run},
+    session,
+};
+
+const ITEMS: &str = "subscription { metricRecorded { itemName } }";
+
+async fn reading(app: &TestApp) -> TestApp {
+    app.beside_with(|settings| settings.storage.read_only = true).await
+}
+
+/// Refuses everything that would be stored, with the reason.
+async fn stores_nothing(reader: &TestApp) {
+    for (path, body) in
+        [("/api/v1/metrics/", metric(json!({}))), ("/api/v1/sessions/", session(json!({ "session_h": "new" })))]
+    {
+        let answer = reader.post(path, &body).await.expect(403);
+        assert!(answer["message"].as_str().unwrap().contains("--read-only"), "{answer}");
+    }
+    let mutation = "mutation($metric: MetricInput!) { recordMetric(input: $metric) { metric { id } } }";
+    let answer = reader.graphql_with(mutation, json!({ "metric": history::metric(json!({})) })).await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "READ_ONLY", "{answer:#}");
+}
+
+async fn comes_to_count(reader: &TestApp, count: u64) {
+    for _ in 0..200 {
+        if reader.count("/api/v1/metrics/count").await == count {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(reader.count("/api/v1/metrics/count").await, count);
+}
+
+on_both_engines! {
+    async fn what_is_stored_is_served_and_nothing_is_stored(app: &TestApp) {
+        app.record_items(&["a", "b"]).await;
+        let reader = reading(app).await;
+        assert_eq!(reader.items("/api/v1/metrics/").await, json!(["a", "b"]));
+        stores_nothing(&reader).await;
+        let mut events = Events::of(&reader, ITEMS).await;
+        app.record(json!({ "item": "c" })).await;
+        assert_eq!(events.field().await, json!({ "itemName": "c" }));
+        assert_eq!(reader.items("/api/v1/metrics/").await, json!(["a", "b", "c"]));
+        let refused = reader.tokens(&["create", "--name", "ci", "--scope", "ingest"]).await.unwrap_err().to_string();
+        assert!(refused.contains("--read-only"), "{refused}");
+        assert!(reader.tokens(&["list"]).await.unwrap().result.starts_with("NAME"));
+        drop(events);
+        reader.finish().await;
+    }
+
+    async fn it_notices_a_history_that_goes_back(app: &TestApp) {
+        app.record_items(&["a"]).await;
+        let reader = reading(app).await;
+        let backup = Backup::of(app).await;
+        let mut events = Events::of(&reader, ITEMS).await;
+        for item in ["b", "c"] {
+            app.announce(item, json!({})).await;
+            app.record(json!({ "item": item })).await;
+            assert_eq!(events.field().await, json!({ "itemName": item }));
+        }
+        assert_eq!(reader.items("/api/v1/metrics/").await, json!(["a", "b", "c"]));
+        let remembered = "{ sessionCount(where: {hash: {in: [\"b\", \"c\"]}}) }";
+        assert_eq!(reader.bare(remembered).await, 2);
+        backup.restore().await;
+        comes_to_count(&reader, 1).await;
+        let mut patience = 0..200;
+        while reader.bare(remembered).await != 0 {
+            assert!(patience.next().is_some(), "what is gone is still counted");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        app.record_items(&["d"]).await;
+        assert_eq!(events.field().await, json!({ "itemName": "d" }));
+        assert_eq!(reader.items("/api/v1/metrics/").await, json!(["a", "d"]));
+        drop(events);
+        reader.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_hot_standby_is_served() {
+    let Some(app) = TestApp::start(Engine::Postgres, 500).await else { return };
+    app.record_items(&["a", "b"]).await;
+    let token = app.token("read").await;
+    let Some(standby) = Standby::of(app.postgres()) else { return app.finish().await };
+    let url = standby.url(app.postgres());
+    let folder = tempfile::tempdir().unwrap();
+    let start = |arguments: &[&str]| {
+        let all: Vec<_> =
+            ["--database-url", &url, "--listen", "127.0.0.1:0"].iter().chain(arguments).copied().collect();
+        run(folder.path(), &all, &[])
+    };
+    start(&[]).assert_refused(&["--database-url", "standby", "--read-only"]);
+    start(&["token", "create", "--name", "new", "--scope", "read"]).assert_refused(&["standby"]);
+    let reader = app.beside_with(|settings| {
+        settings.database_url = url.parse().unwrap();
+        settings.storage.read_only = true;
+    });
+    let reader = reader.await;
+    comes_to_count(&reader, 2).await;
+    assert_eq!(reader.items("/api/v1/metrics/").await, json!(["a", "b"]));
+    stores_nothing(&reader).await;
+    let mut events = Events::of(&reader, ITEMS).await;
+    for item in ["c", "d"] {
+        app.record(json!({ "item": item })).await;
+        assert_eq!(events.field().await, json!({ "itemName": item }));
+    }
+    assert_eq!(
+        reader.ask_as(Some(&crate::support::access::bearer(&token)), "{ metricCount }").await.expect(200)["data"]["metricCount"],
+        4
+    );
+    drop(events);
+    reader.finish().await;
+    drop(standby);
+    app.finish().await;
+}
+
+#[test]
+fn a_file_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = crate::support::program::Server::start(folder.path(), &["--listen", "127.0.0.1:0"], &[]);
+    server.record("a");
+    server.stop();
+    let before = fs::read(folder.path().join("metrograph.db")).unwrap();
+    let arguments = ["--listen", "127.0.0.1:0", "--read-only"];
+    let server = crate::support::program::Server::start(folder.path(), &arguments, &[]);
+    assert_eq!(server.count(), 1);
+    assert_eq!(server.request("POST", "/api/v1/metrics/", &crate::support::program::metric("b")).0, 403);
+    server.stop();
+    assert!(fs::read(folder.path().join("metrograph.db")).unwrap() == before);
+    let refused = run(folder.path(), &["--read-only", "--database-url", "sqlite://other.db?mode=rwc"], &[]);
+    refused.assert_refused(&["--read-only"]);
+    assert!(!files(folder.path()).contains(&"other.db".to_owned()));
+}
+
+/// A database of PostgreSQL that is empty is not made into one of ours.
+#[tokio::test]
+async fn an_empty_database_stays_empty() {
+    let Some(database) = PostgresDatabase::create().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &["--read-only", "--database-url", &database.url()], &[]).assert_refused(&["--read-only"]);
+    assert_eq!(database.number("SELECT COUNT(*) FROM pg_tables WHERE schemaname = 'public'").await, 0);
+    database.remove().await;
+}
