@@ -197,7 +197,8 @@ impl RecordMetricsPayload {
 
 /// What was recorded, in its order. Nothing is read: whoever stores does not wait for those who read.
 fn metrics_of(served: &Served, recorded: Vec<Recorded>) -> Vec<Metric> {
-    let Known { variants, sessions, contexts, .. } = &served.known;
+    let known = served.known();
+    let Known { variants, sessions, contexts, .. } = &*known;
     let remembered = |cache: &Cache<i64, Arc<str>>, id, hash: String| {
         cache.get(&id).unwrap_or_else(|| {
             let hash: Arc<str> = hash.into();

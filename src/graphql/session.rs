@@ -371,7 +371,8 @@ impl SessionMutation {
         let (announced, user_errors) = user_error::part(outcome, "hash")?;
         let session = announced.and_then(|Announced { row, tags: stored }| {
             // Nothing is read: whoever stores does not wait for those who read.
-            let Known { tags, session_tags, .. } = &served(ctx).known;
+            let known = served(ctx).known();
+            let Known { tags, session_tags, .. } = &*known;
             session_tags.insert(row.id, stored.iter().map(|tag| tag.id).collect());
             for tag in stored {
                 tags.insert(tag.id, Arc::new(tag));
