@@ -166,6 +166,9 @@ impl Database {
     /// # Errors
     /// A database that can't be used.
     pub async fn is_there(url: &DatabaseUrl, storage: &StorageSettings) -> Result<bool, OpenError> {
+        if url.sqlite_file().is_some_and(|path| !path.exists()) {
+            return Ok(false);
+        }
         let url = storage.direct_url.as_ref().map_or(url, DirectUrl::url);
         let applied = applied(url, storage.read_only).await.map_err(|error| explained(url, error))?;
         Ok(applied.is_some())

@@ -22,7 +22,7 @@ use super::{
     Announced, Latest, NewContext, NewMetric, NewSession, Waiting, Work, counters,
     fault::{self, Next},
     outcome::{Outcome, Row, answer},
-    statements,
+    rows, statements,
     words::{Name, Words},
 };
 use crate::error::{Code, Error};
@@ -241,7 +241,7 @@ impl Open<'_> {
                 passed: m.passed,
             })
             .collect();
-        insert(tx, &rows).await?;
+        rows::insert(tx, &rows).await?;
         let last = rows.last().map_or(first, |row| row.id);
         counters::count(tx, &rows, &components, &mut words.measured).await?;
         for block in metric_block::to_be_counted(&*tx, first, last).await? {
@@ -333,51 +333,6 @@ async fn build(tx: &Transaction<'_>, words: &mut Words, session: &NewSession) ->
     }
     let pipeline = words.pipelines.key(tx, Name::of([pipeline])).await?;
     Ok(Some(words.builds.key(tx, Name::within(pipeline, [build])).await?))
-}
-
-/// Inserts `rows`, with their part of the history where there are parts.
-async fn insert(tx: &Transaction<'_>, rows: &[metric::Model]) -> Result<(), DbErr> {
-    let values = rows.iter().map(values);
-    if tx.engine().has_parts() {
-        return tx.insert("metric", METRIC_COLUMNS, &values.collect::<Vec<_>>()).await;
-    }
-    let [columns @ .., _] = METRIC_COLUMNS;
-    tx.insert("metric", columns, &values.map(|[values @ .., _]| values).collect::<Vec<_>>()).await
-}
-
-const METRIC_COLUMNS: [&str; 13] = [
-    "id",
-    "session_id",
-    "context_id",
-    "variant_id",
-    "started_at",
-    "started_at_text",
-    "total_time",
-    "user_time",
-    "kernel_time",
-    "cpu_usage",
-    "memory_usage",
-    "passed",
-    "part",
-];
-
-/// The values of a row, in the order of [`METRIC_COLUMNS`].
-fn values(row: &metric::Model) -> [Value; 13] {
-    [
-        row.id.into(),
-        row.session_id.into(),
-        row.context_id.into(),
-        row.variant_id.into(),
-        row.started_at.into(),
-        row.started_at_text.clone().into(),
-        row.total_time.into(),
-        row.user_time.into(),
-        row.kernel_time.into(),
-        row.cpu_usage.into(),
-        row.memory_usage.into(),
-        row.passed.into(),
-        metric::part(row.id).into(),
-    ]
 }
 
 /// The greatest value of a counting column, 0 in an empty table.

@@ -6,6 +6,7 @@ mod counters;
 mod fault;
 mod latest;
 mod outcome;
+mod rows;
 mod statements;
 mod words;
 
