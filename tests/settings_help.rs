@@ -30,10 +30,11 @@ fn set(flags: &[&str]) -> BTreeSet<String> {
 fn each_command_lists_its_own_settings_alone() {
     assert_eq!(flags(&["schema"]), set(&["--help"]));
     assert_eq!(flags(&["openapi"]), set(&["--help", "--version"]));
-    assert_eq!(flags(&["token"]), set(&["--help", "--database-url"]));
-    assert_eq!(flags(&["token", "list"]), set(&["--help", "--database-url"]));
-    assert_eq!(flags(&["token", "revoke"]), set(&["--help", "--database-url"]));
-    let create = ["--help", "--database-url", "--name", "--scope", "--expires", "--create-database"];
+    let way = ["--help", "--database-url", "--database-direct-url", "--read-only"];
+    for command in [&["token"][..], &["token", "list"], &["token", "revoke"]] {
+        assert_eq!(flags(command), set(&way), "{command:?}");
+    }
+    let create = [&way[..], &["--name", "--scope", "--expires", "--create-database"]].concat();
     assert_eq!(flags(&["token", "create"]), set(&create));
     let (mut program, serve) = (flags(&[]), flags(&["serve"]));
     assert!(program.remove("--version") && program.len() > 30);

@@ -10,8 +10,9 @@ use clap::{
 
 use super::{
     AccessSettings, DatabaseUrl, Exposure, GraphqlSettings, HttpLimits, LiveSettings, LogFilter, PageSize, Stop,
-    StopSettings, StorageSettings, TokenCommand, address, folder,
+    StopSettings, TokenCommand, address, folder,
     refusal::{Given, refusal},
+    storage::{PoolFlags, WayFlags},
     tls::TlsFlags,
 };
 
@@ -62,7 +63,7 @@ pub(super) struct DatabaseFlags {
     pub database_url: Option<DatabaseUrl>,
 
     #[command(flatten)]
-    pub storage: StorageSettings,
+    pub way: WayFlags,
 
     #[arg(long = "monitor-server-database-uri", hide = true, env = "MONITOR_SERVER_DATABASE_URI", hide_env = true,
         value_parser = NonEmptyStringValueParser::new().try_map(|text| DatabaseUrl::from_sqlalchemy(&text)))]
@@ -76,6 +77,9 @@ pub(super) struct Flags {
 
     #[command(flatten)]
     pub database: DatabaseFlags,
+
+    #[command(flatten)]
+    pub pool: PoolFlags,
 
     #[command(flatten)]
     pub access: AccessSettings,

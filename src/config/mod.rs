@@ -30,6 +30,7 @@ pub use graphql::{Documents, GraphqlSettings, Limits};
 pub use limits::{HttpLimits, Rate, RateLimit};
 pub use live::LiveSettings;
 pub use stop::StopSettings;
+use storage::WayFlags;
 pub use storage::{Connections, DirectUrl, StorageSettings};
 pub use tls::TlsFiles;
 
@@ -88,9 +89,11 @@ pub fn read() -> Result<(Command, Settings), Stop> {
 pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<(Command, Settings), Stop> {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let (command, flags) = command_line::read(&arguments)?;
-    let Flags { server, database, access, tls, limits, graphql, live, exposure, stop } = flags;
+    let Flags { server, database, pool, access, tls, limits, graphql, live, exposure, stop } = flags;
     let ServerFlags { listen, log, page_size, rest_dir, monitor_server_pagination_count } = server;
-    let DatabaseFlags { database_url, storage, monitor_server_database_uri } = database;
+    let DatabaseFlags { database_url, way, monitor_server_database_uri } = database;
+    let WayFlags { direct_url, read_only } = way;
+    let storage = StorageSettings { connections: pool.connections, direct_url, read_only };
     if graphql.documents.trusted_only && graphql.documents.documents_dir.is_none() {
         return Err(Stop::Refused(
             "--trusted-only: --documents-dir, the folder of the trusted documents, is missing".to_owned(),

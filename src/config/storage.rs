@@ -7,14 +7,20 @@ use clap::Args;
 use super::DatabaseUrl;
 
 /// How the database is used, whichever it is.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Database")]
+#[derive(Debug, Clone, Default)]
 pub struct StorageSettings {
-    /// Connections to PostgreSQL, all of which are opened at the start: one writes, one listens, one looks tokens up, the others read
-    /// [default: 3, and 2 for each processor, 35 at most]
-    #[arg(long = "database-connections", env = "METROGRAPH_DATABASE_CONNECTIONS", value_name = "NUMBER")]
+    /// Connections to PostgreSQL.
     pub connections: Option<Connections>,
+    /// Direct address of the same PostgreSQL, where the other one leads through a pooler in transaction mode.
+    pub direct_url: Option<DirectUrl>,
+    /// Whether nothing is stored.
+    pub read_only: bool,
+}
 
+// No doc comment, here and below: it would become that of each command that takes these.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Database")]
+pub(super) struct WayFlags {
     /// Direct address of the same PostgreSQL, where --database-url leads through a pooler in transaction mode: for LISTEN and for making
     /// tables, which need a session of their own
     #[arg(long = "database-direct-url", env = "METROGRAPH_DATABASE_DIRECT_URL", value_name = "URL")]
@@ -23,6 +29,15 @@ pub struct StorageSettings {
     /// Serve what is stored and store nothing: for a standby of PostgreSQL, a role without the right to write, or a file that may not change
     #[arg(long, env = "METROGRAPH_READ_ONLY")]
     pub read_only: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Database")]
+pub(super) struct PoolFlags {
+    /// Connections to PostgreSQL, all of which are opened at the start: one writes, one listens, one looks tokens up, the others read
+    /// [default: 3, and 2 for each processor, 35 at most]
+    #[arg(long = "database-connections", env = "METROGRAPH_DATABASE_CONNECTIONS", value_name = "NUMBER")]
+    pub connections: Option<Connections>,
 }
 
 /// Connections to PostgreSQL.

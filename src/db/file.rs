@@ -50,7 +50,9 @@ pub(super) async fn look(
     let refused = |reason: String| OpenError::File(path.to_owned(), reason);
     parameters(url, read_only).map_err(refused)?;
     if read_only && !path.exists() {
-        return Err(refused("there is no such file, and --read-only makes none: start it without that once".to_owned()));
+        return Err(refused(
+            "there is no such file, and --read-only makes none: start it without that once".to_owned(),
+        ));
     }
     let may_make = !read_only && url.parameters().iter().any(|(name, value)| name == "mode" && value == "rwc");
     let is_there = is_file(path, may_make).map_err(refused)?;

@@ -21,7 +21,7 @@ use tokio::{
 use super::{
     Announced, Latest, NewContext, NewMetric, NewSession, Waiting, Work, counters,
     fault::{self, Next},
-    outcome::{Outcome, Row, answer},
+    outcome::{Inserted, Outcome, answer},
     rows, statements,
     words::{Name, Words},
 };
@@ -207,7 +207,7 @@ impl Open<'_> {
         Ok(())
     }
 
-    async fn insert_metrics(&mut self, metrics: &[&NewMetric]) -> Result<Vec<Row>, DbErr> {
+    async fn insert_metrics(&mut self, metrics: &[&NewMetric]) -> Result<Vec<Inserted>, DbErr> {
         let Self { tx, words } = self;
         let (sessions, contexts): (Vec<_>, Vec<_>) =
             metrics.iter().map(|m| (Name::of([&m.session_hash]), Name::of([&m.context_hash]))).unzip();
@@ -249,7 +249,7 @@ impl Open<'_> {
             tx.run(statements::FILL_BLOCK, [first, last, block].map(Value::from)).await?;
         }
         let stored = rows.into_iter().zip(items.into_iter().zip(components));
-        Ok(stored.map(|(row, (item_id, component_id))| Row { row, item_id, component_id }).collect())
+        Ok(stored.map(|(row, (item_id, component_id))| Inserted { row, item_id, component_id }).collect())
     }
 
     async fn announce_session(&mut self, new: &NewSession) -> Result<Result<Announced, Error>, DbErr> {

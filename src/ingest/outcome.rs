@@ -7,7 +7,7 @@ use crate::error::{Code, Error};
 
 /// What the transaction says of one piece of work; told once it is committed.
 pub(super) enum Outcome {
-    Metrics(Vec<Row>),
+    Metrics(Vec<Inserted>),
     Session(Result<Announced, Error>),
     Context(execution_context::Model),
     TokenUse,
@@ -15,7 +15,7 @@ pub(super) enum Outcome {
 }
 
 /// A metric that was stored, with the keys of what it measures.
-pub(super) struct Row {
+pub(super) struct Inserted {
     pub row: metric::Model,
     pub item_id: i64,
     pub component_id: i64,
@@ -39,7 +39,7 @@ pub(super) fn answer(Waiting { work, place }: Waiting, outcome: Result<Outcome, 
     match (work, outcome) {
         (Work::Metrics(metrics, answer), Ok(Outcome::Metrics(rows))) => {
             let recorded = metrics.into_iter().zip(rows);
-            let recorded = recorded.map(|(sent, Row { row, item_id, component_id })| Recorded {
+            let recorded = recorded.map(|(sent, Inserted { row, item_id, component_id })| Recorded {
                 sent,
                 row,
                 item_id,
