@@ -110,7 +110,7 @@ impl Others {
         tell: watch::Sender<Latest>,
         ingest: &Ingest,
     ) -> Self {
-        let looker = Looker { reader: database.watch.clone(), seen: first, tell: tell.clone(), again: ingest.again() };
+        let looker = Looker { reader: database.watch.clone(), seen: (0, first), tell: tell.clone(), again: ingest.again() };
         let more = Arc::new(Notify::new());
         let looking = tokio::spawn(looker.run(Arc::clone(&more)));
         let listening = notices.map(|notices| tokio::spawn(listen(notices, tell, more)));
@@ -157,7 +157,8 @@ pub(super) type Again = Box<dyn Fn(u64) -> bool + Send + Sync>;
 
 struct Looker {
     reader: Reader,
-    seen: Sight,
+    /// What the last look has shown, and of which history.
+    seen: (u64, Sight),
     tell: watch::Sender<Latest>,
     again: Again,
 }
@@ -178,7 +179,11 @@ impl Looker {
         // Before the look: everything that was told by then is on disk.
         let told = *self.tell.borrow();
         let sight = Sight::of(&self.reader).await?;
-        let goes_on = sight.goes_on_from(&self.seen) && sight.metric >= told.metric && sight.session >= told.session;
+        let (history, seen) = &self.seen;
+        // That another history has begun since the last look is known already, and nothing of it is to be passed over.
+        let goes_on = (*history != told.history || sight.goes_on_from(seen))
+            && sight.metric >= told.metric
+            && sight.session >= told.session;
         if goes_on {
             let risen = Latest::first(&sight);
             self.tell.send_if_modified(|latest| {
@@ -192,7 +197,7 @@ impl Looker {
         } else if self.tell.borrow().history == told.history && !(self.again)(told.history) {
             Latest::forget(Past::Another, &sight, &self.tell);
         }
-        self.seen = sight;
+        self.seen = (told.history, sight);
         Ok(())
     }
 }
