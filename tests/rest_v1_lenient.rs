@@ -26,6 +26,8 @@ on_both_engines! {
         assert_eq!(app.send_body(Method::POST, "/graphql", JSON, body).await.expect(200)["data"]["metricCount"], 1);
         let body = format!("\u{feff}[{}]", json!({ "query": "\u{feff}{ metricCount }" }));
         assert_eq!(app.send_body(Method::POST, "/graphql", JSON, body).await.expect(200)[0]["data"]["metricCount"], 1);
+        let variables = "%EF%BB%BF%7B%22a%22:1%7D";
+        app.get(&format!("/graphql?query=%7BmetricCount%7D&variables={variables}")).await.expect(200);
         let body = "\u{feff}{\"page\": 1}";
         assert_eq!(app.send_body(Method::GET, "/api/v1/metrics/", JSON, body).await.expect(200)["total_page"], 1);
         let body = format!("\u{feff}\u{feff}{}", metric(json!({})));
@@ -52,7 +54,9 @@ on_both_engines! {
         }
         app.record_items(&["a"]).await;
         assert_eq!(app.get("/api/v1/metrics/?page=1.0").await.expect(200)["total_page"], 1);
-        app.get("/api/v1/metrics/?page=2.0").await.refuses(404, "page");
+        for page in ["2.0", "1e30", "-1e30", "1e400", "99999999999999999999"] {
+            app.get(&format!("/api/v1/metrics/?page={page}")).await.refuses(404, "page");
+        }
         assert_eq!(app.get("/api/v1/metrics/?page=1.5").await.expect(200)["total_page"], 1);
     }
 
@@ -144,6 +148,7 @@ on_both_engines! {
                 ("with_tags=a&with_tags=b&method=match_all", "with_tags=a,b&method=match_all"),
                 ("with_flags=a&with_flags=b&restrict_flags=&restrict_flags=y", "with_flags=a,b&restrict_flags=,y"),
                 ("with_flags=a,b&with_flags=c", "with_flags=a,b,c"),
+                ("with_flags=a&with_tags=b&method=match_all", "with_flags=a,b&method=match_all"),
             ] {
                 let expected = app.sessions(&format!("{path}?{joined}")).await;
                 assert_eq!(app.sessions(&format!("{path}?{repeated}")).await, expected, "{repeated}");

@@ -70,7 +70,7 @@ on_both_engines! {
         tagged(app).await;
         assert_eq!(found(app, "with_tags=numpy").await, json!(["both", "numpy"]));
         assert_eq!(app.sessions("/sessions/n?with_tags=numpy").await, json!(["numpy"]));
-        assert_eq!(found(app, "with_tags=numpy&with_flags=python").await, json!(["both", "python"]));
+        assert_eq!(found(app, "with_tags=numpy&with_flags=python").await, json!(["both", "numpy", "python"]));
     }
 
     async fn flags_restrict_a_prefix_too(app: &TestApp) {

@@ -60,6 +60,9 @@ fn a_request_says_once_and_clearly_which_host_it_is_for() {
             "Host: u@a\r\n",
             "Host: a:99999\r\n",
             "Host: a/b\r\n",
+            "Host: []\r\n",
+            "Host: [evil]\r\n",
+            "Host: a:+80\r\n",
             "Host: :80\r\n",
         ] {
             let refused = ask(&server, format!("GET {path} HTTP/1.1\r\n{hosts}\r\n").as_bytes());
@@ -131,12 +134,12 @@ fn signs_that_are_not_encoded_are_taken_for_themselves() {
         stream.write_all(request.as_bytes()).unwrap();
         answer(&mut stream).unwrap()
     };
-    let name = "<lambda>`|^{}";
+    let name = "<lambda>`\"|^{}";
     let body = metric(name).to_string();
     let length = body.len();
     // Over one connection, in front of a body and behind one.
     for _ in 0..2 {
-        let head = "POST /api/v1/metrics/?<`> HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+        let head = "POST /api/v1/metrics/?<`>\" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
         assert_eq!(send(format!("{head}Content-Length: {length}\r\n\r\n{body}")).0, 201);
         let (status, _, found) = send(format!("GET /api/v1/items/{name}/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         assert_eq!(status, 200, "{found}");
@@ -186,6 +189,12 @@ fn the_next_request_of_a_connection_is_not_lost_to_a_refused_one() {
             }
         }
     }
+    // A body that is broken where it is read.
+    let mut stream = server.connect();
+    let head = "POST /api/v1/metrics/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked";
+    stream.write_all(format!("{head}\r\n\r\nzz\r\n").as_bytes()).unwrap();
+    let (status, head, _) = answer(&mut stream).unwrap();
+    assert!(status == 400 && head.to_ascii_lowercase().contains("\r\nconnection: close\r\n"), "{head}");
     // Chunks, too; and whoever waits for a word before the body need not send it.
     let mut stream = server.connect();
     stream
@@ -234,4 +243,23 @@ fn a_server_is_asked_what_may_be_sent() {
         assert_eq!(ask(&server, b"OPTIONS / HTTP/1.0\r\n\r\n").0, 204);
         server.stop();
     }
+}
+
+#[test]
+fn no_body_is_taken_for_a_request() {
+    let folder = TempDir::new().unwrap();
+    let server = server(&folder, &[]);
+    let hidden = "GET /graphql?query=%7Bhidden:metricCount%7D HTTP/1.1\r\nHost: localhost\r\nX: ";
+    let body = format!("x {}{hidden}", "<".repeat(hidden.len() / 2 + 1));
+    for zeros in ["", "0", &"0".repeat(60), &"0".repeat(200)] {
+        let mut stream = server.connect();
+        let head =
+            "POST /api/v1/metrics/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ";
+        stream.write_all(format!("{head}{zeros}{}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
+        assert_eq!(answer(&mut stream).unwrap().0, 400);
+        stream.write_all(b"GET /api/v1/metrics/count HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let (status, _, next) = answer(&mut stream).unwrap();
+        assert_eq!((status, next.as_str()), (200, r#"{"count":0}"#));
+    }
+    server.stop();
 }

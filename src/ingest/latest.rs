@@ -110,7 +110,8 @@ impl Others {
         tell: watch::Sender<Latest>,
         ingest: &Ingest,
     ) -> Self {
-        let looker = Looker { reader: database.watch.clone(), seen: (0, first), tell: tell.clone(), again: ingest.again() };
+        let looker =
+            Looker { reader: database.watch.clone(), seen: (0, first), tell: tell.clone(), again: ingest.again() };
         let more = Arc::new(Notify::new());
         let looking = tokio::spawn(looker.run(Arc::clone(&more)));
         let listening = notices.map(|notices| tokio::spawn(listen(notices, tell, more)));

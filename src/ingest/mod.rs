@@ -16,7 +16,7 @@ use entity::{execution_context, history::Sight, metric, session, tag, time::Loca
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
-    task::JoinHandle,
+    task::{JoinError, JoinHandle},
 };
 
 use crate::{
@@ -177,6 +177,10 @@ impl Committer {
             ended = task => ("the committer", ended),
             ended = others.died() => ("what sees to the history", ended),
         };
+        if ended.as_ref().is_err_and(JoinError::is_cancelled) {
+            // The whole program ends.
+            std::future::pending::<()>().await;
+        }
         format!("{what} ended: {}", ended.map_or_else(|error| error.to_string(), |()| "nobody told it to".to_owned()))
     }
 

@@ -49,12 +49,15 @@ fn variable_of(
         return value.map(Some).map_err(|reason| Error::new(Code::NotFound, format!("{name}: '{text}' is {reason}")));
     }
     let names = std::iter::once(name).chain(point.aliases.iter().filter(|(_, of)| of == name).map(|(other, _)| other));
-    let texts = |name| given.query.iter().filter(move |(asked, _)| asked == name).map(|(_, text)| text.as_str());
-    // A list may come in several parts.
-    let text = names.clone().find_map(|name| {
-        let first = texts(name).next()?;
-        Some(if ty.is_list() { texts(name).collect::<Vec<_>>().join(",") } else { first.to_owned() })
-    });
+    let mut texts =
+        given.query.iter().filter(|(asked, _)| names.clone().any(|name| name == asked)).map(|(_, text)| text);
+    let text = if ty.is_list() {
+        // It may come in several parts, by each of its names.
+        let parts: Vec<_> = texts.map(String::as_str).collect();
+        (!parts.is_empty()).then(|| parts.join(","))
+    } else {
+        texts.next().cloned()
+    };
     let member = given.body.and_then(|body| match body {
         Value::Object(members) => names.clone().find_map(|name| members.get(name.as_str())),
         _ => None,
@@ -99,11 +102,13 @@ fn page(text: Option<&str>, member: Option<&Value>) -> Result<Option<i64>, Error
         _ => return Ok(None),
     };
     let digits = text.strip_prefix(['-', '+']).unwrap_or(&text);
+    let none = || Error::new(Code::NotFound, format!("page: there is no page {text}"));
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Ok(whole_of(&text));
+        let is_too_large = number_of(&text).is_some_and(|number| number.fract() == 0.0 || number.is_infinite());
+        return whole_of(&text)
+            .map_or_else(|| if is_too_large { Err(none()) } else { Ok(None) }, |page| Ok(Some(page)));
     }
-    let number = text.parse().map_err(|_| Error::new(Code::NotFound, format!("page: there is no page {text}")))?;
-    Ok(Some(number))
+    text.parse().map(Some).map_err(|_| none())
 }
 
 /// An argument in the path. Whole numbers are counts there: digits alone, the greatest number for one that is greater.
@@ -156,8 +161,13 @@ fn from_json(schema: &Schema, ty: &Type, value: &Value) -> Result<Value, String>
 
 /// A whole number that is written with a point or an exponent, such as `8.0` or `1e4`.
 fn whole_of(text: &str) -> Option<i64> {
-    let is_number = text.starts_with(|first: char| first.is_ascii_digit() || "+-".contains(first));
-    text.parse().ok().filter(|_| is_number).and_then(whole)
+    number_of(text).and_then(whole)
+}
+
+/// A number, however large; no word for one.
+fn number_of(text: &str) -> Option<f64> {
+    let is_number = text.ends_with(|last: char| last.is_ascii_digit() || last == '.');
+    text.parse().ok().filter(|_| is_number)
 }
 
 /// A value of a type that has a name.

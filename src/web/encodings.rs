@@ -21,7 +21,7 @@ fn without_zstd(headers: &HeaderMap) -> Option<HeaderValue> {
     if best == 0.0 || best < zstd {
         return None;
     }
-    HeaderValue::from_str(&others.join(",")).ok()
+    HeaderValue::from_str(others.join(",").trim()).ok()
 }
 
 fn name(encoding: &str) -> &str {
@@ -30,7 +30,8 @@ fn name(encoding: &str) -> &str {
 
 /// How much an encoding is liked: 1 where nothing is said, 0 for never.
 fn weight(encoding: &str) -> f32 {
-    let given = encoding.split(';').skip(1).find_map(|parameter| parameter.trim().strip_prefix("q="));
+    let given =
+        encoding.split(';').skip(1).find_map(|parameter| parameter.trim().strip_prefix(['q', 'Q'])?.strip_prefix('='));
     given.map_or(1.0, |weight| weight.trim().parse().unwrap_or(0.0))
 }
 
@@ -49,6 +50,7 @@ mod tests {
             ("zstd, identity", "zstd, identity"),
             ("zstd, br;q=0.9", "zstd, br;q=0.9"),
             ("zstd;q=0.5, br;q=0", "zstd;q=0.5, br;q=0"),
+            ("zstd;Q=0.5, br;q=0.5", "br;q=0.5"),
             ("gzip, br", "gzip, br"),
         ] {
             let request = Request::builder().header(header::ACCEPT_ENCODING, asked).body(()).unwrap();

@@ -1,7 +1,10 @@
 //! Which names this server goes by. A site can make its own name lead to an address that only the browser of its visitor reaches
 //! (DNS rebinding): to the browser its pages are then ours. What gives them away is that name.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
 use axum::http::{Request, Version, header, request::Parts, uri::Authority};
 
@@ -27,8 +30,11 @@ pub(super) fn check_form<B>(request: &Request<B>) -> Result<(), Error> {
     };
     let host: Option<Authority> = host.to_str().ok().and_then(|host| host.parse().ok());
     let well_formed = |host: &Authority| {
-        let port = host.as_str().strip_prefix(host.host()).unwrap_or("@");
-        !host.host().is_empty() && (port.is_empty() || port == ":" || host.port_u16().is_some())
+        let (name, port) = (host.host(), host.as_str().strip_prefix(host.host()).unwrap_or("@"));
+        let bracketed = name.strip_prefix('[').map(|name| name.strip_suffix(']').unwrap_or_default());
+        let is_name = bracketed.map_or(!name.is_empty(), |address| address.parse::<Ipv6Addr>().is_ok());
+        let digits = port.strip_prefix(':').unwrap_or(port);
+        is_name && digits.bytes().all(|b| b.is_ascii_digit()) && (digits.is_empty() || host.port_u16().is_some())
     };
     let Some(host) = host.filter(well_formed) else {
         return bad("a name or an address is expected, and perhaps a port");

@@ -248,8 +248,9 @@ impl Asked {
         let mut response = router.oneshot(request).await?;
         response.extensions_mut().extend(spelling.unwrap_or_default());
         let response = again::allow_options(response);
-        // What a refused request left unread would be taken for the next one. HTTP/2 ends its stream alone.
-        Ok(if is_h1 && !unread.drain().await { closing(response, &linger) } else { response })
+        // What a refused request left unread would be taken for the next one; of HTTP/2 its stream alone ends.
+        let is_drained = unread.drain().await;
+        Ok(if is_h1 && !is_drained { closing(response, &linger) } else { response })
     }
 }
 

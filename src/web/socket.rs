@@ -107,7 +107,10 @@ pub(super) async fn open(
 
 /// What is wrong with a handshake.
 fn no_handshake(rejection: &WebSocketUpgradeRejection, spoken: &str) -> Error {
-    use WebSocketUpgradeRejection::{InvalidConnectionHeader, InvalidUpgradeHeader, InvalidWebSocketVersionHeader};
+    use WebSocketUpgradeRejection::{
+        ConnectionNotUpgradable, InvalidConnectionHeader, InvalidUpgradeHeader, InvalidWebSocketVersionHeader,
+        WebSocketKeyHeaderMissing,
+    };
     match rejection {
         InvalidConnectionHeader(_) | InvalidUpgradeHeader(_) => Error::new(
             Code::UpgradeRequired,
@@ -116,6 +119,12 @@ fn no_handshake(rejection: &WebSocketUpgradeRejection, spoken: &str) -> Error {
         ),
         InvalidWebSocketVersionHeader(_) => {
             Error::new(Code::UpgradeRequired, "Sec-WebSocket-Version: 13 is spoken here")
+        }
+        ConnectionNotUpgradable(_) => Error::bad_input(
+            "a WebSocket is opened with HTTP/1.1 here; a proxy in between has to speak it, too (nginx: proxy_http_version 1.1)",
+        ),
+        WebSocketKeyHeaderMissing(_) => {
+            Error::bad_input("Sec-WebSocket-Key: it is required where a WebSocket is opened")
         }
         _ => Error::bad_input(format!("a WebSocket that speaks {spoken} is opened here")),
     }

@@ -27,6 +27,8 @@ struct Left {
     body: Incoming,
     /// Whether the client waits to hear that it should send it.
     is_awaited: bool,
+    /// Whether nobody knows where it ends.
+    is_broken: bool,
 }
 
 impl Unread {
@@ -35,13 +37,16 @@ impl Unread {
         if body.is_end_stream() {
             return Body::empty();
         }
-        Body::new(Watched { left: Some(Left { body, is_awaited: awaits_word }), unread: self.clone() })
+        Body::new(Watched {
+            left: Some(Left { body, is_awaited: awaits_word, is_broken: false }),
+            unread: self.clone(),
+        })
     }
 
     /// Reads what was left, within bounds. Whether the connection can go on.
     pub async fn drain(&self) -> bool {
         let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Left { mut body, is_awaited }) = left else { return true };
+        let Some(Left { mut body, is_awaited, is_broken }) = left else { return true };
         let draining = async {
             let mut bytes = 0;
             while let Some(frame) = body.frame().await {
@@ -52,7 +57,7 @@ impl Unread {
             }
             true
         };
-        !is_awaited && timeout(LONGEST, draining).await.unwrap_or(false)
+        !is_awaited && !is_broken && timeout(LONGEST, draining).await.unwrap_or(false)
     }
 }
 
@@ -73,8 +78,10 @@ impl HttpBody for Watched {
         let Some(left) = &mut self.left else { return Poll::Ready(None) };
         left.is_awaited = false;
         let frame = ready!(Pin::new(&mut left.body).poll_frame(context));
-        if !matches!(frame, Some(Ok(_))) {
-            self.left = None;
+        match frame {
+            None => self.left = None,
+            Some(Ok(_)) => {}
+            Some(Err(_)) => left.is_broken = true,
         }
         Poll::Ready(frame)
     }

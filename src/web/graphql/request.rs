@@ -10,7 +10,7 @@ use serde::{
 };
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::graphql::{are_metrics, has_long_numbers, read_exactly, without_mark};
+use crate::graphql::{are_metrics, has_long_numbers, read_exactly, without_mark, without_mark_of_text};
 
 /// A request as it was sent.
 #[derive(Debug, Default)]
@@ -216,7 +216,7 @@ impl<'de, V: Deserialize<'de> + Into<Variables>> Deserialize<'de> for One<V> {
 /// What is wrong and where, in words.
 pub fn read_parameters(parameters: &str) -> Result<Request, String> {
     fn json<T: for<'a> Deserialize<'a>>(name: &str, text: &str) -> Result<T, String> {
-        serde_json::from_str(text).map_err(|error| format!("{name}: no JSON object: {error}"))
+        serde_json::from_str(without_mark_of_text(text)).map_err(|error| format!("{name}: no JSON object: {error}"))
     }
     let mut request = Request::default();
     let mut seen = Vec::new();
