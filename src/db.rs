@@ -12,7 +12,7 @@ use std::{
 };
 
 use entity::{
-    direct::{Connection, Counter, Purpose},
+    direct::{Connection, Counter},
     file::File,
     source::{Reader, Source as _, Writer},
 };
@@ -190,7 +190,7 @@ impl Database {
         };
         // The pages that inserts come back to: those of variants and their counters, above all.
         let pragmas = format!("{}; PRAGMA cache_size = -32000", file::PRAGMAS);
-        let connection = Connection::open(file, Purpose::Write, &pragmas, Counter::clone(&self.statements));
+        let connection = Connection::open(file, &pragmas, Counter::clone(&self.statements));
         connection.map(Writer::Direct).map_err(|error| self.unusable(error))
     }
 
@@ -259,8 +259,8 @@ async fn applied(url: &DatabaseUrl, read_only: bool) -> Result<Option<Vec<String
         return judged;
     };
     let Some(connection) = file::look(url, &path, read_only).await? else { return Ok(None) };
-    let judged = judge(&connection, file::TABLES).await.map_err(|error| file::refused(&path, &error))?;
-    connection.close().await.map_err(|error| file::refused(&path, &error))?;
+    let judged = judge(&connection, file::TABLES).await.map_err(|error| file::refused(&path, &error, read_only))?;
+    connection.close().await.map_err(|error| file::refused(&path, &error, read_only))?;
     judged.map_err(|error| match error {
         OpenError::Newer(step) => file::newer(&path, &step),
         other => other,

@@ -3,15 +3,15 @@
 
 use std::{
     fs,
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    os::unix::fs::PermissionsExt as _,
     path::Path,
-    process::{Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
-use crate::support::program::{Ended, Server, command, ended, files, run};
+use crate::support::program::{Ended, Server, behind, bound, command, ended, files, run};
 
 const ANYWHERE: (&str, &str) = ("METROGRAPH_LISTEN", "127.0.0.1:0");
 const NAME: &str = "metrograph.db";
@@ -27,6 +27,10 @@ fn stored() -> tempfile::TempDir {
 
 fn start_on(folder: &Path, url: &str) -> Ended {
     run(folder, &["--database-url", url], &[ANYWHERE])
+}
+
+fn plain(folder: &Path) -> Command {
+    command(folder, &[], &[ANYWHERE])
 }
 
 fn assert_says(ended: &Ended, words: &[&str]) {
@@ -110,7 +114,7 @@ fn a_file_that_another_process_has_locked_is_refused_soon() {
 fn a_disk_without_room_is_said_to_have_none() {
     for blocks in ["0", "20"] {
         let folder = tempfile::tempdir().unwrap();
-        let mut limited = behind("sh", &["-c", &format!("ulimit -f {blocks} && exec \"$0\"")], folder.path());
+        let mut limited = behind("sh", &["-c", &format!("ulimit -f {blocks} && exec \"$0\"")], &plain(folder.path()));
         // The log has the same limit, where it is a file.
         let output = limited.output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -119,36 +123,29 @@ fn a_disk_without_room_is_said_to_have_none() {
     }
 }
 
-/// The program run by another one.
-fn behind(program: &str, arguments: &[&str], folder: &Path) -> Command {
-    let plain = command(folder, &[], &[ANYWHERE]);
-    let mut wrapped = Command::new(program);
-    wrapped.args(arguments).arg(plain.get_program()).current_dir(folder).stdin(Stdio::null());
-    wrapped.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    wrapped
-}
-
-/// The program as one that the bits of permissions bind, also where the tests are run by root.
-fn bound(folder: &Path) -> Command {
-    if fs::metadata(folder).unwrap().uid() == 0 {
-        return behind("setpriv", &["--bounding-set=-dac_override,-dac_read_search"], folder);
-    }
-    command(folder, &[], &[ANYWHERE])
-}
-
 #[test]
 fn what_may_not_be_written_is_refused() {
     let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     for mode in [0o444, 0o000, 0o200] {
         let folder = stored();
         set(&folder.path().join(NAME), mode);
-        ended(&mut bound(folder.path())).assert_refused(&["--database-url", NAME, "Permission denied", "let the user"]);
+        ended(&mut bound(&plain(folder.path()))).assert_refused(&[
+            "--database-url",
+            NAME,
+            "Permission denied",
+            "let the user",
+        ]);
         assert_eq!(files(folder.path()), [NAME]);
     }
     for folder in [stored(), tempfile::tempdir().unwrap()] {
         let before = files(folder.path());
         set(folder.path(), 0o555);
-        ended(&mut bound(folder.path())).assert_refused(&["--database-url", NAME, "its folder", "Permission denied"]);
+        ended(&mut bound(&plain(folder.path()))).assert_refused(&[
+            "--database-url",
+            NAME,
+            "its folder",
+            "Permission denied",
+        ]);
         set(folder.path(), 0o755);
         assert_eq!(files(folder.path()), before);
     }
@@ -156,6 +153,36 @@ fn what_may_not_be_written_is_refused() {
     let (folder, away) = (tempfile::tempdir().unwrap(), stored());
     std::os::unix::fs::symlink(away.path().join(NAME), folder.path().join(NAME)).unwrap();
     set(away.path(), 0o555);
-    ended(&mut bound(folder.path())).assert_refused(&["--database-url", NAME, "its folder", "Permission denied"]);
+    ended(&mut bound(&plain(folder.path()))).assert_refused(&[
+        "--database-url",
+        NAME,
+        "its folder",
+        "Permission denied",
+    ]);
     set(away.path(), 0o755);
+}
+
+/// Whoever may read the file and write its folder leaves these behind, and they are theirs.
+#[test]
+fn a_log_that_may_not_be_written_is_refused() {
+    for (end, mode) in [("-wal", 0o444), ("-shm", 0o444), ("-wal", 0o000), ("-shm", 0o200), ("-journal", 0o000)] {
+        let folder = stored();
+        let left = folder.path().join(format!("{NAME}{end}"));
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let reader = Connection::open_with_flags(folder.path().join(NAME), flags).unwrap();
+        reader.query_row("SELECT COUNT(*) FROM metric", [], |row| row.get::<_, i64>(0)).unwrap();
+        reader.close().unwrap();
+        fs::OpenOptions::new().create(true).append(true).open(&left).unwrap();
+        fs::set_permissions(&left, fs::Permissions::from_mode(mode)).unwrap();
+        let before = files(folder.path());
+        let refused = ended(&mut bound(&plain(folder.path())));
+        refused.assert_refused(&["--database-url", left.to_str().unwrap(), "Permission denied", "let the user"]);
+        assert_eq!(files(folder.path()), before);
+        // As it says.
+        fs::set_permissions(&left, fs::Permissions::from_mode(0o600)).unwrap();
+        let server = Server::of(bound(&plain(folder.path())));
+        server.record("test_more");
+        assert_eq!(server.count(), 2);
+        server.stop();
+    }
 }

@@ -1,6 +1,6 @@
 //! `--read-only`: what is stored is served, and nothing is stored, be it that nothing can be.
 
-use std::{fs, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command, time::Duration};
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::support::{
     history,
     live::Events,
     metric, on_both_engines,
-    program::{files, run},
+    program::{self, Server, bound, command, ended, files, run, until},
     session,
 };
 
@@ -129,14 +129,14 @@ async fn a_hot_standby_is_served() {
 #[test]
 fn a_file_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    let server = crate::support::program::Server::start(folder.path(), &["--listen", "127.0.0.1:0"], &[]);
+    let server = Server::start(folder.path(), &["--listen", "127.0.0.1:0"], &[]);
     server.record("a");
     server.stop();
     let before = fs::read(folder.path().join("metrograph.db")).unwrap();
     let arguments = ["--listen", "127.0.0.1:0", "--read-only"];
-    let server = crate::support::program::Server::start(folder.path(), &arguments, &[]);
+    let server = Server::start(folder.path(), &arguments, &[]);
     assert_eq!(server.count(), 1);
-    assert_eq!(server.request("POST", "/api/v1/metrics/", &crate::support::program::metric("b")).0, 403);
+    assert_eq!(server.request("POST", "/api/v1/metrics/", &program::metric("b")).0, 403);
     server.stop();
     assert!(fs::read(folder.path().join("metrograph.db")).unwrap() == before);
     let refused = run(folder.path(), &["--read-only", "--database-url", "sqlite://other.db?mode=rwc"], &[]);
@@ -152,4 +152,123 @@ async fn an_empty_database_stays_empty() {
     run(folder.path(), &["--read-only", "--database-url", &database.url()], &[]).assert_refused(&["--read-only"]);
     assert_eq!(database.number("SELECT COUNT(*) FROM pg_tables WHERE schemaname = 'public'").await, 0);
     database.remove().await;
+}
+
+/// A folder with a file of this name that a server has stored a metric in, and its address.
+fn stored(name: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{name}");
+    let server =
+        Server::start(folder.path(), &["--listen", "127.0.0.1:0", "--database-url", &format!("{url}?mode=rwc")], &[]);
+    server.record("a");
+    server.stop();
+    (folder, url)
+}
+
+fn served(folder: &Path, url: &str) -> Command {
+    bound(&command(folder, &["--listen", "127.0.0.1:0", "--read-only", "--database-url", url], &[]))
+}
+
+fn writing(folder: &Path, url: &str) -> Server {
+    Server::start(folder, &["--listen", "127.0.0.1:0", "--database-url", url], &[])
+}
+
+fn set(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Its folder may be on a disk that takes nothing.
+#[test]
+fn a_file_that_may_not_change_is_served() {
+    for (name, beside, mode) in [
+        ("m.db", &[][..], 0o555),
+        ("m.db", &["m.db-wal"], 0o555),
+        ("a%20b%3F%23%25%C3%A9.db", &[], 0o555),
+        ("m.db", &[], 0o755),
+    ] {
+        let (folder, url) = stored(name);
+        let file = folder.path().join(&files(folder.path())[0]);
+        let before = fs::read(&file).unwrap();
+        for name in beside {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        let names = files(folder.path());
+        set(&file, 0o444);
+        set(folder.path(), mode);
+        let server = Server::of(served(folder.path(), &url));
+        assert_eq!(server.count(), 1);
+        assert_eq!(server.request("GET", "/health/ready", &json!(null)).0, 200);
+        assert_eq!(server.request("POST", "/api/v1/metrics/", &program::metric("b")).0, 403);
+        server.stop();
+        set(folder.path(), 0o755);
+        assert!(fs::read(&file).unwrap() == before);
+        if mode == 0o555 {
+            assert_eq!(files(folder.path()), names);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_changes_although_it_was_at_rest_is_noticed() {
+    for url in ["sqlite://m.db", "sqlite://m.db?immutable=true"] {
+        let (folder, _) = stored("m.db");
+        if !url.contains("immutable") {
+            set(folder.path(), 0o555);
+        }
+        let reader = Server::of(served(folder.path(), url));
+        assert_eq!(reader.count(), 1);
+        set(folder.path(), 0o755);
+        let writer = writing(folder.path(), "sqlite://m.db");
+        // Whoever only looks changes nothing.
+        assert_eq!(reader.request("GET", "/health/ready", &json!(null)).0, 200);
+        writer.record("b");
+        let noticed = || reader.request("GET", "/health/ready", &json!(null));
+        until("the change is noticed", || noticed().0 == 503);
+        assert!(noticed().1.to_string().contains("restart the server"), "{}", noticed().1);
+        reader.stop();
+        let reader = Server::of(served(folder.path(), url));
+        assert_eq!(reader.count(), 2);
+        writer.record("c");
+        until("what is written is seen", || reader.count() == 3);
+        reader.stop();
+        writer.stop();
+        assert_eq!(files(folder.path()), ["m.db"]);
+    }
+}
+
+#[test]
+fn nothing_is_left_beside_a_file_that_was_served() {
+    let (folder, url) = stored("m.db");
+    let reader = Server::of(served(folder.path(), &url));
+    assert_eq!(reader.count(), 1);
+    reader.stop();
+    assert_eq!(files(folder.path()), ["m.db"]);
+    let reader = Server::of(served(folder.path(), &url));
+    let writer = writing(folder.path(), &url);
+    writer.record("b");
+    until("what is written is seen", || reader.count() == 2);
+    reader.stop();
+    writer.stop();
+    assert_eq!(files(folder.path()), ["m.db"]);
+    // What somebody else could not fold into the file is not folded by one who may not change it.
+    let reader = Server::of(served(folder.path(), &url));
+    let writer = writing(folder.path(), &url);
+    writer.record("c");
+    until("what is written is seen", || reader.count() == 3);
+    writer.signal("KILL");
+    writer.ended();
+    let before = fs::read(folder.path().join("m.db")).unwrap();
+    reader.stop();
+    assert!(fs::read(folder.path().join("m.db")).unwrap() == before);
+    for url in [&*url, "sqlite://m.db?immutable=1", "sqlite://m.db?mode=ro"] {
+        let reader = Server::of(served(folder.path(), url));
+        assert_eq!(reader.count(), 3, "{url}");
+        reader.stop();
+    }
+    fs::remove_file(folder.path().join("m.db-shm")).unwrap();
+    set(folder.path(), 0o555);
+    let refused = ended(&mut served(folder.path(), &url));
+    set(folder.path(), 0o755);
+    refused.assert_refused(&["--database-url", "m.db", "its log", "a folder that it may write"]);
+    assert!(!refused.stderr.contains("read and write it"), "{refused:?}");
 }

@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     fault::failed,
-    file::{Astray, File},
+    file::{Astray, File, Purpose},
     row::FromRow,
     sqlite,
 };
@@ -82,34 +82,22 @@ impl Drop for Use {
     }
 }
 
-/// What a file is opened for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// It may be changed.
-    Write,
-    /// It must stay as it is.
-    Read,
-}
-
-impl Purpose {
-    fn flags(self) -> OpenFlags {
-        match self {
-            Self::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
-            Self::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
-        }
-    }
-}
-
 impl Connection {
-    /// Opens `file` once more, and runs `pragmas`.
+    /// Opens `file` once more for its purpose, and runs `pragmas`.
     ///
     /// # Errors
     /// SQLite's; the file is no longer where it was opened.
-    pub fn open(file: &Arc<File>, purpose: Purpose, pragmas: &str, statements: Counter) -> Result<Self, DbErr> {
+    pub fn open(file: &Arc<File>, pragmas: &str, statements: Counter) -> Result<Self, DbErr> {
+        let access = match file.purpose() {
+            Purpose::Write | Purpose::Visit => OpenFlags::SQLITE_OPEN_READ_WRITE,
+            Purpose::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            Purpose::ReadAtRest => OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+        };
         // Taken by one thread at a time: SQLite's own locks can stay out.
-        let flags = purpose.flags() | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         file.look()?;
-        let inner = rusqlite::Connection::open_with_flags(file.path(), flags).map_err(|error| failed(&error))?;
+        let name = if file.purpose() == Purpose::ReadAtRest { &file.uri_at_rest() } else { file.path() };
+        let inner = rusqlite::Connection::open_with_flags(name, flags).map_err(|error| failed(&error))?;
         inner.execute_batch(pragmas).map_err(|error| failed(&error))?;
         file.look()?;
         sqlite::add_functions(&inner).map_err(|error| failed(&error))?;
@@ -174,6 +162,7 @@ impl Connection {
             // Whoever opens that file must not find our log's index.
             Astray::Replaced(_) => self.fold("TRUNCATE") && self.file.leave().is_ok(),
             // Somebody else stores in the file by another log: the two can't both be right.
+            Astray::Changed(_) => true,
             Astray::LogGone(_) | Astray::LogReplaced(_) => self.file.has_foreign_log() || self.fold("PASSIVE"),
         }
     }
@@ -306,14 +295,8 @@ impl Pool {
     ///
     /// # Errors
     /// SQLite's.
-    pub fn open(
-        file: &Arc<File>,
-        purpose: Purpose,
-        pragmas: &str,
-        size: u32,
-        statements: &Counter,
-    ) -> Result<Self, DbErr> {
-        let connections = (0..size).map(|_| Connection::open(file, purpose, pragmas, Arc::clone(statements)));
+    pub fn open(file: &Arc<File>, pragmas: &str, size: u32, statements: &Counter) -> Result<Self, DbErr> {
+        let connections = (0..size).map(|_| Connection::open(file, pragmas, Arc::clone(statements)));
         let connections: Vec<Connection> = connections.collect::<Result<_, _>>()?;
         for Connection { inner, uses, .. } in &connections {
             let uses = Arc::clone(uses);
@@ -348,7 +331,7 @@ impl Pool {
             tokio::time::sleep(A_MOMENT).await;
         }
         let mut idle = lock(&self.idle);
-        if !matches!(self.file.look(), Ok(()) | Err(Astray::LogGone(_))) {
+        if self.file.leaves_log() || !matches!(self.file.look(), Ok(()) | Err(Astray::LogGone(_))) {
             // What can't be set leaves the connection open: it ends with the process, and touches nothing.
             idle.drain(..).for_each(|connection| {
                 if connection.leave_log().is_err() {

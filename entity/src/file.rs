@@ -6,6 +6,7 @@
 use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use sea_orm::DbErr;
@@ -14,6 +15,19 @@ use crate::log;
 
 /// What SQLite keeps beside a file: its write-ahead log and the index of that.
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
+
+/// What a file is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// It may be changed.
+    Write,
+    /// It must stay as it is. What reading it takes may be left beside it.
+    Read,
+    /// The same; it may be written, so that what reading takes can be put beside it, and is taken away again by the last one.
+    Visit,
+    /// It must stay as it is, and nothing can be put beside it: nobody else may write to it meanwhile.
+    ReadAtRest,
+}
 
 /// A database's file as it was opened, with what lies beside it.
 #[derive(Debug)]
@@ -25,6 +39,9 @@ pub struct File {
     opened: Identity,
     /// [`BESIDE`], where it is used: not every file system can have a log.
     beside: [Option<Identity>; 2],
+    purpose: Purpose,
+    /// When it was changed last, and its length.
+    left: (SystemTime, u64),
 }
 
 /// In what way a file is no longer where it was opened.
@@ -38,12 +55,18 @@ pub enum Astray {
     LogGone(PathBuf),
     /// It is there, but the log or the log's index beside it is another one.
     LogReplaced(PathBuf),
+    /// It was opened as one that nobody writes to, and somebody does.
+    Changed(PathBuf),
 }
 
 /// In words for whoever asks, who need not know the folder.
 impl fmt::Display for Astray {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Gone(path, _) | Self::Replaced(path) | Self::LogGone(path) | Self::LogReplaced(path)) = self;
+        let (Self::Gone(path, _)
+        | Self::Replaced(path)
+        | Self::LogGone(path)
+        | Self::LogReplaced(path)
+        | Self::Changed(path)) = self;
         let name = path.file_name().unwrap_or_default().display();
         match self {
             Self::Gone(_, reason) => write!(
@@ -62,6 +85,10 @@ impl fmt::Display for Astray {
                 f,
                 "another file is where the database's log {name} was: end what else uses the database, and restart the server"
             ),
+            Self::Changed(_) => write!(
+                f,
+                "the database's file {name} was at rest when it was opened, and is written to by another process: restart the server"
+            ),
         }
     }
 }
@@ -73,20 +100,44 @@ impl From<Astray> for DbErr {
 }
 
 impl File {
-    /// The file called `name`, which a connection that reads has open.
+    /// The file called `name`, which a connection that reads has open where it may be changed.
     ///
     /// # Errors
     /// The system's.
-    pub fn opened(name: &Path) -> io::Result<Self> {
+    pub fn opened(name: &Path, purpose: Purpose) -> io::Result<Self> {
         let (name, path) = (std::path::absolute(name)?, fs::canonicalize(name)?);
         let identity = |path: &Path| match Identity::of(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             found => found.map(Some),
         };
         let [log, index] = BESIDE.map(|end| beside(&path, end));
-        log::claim(&path, &log);
+        if purpose == Purpose::Write {
+            log::claim(&path, &log);
+        }
         let beside = [identity(&log)?, identity(&index)?];
-        Ok(Self { opened: Identity::of(&path)?, beside, name, path })
+        Ok(Self { opened: Identity::of(&path)?, beside, purpose, left: left(&path)?, name, path })
+    }
+
+    /// What it was opened for.
+    pub(crate) fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// Its name for SQLite where nothing is to be put beside it.
+    pub(crate) fn uri_at_rest(&self) -> PathBuf {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+        let encode = |byte: &u8| if plain(*byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") };
+        let path: String = self.path.as_os_str().as_encoded_bytes().iter().map(encode).collect();
+        format!("file://{path}?immutable=1").into()
+    }
+
+    /// Whether what the log holds is to stay there, since the file must stay as it is.
+    pub(crate) fn leaves_log(&self) -> bool {
+        self.purpose != Purpose::Write && self.has_log()
+    }
+
+    fn has_log(&self) -> bool {
+        Identity::of(&beside(&self.path, BESIDE[0])).is_ok_and(|log| !log.is_empty)
     }
 
     /// Where it is, wherever the links in its name lead later.
@@ -106,6 +157,10 @@ impl File {
                 Ok(_) => return Err(Astray::Replaced(path.clone())),
                 Err(error) => return Err(Astray::Gone(path.clone(), error.to_string())),
             }
+        }
+        let is_changed = || self.has_log() || left(&self.path).ok() != Some(self.left);
+        if self.purpose == Purpose::ReadAtRest && is_changed() {
+            return Err(Astray::Changed(self.path.clone()));
         }
         for (path, opened) in self.beside() {
             match Identity::of(&path) {
@@ -150,6 +205,12 @@ impl File {
             }
         }
     }
+}
+
+/// When it was changed last, and its length.
+fn left(path: &Path) -> io::Result<(SystemTime, u64)> {
+    let found = fs::metadata(path)?;
+    Ok((found.modified()?, found.len()))
 }
 
 /// The name with another end.

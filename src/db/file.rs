@@ -8,8 +8,8 @@ use std::{
 };
 
 use entity::{
-    direct::{Counter, Pool, Purpose},
-    file::File,
+    direct::{Counter, Pool},
+    file::{File, Purpose},
     log,
     source::Reader,
 };
@@ -26,7 +26,7 @@ pub(super) const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mo
     PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY";
 
 /// The same where nothing may be written.
-const READING: &str = "PRAGMA busy_timeout = 10000; PRAGMA mmap_size = 2147418112; PRAGMA cache_size = -8000; \
+const READING: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 10000; PRAGMA mmap_size = 2147418112; PRAGMA cache_size = -8000; \
     PRAGMA temp_store = MEMORY";
 
 /// Asks for the names of the tables.
@@ -63,10 +63,11 @@ pub(super) async fn look(
         return Ok(None);
     }
     // With a write-ahead log, even a reader leaves files behind, unless the file is said not to change.
-    let at_rest = if log_of(path).exists() { "" } else { "&immutable=true" };
+    let is_at_rest = !log_of(&real(path)).exists() || read_only && to_read(url, path) == Purpose::ReadAtRest;
+    let at_rest = if is_at_rest { "&immutable=true" } else { "" };
     let mut options = ConnectOptions::new(format!("{}?mode=ro{at_rest}", url.without_parameters()));
     options.max_connections(1).sqlx_logging(false).map_sqlx_sqlite_opts(|sqlite| sqlite.busy_timeout(LONGEST_LOOK));
-    let connection = sea_orm::Database::connect(options).await.map_err(|error| refused(remedy(&error)))?;
+    let connection = sea_orm::Database::connect(options).await.map_err(|error| refused(remedy(&error, read_only)))?;
     Ok(Some(connection))
 }
 
@@ -75,7 +76,7 @@ fn parameters(url: &DatabaseUrl, read_only: bool) -> Result<(), String> {
     for (name, value) in url.parameters() {
         match (&*name, &*value) {
             ("mode", "rw" | "rwc") | ("immutable", "false" | "0") | ("cache", "private") => {}
-            ("mode", "ro") if read_only => {}
+            ("mode", "ro") | ("immutable", "true" | "1") if read_only => {}
             ("mode", "ro") | ("immutable", _) => {
                 let remedy = "leave that out, or serve what is there with --read-only";
                 return Err(format!("?{name}={value} can't be served, since metrics are stored in it: {remedy}"));
@@ -93,7 +94,7 @@ fn parameters(url: &DatabaseUrl, read_only: bool) -> Result<(), String> {
 /// Whether it is there. If not, it can be made.
 fn is_file(path: &Path, may_make: bool) -> Result<bool, String> {
     // Beside the file itself, wherever a link leads.
-    let log = log_of(&fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()));
+    let log = log_of(&real(path));
     let has_log = fs::metadata(&log).is_ok_and(|log| log.len() > 0);
     let orphaned = || {
         format!(
@@ -121,12 +122,8 @@ fn is_file(path: &Path, may_make: bool) -> Result<bool, String> {
 /// Whether the system lets us write the file, and beside it. Nothing is opened for that: see [`entity::file`].
 #[cfg(unix)]
 fn may_write(path: &Path, is_there: bool) -> Result<(), String> {
-    use rustix::{
-        fs::{Access, AtFlags, CWD, accessat},
-        process::geteuid,
-    };
+    use rustix::{fs::Access, process::geteuid};
 
-    let may = |path: &Path, access| accessat(CWD, path, access, AtFlags::EACCESS).map_err(io::Error::from);
     let remedy = "let the user that the server runs as";
     let who = geteuid().as_raw();
     if is_there {
@@ -135,18 +132,70 @@ fn may_write(path: &Path, is_there: bool) -> Result<(), String> {
         })?;
     }
     // The log is made and removed beside the file itself, wherever a link leads.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let path = real(path);
     let folder = folder_of(&path);
     may(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
         let folder = folder.display();
         format!("its folder {folder} can't be written, where its log belongs: {error}: {remedy} ({who}) write there")
-    })
+    })?;
+    // One that somebody else left is used as it is, and would let nobody but them store anything.
+    for (what, end) in [("its log", "-wal"), ("the index of its log", "-shm"), ("its journal", "-journal")] {
+        let left = beside(&path, end);
+        match may(&left, Access::READ_OK | Access::WRITE_OK) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let left = left.display();
+                return Err(format!("{what} {left} can't be read and written: {error}: {remedy} ({who}) do both"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether it can be written shows when it is.
 #[cfg(not(unix))]
 fn may_write(_: &Path, _: bool) -> Result<(), String> {
     Ok(())
+}
+
+/// How a file is opened that must stay as it is. With a log, one who reads puts files beside it, or needs those that are there.
+#[cfg(unix)]
+fn to_read(url: &DatabaseUrl, path: &Path) -> Purpose {
+    use rustix::fs::Access;
+
+    let path = real(path);
+    let holds = |end| fs::metadata(beside(&path, end)).is_ok_and(|found| found.len() > 0);
+    let [has_log, has_index] = ["-wal", "-shm"].map(|end| beside(&path, end).exists());
+    let is_said = url.parameters().iter().any(|(name, value)| name == "immutable" && matches!(&**value, "true" | "1"));
+    let may_write_beside = may(folder_of(&path), Access::WRITE_OK | Access::EXEC_OK).is_ok();
+    if holds("-wal") || holds("-journal") {
+        Purpose::Read
+    } else if is_said || !(may_write_beside || has_log && has_index) {
+        Purpose::ReadAtRest
+    } else if may_write_beside && !has_log && may(&path, Access::READ_OK | Access::WRITE_OK).is_ok() {
+        Purpose::Visit
+    } else {
+        Purpose::Read
+    }
+}
+
+/// Others may always write to it.
+#[cfg(not(unix))]
+fn to_read(_: &DatabaseUrl, _: &Path) -> Purpose {
+    Purpose::Read
+}
+
+#[cfg(unix)]
+fn may(path: &Path, access: rustix::fs::Access) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, accessat};
+
+    Ok(accessat(CWD, path, access, AtFlags::EACCESS)?)
+}
+
+/// Where it is, wherever a link leads.
+fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -162,13 +211,14 @@ pub(super) async fn open(
     read_only: bool,
     [statements, uncounted]: [&Counter; 2],
 ) -> Result<(Arc<File>, [Reader; 3]), OpenError> {
-    let refused = |error: DbErr| refused(path, &error);
+    let refused = |error: DbErr| refused(path, &error, read_only);
     let first = if read_only { None } else { Some(first(url, path, is_lacking).await?) };
-    let file = File::opened(path).map_err(|error| OpenError::File(path.to_owned(), error.to_string()))?;
+    let purpose = if read_only { to_read(url, path) } else { Purpose::Write };
+    let file = File::opened(path, purpose).map_err(|error| OpenError::File(path.to_owned(), error.to_string()))?;
     let file = Arc::new(file);
-    let (purpose, pragmas) = if read_only { (Purpose::Read, READING) } else { (Purpose::Write, PRAGMAS) };
+    let pragmas = if read_only { READING } else { PRAGMAS };
     let read = |connections, statements| {
-        Pool::open(&file, purpose, pragmas, connections, statements).map(Reader::Direct).map_err(refused)
+        Pool::open(&file, pragmas, connections, statements).map(Reader::Direct).map_err(refused)
     };
     let readers = Connections::default().readers();
     let opened = [read(readers, statements)?, read(1, statements)?, read(1, uncounted)?];
@@ -181,7 +231,7 @@ pub(super) async fn open(
 
 /// The first connection, which makes the file and brings it up to date.
 async fn first(url: &DatabaseUrl, path: &Path, is_lacking: bool) -> Result<DatabaseConnection, OpenError> {
-    let refused = |error: DbErr| refused(path, &error);
+    let refused = |error: DbErr| refused(path, &error, false);
     let mut options = ConnectOptions::new(url.as_str());
     options.max_connections(1).sqlx_logging(false).map_sqlx_sqlite_opts(|sqlite| {
         sqlite.busy_timeout(LONGEST_LOOK).pragma("journal_mode", "WAL").pragma("synchronous", "FULL")
@@ -244,8 +294,8 @@ fn code_of(error: &DbErr) -> Option<i32> {
 }
 
 /// What to say of this file where this happened.
-pub(super) fn refused(path: &Path, error: &DbErr) -> OpenError {
-    OpenError::File(path.to_owned(), remedy(error))
+pub(super) fn refused(path: &Path, error: &DbErr, read_only: bool) -> OpenError {
+    OpenError::File(path.to_owned(), remedy(error, read_only))
 }
 
 /// What to say of this file where it fails although it was opened.
@@ -263,10 +313,14 @@ pub(super) fn newer(path: &Path, step: &str) -> OpenError {
 }
 
 /// The reason, and what to do.
-fn remedy(error: &DbErr) -> String {
+fn remedy(error: &DbErr, read_only: bool) -> String {
     let advice = match code_of(error) {
         Some(1) => "it is not as it was left: put a backup in its place, or give another file",
         Some(5 | 6) => "another process has it locked: end that one, or give another file",
+        Some(8 | 14) if read_only => {
+            "let the user that the server runs as read it and what is beside it; if its log holds something, serve a copy of both \
+             from a folder that it may write, or have a server store into it stopped in order"
+        }
         Some(8) => "let the user that the server runs as write it and its folder",
         Some(10) => "see whether its disk is sound and has room",
         Some(11) => "it is damaged: put a backup in its place, without the log beside it",
@@ -280,7 +334,12 @@ fn remedy(error: &DbErr) -> String {
 
 /// SQLite's write-ahead log, which is there while somebody has the database open, or when nobody closed it.
 fn log_of(path: &Path) -> PathBuf {
+    beside(path, "-wal")
+}
+
+/// The name with another end.
+fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
+    name.push(end);
     name.into()
 }

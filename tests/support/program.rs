@@ -58,6 +58,24 @@ pub fn ended(command: &mut Command) -> Ended {
     Ended { code, stdout: text(&mut stdout), stderr: text(&mut stderr) }
 }
 
+/// The program run by another one.
+pub fn behind(program: &str, arguments: &[&str], plain: &Command) -> Command {
+    let mut wrapped = Command::new(program);
+    wrapped.args(arguments).arg(plain.get_program()).args(plain.get_args()).stdin(Stdio::null());
+    wrapped.current_dir(plain.get_current_dir().unwrap());
+    wrapped.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    wrapped
+}
+
+/// The program as one that the bits of permissions bind, also where the tests are run by root.
+pub fn bound(plain: &Command) -> Command {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    let arguments: &[&str] = if is_root { &["--bounding-set=-dac_override,-dac_read_search"] } else { &[] };
+    behind(if is_root { "setpriv" } else { "env" }, arguments, plain)
+}
+
 fn wait(child: &mut Child) -> Option<i32> {
     let start = Instant::now();
     while start.elapsed() < PATIENCE {
