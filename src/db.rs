@@ -228,7 +228,7 @@ async fn prepare(url: &DatabaseUrl, read_only: bool) -> Result<(), OpenError> {
     if !is_lacking(url, read_only).await? {
         return Ok(());
     }
-    let connection = postgres::counted(postgres::pool(url, 1, None).await?, &Counter::default());
+    let connection = postgres::counted(postgres::alone(url).await?, &Counter::default());
     migrate(&connection).await?;
     Ok(connection.close().await?)
 }
@@ -253,7 +253,7 @@ async fn is_lacking(url: &DatabaseUrl, read_only: bool) -> Result<bool, OpenErro
 /// Looks before anything is written. Gives the migrations that have run, where our tables are there.
 async fn applied(url: &DatabaseUrl, read_only: bool) -> Result<Option<Vec<String>>, OpenError> {
     let Some(path) = url.sqlite_file() else {
-        let connection = postgres::counted(postgres::pool(url, 1, None).await?, &Counter::default());
+        let connection = postgres::counted(postgres::alone(url).await?, &Counter::default());
         let judged = judge(&connection, postgres::TABLES).await?;
         connection.close().await?;
         return judged;

@@ -39,6 +39,7 @@ mod graphql_socket;
 mod graphql_statements;
 mod graphql_tags;
 mod graphql_validation;
+mod health_storing;
 mod history_changes;
 mod house;
 mod idle_connections;

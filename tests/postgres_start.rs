@@ -37,6 +37,32 @@ fn what_can_not_be_reached_is_told_with_its_own_error() {
     );
 }
 
+/// The same for whoever makes a token, and for a direct address beside `url`.
+fn refused_beside(url: &str, direct: &str, words: &[&str]) {
+    refused(url, &["--database-direct-url", direct], words);
+    let folder = tempfile::tempdir().unwrap();
+    let ended = run(folder.path(), &["token", "list", "--database-url", direct], &[]);
+    ended.assert_refused(words);
+    assert!(!ended.stderr.contains("sekret"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn tokens_and_direct_addresses_are_told_the_same() {
+    let Some(database) = PostgresDatabase::create().await else { return };
+    let url = database.url();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let place = format!("127.0.0.1:{port}/name");
+    refused_beside(&url, &format!("postgres://user:sekret@{place}"), &[&place, "refused"]);
+    let role = Role::create(&database, "CONNECTION LIMIT 0").await;
+    refused_beside(&url, &database.url_as(role.name(), ""), &["too many connections for role", "CONNECTION LIMIT"]);
+    role.remove(&database).await;
+    let options = "ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'";
+    let Some(latin) = PostgresDatabase::create_with(options).await else { return };
+    refused_beside(&url, &latin.url(), &[latin.name(), "LATIN1", "UTF8", "CREATE DATABASE"]);
+    latin.remove().await;
+    database.remove().await;
+}
+
 #[tokio::test]
 async fn who_and_what_is_not_there_is_told() {
     let Some(database) = PostgresDatabase::create().await else { return };

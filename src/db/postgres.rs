@@ -12,8 +12,9 @@ use sqlx::{
 use super::{OpenError, explained, prepare, reason};
 use crate::config::{DatabaseUrl, DirectUrl, StorageSettings};
 
-/// Waiting for a connection that others have, at most.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Waiting for a connection that others have, or that can't be made, at most: well below the time that a request may take, so that
+/// whoever asks is told that the database does not answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Waiting for the one connection of a pool, at most: nobody has it, so it can't be made.
 const PATIENCE_ALONE: Duration = Duration::from_secs(5);
 /// Waiting for the server to answer at the start, at most.
@@ -48,6 +49,12 @@ pub(super) async fn pool(
 ) -> Result<PgPool, DbErr> {
     let timeout = longest_statement.unwrap_or_default().as_millis();
     pool_with(options(url)?, connections, format!("{SESSION}; SET statement_timeout = {timeout}")).await
+}
+
+/// A pool of one connection, which can be opened: what is in the way is heard of at once.
+pub(super) async fn alone(url: &DatabaseUrl) -> Result<PgPool, OpenError> {
+    look(url, 1).await?;
+    Ok(pool(url, 1, None).await?)
 }
 
 /// A pool of so many connections, to each of which is said `first`.

@@ -19,7 +19,9 @@ use tokio::{
 };
 
 use super::{
-    Announced, Latest, NewContext, NewMetric, NewSession, Waiting, Work, counters,
+    Announced, Latest, NewContext, NewMetric, NewSession, Waiting, Work,
+    condition::{Condition, Proof},
+    counters,
     fault::{self, Next},
     outcome::{Inserted, Outcome, answer},
     rows, statements,
@@ -30,31 +32,26 @@ use crate::error::{Code, Error};
 /// Rows of one transaction, at most: later ones wait for the next.
 const MOST_IN_ONE: usize = 10_000;
 
-/// Between two looks at whether the database is where it was opened, while nothing is stored.
+/// Between two looks at whether the database is where it was opened, and whether something can be stored again, while nothing is.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// Stores until every handle is gone, or `end` comes, and the queue is empty. On SQLite it blocks its thread.
 pub(super) async fn run(
     writer: Writer,
+    condition: Condition,
     mut queue: UnboundedReceiver<Waiting>,
     tell: watch::Sender<Latest>,
     mut end: oneshot::Receiver<()>,
 ) {
-    let mut committer = Committer { writer, words: Words::new(), trail: Trail::default(), past: Past::Same };
+    let (words, trail, past) = (Words::new(), Trail::default(), Past::Same);
+    let mut committer = Committer { writer, words, trail, past, condition };
     let mut looks = tokio::time::interval(BETWEEN_LOOKS);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut is_well = true;
     loop {
         let first = tokio::select! {
             first = queue.recv() => first,
             _ = looks.tick() => {
-                let checked = committer.writer.check();
-                match &checked {
-                    Err(error) if is_well => tracing::error!(%error, "nothing can be stored"),
-                    Ok(()) if !is_well => tracing::info!("the database is where it was opened again"),
-                    _ => {}
-                }
-                is_well = checked.is_ok();
+                committer.look(&tell).await;
                 continue;
             }
             _ = &mut end, if !queue.is_closed() => {
@@ -84,6 +81,7 @@ struct Committer {
     trail: Trail,
     /// What has become of the history, where others have not been told yet.
     past: Past,
+    condition: Condition,
 }
 
 /// What a transaction has stored.
@@ -95,12 +93,27 @@ struct Stored {
 }
 
 impl Committer {
+    /// Sees whether the database is where it was opened and, after nothing could be stored, whether something could be now.
+    async fn look(&mut self, tell: &watch::Sender<Latest>) {
+        let looked = match self.writer.check() {
+            Ok(()) if !self.condition.is_failing() => return,
+            Ok(()) => self.attempt(&[], tell).await.map(drop).map_err(|(_, error)| error),
+            Err(error) => Err(error),
+        };
+        match looked {
+            Ok(()) => self.condition.passed(Proof::Tried),
+            Err(error) => self.condition.failed(&error),
+        }
+    }
+
     /// Stores a batch, in parts where it is refused for something that is in it, so that only whose fault it is hears of it.
     async fn store(&mut self, batch: Vec<Waiting>, tell: &watch::Sender<Latest>) {
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
             match self.attempt(&part, tell).await {
                 Ok(outcomes) => {
+                    let is_stored = part.iter().any(|waiting| waiting.work.brings_metrics());
+                    self.condition.passed(if is_stored { Proof::Stored } else { Proof::Tried });
                     for (waiting, outcome) in part.into_iter().zip(outcomes) {
                         answer(waiting, Ok(outcome));
                     }
@@ -110,6 +123,7 @@ impl Committer {
                     parts.extend([later, part]);
                 }
                 Err((_, error)) => {
+                    self.condition.failed(&error);
                     let error = fault::told(error);
                     for waiting in part {
                         answer(waiting, Err(error.clone()));
@@ -119,7 +133,7 @@ impl Committer {
         }
     }
 
-    /// Stores a batch as a whole, or says why not and what is left to try.
+    /// Stores a batch as a whole, or says why not and what is left to try. An empty one needs what others need, but room.
     async fn attempt(
         &mut self,
         batch: &[Waiting],
@@ -152,7 +166,7 @@ impl Committer {
     }
 
     async fn transact(&mut self, batch: &[Waiting], history: u64) -> Result<Stored, DbErr> {
-        let Self { writer, words, trail, past } = self;
+        let Self { writer, words, trail, past, .. } = self;
         let (tx, now) = writer.resume(trail).await?;
         let is_doubted = batch.iter().any(|waiting| matches!(waiting.work, Work::Doubt(of) if of == history));
         *past = (*past).max(if is_doubted { Past::Another } else { now });
@@ -162,6 +176,11 @@ impl Committer {
             words.forget();
             Some((*past, Sight::of(&tx).await?))
         };
+        if batch.is_empty() {
+            for sql in statements::nothing() {
+                tx.run(&sql, []).await?;
+            }
+        }
         let mut open = Open { tx, words };
         let mut outcomes = Vec::with_capacity(batch.len());
         // Metrics that follow each other go in together.

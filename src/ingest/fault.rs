@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use entity::fault::Fault;
-use sea_orm::DbErr;
+use sea_orm::{DbErr, RuntimeErr};
 
 use crate::error::Error;
 
@@ -43,5 +43,20 @@ pub(super) fn told(error: DbErr) -> Error {
             Error::bad_input(format!("the database does not take this: {said}; nothing of it was stored"))
         }
         Fault::Collision | Fault::Database => Error::from(error),
+    }
+}
+
+/// Whether there was no room on the disk, or it failed: a transaction that needs hardly any may go through meanwhile.
+pub(super) fn is_for_room(error: &DbErr) -> bool {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error))
+        | DbErr::Conn(RuntimeErr::SqlxError(error)) => {
+            let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
+            matches!(code.as_ref(), "53100" | "58030")
+        }
+        // "database or disk is full", "disk I/O error"
+        DbErr::Query(RuntimeErr::Internal(said)) => said.contains("disk"),
+        _ => false,
     }
 }

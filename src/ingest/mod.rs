@@ -2,6 +2,7 @@
 //! when it is on disk. REST, GraphQL and whatever comes later hand their rows over here.
 
 mod commit;
+mod condition;
 mod counters;
 mod fault;
 mod latest;
@@ -10,7 +11,10 @@ mod rows;
 mod statements;
 mod words;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use entity::{execution_context, history::Sight, metric, session, tag, time::LocalDateTime};
 use tokio::{
@@ -23,6 +27,7 @@ use crate::{
     db::{Database, OpenError},
     error::{Code, Error},
 };
+use condition::Condition;
 pub use latest::Latest;
 use latest::Others;
 
@@ -202,6 +207,7 @@ pub struct Ingest {
     places: Arc<Semaphore>,
     latest: watch::Receiver<Latest>,
     is_read_only: bool,
+    is_failing: Arc<AtomicBool>,
 }
 
 impl Ingest {
@@ -222,14 +228,18 @@ impl Ingest {
         let notices = database.notices().await?;
         let first = Sight::of(&database.watch).await.map_err(|error| database.unusable(error))?;
         let (tell, latest) = watch::channel(Latest::first(&first));
-        let ingest = Self { queue, places: Arc::new(Semaphore::new(Self::MOST_WAITING)), latest, is_read_only };
+        let (places, is_failing) = (Arc::new(Semaphore::new(Self::MOST_WAITING)), Arc::<AtomicBool>::default());
+        let condition = Condition::told_by(Arc::clone(&is_failing));
+        let ingest = Self { queue, places, latest, is_read_only, is_failing };
         let others = Others::watch(database, notices, first, tell.clone(), &ingest);
         let (end, ended) = oneshot::channel();
         let task = match writer {
             Some(writer) => {
                 // A thread of its own: SQLite blocks the one that writes.
                 let runtime = Handle::current();
-                tokio::task::spawn_blocking(move || runtime.block_on(commit::run(writer, waiting, tell, ended)))
+                tokio::task::spawn_blocking(move || {
+                    runtime.block_on(commit::run(writer, condition, waiting, tell, ended))
+                })
             }
             None => tokio::spawn(async move {
                 // Until it is told to end, or nobody is left to tell it.
@@ -243,6 +253,11 @@ impl Ingest {
     /// Whether the committer is at work; also where there is nothing for it to do.
     pub fn is_alive(&self) -> bool {
         self.is_read_only || !self.queue.is_closed()
+    }
+
+    /// Whether the last attempt to store has failed for the database's fault, and none has succeeded since.
+    pub fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
     }
 
     /// Hands doubts about the history over, without keeping the committer at work.

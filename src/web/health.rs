@@ -62,6 +62,8 @@ impl Health {
                 "committer".to_owned(),
                 "it has ended: nothing is stored any more; see the server's log".into(),
             );
+        } else if ingest.is_failing() {
+            failed.insert("committer".to_owned(), "the last attempt to store failed: see the server's log".into());
         }
         let said = if let Err(reason) = database.look() {
             Some(reason)

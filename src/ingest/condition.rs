@@ -1,0 +1,133 @@
+//! Whether anything can be stored, as far as the last attempts have shown.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use entity::fault::Fault;
+use sea_orm::DbErr;
+use tokio::time::Instant;
+
+use super::fault;
+
+/// So long after a failure for lack of room only metrics that are stored are believed.
+const UNTIL_BELIEVED: Duration = Duration::from_secs(30);
+
+/// What an attempt has proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// Metrics were stored: there is room for more.
+    Stored,
+    /// The database takes transactions: hardly anything was stored.
+    Tried,
+}
+
+/// What the committer remembers of its attempts.
+#[derive(Debug, Default)]
+pub(super) struct Condition {
+    is_failing: Arc<AtomicBool>,
+    /// When the last attempt failed for lack of room, since the last success.
+    out_of_room: Option<Instant>,
+}
+
+impl Condition {
+    /// Tells `is_failing` from now on.
+    pub fn told_by(is_failing: Arc<AtomicBool>) -> Self {
+        Self { is_failing, out_of_room: None }
+    }
+
+    /// Whether nothing can be stored.
+    pub fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// An attempt succeeded.
+    pub fn passed(&mut self, proof: Proof) {
+        let is_believed =
+            proof == Proof::Stored || self.out_of_room.is_none_or(|failed| failed.elapsed() >= UNTIL_BELIEVED);
+        if is_believed && self.is_failing.swap(false, Ordering::Relaxed) {
+            self.out_of_room = None;
+            tracing::info!("the database takes what is stored again");
+        }
+    }
+
+    /// An attempt failed. That a value was refused, or others came in the way, says nothing of the next one.
+    pub fn failed(&mut self, error: &DbErr) {
+        if Fault::of(error) != Fault::Database {
+            return;
+        }
+        if fault::is_for_room(error) {
+            self.out_of_room = Some(Instant::now());
+        }
+        if !self.is_failing.swap(true, Ordering::Relaxed) {
+            tracing::error!(%error, "nothing can be stored");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sea_orm::{DbErr, RuntimeErr};
+
+    use super::{Condition, Proof};
+
+    fn failure(said: &str) -> DbErr {
+        DbErr::Query(RuntimeErr::Internal(said.to_owned()))
+    }
+
+    #[test]
+    fn what_the_database_fails_at_holds_until_the_next_success() {
+        let mut condition = Condition::default();
+        condition.passed(Proof::Stored);
+        assert!(!condition.is_failing());
+        for proof in [Proof::Stored, Proof::Tried] {
+            condition.failed(&failure("database is locked"));
+            condition.failed(&failure("database is locked"));
+            assert!(condition.is_failing());
+            condition.passed(proof);
+            assert!(!condition.is_failing());
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_refused_and_a_collision_say_nothing() {
+        let mut condition = Condition::default();
+        let (value, collision) =
+            (DbErr::Exec(RuntimeErr::Internal("too big".to_owned())), DbErr::RecordNotFound("a row".to_owned()));
+        condition.failed(&value);
+        condition.failed(&collision);
+        assert!(!condition.is_failing());
+        condition.failed(&failure("database is locked"));
+        condition.failed(&value);
+        assert!(condition.is_failing());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_disk_is_not_believed_to_have_room_before_something_is_stored_or_a_while_has_passed() {
+        for said in ["database or disk is full", "disk I/O error"] {
+            let mut condition = Condition::default();
+            condition.failed(&failure(said));
+            condition.passed(Proof::Tried);
+            assert!(condition.is_failing(), "{said}");
+            condition.passed(Proof::Stored);
+            assert!(!condition.is_failing(), "{said}");
+            condition.failed(&failure(said));
+            tokio::time::advance(Duration::from_secs(29)).await;
+            condition.passed(Proof::Tried);
+            assert!(condition.is_failing(), "{said}");
+            condition.failed(&failure(said));
+            tokio::time::advance(Duration::from_secs(29)).await;
+            condition.passed(Proof::Tried);
+            assert!(condition.is_failing(), "{said}");
+            tokio::time::advance(Duration::from_secs(1)).await;
+            condition.passed(Proof::Tried);
+            assert!(!condition.is_failing(), "{said}");
+        }
+    }
+}
