@@ -83,3 +83,20 @@ async fn a_pooler_of_transactions_serves_with_a_direct_address_beside_it() {
     there.finish().await;
     here.finish().await;
 }
+
+#[tokio::test]
+async fn a_pooler_of_transactions_without_a_direct_address_is_told_of_it() {
+    let Some(database) = PostgresDatabase::create().await else { return };
+    let Some(pooler) = Pooler::start(&database, "transaction", 3).await else { return };
+    let (folder, url) = (tempfile::tempdir().unwrap(), pooler.url(&database));
+    // Statements that another client has left prepared are in the way of whoever comes next.
+    for _ in 0..20 {
+        let ended = run(folder.path(), &["token", "list", "--database-url", &url], &[]);
+        if ended.code == Some(2) && ended.stderr.contains("prepared statement") {
+            ended.assert_refused(&["--database-direct-url", "transaction mode"]);
+            drop(pooler);
+            return database.remove().await;
+        }
+    }
+    panic!("no statement was in the way");
+}

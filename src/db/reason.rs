@@ -43,6 +43,12 @@ fn remedy(options: &PgConnectOptions, code: &str, said: &str) -> String {
             "let its owner grant this: GRANT USAGE, CREATE ON SCHEMA public TO \"{user}\", and SELECT, INSERT, UPDATE, DELETE ON ALL TABLES \
              in it; or serve what is there with --read-only"
         ),
+        // A statement was prepared in another session than it is run in.
+        "26000" | "42P05" => {
+            "a pooler in transaction mode gives each transaction another session: give --database-direct-url the address of \
+             PostgreSQL itself"
+                .to_owned()
+        }
         "53300" => {
             "lower --database-connections, or raise max_connections or the CONNECTION LIMIT of the role".to_owned()
         }
