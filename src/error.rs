@@ -1,13 +1,20 @@
 //! Every way a request can fail: one enum, one table of code, HTTP status and text. GraphQL answers carry the code in
 //! `extensions.code`; REST answers carry the status. Both read it here.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use axum::{
     Json,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+
+/// Between two lines in the log on one failure of the database.
+const ONCE: Duration = Duration::from_secs(1);
 
 /// What went wrong, in words for the one who asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,12 +55,25 @@ impl Error {
 impl From<sea_orm::DbErr> for Error {
     /// The reason goes to the log; the one who asked can only try again, unless it was put into words for him.
     fn from(error: sea_orm::DbErr) -> Self {
-        tracing::error!(%error, "the database failed");
+        if is_news(&error.to_string()) {
+            tracing::error!(%error, "the database failed");
+        }
         if let sea_orm::DbErr::Custom(message) = error {
             return Self::new(Code::DatabaseUnavailable, message);
         }
         Self::new(Code::DatabaseUnavailable, "the database did not answer; try again, or see the server's log")
     }
+}
+
+/// Whether this is to be logged: the same again is, once a second.
+fn is_news(said: &str) -> bool {
+    static LAST: Mutex<Option<(Instant, String)>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_news = last.as_ref().is_none_or(|(at, before)| before != said || at.elapsed() >= ONCE);
+    if is_news {
+        *last = Some((Instant::now(), said.to_owned()));
+    }
+    is_news
 }
 
 impl IntoResponse for Error {

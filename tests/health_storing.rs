@@ -8,9 +8,14 @@ use std::{
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, UnixStream},
+    task::{JoinHandle, JoinSet},
+};
 
 use crate::support::{
-    PostgresDatabase, Role, Standby,
+    PostgresDatabase, Role,
     program::{Server, command, metric, until},
 };
 
@@ -142,18 +147,39 @@ async fn a_database_that_takes_no_connections_is_not_ready_until_it_does() {
     database.remove().await;
 }
 
-#[tokio::test]
+/// The way to a PostgreSQL by a port of its own, until it is let go of; `None` where it is not reached by a socket in a folder.
+async fn port_before(database: &PostgresDatabase) -> Option<(String, JoinHandle<()>)> {
+    let url = database.url();
+    let socket = format!("{}/.s.PGSQL.5432", url.split_once("?host=")?.1);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("postgres://postgres@{}/{}", listener.local_addr().unwrap(), database.name());
+    let way = tokio::spawn(async move {
+        let mut ways = JoinSet::new();
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut server = UnixStream::connect(&socket).await.unwrap();
+            ways.spawn(async move { copy_bidirectional(&mut client, &mut server).await });
+        }
+    });
+    Some((url, way))
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_reads_a_database_that_is_gone_is_told_so() {
     let Some(database) = PostgresDatabase::create().await else { return };
+    let Some((url, way)) = port_before(&database).await else { return };
     let folder = tempfile::tempdir().unwrap();
-    Server::start(folder.path(), &["--database-url", &database.url()], &[ANYWHERE]).stop();
-    let Some(standby) = Standby::of(&database) else { return };
-    let server = Server::start(folder.path(), &["--database-url", &standby.url(&database), "--read-only"], &[ANYWHERE]);
-    assert_eq!(server.count(), 0);
-    drop(standby);
-    let (status, answer) = server.request("GET", "/api/v1/metrics/count", &Value::Null);
-    assert_eq!(status, 503, "{answer}");
+    let server = Server::start(folder.path(), &["--database-url", &url, "--database-connections", "5"], &[ANYWHERE]);
+    server.record("test_before");
+    assert_eq!(server.count(), 1);
+    way.abort();
+    assert!(way.await.is_err());
+    // More often than there are connections that read.
+    for _ in 0..3 {
+        let (status, answer) = server.request("GET", "/api/v1/metrics/count", &Value::Null);
+        assert_eq!(status, 503, "{answer}");
+    }
     assert_eq!(ready(&server).0, 503);
-    server.stop();
+    drop(server);
     database.remove().await;
 }

@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The schema names the scopes.
     ("graphql", &["access", "ingest", "db", "entity", "error", "config"]),
     ("access", &["ingest", "db", "entity", "error", "config"]),
-    ("ingest", &["db", "entity", "error"]),
+    ("ingest", &["db", "migration", "entity", "error"]),
     // Every setting is read and checked in one place: what database to open is one of them.
     ("db", &["migration", "entity", "config"]),
     ("migration", &[]),
