@@ -1,6 +1,6 @@
 //! The committer: takes what is waiting, stores it in one transaction, then answers all of it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use entity::{
     access_token, execution_context,
@@ -101,8 +101,8 @@ impl Committer {
             Err(error) => Err(error),
         };
         match looked {
-            Ok(()) => self.condition.passed(Proof::Tried),
-            Err(error) => self.condition.failed(&error),
+            Ok(()) => self.condition.passed(Proof::Tried, Instant::now()),
+            Err(error) => self.condition.failed(&error, Instant::now()),
         }
     }
 
@@ -113,7 +113,7 @@ impl Committer {
             match self.attempt(&part, tell).await {
                 Ok(outcomes) => {
                     let is_stored = part.iter().any(|waiting| waiting.work.brings_metrics());
-                    self.condition.passed(if is_stored { Proof::Stored } else { Proof::Tried });
+                    self.condition.passed(if is_stored { Proof::Stored } else { Proof::Tried }, Instant::now());
                     for (waiting, outcome) in part.into_iter().zip(outcomes) {
                         answer(waiting, Ok(outcome));
                     }
@@ -123,7 +123,7 @@ impl Committer {
                     parts.extend([later, part]);
                 }
                 Err((_, error)) => {
-                    self.condition.failed(&error);
+                    self.condition.failed(&error, Instant::now());
                     let error = fault::told(error);
                     for waiting in part {
                         answer(waiting, Err(error.clone()));

@@ -5,12 +5,11 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use entity::fault::Fault;
 use sea_orm::DbErr;
-use tokio::time::Instant;
 
 use super::fault;
 
@@ -45,23 +44,23 @@ impl Condition {
         self.is_failing.load(Ordering::Relaxed)
     }
 
-    /// An attempt succeeded.
-    pub fn passed(&mut self, proof: Proof) {
-        let is_believed =
-            proof == Proof::Stored || self.out_of_room.is_none_or(|failed| failed.elapsed() >= UNTIL_BELIEVED);
+    /// An attempt succeeded, at `now`.
+    pub fn passed(&mut self, proof: Proof, now: Instant) {
+        let is_believed = proof == Proof::Stored
+            || self.out_of_room.is_none_or(|failed| now.duration_since(failed) >= UNTIL_BELIEVED);
         if is_believed && self.is_failing.swap(false, Ordering::Relaxed) {
             self.out_of_room = None;
             tracing::info!("the database takes what is stored again");
         }
     }
 
-    /// An attempt failed. That a value was refused, or others came in the way, says nothing of the next one.
-    pub fn failed(&mut self, error: &DbErr) {
+    /// An attempt failed, at `now`. That a value was refused, or others came in the way, says nothing of the next one.
+    pub fn failed(&mut self, error: &DbErr, now: Instant) {
         if Fault::of(error) != Fault::Database {
             return;
         }
         if fault::is_for_room(error) {
-            self.out_of_room = Some(Instant::now());
+            self.out_of_room = Some(now);
         }
         if !self.is_failing.swap(true, Ordering::Relaxed) {
             tracing::error!(%error, "nothing can be stored");
@@ -71,7 +70,7 @@ impl Condition {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use sea_orm::{DbErr, RuntimeErr};
 
@@ -83,50 +82,50 @@ mod tests {
 
     #[test]
     fn what_the_database_fails_at_holds_until_the_next_success() {
-        let mut condition = Condition::default();
-        condition.passed(Proof::Stored);
+        let (mut condition, now) = (Condition::default(), Instant::now());
+        condition.passed(Proof::Stored, now);
         assert!(!condition.is_failing());
         for proof in [Proof::Stored, Proof::Tried] {
-            condition.failed(&failure("database is locked"));
-            condition.failed(&failure("database is locked"));
+            condition.failed(&failure("database is locked"), now);
+            condition.failed(&failure("database is locked"), now);
             assert!(condition.is_failing());
-            condition.passed(proof);
+            condition.passed(proof, now);
             assert!(!condition.is_failing());
         }
     }
 
     #[test]
     fn a_value_that_is_refused_and_a_collision_say_nothing() {
-        let mut condition = Condition::default();
+        let (mut condition, now) = (Condition::default(), Instant::now());
         let (value, collision) =
             (DbErr::Exec(RuntimeErr::Internal("too big".to_owned())), DbErr::RecordNotFound("a row".to_owned()));
-        condition.failed(&value);
-        condition.failed(&collision);
+        condition.failed(&value, now);
+        condition.failed(&collision, now);
         assert!(!condition.is_failing());
-        condition.failed(&failure("database is locked"));
-        condition.failed(&value);
+        condition.failed(&failure("database is locked"), now);
+        condition.failed(&value, now);
         assert!(condition.is_failing());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_full_disk_is_not_believed_to_have_room_before_something_is_stored_or_a_while_has_passed() {
+    #[test]
+    fn a_full_disk_is_not_believed_to_have_room_before_something_is_stored_or_a_while_has_passed() {
         for said in ["database or disk is full", "disk I/O error"] {
-            let mut condition = Condition::default();
-            condition.failed(&failure(said));
-            condition.passed(Proof::Tried);
+            let (mut condition, mut now) = (Condition::default(), Instant::now());
+            condition.failed(&failure(said), now);
+            condition.passed(Proof::Tried, now);
             assert!(condition.is_failing(), "{said}");
-            condition.passed(Proof::Stored);
+            condition.passed(Proof::Stored, now);
             assert!(!condition.is_failing(), "{said}");
-            condition.failed(&failure(said));
-            tokio::time::advance(Duration::from_secs(29)).await;
-            condition.passed(Proof::Tried);
+            condition.failed(&failure(said), now);
+            now += Duration::from_secs(29);
+            condition.passed(Proof::Tried, now);
             assert!(condition.is_failing(), "{said}");
-            condition.failed(&failure(said));
-            tokio::time::advance(Duration::from_secs(29)).await;
-            condition.passed(Proof::Tried);
+            condition.failed(&failure(said), now);
+            now += Duration::from_secs(29);
+            condition.passed(Proof::Tried, now);
             assert!(condition.is_failing(), "{said}");
-            tokio::time::advance(Duration::from_secs(1)).await;
-            condition.passed(Proof::Tried);
+            now += Duration::from_secs(1);
+            condition.passed(Proof::Tried, now);
             assert!(!condition.is_failing(), "{said}");
         }
     }

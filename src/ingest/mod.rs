@@ -238,7 +238,7 @@ impl Ingest {
                 // A thread of its own: SQLite blocks the one that writes.
                 let runtime = Handle::current();
                 tokio::task::spawn_blocking(move || {
-                    runtime.block_on(commit::run(writer, condition, waiting, tell, ended))
+                    runtime.block_on(commit::run(writer, condition, waiting, tell, ended));
                 })
             }
             None => tokio::spawn(async move {
