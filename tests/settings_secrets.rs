@@ -58,7 +58,11 @@ fn addresses() -> Vec<(String, &'static str)> {
         ("mysql://u:Kr4ken@h/m", "mysql://***"),
         ("https://u:Kr4ken@h/m", "https://***"),
         ("host=h user=u password=Kr4ken dbname=m", "give sqlite://"),
-        ("sqlite://u:Kr4ken@h/m?Tail7=a", "%3F"),
+        ("sqlite://:Kr4ken@/nodir/m.db", "no user and no password"),
+        ("sqlite://u:Kr4ken@h/m.db?mode=rwc", "%40"),
+        ("sqlite:u:Kr4ken@h/m.db", "%40"),
+        ("sqlite://u:Kr4ken@h/m?Tail7=a", "%40"),
+        ("sqlite:///u/Kr4ken@h/m?Tail7=a", "%3F"),
         ("sqlite://a.db?mode=Kr4ken", "mode is none of"),
         ("sqlite://a.db?key=Kr4ken", "mode, cache, immutable"),
         ("sqlite:%ffKr4ken", "UTF-8"),
@@ -129,6 +133,76 @@ fn what_is_wrong_with_an_address_is_said_without_it() {
         assert_nothing_told(&ended, &"a source that is named");
     }
     assert!(files(folder.path()).is_empty());
+}
+
+/// Names of databases in which a password may have been given with the sign before it mistaken, as a URI has them.
+const NAMES: [&str; 8] = [
+    "m&password=Kr4ken",
+    "m;password=Kr4ken",
+    "m%20password=Kr4ken",
+    "m%20Kr4ken",
+    "m:Kr4ken",
+    "m%23Kr4ken",
+    "m/Kr4ken",
+    "m%3Fpassword%3DKr4ken,with-more-than-postgresql-takes-in-the-name-of-a-database",
+];
+
+const SERVE: &[&str] = &["--listen=127.0.0.1:0"];
+const LIST: &[&str] = &["token", "list"];
+
+/// What commands say of an address that is given by each of these variables.
+fn said_of(address: &str, variables: &[&str], commands: &[&[&str]]) -> Vec<Ended> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ends = Vec::new();
+    for variable in variables {
+        for command in commands {
+            ends.push(run(folder.path(), command, &[(variable, address)]));
+        }
+    }
+    assert!(files(folder.path()).is_empty());
+    for ended in &ends {
+        ended.assert_refused(&["***"]);
+        assert_nothing_told(ended, &address);
+    }
+    ends
+}
+
+#[test]
+fn a_name_that_may_hold_a_password_is_not_said() {
+    for name in NAMES {
+        let address = format!("postgresql://u:p@127.0.0.1:1/{name}");
+        for ended in said_of(&address, &["METROGRAPH_DATABASE_URL", "MONITOR_SERVER_DATABASE_URI"], &[SERVE]) {
+            ended.assert_refused(&["127.0.0.1:1/***", "parameters of the address begin with '?'"]);
+        }
+    }
+    let old = &["MONITOR_SERVER_DATABASE_URI"];
+    said_of("postgres://u:p@127.0.0.1:1/m#Kr4ken", old, &[SERVE, LIST]);
+    said_of("postgres://u:p@/m?host=/nowhere;password=Kr4ken", old, &[SERVE, LIST]);
+    for address in
+        ["sqlite+pysqlcipher://:Kr4ken@/nodir/m.db", "sqlite://u:Kr4ken@h/m.db", "sqlite+pysqlcipher://:Kr4/ken?@/m.db"]
+    {
+        for ended in said_of(address, old, &[SERVE, LIST]) {
+            ended.assert_refused(&["MONITOR_SERVER_DATABASE_URI: sqlite:***", "no user and no password"]);
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for address in ["sqlite://nodir/m.db;password=Kr4ken?mode=rwc", "sqlite://nodir/u:Tail7@h/m.db?mode=rwc"] {
+        let ended = run(folder.path(), &[SERVE, &["--database-url", address]].concat(), &[]);
+        ended.assert_refused(&["***: its folder is not there"]);
+        assert_nothing_told(&ended, &address);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_repeats_a_name_is_not_repeated() {
+    let Some(database) = PostgresDatabase::create().await else { return };
+    for name in NAMES {
+        let address = database.url().replace(database.name(), name);
+        for ended in said_of(&address, &["METROGRAPH_DATABASE_URL"], &[SERVE, LIST]) {
+            ended.assert_refused(&["database \"***\" does not exist", "parameters of the address begin with '?'"]);
+        }
+    }
+    database.remove().await;
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::{
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+pub use postgres::shown_name;
 use postgres::{Parts, Spelling};
 
 /// What a path in an address does not write as it is.
@@ -19,6 +20,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-')
 const OTHER_SCHEMES: &[&str] =
     &["cockroachdb", "file", "http", "https", "mariadb", "mongodb", "mssql", "mysql", "oracle", "redis", "sqlserver"];
 const GIVE: &str = "give sqlite://PATH?mode=rwc or postgres://USER:PASSWORD@HOST/NAME";
+const NO_LOGIN: &str = "sqlite:***: the address of a SQLite file holds no user and no password";
 
 /// A database that can be opened, in the spelling of this program.
 #[derive(Clone, PartialEq, Eq)]
@@ -77,6 +79,9 @@ impl DatabaseUrl {
             text.split_once("://").ok_or("***: it has no scheme: give sqlite:///PATH or postgresql://…")?;
         match &*dialect(scheme) {
             "sqlite" => {
+                if !rest.starts_with('/') && rest.contains('@') {
+                    return Err(format!("{NO_LOGIN}: give sqlite:///PATH"));
+                }
                 // What follows the path is meant for Python's driver; in the path, SQLAlchemy writes every character as it is.
                 let path = rest.split('?').next().unwrap_or(rest);
                 Self::sqlite(path.strip_prefix('/').unwrap_or(path), "mode=rwc")
@@ -143,7 +148,11 @@ impl FromStr for DatabaseUrl {
         let text = text.trim();
         if let Some(rest) = text.strip_prefix("sqlite:") {
             let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
-            let path = percent_decode_str(path.strip_prefix("//").unwrap_or(path)).decode_utf8();
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if path.split('/').next().is_some_and(|first| first.contains('@')) {
+                return Err(format!("{NO_LOGIN}; in a path, '@' is written %40"));
+            }
+            let path = percent_decode_str(path).decode_utf8();
             let path = path.map_err(|_| "sqlite:***: what is percent-encoded in the path is not UTF-8")?;
             return Self::sqlite(&path, parameters);
         }

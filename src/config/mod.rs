@@ -24,7 +24,7 @@ use std::{
 pub use access::{AccessMode, AccessSettings, Lifetime, NewToken, Scope, TokenCommand, TokenName};
 pub use command_line::{Command, OpenApiVersion};
 use command_line::{DatabaseFlags, Flags, ServerFlags};
-pub use database::{DatabaseUrl, shown};
+pub use database::{DatabaseUrl, shown, shown_name};
 pub use exposure::{CorsOrigin, Exposure, HostName, Switch};
 pub use graphql::{Documents, GraphqlSettings, Limits};
 pub use limits::{HttpLimits, Rate, RateLimit};

@@ -3,6 +3,11 @@
 use sea_orm::{DbErr, RuntimeErr};
 use sqlx::postgres::PgConnectOptions;
 
+use crate::config::{shown, shown_name};
+
+/// Bytes of a name that PostgreSQL keeps.
+const LONGEST_NAME: usize = 63;
+
 /// A reason that names no password.
 pub(super) fn of(options: &PgConnectOptions, error: &DbErr) -> String {
     let (DbErr::Conn(RuntimeErr::SqlxError(error))
@@ -19,18 +24,18 @@ pub(super) fn of(options: &PgConnectOptions, error: &DbErr) -> String {
         ),
         sqlx::Error::Tls(error) => (error.to_string(), "see sslmode and sslrootcert of the address".to_owned()),
         sqlx::Error::Database(error) => {
-            let said = error.message().to_owned();
-            let remedy = remedy(options, error.code().as_deref().unwrap_or_default(), &said);
-            (said, remedy)
+            let remedy = remedy(options, error.code().as_deref().unwrap_or_default(), error.message());
+            (without_names(options, error.message()), remedy)
         }
         error => (error.to_string(), String::new()),
     };
     let end = if remedy.is_empty() { remedy } else { format!(": {remedy}") };
-    format!("PostgreSQL at {}: {said}{end}", place(options))
+    let hint = if name(options) == "***" { " (parameters of the address begin with '?')" } else { "" };
+    format!("PostgreSQL at {}: {said}{end}{hint}", place(options))
 }
 
 fn remedy(options: &PgConnectOptions, code: &str, said: &str) -> String {
-    let (user, name) = (options.get_username(), name(options));
+    let (user, name) = (shown_name(options.get_username()), name(options));
     match code {
         "28000" if said.contains("no encryption") => {
             "it asks for TLS, or another host: add ?sslmode=require, or let pg_hba.conf take this connection".to_owned()
@@ -61,11 +66,20 @@ fn remedy(options: &PgConnectOptions, code: &str, said: &str) -> String {
 pub(super) fn place(options: &PgConnectOptions) -> String {
     let port = options.get_port();
     match options.get_socket() {
-        Some(folder) => format!("{}/.s.PGSQL.{port}/{}", folder.display(), name(options)),
+        Some(folder) => format!("{}/.s.PGSQL.{port}/{}", shown(folder), name(options)),
         None => format!("{}:{port}/{}", options.get_host(), name(options)),
     }
 }
 
 fn name(options: &PgConnectOptions) -> &str {
-    options.get_database().unwrap_or(options.get_username())
+    shown_name(options.get_database().unwrap_or(options.get_username()))
+}
+
+/// What a server says, which repeats the names that it was given, whole or cut to its longest.
+fn without_names(options: &PgConnectOptions, said: &str) -> String {
+    let names = [options.get_database().unwrap_or_default(), options.get_username()];
+    names.into_iter().filter(|name| shown_name(name) != *name).fold(said.to_owned(), |said, name| {
+        let cut = &name[..name.floor_char_boundary(LONGEST_NAME)];
+        said.replace(name, "***").replace(cut, "***")
+    })
 }

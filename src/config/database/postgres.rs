@@ -1,10 +1,12 @@
 //! The address of a PostgreSQL: taken apart and put together anew, so that nothing which can't be read gets as far as the driver.
 //! What is wrong is said without a word of the address, any part of which may be a password's.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, path::Path};
 
 use form_urlencoded::Serializer;
 use percent_encoding::percent_decode_str;
+
+use crate::config::shown;
 
 /// Who has written an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,15 +218,21 @@ impl Parts {
     pub fn shown(&self) -> String {
         let host = self.host.as_deref().unwrap_or_default();
         let port = self.port.map_or_else(String::new, |port| format!(":{port}"));
-        let database = self.database.as_deref().unwrap_or_default();
+        let database = self.database.as_deref().map_or("", shown_name);
         if host.starts_with('/') {
-            format!("postgres://***@{port}/{database}?host={host}")
+            format!("postgres://***@{port}/{database}?host={}", shown(Path::new(host)))
         } else if host.contains(':') {
             format!("postgres://***@[{host}]{port}/{database}")
         } else {
             format!("postgres://***@{host}{port}/{database}")
         }
     }
+}
+
+/// The name of a database or a role for people, unless parameters may be in it, a password among them, that were given without the `?`
+/// before them.
+pub fn shown_name(name: &str) -> &str {
+    if name.chars().all(|c| c.is_alphanumeric() || "_-.$".contains(c)) { name } else { "***" }
 }
 
 /// The login and what stands behind it, in a URI.
