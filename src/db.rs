@@ -70,6 +70,9 @@ pub enum OpenError {
          or run the version that made them"
     )]
     Older(String),
+    /// Nothing is to be stored, and something would be.
+    #[error("--read-only (METROGRAPH_READ_ONLY): nothing is stored, and this has to be: leave it out")]
+    ReadOnly,
     /// Nothing can be stored.
     #[error(
         "--database-url: {0}: nothing could be stored: grant that, give the address of the primary, or start with --read-only"
@@ -181,7 +184,7 @@ impl Database {
     /// The database's; one that nothing may be stored in.
     pub async fn writer(&self) -> Result<Writer, OpenError> {
         if self.is_read_only() {
-            return Err(OpenError::MayNotWrite("--read-only was given".to_owned()));
+            return Err(OpenError::ReadOnly);
         }
         let Some(file) = &self.file else {
             let pool = postgres::writer(&self.url, &self.storage).await;

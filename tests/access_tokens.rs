@@ -42,8 +42,13 @@ fn create_prints_the_token_alone_and_explains_it_beside() {
     assert!(random.len() == 43 && random.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)), "{line}");
     assert!(made.stderr.contains("ci.linux_1-a") && made.stderr.contains("it expires at 20"), "{made:?}");
     assert!(!made.stderr.contains(random), "{made:?}");
-    let other = token(folder.path(), &["create", "--name", "other", "--scope", "read"]).stdout;
-    assert_ne!(other, made.stdout);
+    let other = token(folder.path(), &["create", "--name", "other", "--scope", "read"]);
+    assert_ne!(other.stdout, made.stdout);
+    // Whoever may not store is not told how to.
+    assert!(made.stderr.contains("pytest --remote-server http://ingest:TOKEN@"), "{made:?}");
+    assert!(!other.stderr.contains("pytest") && other.stderr.contains("curl --user read http://HOST"), "{other:?}");
+    let all = token(folder.path(), &["create", "--name", "all", "--scope", "admin"]);
+    assert!(all.stderr.contains("pytest --remote-server http://ingest:TOKEN@"), "{all:?}");
 }
 
 /// A token that nobody has seen must not let anybody in.

@@ -54,7 +54,10 @@ on_both_engines! {
         assert_eq!(events.field().await, json!({ "itemName": "c" }));
         assert_eq!(reader.items("/api/v1/metrics/").await, json!(["a", "b", "c"]));
         let refused = reader.tokens(&["create", "--name", "ci", "--scope", "ingest"]).await.unwrap_err().to_string();
-        assert!(refused.contains("--read-only"), "{refused}");
+        let revoked = reader.tokens(&["revoke", "ci"]).await.unwrap_err().to_string();
+        for refused in [refused, revoked] {
+            assert!(refused.starts_with("--read-only") && refused.ends_with("leave it out"), "{refused}");
+        }
         assert!(reader.tokens(&["list"]).await.unwrap().result.starts_with("NAME"));
         drop(events);
         reader.finish().await;

@@ -220,12 +220,29 @@ fn a_flag_that_makes_no_sense_is_refused_in_one_line_that_names_it() {
         ("--documents-dir", "nowhere"),
         ("--persisted-megabytes", "1001"),
         ("--cache-seconds", "-1"),
+        ("--live-buffer", "0"),
+        ("--live-buffer", "1000001"),
         ("--colour", "blue"),
     ];
     for (flag, value) in cases {
         let ended = run(folder.path(), &[&format!("{flag}={value}")], &[ANYWHERE]);
         ended.assert_refused(&[flag]);
         assert!(files(folder.path()).is_empty(), "{flag}={value}");
+    }
+    for number in [
+        "--page-size",
+        "--cache-seconds",
+        "--live-buffer",
+        "--max-connections",
+        "--max-subscriptions",
+        "--max-depth",
+        "--persisted-megabytes",
+        "--database-connections",
+    ] {
+        for value in ["x", "-1", "1.5", "99999999999"] {
+            let ended = run(folder.path(), &[&format!("{number}={value}")], &[ANYWHERE]);
+            ended.assert_refused(&[number, "give a whole number from "]);
+        }
     }
     run(folder.path(), &["--page-size", "-1"], &[]).assert_refused(&["-1"]);
     run(folder.path(), &["sing"], &[]).assert_refused(&["sing"]);

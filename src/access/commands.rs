@@ -11,7 +11,7 @@ use sea_orm::DbErr;
 
 use super::{now, token};
 use crate::{
-    config::{Connections, DatabaseUrl, NewToken, StorageSettings, TokenCommand, TokenName},
+    config::{Connections, DatabaseUrl, NewToken, Scope, StorageSettings, TokenCommand, TokenName},
     db::{Database, OpenError},
 };
 
@@ -57,6 +57,9 @@ const LONGEST_READ: Duration = Duration::from_secs(30);
 /// # Errors
 /// [`TokenError`]; then nothing was changed.
 pub async fn run(command: &TokenCommand, url: &DatabaseUrl, storage: &StorageSettings) -> Result<Said, TokenError> {
+    if storage.read_only && !matches!(command, TokenCommand::List) {
+        return Err(OpenError::ReadOnly.into());
+    }
     let or_make = match command {
         TokenCommand::Create(NewToken { create_database: true, .. }) => None,
         TokenCommand::Create(_) => Some(", or add --create-database to have it made now"),
@@ -101,9 +104,13 @@ async fn create(writer: &Writer, new: &NewToken, place: &str) -> Result<Said, To
     row::add(&tx, name, token::hash(&token), scope, now, end).await?;
     tx.commit().await?;
     let end = end.map_or("it does not expire".to_owned(), |end| format!("it expires at {}", utc(end)));
+    let used = match new.scope {
+        Scope::Ingest | Scope::Admin => "pytest --remote-server http://ingest:TOKEN@HOST:8181/api/v1",
+        Scope::Read => "curl --user read http://HOST:8181/api/v1/metrics/ asks for it. It reads, and may not store",
+    };
     let note = format!(
         "This is the token '{name}' of the scope {scope} for servers on {place}; {end}. It is shown this once: keep it where your secrets are.\n\
-         It is sent as Authorization: Bearer TOKEN, or as a password: pytest --remote-server http://ingest:TOKEN@HOST:8181/api/v1\n"
+         It is sent as Authorization: Bearer TOKEN, or as a password: {used}\n"
     );
     Ok(Said { result: format!("{token}\n"), note })
 }

@@ -7,7 +7,11 @@ use clap::{
     builder::{PathBufValueParser, TypedValueParser as _},
 };
 
-use super::{folder, limits::size, units::number};
+use super::{
+    folder,
+    limits::size,
+    units::{number, whole},
+};
 
 /// Settings of `/graphql`.
 #[derive(Debug, Clone, Args)]
@@ -20,7 +24,8 @@ pub struct GraphqlSettings {
     pub documents: Documents,
 
     /// Seconds for which a cache may answer a query sent by GET without asking again; 0: caches ask each time
-    #[arg(long, env = "METROGRAPH_CACHE_SECONDS", default_value_t = 0, value_name = "SECONDS")]
+    #[arg(long, env = "METROGRAPH_CACHE_SECONDS", default_value_t = 0, value_name = "SECONDS",
+        value_parser = whole(0..=u32::MAX))]
     pub cache_seconds: u32,
 }
 

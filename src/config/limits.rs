@@ -36,11 +36,13 @@ pub struct HttpLimits {
     pub rate_limit: RateLimit,
 
     /// Connections open at the same time, at most
-    #[arg(long, env = "METROGRAPH_MAX_CONNECTIONS", default_value = "4096", value_name = "NUMBER")]
+    #[arg(long, env = "METROGRAPH_MAX_CONNECTIONS", default_value = "4096", value_name = "NUMBER",
+        value_parser = units::whole(NonZeroU32::MIN..=NonZeroU32::MAX))]
     pub max_connections: NonZeroU32,
 
     /// Subscriptions open at the same time, at most, over sockets and as server-sent events
-    #[arg(long, env = "METROGRAPH_MAX_SUBSCRIPTIONS", default_value = "4096", value_name = "NUMBER")]
+    #[arg(long, env = "METROGRAPH_MAX_SUBSCRIPTIONS", default_value = "4096", value_name = "NUMBER",
+        value_parser = units::whole(NonZeroU32::MIN..=NonZeroU32::MAX))]
     pub max_subscriptions: NonZeroU32,
 }
 

@@ -1,6 +1,6 @@
 //! Times, sizes, rates and numbers as they are written in settings: one reading of each, for all of them.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{fmt::Display, ops::RangeInclusive, str::FromStr, time::Duration};
 
 use bytesize::ByteSize;
 use jiff::{Span, SpanRelativeTo};
@@ -44,6 +44,14 @@ pub(super) fn rate(text: &str) -> Option<(u32, Duration)> {
 
 /// Reads a whole number of this range.
 pub(super) fn number(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<usize, String> + Clone {
+    whole(range)
+}
+
+/// The same, of any kind.
+pub(super) fn whole<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone
+where
+    T: FromStr + PartialOrd + Display + Clone,
+{
     move |text| {
         let number = text.trim().parse().ok().filter(|number| range.contains(number));
         number.ok_or_else(|| format!("give a whole number from {} to {}", range.start(), range.end()))
