@@ -95,7 +95,7 @@ fn on_runtime(work: impl Future<Output = Result<(), Failure>> + Send) -> Result<
 
 async fn tokens(command: &TokenCommand, settings: &Settings) -> Result<(), String> {
     let (url, storage) = (&settings.database_url, &settings.storage);
-    let said = access::run(command, url, storage).await.map_err(|error| error.to_string())?;
+    let said = access::run(command, url, storage).await.map_err(|error| settings.named(&error))?;
     match command {
         TokenCommand::Create(NewToken { name, .. }) => {
             if let Err(error) = io::stdout().write_all(said.result.as_bytes()) {
@@ -156,7 +156,7 @@ async fn serve_until(settings: Settings, mut told: watch::Receiver<bool>) -> Res
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let mut starting = told.clone();
     let app = tokio::select! {
-        app = App::open(&settings) => app.map_err(|error| error.to_string())?,
+        app = App::open(&settings) => app.map_err(|error| settings.named(&error))?,
         _ = starting.wait_for(|told| *told) => {
             tracing::info!("told to stop before it served");
             return Ok(());

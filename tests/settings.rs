@@ -325,6 +325,25 @@ fn a_postgresql_that_does_not_answer_is_refused() {
 }
 
 #[test]
+fn a_database_that_is_not_there_is_named_by_where_it_was_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = "sqlite://missing/a.db";
+    let (ours, theirs) = (("METROGRAPH_DATABASE_URL", url), ("MONITOR_SERVER_DATABASE_URI", "sqlite:///missing/a.db"));
+    let by_ours = "metrograph: METROGRAPH_DATABASE_URL (--database-url): ";
+    for (flag, variables, named) in [
+        (&["--database-url", url][..], &[ours, theirs][..], "metrograph: --database-url: "),
+        (&[], &[ours, theirs], by_ours),
+        (&[], &[theirs], "metrograph: MONITOR_SERVER_DATABASE_URI: "),
+        (&["--database-url", url], &[theirs], "metrograph: --database-url: "),
+    ] {
+        for command in [&[][..], &["token", "list"]] {
+            let ended = run(folder.path(), &[command, flag].concat(), &[variables, &[ANYWHERE]].concat());
+            ended.assert_refused(&[named, "missing/a.db"]);
+        }
+    }
+}
+
+#[test]
 fn a_host_may_be_named() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &["--listen", "localhost:0"], &[]);

@@ -199,7 +199,12 @@ async fn a_server_that_repeats_a_name_is_not_repeated() {
     for name in NAMES {
         let address = database.url().replace(database.name(), name);
         for ended in said_of(&address, &["METROGRAPH_DATABASE_URL"], &[SERVE, LIST]) {
-            ended.assert_refused(&["database \"***\" does not exist", "parameters of the address begin with '?'"]);
+            let given = "METROGRAPH_DATABASE_URL (--database-url): PostgreSQL at ";
+            ended.assert_refused(&[
+                given,
+                "database \"***\" does not exist",
+                "parameters of the address begin with '?'",
+            ]);
         }
     }
     database.remove().await;

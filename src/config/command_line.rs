@@ -53,6 +53,9 @@ pub enum OpenApiVersion {
     V3_0,
 }
 
+/// The flag that errors of the database name.
+pub(super) const DATABASE: &str = "--database-url";
+
 // No doc comment: it would become that of each command that takes these.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Database")]
@@ -166,7 +169,8 @@ fn bare(argument: Arg) -> Arg {
 }
 
 /// Reads the command line, then of the variables those that the command takes and no flag overrides.
-pub(super) fn read(arguments: &[OsString]) -> Result<(Command, Flags), Stop> {
+/// Says by which of its names the database was given, too.
+pub(super) fn read(arguments: &[OsString]) -> Result<(Command, Flags, &'static str), Stop> {
     let settings = Flags::augment_args(clap::Command::new("metrograph")).no_binary_name(true);
     let is_setting = |argument: &Arg| settings.get_arguments().any(|setting| setting.get_id() == argument.get_id());
     let bare = throughout(commands(), &|argument| if is_setting(&argument) { bare(argument) } else { argument });
@@ -196,8 +200,14 @@ pub(super) fn read(arguments: &[OsString]) -> Result<(Command, Flags), Stop> {
     let told = told.try_get_matches_from::<_, OsString>([]);
     let told = told.map_err(|error| Stop::Refused(refusal(&error, &settings, Given::Environment)))?;
     let mut flags = Flags::from_arg_matches(&told).map_err(internal)?;
+    let by_variable = (flags.database.database_url.is_some(), flags.database.monitor_server_database_uri.is_some());
     update(&mut flags, &command, &levels).map_err(internal)?;
-    Ok((command, flags))
+    let database = match by_variable {
+        (true, _) => "METROGRAPH_DATABASE_URL (--database-url)",
+        (_, true) if flags.database.database_url.is_none() => "MONITOR_SERVER_DATABASE_URI",
+        _ => DATABASE,
+    };
+    Ok((command, flags, database))
 }
 
 /// What was given on the command line wins over variables, and behind the command over before it.

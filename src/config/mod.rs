@@ -41,6 +41,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// What to store in.
     pub database_url: DatabaseUrl,
+    /// The flag or variable that names it.
+    pub database_given_by: &'static str,
     /// How that is used.
     pub storage: StorageSettings,
     /// Rows on a page of REST v1.
@@ -63,6 +65,17 @@ pub struct Settings {
     pub exposure: Exposure,
     /// How it stops.
     pub stop: StopSettings,
+}
+
+impl Settings {
+    /// What is wrong with the database, by the flag or variable that was given.
+    pub fn named(&self, error: &impl std::error::Error) -> String {
+        let said = error.to_string();
+        match said.strip_prefix(command_line::DATABASE) {
+            Some(reason) if reason.starts_with(':') => format!("{}{reason}", self.database_given_by),
+            _ => said,
+        }
+    }
 }
 
 /// Why the program ends before it starts.
@@ -88,7 +101,7 @@ pub fn read() -> Result<(Command, Settings), Stop> {
 /// [`Stop`], where there is nothing to serve.
 pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<(Command, Settings), Stop> {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-    let (command, flags) = command_line::read(&arguments)?;
+    let (command, flags, database_given_by) = command_line::read(&arguments)?;
     let Flags { server, database, pool, access, tls, limits, graphql, live, exposure, stop } = flags;
     let ServerFlags { listen, log, page_size, rest_dir, monitor_server_pagination_count } = server;
     let DatabaseFlags { database_url, way, monitor_server_database_uri } = database;
@@ -102,6 +115,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<
     let settings = Settings {
         listen,
         database_url: database_url.or(monitor_server_database_uri).unwrap_or_default(),
+        database_given_by,
         storage,
         page_size: page_size.or(monitor_server_pagination_count).unwrap_or_default(),
         rest_dir,
