@@ -129,10 +129,14 @@ pub fn router(
     let served = again::spelled_otherwise(served, &paths);
     // Together, not one by one: the router puts each layer that it is given into a box of its own, for every request.
     let around = ServiceBuilder::new()
-        // Without the query string: it may hold the values of variables.
-        .layer(TraceLayer::new_for_http().make_span_with(|request: &Request<_>| {
-            tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
-        }))
+        // Without the query string: it may hold the values of variables. Whoever fails says why himself.
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(|request: &Request<_>| {
+                    tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
+                        })
+                .on_failure(()),
+        )
         .layer(MapResponseLayer::new(move |response| headers::add(response, is_tls)))
         .layer(MapRequestLayer::new(again::tell_apart))
         .layer(option_layer(fence.origins.cors()))
