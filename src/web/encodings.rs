@@ -12,15 +12,15 @@ pub(super) fn settle<B>(mut request: Request<B>) -> Request<B> {
 
 /// The encodings but zstd, where another one is liked as well.
 fn without_zstd(headers: &HeaderMap) -> Option<HeaderValue> {
-    let given = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let (zstd, others): (Vec<_>, Vec<_>) =
-        given.flat_map(|value| value.split(',')).partition(|encoding| name(encoding).eq_ignore_ascii_case("zstd"));
-    let zstd = zstd.into_iter().map(weight).reduce(f32::max)?;
-    let is_ours = |encoding: &&&str| ["br", "gzip"].iter().any(|ours| name(encoding).eq_ignore_ascii_case(ours));
-    let best = others.iter().filter(is_ours).map(|encoding| weight(encoding)).reduce(f32::max)?;
-    if best == 0.0 || best < zstd {
-        return None;
-    }
+    let encodings = || {
+        let given = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+        given.flat_map(|value| value.split(','))
+    };
+    let is_one_of = |encoding: &str, names: &[&str]| names.iter().any(|of| name(encoding).eq_ignore_ascii_case(of));
+    let best = |names: &[&str]| encodings().filter(|encoding| is_one_of(encoding, names)).map(weight).reduce(f32::max);
+    let zstd = best(&["zstd"])?;
+    best(&["br", "gzip"]).filter(|other| *other > 0.0 && *other >= zstd)?;
+    let others: Vec<&str> = encodings().filter(|encoding| !is_one_of(encoding, &["zstd"])).collect();
     HeaderValue::from_str(others.join(",").trim()).ok()
 }
 

@@ -27,6 +27,16 @@ def python_with(folder, requirements, without_dependencies=()):
     return python
 
 
+def rest_clients(cache):
+    """The Pythons of the plugin and of the old client library, in environments below `cache`."""
+    here = Path(__file__).parent
+    plugin = python_with(cache / "plugin", [here / "requirements-plugin.txt"])
+    library = python_with(
+        cache / "library", [here / "requirements-library.txt"], [here / "requirements-library-itself.txt"]
+    )
+    return plugin, library
+
+
 def node_with(folder, sources):
     """A copy of the scripts in `sources` in `folder`, beside the packages that their lock file names."""
     folder, sources = Path(folder).resolve(), Path(sources)

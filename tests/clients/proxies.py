@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from environments import python_with
+from environments import rest_clients
 from plugin_check import check_plugin
 from processes import end_children_on_sigterm, plain_environment, run_group
 from proxy import DOCS, PATIENCE, VARIANTS, Proxy
@@ -52,10 +52,7 @@ def main():
     arguments.add_argument("cache", type=Path, nargs="?", default=HERE.parent.parent / "target" / "clients")
     given = arguments.parse_args()
     end_children_on_sigterm()
-    plugin = python_with(given.cache / "plugin", [HERE / "requirements-plugin.txt"])
-    library = python_with(
-        given.cache / "library", [HERE / "requirements-library.txt"], [HERE / "requirements-library-itself.txt"]
-    )
+    plugin, library = rest_clients(given.cache)
     with ExitStack() as stack, ThreadPoolExecutor(SIDE_BY_SIDE + 2) as pool:
         metrograph = Metrographs(stack, given.metrograph.resolve())
         # Streams take long, and little else: all of them lead to one server.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import history
 from access_check import check_access
-from environments import python_with
+from environments import rest_clients
 from plugin import Run
 from plugin_check import BUILD, SCM_REF, check_plugin
 from processes import end_children_on_sigterm, plain_environment, run_group
@@ -31,10 +31,7 @@ def main():
     given = arguments.parse_args()
     end_children_on_sigterm()
 
-    plugin = python_with(given.cache / "plugin", [HERE / "requirements-plugin.txt"])
-    library = python_with(
-        given.cache / "library", [HERE / "requirements-library.txt"], [HERE / "requirements-library-itself.txt"]
-    )
+    plugin, library = rest_clients(given.cache)
     report = Report()
     binary = given.metrograph.resolve()
 
