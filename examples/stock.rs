@@ -12,11 +12,8 @@ use async_graphql::Executor as _;
 use async_graphql_axum::{GraphQLRequest, GraphQLResponse, GraphQLSubscription};
 use axum::{Router, extract::State, routing::get};
 use metrograph::{
-    access::Access,
+    Access, Database, Documents, Graph, Ingest, Stock, Told,
     config::{self, AccessMode},
-    db::Database,
-    graphql::{Documents, Graph, Stock, Told},
-    ingest::Ingest,
 };
 use tokio::net::TcpListener;
 

@@ -7,12 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{
-    Json,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
-
 /// Between two lines in the log on one failure of the database.
 const ONCE: Duration = Duration::from_secs(1);
 
@@ -74,41 +68,6 @@ fn is_news(said: &str) -> bool {
         *last = Some((Instant::now(), said.to_owned()));
     }
     is_news
-}
-
-impl IntoResponse for Error {
-    /// The form of every failure outside `/graphql`: `{"message": …}`.
-    fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(serde_json::json!({ "message": self.message }))).into_response();
-        advise(response.headers_mut(), self.code, self.scope, self.retry_after);
-        response
-    }
-}
-
-/// Says how to come back: with a token (`WWW-Authenticate`), or later (`Retry-After`).
-pub fn advise(headers: &mut HeaderMap, code: Code, scope: Option<&str>, retry_after: Option<u64>) {
-    let soon = (code.status() == StatusCode::SERVICE_UNAVAILABLE.as_u16()).then_some(1);
-    if let Some(seconds) = retry_after.or(soon) {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    match (code, scope) {
-        (Code::UpgradeRequired, _) => {
-            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-            headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        }
-        (Code::Unauthenticated, _) => {
-            for scheme in [r#"Basic realm="metrograph""#, r#"Bearer realm="metrograph""#] {
-                headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
-            }
-        }
-        (Code::Forbidden, Some(scope)) => {
-            let lacking = format!(r#"Bearer error="insufficient_scope", scope="{scope}""#);
-            headers.extend(HeaderValue::from_str(&lacking).ok().map(|value| (header::WWW_AUTHENTICATE, value)));
-        }
-        _ => {}
-    }
 }
 
 macro_rules! codes {

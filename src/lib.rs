@@ -7,35 +7,44 @@
 //!
 //! This file is the one place where the rooms are joined.
 
-pub mod access;
+pub mod commands;
 pub mod config;
-pub mod db;
-pub mod error;
-pub mod graphql;
-pub mod ingest;
-pub mod process;
-pub mod rest;
-pub mod telemetry;
-pub mod web;
+
+mod access;
+mod db;
+mod error;
+mod graphql;
+mod http;
+mod ingest;
+mod process;
+mod rest;
+mod telemetry;
+mod web;
 
 use std::{pin::pin, time::Duration};
 
 use axum::Router;
 use tokio::{net::TcpListener, sync::watch};
 
-use access::Access;
 use config::{HttpLimits, Settings};
-use db::{Database, OpenError};
-use graphql::{DocumentError, Documents, Graph, Told};
-use ingest::{Committer, Ingest};
-use web::{Health, Tls, TlsError};
+use db::OpenError;
+use ingest::Committer;
+use web::{Health, Tls};
+
+// What benchmarks, examples and tests call. Everything else is private, so that the compiler finds what nobody calls.
+pub use access::Access;
+pub use db::Database;
+pub use graphql::{DocumentError, Documents, Graph, Stock, Told, sdl};
+pub use ingest::Ingest;
+pub use rest::{Facade, load as load_rest};
+pub use web::TlsError;
 
 /// How long a stop waits for requests in flight. Docker kills after ten seconds what it asked to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 /// How long a stop then waits for the database.
 const LAST_ROWS: Duration = Duration::from_secs(3);
 /// How long a stop may take after the port was closed.
-pub const LONGEST_STOP: Duration = LAST_REQUESTS.saturating_add(LAST_ROWS);
+pub(crate) const LONGEST_STOP: Duration = LAST_REQUESTS.saturating_add(LAST_ROWS);
 /// How long requests in flight have where nothing more is stored.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -83,7 +92,7 @@ impl App {
     /// A certificate that can't be used; a document that does not fit the schema; a database that can't be used.
     pub async fn open(settings: &Settings) -> Result<Self, StartError> {
         let tls = settings.tls.as_ref().map(Tls::load).transpose()?;
-        let facades = rest::load(&graphql::sdl(), settings.rest_dir.as_deref())?;
+        let facades = rest::load(&sdl(), settings.rest_dir.as_deref())?;
         let exposure = &settings.exposure;
         let told = Told { introspection: exposure.introspection.is_on(), suggestions: exposure.suggestions.is_on() };
         let documents = Documents::open(&settings.graphql, told, web::DOCUMENTS)?;

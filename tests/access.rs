@@ -356,7 +356,7 @@ async fn last_use(app: &TestApp) -> String {
 /// Each way in says what it takes; and from what a mutation answers, fields that lead on take READ.
 #[test]
 fn the_schema_says_what_each_field_takes() {
-    let schema = parse_schema(metrograph::graphql::sdl()).unwrap();
+    let schema = parse_schema(metrograph::sdl()).unwrap();
     let access = |directives: &[async_graphql::Positioned<async_graphql::parser::types::ConstDirective>]| {
         let found = directives.iter().find(|directive| directive.node.name.node == "access");
         found.map(|directive| directive.node.get_argument("scope").unwrap().node.to_string())

@@ -120,7 +120,7 @@ async fn servers_that_start_together_make_the_tables_once(engine: Engine) {
     let Some(empty) = Empty::open(engine).await else { return };
     let url: DatabaseUrl = empty.url.parse().unwrap();
     let storage = StorageSettings::default();
-    let opened = (0..4).map(|_| metrograph::db::Database::open(&url, &storage, A_WHILE));
+    let opened = (0..4).map(|_| metrograph::Database::open(&url, &storage, A_WHILE));
     let opened = futures_util::future::join_all(opened).await;
     for database in opened {
         database.unwrap().close().await.unwrap();
@@ -142,8 +142,7 @@ async fn a_database_with_a_table_of_somebody_else_stays_as_it_is(engine: Engine)
     let Some(empty) = Empty::open(engine).await else { return };
     empty.run("CREATE TABLE session (theirs INTEGER)").await;
     let before = empty.tables().await;
-    let opened =
-        metrograph::db::Database::open(&empty.url.parse().unwrap(), &StorageSettings::default(), A_WHILE).await;
+    let opened = metrograph::Database::open(&empty.url.parse().unwrap(), &StorageSettings::default(), A_WHILE).await;
     let refused = opened.unwrap_err().to_string();
     assert!(refused.contains("'session' of another program"), "{refused}");
     assert_eq!(empty.tables().await, before);

@@ -14,7 +14,7 @@ const WITHOUT: [&str; 1] = ["FloatFilter"];
 /// Every field of every object and input object: where it is, the name of its type, what is said of it.
 fn fields() -> Vec<(String, String, String)> {
     let mut found = Vec::new();
-    for definition in parse_schema(metrograph::graphql::sdl()).unwrap().definitions {
+    for definition in parse_schema(metrograph::sdl()).unwrap().definitions {
         let TypeSystemDefinition::Type(ty) = definition else { continue };
         let owner = ty.node.name.node.to_string();
         let mut add = |name: &str, ty: &async_graphql::parser::types::Type, description: Option<String>| {

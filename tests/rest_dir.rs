@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use metrograph::rest;
+use metrograph::{load_rest, sdl};
 use serde_json::{Value, json};
 
 use crate::support::{Engine, TestApp, of_build};
@@ -55,7 +55,7 @@ async fn team() -> TestApp {
 }
 
 fn load(folder: &Path) -> Result<usize, String> {
-    let facades = rest::load(&metrograph::graphql::sdl(), Some(folder));
+    let facades = load_rest(&sdl(), Some(folder));
     facades.map(|facades| facades.len()).map_err(|error| error.to_string())
 }
 

@@ -2,7 +2,6 @@
 //! `graphql/access.rs` holds the two against each other.
 
 mod caller;
-mod commands;
 mod token;
 
 use std::{
@@ -27,7 +26,7 @@ use crate::{
     ingest::Ingest,
 };
 pub use caller::Caller;
-pub use commands::{Said, TokenError, run};
+pub(crate) use token::{hash, random as random_token};
 
 /// How long the live tokens are remembered: from then on a revoked one is refused.
 const REMEMBERED: Duration = Duration::from_secs(1);
@@ -37,7 +36,7 @@ const MISSED: Duration = Duration::from_millis(100);
 const BETWEEN_NOTES: i64 = 60_000_000;
 
 /// Microseconds since 1970 in UTC.
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

@@ -11,19 +11,19 @@ use sha2::{Digest as _, Sha256};
 const PREFIX: &str = "mg_";
 
 /// Makes a token from the system's own source of randomness.
-pub(super) fn random() -> Result<String, getrandom::Error> {
+pub(crate) fn random() -> Result<String, getrandom::Error> {
     let mut bits = [0; 32];
     getrandom::fill(&mut bits)?;
     Ok(format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(bits)))
 }
 
 /// What is stored of it.
-pub(super) fn hash(token: &str) -> Vec<u8> {
+pub(crate) fn hash(token: &str) -> Vec<u8> {
     Sha256::digest(token).to_vec()
 }
 
 /// The token in the value of an `Authorization` header, whatever its worth.
-pub(super) fn sent_in(credentials: &str) -> Option<String> {
+pub(crate) fn sent_in(credentials: &str) -> Option<String> {
     let (scheme, value) = credentials.trim().split_once(' ')?;
     let value = value.trim();
     let token = if scheme.eq_ignore_ascii_case("bearer") {

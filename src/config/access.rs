@@ -1,10 +1,6 @@
-//! Who may enter, and what is asked of tokens on the command line.
+//! Who may enter.
 
-use std::{str::FromStr, time::Duration};
-
-use clap::{Args, Subcommand, ValueEnum};
-
-use super::units;
+use clap::{Args, ValueEnum};
 
 /// Who may enter.
 #[derive(Debug, Clone, Copy, Args)]
@@ -57,97 +53,5 @@ impl Scope {
     /// The scope that is written so.
     pub fn named(text: &str) -> Option<Self> {
         Self::value_variants().iter().find(|scope| scope.as_str() == text).copied()
-    }
-}
-
-/// What to do with tokens.
-#[derive(Debug, Clone, Subcommand)]
-pub enum TokenCommand {
-    /// Make a token and print it, this once
-    Create(NewToken),
-    /// List the tokens that were made; what to send as the token is not stored
-    List,
-    /// Revoke a token: servers that run refuse it within a second
-    Revoke {
-        /// Its name
-        name: TokenName,
-    },
-}
-
-/// A token to make.
-#[derive(Debug, Clone, Args)]
-pub struct NewToken {
-    /// What to call it, such as the place where it is used
-    #[arg(long)]
-    pub name: TokenName,
-    /// What it is for: ingest (workers that send measurements), read (queries and subscriptions) or admin (everything)
-    #[arg(long, hide_possible_values = true)]
-    pub scope: Scope,
-    /// How long it is taken, such as 30min, 12h, 90d or 12w [default: until it is revoked]
-    #[arg(long, value_name = "TIME")]
-    pub expires: Option<Lifetime>,
-    /// Make the database, where there is none yet: before the first start of a server
-    #[arg(long)]
-    pub create_database: bool,
-}
-
-/// The name of a token: one word that can stand in a table and on a command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenName(String);
-
-impl TokenName {
-    /// Characters, at most.
-    const LONGEST: usize = 64;
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for TokenName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if looks_like_a_token(text) {
-            return Err("that looks like a token, not like its name: metrograph token list has the names".to_owned());
-        }
-        let is_word = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-        // A name that begins with a dash would look like a flag to `token revoke`.
-        if is_word && !text.starts_with('-') && (1..=Self::LONGEST).contains(&text.len()) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(format!("give 1 to {} letters, digits, - _ and ., no - first", Self::LONGEST))
-        }
-    }
-}
-
-/// Whether a token was pasted, or most of one: what is wrong with a name is said aloud.
-fn looks_like_a_token(text: &str) -> bool {
-    let has = |class: fn(&u8) -> bool| text.as_bytes().iter().skip(3).any(class);
-    let is_mixed = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
-    (text.starts_with("mg_") && (text.len() == 46 || text.len() >= 20 && is_mixed)) || (text.len() >= 40 && is_mixed)
-}
-
-/// How long a token is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lifetime(Duration);
-
-impl Lifetime {
-    /// A century: whoever wants more wants a token that does not expire.
-    const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
-
-    /// Counted from the moment it is made.
-    pub fn duration(self) -> Duration {
-        self.0
-    }
-}
-
-impl FromStr for Lifetime {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let time = units::time(text, &(Duration::from_secs(1)..=Self::LONGEST));
-        time.map(Self).ok_or("give a number and its unit, such as 90d, 12h or 30min, from 1s to 36500d")
     }
 }

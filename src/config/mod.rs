@@ -11,6 +11,7 @@ mod refusal;
 mod stop;
 mod storage;
 mod tls;
+mod token;
 mod units;
 
 use std::{
@@ -21,7 +22,7 @@ use std::{
     str::FromStr,
 };
 
-pub use access::{AccessMode, AccessSettings, Lifetime, NewToken, Scope, TokenCommand, TokenName};
+pub use access::{AccessMode, AccessSettings, Scope};
 pub use command_line::{Command, OpenApiVersion};
 use command_line::{DatabaseFlags, Flags, ServerFlags};
 pub use database::{DatabaseUrl, shown, shown_name};
@@ -33,6 +34,7 @@ pub use stop::StopSettings;
 use storage::WayFlags;
 pub use storage::{Connections, DirectUrl, StorageSettings};
 pub use tls::TlsFiles;
+pub use token::{Lifetime, NewToken, TokenCommand, TokenName};
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]

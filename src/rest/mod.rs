@@ -43,6 +43,7 @@ use crate::{
         Document as Runnable, Graph, Operation, check_values, has_long_numbers, read_exactly, without_mark,
         write_answer,
     },
+    http::media_type::MediaType,
 };
 
 /// Where the documentation is, and where the doubled prefix goes on.
@@ -262,9 +263,8 @@ fn read_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>, is_post: 
         }
         _ => Error::bad_input("the body could not be read"),
     })?;
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_json = media_type == "application/json" || media_type.ends_with("+json");
+    let media_type = MediaType::of_body(headers);
+    let is_json = media_type.is_json() || media_type.has_json_suffix();
     match (is_json, is_post) {
         (false, true) => Err(Error::new(Code::UnsupportedMediaType, "Content-Type: send the body as application/json")),
         (false, false) => Ok(None),

@@ -88,7 +88,7 @@ async fn ask(database: &Database) -> Option<String> {
 }
 
 /// Where supervisors ask.
-pub(super) fn router(health: &Health) -> Router {
+pub(crate) fn router(health: &Health) -> Router {
     let ready = |health: Health| -> MethodRouter { get(async move || answer(&health.failed().await)) };
     let mut router = live();
     for path in ["/health", "/health/", "/health/ready", "/health/ready/"] {
@@ -98,7 +98,7 @@ pub(super) fn router(health: &Health) -> Router {
 }
 
 /// Whether the process works: it does when it answers.
-pub(super) fn live() -> Router {
+pub(crate) fn live() -> Router {
     let live = || get(async || answer(&Map::new()));
     Router::new().route("/health/live", live()).route("/health/live/", live())
 }

@@ -1,26 +1,12 @@
 //! HTTP: `/graphql`, the pages, and what holds for every answer.
 
-mod access;
-mod again;
-mod assets;
-mod encodings;
-mod fence;
+mod fallback;
 mod graphql;
-mod headers;
-mod heads;
+mod guard;
 mod health;
-mod hosts;
-mod live;
-mod origin;
-mod rate;
-mod serve;
-mod socket;
-mod tls;
-mod underway;
-mod unread;
-mod wire;
-
-use std::sync::Arc;
+mod pages;
+mod server;
+mod state;
 
 use axum::{
     Router,
@@ -46,37 +32,30 @@ use tower_http::{
 
 use crate::{
     access::Access,
-    config::{GraphqlSettings, Settings},
+    config::Settings,
     error::Error,
     graphql::Graph,
+    http::{encodings, options},
     rest::{self, Facade, Paths},
+    web::{
+        graphql::{handlers, refusal::refused, websocket},
+        guard::{Guard, authentication, security_headers},
+        state::AppState,
+    },
 };
 
-pub use health::Health;
-pub use serve::serve;
-pub use tls::{Tls, TlsError};
-
-use fence::Fence;
+pub(crate) use health::Health;
+pub use server::TlsError;
+pub(crate) use server::{Tls, serve};
 
 /// The documents that our own pages send, with their names.
-pub const DOCUMENTS: &[(&str, &str)] = &[("overview.graphql", include_str!("../../web/src/overview.graphql"))];
+pub(crate) const DOCUMENTS: &[(&str, &str)] = &[("overview.graphql", include_str!("../../web/src/overview.graphql"))];
 
 /// Smaller answers are sent as they are: there is little to gain.
 const LEAST_COMPRESSED: u16 = 1_024;
 
-/// What GraphQL over HTTP needs: the graph, its settings, the door, the word that the server stops, and what stands before every
-/// request.
-#[derive(Clone)]
-struct Ways {
-    graph: Graph,
-    settings: Arc<GraphqlSettings>,
-    access: Access,
-    ended: watch::Receiver<bool>,
-    fence: Fence,
-}
-
 /// Everything that is served.
-pub fn router(
+pub(crate) fn router(
     graph: &Graph,
     facades: Vec<Facade>,
     access: &Access,
@@ -84,49 +63,43 @@ pub fn router(
     ended: &watch::Receiver<bool>,
     settings: &Settings,
 ) -> Router {
-    let fence = Fence::new(settings);
+    let guard = Guard::new(settings, refused);
     let is_tls = settings.tls.is_some();
-    let ways = Ways {
-        graph: graph.clone(),
-        settings: Arc::new(settings.graphql.clone()),
-        access: access.clone(),
-        ended: ended.clone(),
-        fence: fence.clone(),
-    };
+    let state = AppState::new(graph, access, ended, settings);
     // Streams are sent as they come.
     let is_worth_it = SizeAbove::new(LEAST_COMPRESSED)
         .and(DefaultPredicate::new())
         .and(NotForContentType::const_new("multipart/mixed"));
-    let sockets = from_fn_with_state(ways.clone(), socket::open_or_go_on);
+    let sockets = from_fn_with_state(state.clone(), websocket::open_or_go_on);
     let paths = Paths::of(&facades);
-    let graphql = get(graphql::get).post(graphql::post).fallback(graphql::other_method).layer(sockets);
+    let graphql = get(handlers::get).post(handlers::post).fallback(handlers::other_method).layer(sockets);
     let guarded = Router::new()
         .route("/graphql", graphql.clone())
         .route("/graphql/", graphql)
-        .route("/graphql/ws", get(socket::open))
-        .route("/graphql/ws/", get(socket::open))
-        .with_state(ways)
+        .route("/graphql/ws", get(websocket::open))
+        .route("/graphql/ws/", get(websocket::open))
+        .with_state(state)
         .merge(rest::router(facades, graph))
         .route_layer(
             ServiceBuilder::new()
-                .layer(from_fn_with_state(access.clone(), access::identify))
-                .layer(from_fn_with_state(fence.clone(), fence::guard))
-                .layer(DefaultBodyLimit::max(fence.max_body)),
+                .layer(from_fn_with_state(access.clone(), authentication::identify))
+                .layer(from_fn_with_state(guard.clone(), guard::guard))
+                .layer(DefaultBodyLimit::max(settings.limits.max_body)),
         );
     // Pages hold no data: what they show, they ask for.
     let mode = access.mode();
-    let page = |name| get(async move |uri: Uri| assets::page(name, &uri, mode));
+    let page = |name| get(async move |uri: Uri| pages::page(name, &uri, mode));
     let served = Router::new()
         .merge(guarded)
         .route("/", page("index.html"))
         .route("/index.html", page("index.html"))
         .route("/graphiql", page("graphiql.html"))
         .route("/graphiql/", page("graphiql.html"))
-        .route("/favicon.svg", get(async |headers| assets::file("favicon.svg", &headers)))
-        .route("/assets/{*path}", get(assets::asset))
+        .route("/favicon.svg", get(async |headers| pages::file("favicon.svg", &headers)))
+        .route("/assets/{*path}", get(pages::asset))
         .merge(health::router(health))
-        .method_not_allowed_fallback(again::other_method);
-    let served = again::spelled_otherwise(served, &paths);
+        .method_not_allowed_fallback(fallback::other_method);
+    let served = fallback::spelled_otherwise(served, &paths);
     // Together, not one by one: the router puts each layer that it is given into a box of its own, for every request.
     let around = ServiceBuilder::new()
         // Without the query string: it may hold the values of variables. Whoever fails says why himself.
@@ -137,12 +110,12 @@ pub fn router(
                         })
                 .on_failure(()),
         )
-        .layer(MapResponseLayer::new(move |response| headers::add(response, is_tls)))
-        .layer(MapRequestLayer::new(again::tell_apart))
-        .layer(option_layer(fence.origins.cors()))
+        .layer(MapResponseLayer::new(move |response| security_headers::add(response, is_tls)))
+        .layer(MapRequestLayer::new(options::tell_apart))
+        .layer(option_layer(guard.origins.cors()))
         .layer(CatchPanicLayer::custom(|_| -> Response { Error::defect().into_response() }))
         .layer(MapRequestLayer::new(encodings::settle))
         .layer(CompressionLayer::new().compress_when(is_worth_it))
-        .layer(from_fn_with_state(fence.clone(), fence::in_time));
+        .layer(from_fn_with_state(guard.clone(), guard::in_time));
     served.layer(around)
 }

@@ -9,7 +9,7 @@ use axum::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use futures_util::{SinkExt as _, StreamExt as _};
 use metrograph::{
-    access::{self, Said, TokenError},
+    commands::{self, Said, TokenError},
     config::{self, AccessMode, Command},
 };
 use serde_json::{Value, json};
@@ -62,7 +62,7 @@ impl TestApp {
         let line = ["metrograph", "token"].iter().chain(arguments);
         let (command, _) = config::from(line.copied()).unwrap();
         let Command::Token(command) = command else { panic!("{command:?}") };
-        access::run(&command, &self.settings().database_url, &self.settings().storage).await
+        commands::manage_tokens(&command, &self.settings().database_url, &self.settings().storage).await
     }
 
     /// A new token, called like its scope.

@@ -1,7 +1,9 @@
 //! The media types of answers, and which of them a request gets.
 
 use async_graphql::parser::types::OperationType;
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
+
+use crate::http::media_type::MediaType;
 
 /// A media type that answers come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,30 +94,19 @@ impl Accepted {
 }
 
 /// Whether `Accept` names pages, as browsers do.
-pub fn wants_page(headers: &HeaderMap) -> bool {
+pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
     let ranges = ranges(headers);
     ranges.iter().any(|(name, _)| name == "text/html") && quality(&ranges, "text/html") > 0.0
 }
 
 /// The media ranges that `Accept` lists, with their qualities. Of their parameters, the version of Apollo's protocol is kept.
 fn ranges(headers: &HeaderMap) -> Vec<(String, f32)> {
-    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let range = |text: &str| {
-        let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
-        let mut name = parts.next().filter(|name| !name.is_empty())?;
-        let mut quality = 1.0;
-        for part in parts {
-            match part.split_once('=') {
-                Some(("q", q)) => quality = q.trim().parse().unwrap_or(1.0),
-                Some(("subscriptionspec", version)) => {
-                    name = format!("{name};subscriptionspec={}", version.trim_matches('"'));
-                }
-                _ => {}
-            }
-        }
-        Some((name, quality))
+    let named = |range: &MediaType| {
+        range.parameters("subscriptionspec").fold(range.name().to_owned(), |name, version| {
+            format!("{name};subscriptionspec={}", version.trim_matches('"'))
+        })
     };
-    values.flat_map(|value| value.split(',')).filter_map(range).collect()
+    MediaType::accepted(headers).iter().map(|range| (named(range), range.quality())).collect()
 }
 
 /// How much `media` is wanted: what is said of it by name goes before what wildcards say.
@@ -123,14 +114,4 @@ fn quality(ranges: &[(String, f32)], media: &str) -> f32 {
     let kind = media.split('/').next().unwrap_or_default();
     let named = |wanted: &str| ranges.iter().find(|(name, _)| name == wanted).map(|(_, quality)| *quality);
     named(media).or_else(|| named(&format!("{kind}/*"))).or_else(|| named("*/*")).unwrap_or(0.0)
-}
-
-/// Whether `Content-Type` says that a body is JSON, which is UTF-8.
-pub fn is_json(headers: &HeaderMap) -> bool {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut parts = given.split(';').map(|part| part.trim().to_ascii_lowercase());
-    parts.next().is_some_and(|name| name == "application/json")
-        && parts.all(|part| {
-            part.strip_prefix("charset=").is_none_or(|charset| ["utf-8", "utf8"].contains(&charset.trim_matches('"')))
-        })
 }

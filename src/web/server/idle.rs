@@ -22,7 +22,7 @@ const NEXT_TO_NOTHING: u64 = 1024;
 
 /// Counts what is under way on a connection.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Underway {
+pub(crate) struct Underway {
     requests: watch::Sender<usize>,
     /// Bytes that the client has taken in so far.
     taken: Arc<AtomicU64>,
@@ -30,7 +30,7 @@ pub(super) struct Underway {
 
 /// Something that is under way, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Held(watch::Sender<usize>);
+pub(crate) struct Held(watch::Sender<usize>);
 
 impl Drop for Held {
     fn drop(&mut self) {
@@ -40,18 +40,18 @@ impl Drop for Held {
 
 impl Underway {
     /// One more.
-    pub(super) fn begin(&self) -> Held {
+    pub(crate) fn begin(&self) -> Held {
         self.requests.send_modify(|count| *count += 1);
         Held(self.requests.clone())
     }
 
     /// The client has taken in more bytes.
-    pub(super) fn took(&self, bytes: usize) {
+    pub(crate) fn took(&self, bytes: usize) {
         self.taken.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Waits until for so long nothing was under way. An answer may be complete here while the client has yet to take it in.
-    pub(super) async fn idle(&self, time: Duration) {
+    pub(crate) async fn idle(&self, time: Duration) {
         let mut requests = self.requests.subscribe();
         loop {
             // There is a sender: this one.
@@ -67,7 +67,7 @@ impl Underway {
 
 impl Held {
     /// Holds on until the answer's body is made or given up.
-    pub(super) fn until_made(self, response: Response) -> Response {
+    pub(crate) fn until_made(self, response: Response) -> Response {
         response.map(|body| Body::new(HeldBody { body, _held: self }))
     }
 }

@@ -24,7 +24,7 @@ const PLAIN: &str = include_str!("plain.html");
 const ACCESS: [&str; 2] = [r#"data-access="open""#, r#"data-access="token""#];
 
 /// A page as it is asked for at this address, always asked for anew, so that it names the assets of this binary.
-pub(super) fn page(name: &str, asked_at: &Uri, mode: AccessMode) -> Response {
+pub(crate) fn page(name: &str, asked_at: &Uri, mode: AccessMode) -> Response {
     let file = Built::get(name);
     let text = file.as_ref().map_or(PLAIN.into(), |EmbeddedFile { data, .. }| String::from_utf8_lossy(data));
     let head = format!("<head><base href=\"{}\">", way_to_root(asked_at.path()));
@@ -44,7 +44,7 @@ fn way_to_root(path: &str) -> String {
 }
 
 /// A file with a tag by which browsers know it again.
-pub(super) fn file(name: &str, asked: &HeaderMap) -> Result<Response, Error> {
+pub(crate) fn file(name: &str, asked: &HeaderMap) -> Result<Response, Error> {
     let EmbeddedFile { data, metadata } =
         Built::get(name).ok_or_else(|| Error::new(Code::NotFound, "there is no such file"))?;
     let tag = BASE64_URL_SAFE_NO_PAD.encode(metadata.sha256_hash());
@@ -60,7 +60,7 @@ pub(super) fn file(name: &str, asked: &HeaderMap) -> Result<Response, Error> {
 }
 
 /// What pages load. The names hold a digest of the content, but for the licences of what was bundled.
-pub(super) async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Result<Response, Error> {
+pub(crate) async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Result<Response, Error> {
     let mut response = file(&format!("assets/{path}"), &headers)?;
     let lasting = if path == "licenses.md" { "no-cache" } else { "public, max-age=31536000, immutable" };
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(lasting));

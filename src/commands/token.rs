@@ -1,6 +1,9 @@
 //! `metrograph token`: works on the database itself, also while servers run on it.
 
-use std::time::Duration;
+use std::{
+    io::{self, Write as _},
+    time::Duration,
+};
 
 use entity::{
     access_token::{self as row, Model},
@@ -9,9 +12,10 @@ use entity::{
 };
 use sea_orm::DbErr;
 
-use super::{now, token};
 use crate::{
-    config::{Connections, DatabaseUrl, NewToken, Scope, StorageSettings, TokenCommand, TokenName},
+    access::{hash, now, random_token},
+    commands::print,
+    config::{Connections, DatabaseUrl, NewToken, Scope, Settings, StorageSettings, TokenCommand, TokenName},
     db::{Database, OpenError},
 };
 
@@ -51,6 +55,26 @@ pub enum TokenError {
 
 /// How long a look at the tokens may take.
 const LONGEST_READ: Duration = Duration::from_secs(30);
+
+/// Does what a command asks for, and prints what it has to say. A token that can't be printed is revoked.
+pub(crate) async fn print_result(command: &TokenCommand, settings: &Settings) -> Result<(), String> {
+    let (url, storage) = (&settings.database_url, &settings.storage);
+    let said = run(command, url, storage).await.map_err(|error| settings.named(&error))?;
+    match command {
+        TokenCommand::Create(NewToken { name, .. }) => {
+            if let Err(error) = io::stdout().write_all(said.result.as_bytes()) {
+                // Nobody has seen it, and nobody ever will.
+                let unseen = TokenCommand::Revoke { name: name.clone() };
+                let revoked = run(&unseen, url, storage).await.map_or_else(|error| error.to_string(), |said| said.note);
+                return Err(format!("the token can't be shown: standard output: {error}. {}", revoked.trim_end()));
+            }
+        }
+        TokenCommand::List | TokenCommand::Revoke { .. } => print(&said.result)?,
+    }
+    // Nobody is left to tell when standard error is gone.
+    let _ = io::stderr().write_all(said.note.as_bytes());
+    Ok(())
+}
 
 /// Makes, lists or revokes tokens in the database at `url`, with as few connections as that takes.
 ///
@@ -93,7 +117,7 @@ async fn change(
 }
 
 async fn create(writer: &Writer, new: &NewToken, place: &str) -> Result<Said, TokenError> {
-    let (name, scope, token) = (new.name.as_str(), new.scope.as_str(), token::random()?);
+    let (name, scope, token) = (new.name.as_str(), new.scope.as_str(), random_token()?);
     let tx = writer.begin().await?;
     let now = now();
     if row::live(&tx, now).await?.iter().any(|live| live.name == name) {
@@ -101,7 +125,7 @@ async fn create(writer: &Writer, new: &NewToken, place: &str) -> Result<Said, To
     }
     let lifetime = new.expires.map(|expires| i64::try_from(expires.duration().as_micros()).unwrap_or(i64::MAX));
     let end = lifetime.map(|lifetime| now.saturating_add(lifetime));
-    row::add(&tx, name, token::hash(&token), scope, now, end).await?;
+    row::add(&tx, name, hash(&token), scope, now, end).await?;
     tx.commit().await?;
     let end = end.map_or("it does not expire".to_owned(), |end| format!("it expires at {}", utc(end)));
     let used = match new.scope {

@@ -1,8 +1,6 @@
 //! Any number of operations over one WebSocket, after the protocol graphql-transport-ws
 //! (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>), or after the one before it.
 
-mod protocol;
-
 use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
 
 use async_graphql::Response as Answer;
@@ -23,18 +21,24 @@ use futures_util::{
 };
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
-use self::protocol::{NAMES, Protocol, Said};
-use super::{
-    Ways,
-    fence::Subscribed,
-    graphql::{NO_DOCUMENT, Object, Request, Who, prepare, was_run},
-    live::{KEEP_ALIVE, answers, end},
-    rate::Client,
-};
 use crate::{
     access::Caller,
     error::{Code, Error},
     graphql::refusal,
+    web::{
+        graphql::{
+            close_code::{CloseCode, close, close_with},
+            execute::{Who, prepare},
+            protocol::{NAMES, Protocol, Said},
+            refusal::NO_DOCUMENT,
+            request::{Object, Request},
+            status::was_run,
+            stream::{KEEP_ALIVE, answers, end},
+            subscriptions::Subscribed,
+        },
+        guard::rate_limit::Client,
+        state::AppState,
+    },
 };
 
 /// How long a client may take to introduce itself: what the protocol's own server gives it.
@@ -47,10 +51,6 @@ const AT_ONCE: usize = 64;
 const BUFFER: usize = 4 * 1024;
 /// Signs of life that a client may leave unanswered: then it is gone.
 const MOST_SILENCES: u32 = 2;
-/// Bytes of the reason in a closing frame, at most.
-const LONGEST_REASON: usize = 123;
-/// The code that closes on whoever may not be here.
-const FORBIDDEN: u16 = 4403;
 /// What a client is told that sent no token.
 const TOKEN_NEEDED: &str =
     r#"this takes a token: send connection_init with the payload {"authorization": "Bearer TOKEN"}"#;
@@ -63,7 +63,7 @@ const REVOKED: &str = "the token is no longer taken";
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Opens a socket where one is asked for; every other request goes on.
-pub(super) async fn open_or_go_on(State(ways): State<Ways>, request: extract::Request, next: Next) -> Response {
+pub(crate) async fn open_or_go_on(State(state): State<AppState>, request: extract::Request, next: Next) -> Response {
     let headers = request.headers();
     let upgrade = headers.get(header::UPGRADE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     // What a proxy leaves of a handshake still has these.
@@ -80,13 +80,13 @@ pub(super) async fn open_or_go_on(State(ways): State<Ways>, request: extract::Re
         (Ok(caller), Ok(client)) => (caller, client),
         (Err(rejection), _) | (_, Err(rejection)) => return rejection.into_response(),
     };
-    open(State(ways), caller, client, upgrade).await.into_response()
+    open(State(state), caller, client, upgrade).await.into_response()
 }
 
 /// Opens a socket. Browsers let pages of any site open sockets to any other, and tell which it is: the fence lets in our own and those
 /// that were named.
-pub(super) async fn open(
-    State(ways): State<Ways>,
+pub(crate) async fn open(
+    State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
     Extension(client): Extension<Client>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -101,8 +101,8 @@ pub(super) async fn open(
     // Said while it can be: a socket that was opened can only be closed with a code.
     let protocol = protocol
         .ok_or_else(|| Error::bad_input(format!("Sec-WebSocket-Protocol: offer {spoken}, which are spoken here")))?;
-    let upgrade = upgrade.max_message_size(ways.fence.max_body).max_frame_size(ways.fence.max_body);
-    Ok(upgrade.on_upgrade(move |socket| speak(socket, Conversation::new(ways, protocol, Who { caller, client }))))
+    let upgrade = upgrade.max_message_size(state.max_body).max_frame_size(state.max_body);
+    Ok(upgrade.on_upgrade(move |socket| speak(socket, Conversation::new(state, protocol, Who { caller, client }))))
 }
 
 /// What is wrong with a handshake.
@@ -133,7 +133,7 @@ fn no_handshake(rejection: &WebSocketUpgradeRejection, spoken: &str) -> Error {
 async fn speak(mut socket: WebSocket, conversation: Conversation) {
     let protocol = conversation.protocol;
     let last = conversation.hold(&mut socket).await;
-    let is_too_long = last.as_ref().is_some_and(|frame| frame.code == 1009);
+    let is_too_long = last.as_ref().is_some_and(|frame| CloseCode::MessageTooBig.is_of(frame));
     let farewell = async {
         if let Some(reason) = last.as_ref().and_then(|frame| protocol.refused(frame)) {
             let _ = socket.send(reason).await;
@@ -150,29 +150,20 @@ async fn speak(mut socket: WebSocket, conversation: Conversation) {
     let _ = timeout(LAST_WORDS, farewell).await;
 }
 
-fn close(code: u16, reason: &str) -> CloseFrame {
-    CloseFrame { code, reason: reason.into() }
-}
-
-/// A close whose reason holds what a client sent, where there is room for it.
-fn close_with(code: u16, reason: &str, short: &str) -> CloseFrame {
-    close(code, if reason.len() > LONGEST_REASON { short } else { reason })
-}
-
 /// Whoever may do nothing here need not stay.
 fn let_in(caller: &Caller) -> Result<(), CloseFrame> {
     caller.verify().map_err(|error| match error.code {
-        Code::Unauthenticated => close(FORBIDDEN, NOT_TAKEN),
-        _ => close(FORBIDDEN, &error.message),
+        Code::Unauthenticated => close(CloseCode::Forbidden, NOT_TAKEN),
+        _ => close(CloseCode::Forbidden, &error.message),
     })?;
-    caller.enter().map_err(|_| close(FORBIDDEN, TOKEN_NEEDED))
+    caller.enter().map_err(|_| close(CloseCode::Forbidden, TOKEN_NEEDED))
 }
 
 /// What a message that could not be read is answered with, where it was over the limit.
 fn too_long(error: axum::Error) -> Option<CloseFrame> {
     let error = error.into_inner().downcast::<tungstenite::Error>().ok()?;
     let is_too_long = matches!(*error, tungstenite::Error::Capacity(_));
-    is_too_long.then(|| close(1009, "the message is over the limit (--max-body): send it in parts"))
+    is_too_long.then(|| close(CloseCode::MessageTooBig, "the message is over the limit (--max-body): send it in parts"))
 }
 
 /// An operation's id, and its next answer or its end.
@@ -192,7 +183,7 @@ impl Drop for Running {
 
 /// What has been said so far.
 struct Conversation {
-    ways: Ways,
+    state: AppState,
     protocol: Protocol,
     /// Who opened the socket, or who the first message says they are.
     who: Who,
@@ -202,26 +193,26 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn new(ways: Ways, protocol: Protocol, who: Who) -> Self {
-        Self { ways, protocol, who, is_introduced: false, running: HashMap::new(), events: SelectAll::new() }
+    fn new(state: AppState, protocol: Protocol, who: Who) -> Self {
+        Self { state, protocol, who, is_introduced: false, running: HashMap::new(), events: SelectAll::new() }
     }
 
     /// Answers until one side has enough; gives what the server closes with.
     async fn hold(mut self, socket: &mut WebSocket) -> Option<CloseFrame> {
-        let mut ended = pin!(end(self.ways.ended.clone()));
+        let mut ended = pin!(end(self.state.ended.clone()));
         let mut overdue = pin!(sleep(INTRODUCTION));
         let mut sign_of_life = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
         let mut silences = 0;
         let refused = |conversation: &Self| {
-            Box::pin(conversation.ways.access.clone().until_refused(conversation.who.caller.clone()))
+            Box::pin(conversation.state.access.clone().until_refused(conversation.who.caller.clone()))
         };
         let mut revoked = refused(&self);
         loop {
             let messages = tokio::select! {
-                () = &mut ended => return Some(close(1001, "the server stops")),
-                _ = &mut revoked => return Some(close(FORBIDDEN, REVOKED)),
+                () = &mut ended => return Some(close(CloseCode::GoingAway, "the server stops")),
+                _ = &mut revoked => return Some(close(CloseCode::Forbidden, REVOKED)),
                 () = &mut overdue, if !self.is_introduced => {
-                    return Some(close(4408, "Connection initialisation timeout"));
+                    return Some(close(CloseCode::ConnectionInitialisationTimeout, "Connection initialisation timeout"));
                 }
                 _ = sign_of_life.tick() => {
                     silences += 1;
@@ -261,8 +252,8 @@ impl Conversation {
             tokio::select! {
                 // A client that takes nothing in loses its connection.
                 outcome = written => outcome.ok()?,
-                () = &mut ended => return Some(close(1001, "the server stops")),
-                _ = &mut revoked => return Some(close(FORBIDDEN, REVOKED)),
+                () = &mut ended => return Some(close(CloseCode::GoingAway, "the server stops")),
+                _ = &mut revoked => return Some(close(CloseCode::Forbidden, REVOKED)),
             }
             // Whoever takes in is there.
             silences = 0;
@@ -273,17 +264,19 @@ impl Conversation {
     async fn hear(&mut self, said: &[u8]) -> Result<Vec<Message>, CloseFrame> {
         let said = self.protocol.read(said).map_err(|error| {
             let short = format!("Invalid message: {} has no such message of a client", self.protocol.name());
-            close_with(4400, &format!("Invalid message: {error}"), &short)
+            close_with(CloseCode::BadRequest, &format!("Invalid message: {error}"), &short)
         })?;
         match said {
-            Said::ConnectionInit { .. } if self.is_introduced => Err(close(4429, "Too many initialisation requests")),
+            Said::ConnectionInit { .. } if self.is_introduced => {
+                Err(close(CloseCode::TooManyInitialisationRequests, "Too many initialisation requests"))
+            }
             Said::ConnectionInit { payload } => {
                 let payload = payload.and_then(|Object(members)| members).unwrap_or_default();
                 let mut given = payload.iter().filter(|(name, _)| name.eq_ignore_ascii_case("authorization"));
                 if let Some((_, credentials)) = given.next() {
                     // Two of them are credentials that nobody has.
                     let credentials = credentials.as_str().filter(|_| given.next().is_none()).unwrap_or_default();
-                    let caller = self.ways.access.caller_of(Some(credentials)).await;
+                    let caller = self.state.access.caller_of(Some(credentials)).await;
                     self.who = Who { client: self.who.client.clone().known_as(&caller), caller };
                 }
                 let_in(&self.who.caller)?;
@@ -297,15 +290,17 @@ impl Conversation {
                 let is_told = was_running && self.protocol.confirms_ends();
                 Ok(Vec::from_iter(is_told.then(|| self.protocol.complete(&id))))
             }
-            Said::Terminate => Err(close(1000, "")),
-            Said::Subscribe { .. } if !self.is_introduced => Err(close(4401, "Unauthorized")),
-            Said::Subscribe { id, .. } if id.is_empty() => Err(close(4400, "Invalid message: id: it is empty")),
+            Said::Terminate => Err(close(CloseCode::Normal, "")),
+            Said::Subscribe { .. } if !self.is_introduced => Err(close(CloseCode::Unauthorized, "Unauthorized")),
+            Said::Subscribe { id, .. } if id.is_empty() => {
+                Err(close(CloseCode::BadRequest, "Invalid message: id: it is empty"))
+            }
             Said::Subscribe { payload, .. } if !payload.names_a_document() => {
-                Err(close(4400, &format!("Invalid message: payload.{NO_DOCUMENT}")))
+                Err(close(CloseCode::BadRequest, &format!("Invalid message: payload.{NO_DOCUMENT}")))
             }
             Said::Subscribe { id, .. } if self.running.contains_key(id.as_str()) => {
                 let reason = format!("Subscriber for {id} already exists");
-                Err(close_with(4409, &reason, "Subscriber for this id already exists"))
+                Err(close_with(CloseCode::SubscriberAlreadyExists, &reason, "Subscriber for this id already exists"))
             }
             Said::Subscribe { id, .. } if self.running.len() == MOST_OPERATIONS => {
                 let reason = format!("a connection runs at most {MOST_OPERATIONS} operations at a time: end one first");
@@ -320,8 +315,8 @@ impl Conversation {
     }
 
     fn begin(&mut self, id: Arc<str>, asked: Request) {
-        let answers = prepare(&self.ways, self.who.clone(), asked)
-            .and_then(|wanted| answers(&self.ways, wanted).map_err(|error| Box::new(refusal(error))));
+        let answers = prepare(&self.state, self.who.clone(), asked)
+            .and_then(|wanted| answers(&self.state, wanted).map_err(|error| Box::new(refusal(error))));
         let (answers, place) = answers.unwrap_or_else(|refused| (stream::iter([*refused]).boxed(), None));
         let (ending, registration) = AbortHandle::new_pair();
         self.running.insert(Arc::clone(&id), Running { ending, _place: place });

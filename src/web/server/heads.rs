@@ -24,7 +24,7 @@ enum Place {
 
 /// Follows what a client sends. Where it can't be sure of where a message ends, it stops looking.
 #[derive(Debug)]
-pub(super) struct Heads {
+pub(crate) struct Heads {
     place: Place,
     /// The length of the body that follows the head.
     length: Option<u64>,

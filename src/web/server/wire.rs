@@ -23,7 +23,10 @@ use tokio::{
 use tokio_io_timeout::TimeoutWriter;
 use tokio_rustls::server::TlsStream;
 
-use super::{headers, heads::Heads, underway::Underway};
+use crate::web::{
+    guard::security_headers,
+    server::{heads::Heads, idle::Underway},
+};
 
 /// How long a client that still sends is heard out after the last answer, so that it comes to read it: bytes that nobody takes in
 /// make the system reset the connection.
@@ -32,17 +35,17 @@ const LINGERING: Duration = Duration::from_secs(1);
 const LINGERING_BYTES: usize = 4 * 1024 * 1024;
 
 /// With TLS or without.
-pub(super) enum Wire {
+pub(crate) enum Wire {
     Plain(Socket),
     Tls(Box<TlsStream<Socket>>),
 }
 
 /// A socket whose peer must go on reading while something is written to it.
-pub(super) type Socket = Pin<Box<TimeoutWriter<TcpStream>>>;
+pub(crate) type Socket = Pin<Box<TimeoutWriter<TcpStream>>>;
 
 /// Whether the client is heard out before the connection is closed.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Linger(Arc<AtomicBool>);
+pub(crate) struct Linger(Arc<AtomicBool>);
 
 impl Linger {
     /// It is.
@@ -56,7 +59,7 @@ impl Linger {
 }
 
 /// A connection that has its place among those that may be open, for as long as it is: also as a WebSocket.
-pub(super) struct Placed {
+pub(crate) struct Placed {
     wire: Wire,
     is_tls: bool,
     underway: Underway,
@@ -172,7 +175,7 @@ fn refusal(head: &[u8], is_tls: bool) -> Option<Vec<u8>> {
         !["content-length", "connection"].iter().any(|other| name.eq_ignore_ascii_case(other))
     });
     let mut answer = kept.fold(String::new(), |answer, line| answer + line + "\r\n");
-    let more = headers::add(axum::response::Response::new(()), is_tls);
+    let more = security_headers::add(axum::response::Response::new(()), is_tls);
     let more =
         more.headers().iter().filter_map(|(name, value)| Some((title_case(name.as_str()), value.to_str().ok()?)));
     let own = [("Content-Type".to_owned(), "application/json"), ("Connection".to_owned(), "close")];

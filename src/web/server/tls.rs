@@ -62,17 +62,17 @@ impl Tls {
     }
 
     /// What new connections are greeted with.
-    pub(super) fn current(&self) -> Arc<ServerConfig> {
+    pub(crate) fn current(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.current)
     }
 
     /// Waits until the files are said to have changed.
-    pub(super) async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         self.changes.next().await;
     }
 
     /// Reads the files anew. Files that can't be used change nothing.
-    pub(super) fn reload(&mut self) {
+    pub(crate) fn reload(&mut self) {
         match read(&self.files) {
             Ok(config) => {
                 self.current = config;
@@ -109,7 +109,7 @@ fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
 }
 
 /// How HTTP/2 is called when the protocol is agreed on.
-pub(super) const H2: &[u8] = b"h2";
+pub(crate) const H2: &[u8] = b"h2";
 
 /// SIGHUP.
 #[cfg(unix)]

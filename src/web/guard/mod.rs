@@ -1,6 +1,13 @@
 //! What stands before every request: where it comes from, how many there are, and how long it may take.
 
-use std::{sync::Arc, time::Duration};
+pub(crate) mod authentication;
+pub(crate) mod csrf;
+pub(crate) mod hosts;
+pub(crate) mod paths;
+pub(crate) mod rate_limit;
+pub(crate) mod security_headers;
+
+use std::time::Duration;
 
 use axum::{
     extract::{Request, State},
@@ -8,45 +15,56 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{graphql, hosts::Hosts, origin::Origins, rate::Rates};
 use crate::{
     access::Caller,
     config::Settings,
     error::{Code, Error},
+    web::guard::{csrf::Origins, hosts::Hosts, paths::is_graphql, rate_limit::Rates},
 };
+
+/// How a refusal of `/graphql` is answered, to a request with these headers.
+pub(crate) type GraphqlRefusal = fn(&HeaderMap, Error) -> Response;
 
 /// What stands before every request.
 #[derive(Clone)]
-pub(super) struct Fence {
-    pub origins: Origins,
-    pub subscriptions: Subscriptions,
-    pub max_body: usize,
-    pub request_timeout: Duration,
+pub(crate) struct Guard {
+    pub(crate) origins: Origins,
+    request_timeout: RequestTimeout,
     hosts: Hosts,
     rates: Rates,
+    graphql_refusal: GraphqlRefusal,
 }
 
-impl Fence {
-    pub(super) fn new(settings: &Settings) -> Self {
+impl Guard {
+    pub(crate) fn new(settings: &Settings, graphql_refusal: GraphqlRefusal) -> Self {
         let limits = &settings.limits;
         Self {
             origins: Origins::new(&settings.exposure.cors_origin),
-            subscriptions: Subscriptions::new(limits.max_subscriptions.get()),
-            max_body: limits.max_body,
-            request_timeout: limits.request_timeout,
+            request_timeout: RequestTimeout(limits.request_timeout),
             hosts: Hosts::new(settings),
             rates: Rates::new(limits.rate_limit),
+            graphql_refusal,
         }
     }
 
+    /// A refusal in the form of what was asked: GraphQL's, or REST's.
+    fn refused(&self, is_graphql: bool, headers: &HeaderMap, error: Error) -> Response {
+        if is_graphql { (self.graphql_refusal)(headers, error) } else { error.into_response() }
+    }
+}
+
+/// How long a request may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestTimeout(pub(crate) Duration);
+
+impl RequestTimeout {
     /// What is said of a request that took too long.
-    pub(super) fn too_late(&self) -> Error {
+    pub(crate) fn exceeded(self) -> Error {
         let message = format!(
             "the request was given up after {} ms (--request-timeout): ask for less at a time; what it was to store may be \
              stored all the same",
-            self.request_timeout.as_millis()
+            self.0.as_millis()
         );
         Error::new(Code::Timeout, message)
     }
@@ -54,18 +72,18 @@ impl Fence {
 
 /// Lets in what is asked from where it may be asked, as often as it may be. What is stored does not count, what is refused does. GraphQL
 /// counts each of its operations by itself, since only the document tells which of them store something.
-pub(super) async fn guard(State(fence): State<Fence>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    if let Err(error) = fence.hosts.check(&parts).and_then(|()| fence.origins.check(&parts)) {
-        return refused(is_graphql(parts.uri.path()), &parts.headers, error);
+    if let Err(error) = guard.hosts.check(&parts).and_then(|()| guard.origins.check(&parts)) {
+        return guard.refused(is_graphql(parts.uri.path()), &parts.headers, error);
     }
-    let client = fence.rates.client(&parts);
+    let client = guard.rates.client(&parts);
     let (is_graphql, stores) = (is_graphql(parts.uri.path()), parts.method == Method::POST);
     let may_enter = parts.extensions.get::<Caller>().is_none_or(|caller| caller.enter().is_ok());
     if may_enter && is_encoded(&parts.headers) {
         let message = "Content-Encoding: send the body as it is, not compressed";
         let error = client.admit().err().unwrap_or_else(|| Error::new(Code::UnsupportedMediaType, message));
-        return refused(is_graphql, &parts.headers, error);
+        return guard.refused(is_graphql, &parts.headers, error);
     }
     if !is_graphql
         && !stores
@@ -92,50 +110,10 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 
 /// Gives up what takes too long. Reads end with it; what was handed over to be stored is stored. Subscriptions have been answered
 /// when they begin.
-pub(super) async fn in_time(State(fence): State<Fence>, request: Request, next: Next) -> Response {
+pub(crate) async fn in_time(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let is_graphql = is_graphql(request.uri().path());
     let accept = request.headers().get_all(header::ACCEPT).iter().filter(|_| is_graphql).cloned();
     let headers: HeaderMap = accept.map(|value| (header::ACCEPT, value)).collect();
-    let answer = tokio::time::timeout(fence.request_timeout, next.run(request)).await;
-    answer.unwrap_or_else(|_| refused(is_graphql, &headers, fence.too_late()))
-}
-
-/// Whether GraphQL is asked, not REST or a page.
-pub(super) fn is_graphql(path: &str) -> bool {
-    let behind = path.trim_start_matches('/').strip_prefix("graphql");
-    behind.is_some_and(|behind| behind.is_empty() || behind.starts_with('/'))
-}
-
-/// A refusal in the form of what was asked: GraphQL's, or REST's.
-pub(super) fn refused(is_graphql: bool, headers: &HeaderMap, error: Error) -> Response {
-    if is_graphql { graphql::refused(headers, error) } else { error.into_response() }
-}
-
-/// Subscriptions that may be open, whatever carries them.
-#[derive(Debug, Clone)]
-pub(super) struct Subscriptions {
-    most: u32,
-    free: Arc<Semaphore>,
-}
-
-/// One open subscription. It ends with this.
-#[derive(Debug)]
-pub(super) struct Subscribed(#[allow(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
-
-impl Subscriptions {
-    fn new(most: u32) -> Self {
-        Self { most, free: Arc::new(Semaphore::new(most as usize)) }
-    }
-
-    /// One more.
-    ///
-    /// # Errors
-    /// [`Code::TooManySubscriptions`].
-    pub(super) fn open(&self) -> Result<Subscribed, Error> {
-        Arc::clone(&self.free).try_acquire_owned().map(Subscribed).map_err(|_| {
-            let message =
-                format!("{} subscriptions are open already (--max-subscriptions): try again later", self.most);
-            Error::new(Code::TooManySubscriptions, message)
-        })
-    }
+    let answer = tokio::time::timeout(guard.request_timeout.0, next.run(request)).await;
+    answer.unwrap_or_else(|_| guard.refused(is_graphql, &headers, guard.request_timeout.exceeded()))
 }

@@ -44,7 +44,7 @@ fn network(address: IpAddr) -> IpAddr {
 
 /// Counts the requests of every client.
 #[derive(Clone)]
-pub(super) struct Rates(Option<Arc<Counted>>);
+pub(crate) struct Rates(Option<Arc<Counted>>);
 
 struct Counted {
     rate: Rate,
@@ -53,7 +53,7 @@ struct Counted {
 }
 
 impl Rates {
-    pub(super) fn new(RateLimit(rate): RateLimit) -> Self {
+    pub(crate) fn new(RateLimit(rate): RateLimit) -> Self {
         let counted = rate.and_then(|rate| {
             let quota = Quota::with_period(rate.per / rate.requests.get())?.allow_burst(rate.requests);
             Some(Arc::new(Counted { rate, quota, clients: Cache::new(REMEMBERED) }))
@@ -62,7 +62,7 @@ impl Rates {
     }
 
     /// Whoever sends `request`.
-    pub(super) fn client(&self, request: &Parts) -> Client {
+    pub(crate) fn client(&self, request: &Parts) -> Client {
         let client = Client(self.0.clone().map(|counted| (counted, address(request))));
         match request.extensions.get::<Caller>() {
             Some(caller) => client.known_as(caller),
@@ -73,12 +73,12 @@ impl Rates {
 
 /// Whose requests are counted.
 #[derive(Clone)]
-pub(super) struct Client(Option<(Arc<Counted>, Key)>);
+pub(crate) struct Client(Option<(Arc<Counted>, Key)>);
 
 impl Client {
     /// The same client, once it has said who it is. A token counts in place of the address, but not one that is made up: that would
     /// be a way round.
-    pub(super) fn known_as(self, caller: &Caller) -> Self {
+    pub(crate) fn known_as(self, caller: &Caller) -> Self {
         let Self(counted) = self;
         Self(counted.map(|(counted, key)| (counted, caller.token().map_or(key, Key::Token))))
     }
@@ -87,7 +87,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Code::RateLimited`], where there were too many.
-    pub(super) fn admit(&self) -> Result<(), Error> {
+    pub(crate) fn admit(&self) -> Result<(), Error> {
         let Some((counted, key)) = &self.0 else { return Ok(()) };
         let client =
             counted.clients.get_or_insert_with(key, || Ok::<_, Error>(Arc::new(RateLimiter::direct(counted.quota))))?;

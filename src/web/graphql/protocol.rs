@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     graphql::{without_mark, write_value},
-    web::{
-        graphql::{Object, Request, body},
-        socket::FORBIDDEN,
+    web::graphql::{
+        close_code::CloseCode,
+        request::{Object, Request},
+        response::body,
     },
 };
 
@@ -152,7 +153,7 @@ impl Protocol {
 
     /// What is said before the socket is closed on whoever may not enter: clients of the old protocol do not read why it was.
     pub fn refused(self, frame: &CloseFrame) -> Option<Message> {
-        let is_told = self == Self::Legacy && frame.code == FORBIDDEN;
+        let is_told = self == Self::Legacy && CloseCode::Forbidden.is_of(frame);
         is_told
             .then(|| message(&json!({ "type": "connection_error", "payload": { "message": frame.reason.as_str() } })))
     }

@@ -18,7 +18,7 @@ use crate::{
 ///
 /// # Errors
 /// [`Code::BadUserInput`], with what to send.
-pub(super) fn check_form<B>(request: &Request<B>) -> Result<(), Error> {
+pub(crate) fn check_form<B>(request: &Request<B>) -> Result<(), Error> {
     let bad = |reason: &str| Err(Error::bad_input(format!("Host: {reason}")));
     let target = request.uri();
     let mut given = request.headers().get_all(header::HOST).iter();
@@ -51,10 +51,10 @@ pub(super) fn check_form<B>(request: &Request<B>) -> Result<(), Error> {
 
 /// The names that are taken, beside localhost and addresses; `None`: any.
 #[derive(Debug, Clone)]
-pub(super) struct Hosts(Option<Arc<[String]>>);
+pub(crate) struct Hosts(Option<Arc<[String]>>);
 
 impl Hosts {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         let given = &settings.exposure.hosts;
         let is_exposed = settings.listen.ip().to_canonical().is_loopback()
             && settings.tls.is_none()
@@ -73,7 +73,7 @@ impl Hosts {
     ///
     /// # Errors
     /// [`Code::Forbidden`], with what to do about it.
-    pub(super) fn check(&self, request: &Parts) -> Result<(), Error> {
+    pub(crate) fn check(&self, request: &Parts) -> Result<(), Error> {
         let Some(names) = &self.0 else { return Ok(()) };
         // Whoever sends no Host is no browser. HTTP/2 has it in the address alone.
         let given = request.headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());

@@ -30,7 +30,7 @@ const fn pair(name: &'static str, value: &'static str) -> (HeaderName, HeaderVal
 const NOT_KEPT: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// Adds them to an answer.
-pub(super) fn add<B>(mut response: Response<B>, is_tls: bool) -> Response<B> {
+pub(crate) fn add<B>(mut response: Response<B>, is_tls: bool) -> Response<B> {
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(NOT_KEPT);
     response.headers_mut().extend(EVERYWHERE);
     response.headers_mut().extend(is_tls.then_some(WITH_TLS));

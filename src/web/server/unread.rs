@@ -20,7 +20,7 @@ const LONGEST: Duration = Duration::from_secs(1);
 
 /// What is left of a body once whoever was to read it has given it up.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Unread(Arc<Mutex<Option<Left>>>);
+pub(crate) struct Unread(Arc<Mutex<Option<Left>>>);
 
 #[derive(Debug)]
 struct Left {

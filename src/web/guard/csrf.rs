@@ -9,10 +9,11 @@ use std::{sync::Arc, time::Duration};
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header, request::Parts, uri::Authority};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
-use super::fence::is_graphql;
 use crate::{
     config::CorsOrigin,
     error::{Code, Error},
+    http::media_type::MediaType,
+    web::guard::paths::is_graphql,
 };
 
 /// A page can set them only after the browser has asked whether it may: the names that Apollo's clients and servers use.
@@ -30,7 +31,7 @@ const PERHAPS_OURS: &str = "If this is a page of this server's own behind a prox
 
 /// The sites that were named.
 #[derive(Debug, Clone)]
-pub(super) struct Origins {
+pub(crate) struct Origins {
     any: bool,
     named: Arc<[String]>,
 }
@@ -56,7 +57,7 @@ fn is_of_host(origin: &str, host: &str) -> bool {
 }
 
 impl Origins {
-    pub(super) fn new(given: &[CorsOrigin]) -> Self {
+    pub(crate) fn new(given: &[CorsOrigin]) -> Self {
         let named = given.iter().filter_map(|origin| match origin {
             CorsOrigin::Any => None,
             CorsOrigin::Site(site) => Some(site.clone()),
@@ -71,7 +72,7 @@ impl Origins {
     }
 
     /// Whether a browser says that a page of another site asks, which was not named.
-    pub(super) fn is_foreign(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+    pub(crate) fn is_foreign(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         // HTTP/2 has the host in its address alone.
         let host = text(headers, header::HOST).or_else(|| uri.authority().map(Authority::as_str));
         match text(headers, header::ORIGIN) {
@@ -84,7 +85,7 @@ impl Origins {
     ///
     /// # Errors
     /// [`Code::Forbidden`], with what to do about it.
-    pub(super) fn check(&self, request: &Parts) -> Result<(), Error> {
+    pub(crate) fn check(&self, request: &Parts) -> Result<(), Error> {
         let Parts { method, uri, headers, .. } = request;
         let runs_query = is_graphql(uri.path()) && uri.query().is_some_and(|query| !query.is_empty());
         if self.is_foreign(uri, headers) {
@@ -113,7 +114,7 @@ impl Origins {
     }
 
     /// Answers browsers that ask whether a page may; `None` where no site was named.
-    pub(super) fn cors(&self) -> Option<CorsLayer> {
+    pub(crate) fn cors(&self) -> Option<CorsLayer> {
         let named: Vec<_> = self.named.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
         let layer = CorsLayer::new()
             .allow_methods([Method::GET, Method::POST])
@@ -140,7 +141,5 @@ fn is_browser(headers: &HeaderMap) -> bool {
 /// Whether these headers show that a page had to ask before it could send them. Only what is sure to need asking does.
 fn was_asked(headers: &HeaderMap) -> bool {
     let is_set = |name: &&str| text(headers, *name).is_some_and(|value| !value.is_empty());
-    let content_type = text(headers, header::CONTENT_TYPE).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    PREFLIGHT.iter().any(is_set) || media_type.eq_ignore_ascii_case("application/json")
+    PREFLIGHT.iter().any(is_set) || MediaType::of_body(headers).is_json()
 }

@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderValue, Request, header};
 
 /// Leaves zstd to those that like it best: there are clients that list it among others and can't read it.
-pub(super) fn settle<B>(mut request: Request<B>) -> Request<B> {
+pub(crate) fn settle<B>(mut request: Request<B>) -> Request<B> {
     if let Some(others) = without_zstd(request.headers()) {
         request.headers_mut().insert(header::ACCEPT_ENCODING, others);
     }

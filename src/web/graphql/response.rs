@@ -5,19 +5,15 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     graphql::{write_answer, write_value, written_bytes},
+    http::etag,
     web::graphql::{
         media::Media,
         status::{Outcome, status, was_run},
     },
 };
-
-/// Bytes of a digest that tell one answer from another.
-const TAG: usize = 16;
 
 /// Bytes that an answer has besides its lists, mostly.
 const AROUND: usize = 512;
@@ -73,15 +69,15 @@ pub fn respond(media: Media, outcome: Outcome, body: Vec<u8>) -> Response {
 /// [`respond`] to a GET that ran without errors: a cache may keep it, and is told when it still holds. `seconds` says for how long it
 /// need not ask; whatever is kept for somebody with a token is kept by that client alone, as HTTP has it.
 pub fn respond_to_get(asked: &HeaderMap, seconds: u32, media: Media, body: Vec<u8>) -> Response {
-    // Weak: the same answer may come compressed or not.
-    let tag = format!("W/\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(&body)[..TAG]));
+    let tag = etag::weak(&body);
+    let is_unchanged = etag::is_listed(asked, &tag);
     let lasting = match seconds {
         // Every commit may change the answer.
         0 => "private, no-cache".to_owned(),
         seconds => format!("max-age={seconds}"),
     };
-    let mut response = respond(media, Outcome::Complete, if is_known(asked, &tag) { Vec::new() } else { body });
-    if is_known(asked, &tag) {
+    let mut response = respond(media, Outcome::Complete, if is_unchanged { Vec::new() } else { body });
+    if is_unchanged {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response.headers_mut().remove(header::CONTENT_TYPE);
     }
@@ -91,11 +87,4 @@ pub fn respond_to_get(asked: &HeaderMap, seconds: u32, media: Media, body: Vec<u
         }
     }
     response
-}
-
-/// Whether `If-None-Match` names this tag.
-fn is_known(asked: &HeaderMap, tag: &str) -> bool {
-    let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let given = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    given.flat_map(|value| value.split(',')).any(|given| given.trim() == "*" || strong(given) == strong(tag))
 }

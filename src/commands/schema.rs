@@ -1,0 +1,7 @@
+//! `metrograph schema`: prints the GraphQL schema.
+
+use crate::{commands::print, graphql};
+
+pub(crate) fn run() -> Result<(), String> {
+    print(&graphql::sdl())
+}

@@ -1,0 +1,12 @@
+//! Connections and the bytes that come over them, below the routes.
+
+mod accept;
+mod connection;
+mod heads;
+mod idle;
+mod tls;
+mod unread;
+mod wire;
+
+pub(crate) use accept::serve;
+pub use tls::{Tls, TlsError};
