@@ -215,7 +215,7 @@ fn engines_are_named_where_they_differ_and_nowhere_else() {
 fn no_schema_that_runs_requests_has_an_extension() {
     let names_one = |source: &Source| source.words().any(|word| word == "ExtensionFactory");
     let found: Vec<_> = house().into_iter().filter(names_one).map(|source| source.path).collect();
-    assert_eq!(found, ["src/graphql/cost.rs"]);
+    assert_eq!(found, ["src/graphql/request/cost.rs"]);
 }
 
 #[test]

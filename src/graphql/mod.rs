@@ -1,49 +1,16 @@
-//! The product: the graph. One file per noun holds its type, its filters, its inputs, its queries and its mutations; the rest
-//! is what nouns share.
+//! The product: the graph. `schema` has a file for each object type; `lists` is what all lists share; `request` turns a text into an
+//! operation that may run; `live` is what subscribers get.
 
-mod access;
-mod body;
-mod build;
-mod collection;
-mod component;
-mod context;
-mod cost;
-mod document;
-mod documents;
-mod elapsed;
-mod failure;
-mod file;
-mod filter;
-mod introspection;
-mod item;
-mod limits;
+mod error;
+mod fairness;
+mod json;
+mod lists;
 mod live;
-mod loaders;
-mod lookups;
-mod metric;
-mod node;
-mod numbered;
-mod object;
-mod operation;
-mod paging;
-mod persisted;
-mod pipeline;
-mod progress;
-mod record;
-mod ring;
-mod room;
-mod scalar;
-mod session;
+mod request;
+mod response_budget;
+mod scalars;
+mod schema;
 mod stock;
-mod tag;
-mod top;
-mod trusted;
-mod turns;
-mod user_error;
-mod validation;
-mod variables;
-mod variant;
-mod written;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -60,6 +27,46 @@ use entity::{
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use quick_cache::sync::Cache;
 
+use self::{
+    error::{as_server_error, coded},
+    fairness::{Hearing, Turns},
+    lists::{
+        dataloader::{Driver, Loaders},
+        json_writer::Writing,
+    },
+    live::feed::Feeds,
+    request::{
+        authorization::{Requirements, access},
+        coerce_variables::InputTypes,
+        cost,
+        document::Plan,
+        validation::Rejected,
+    },
+    response_budget::Room,
+    schema::{
+        build, component, execution_context, item, metric, node, pipeline, ranking, record, run_progress, session, tag,
+        variant,
+    },
+};
+pub use self::{
+    json::{check_values, has_long_numbers, read_exactly, without_mark, without_mark_of_text},
+    lists::{
+        connection::{MOST as MOST_ROWS, SHORT as MOST_TAGS},
+        json_writer::{write_answer, write_value, written_bytes},
+    },
+    request::{
+        authorization::refusal,
+        coerce_variables::{check_scalar, check_text, coerce_number, whole},
+        cost::Cost,
+        document::Document,
+        document_limits::crossed,
+        document_store::Documents,
+        file::{DocumentError, read_document, read_schema},
+        operation::Operation,
+    },
+    schema::record::are_metrics,
+    stock::Stock,
+};
 use crate::{
     access::Caller,
     config::{Limits, Scope},
@@ -67,39 +74,16 @@ use crate::{
     error::Error,
     ingest::Ingest,
 };
-use access::Requirements;
-pub use access::refusal;
-pub use body::{check_values, has_long_numbers, read_exactly, without_mark, without_mark_of_text};
-pub use cost::Cost;
-pub use document::Document;
-use document::Plan;
-pub use documents::Documents;
-use failure::{Answer, Failure, as_server_error, coded};
-pub use file::{DocumentError, read_document, read_schema};
-pub use limits::crossed;
-use live::Feeds;
-use loaders::{Driver, Loaders};
-pub use operation::Operation;
-pub use paging::{MOST as MOST_ROWS, SHORT as MOST_TAGS};
-pub use record::are_metrics;
-use room::Room;
-pub use stock::Stock;
-use turns::{Hearing, Turns};
-use validation::Rejected;
-use variables::InputTypes;
-pub use variables::{check_scalar, check_text, coerce_number, whole};
-use written::Writing;
-pub use written::{write_answer, write_value, written_bytes};
 
 /// What the history holds, as a graph.
 #[derive(Default, MergedObject)]
-#[graphql(directive = access::access::apply(Scope::Read))]
+#[graphql(directive = access::apply(Scope::Read))]
 pub struct Query(
     node::NodeQuery,
     session::SessionQuery,
-    context::ContextQuery,
+    execution_context::ContextQuery,
     metric::MetricQuery,
-    top::TopQuery,
+    ranking::TopQuery,
     component::ComponentQuery,
     item::ItemQuery,
     variant::VariantQuery,
@@ -110,12 +94,12 @@ pub struct Query(
 
 /// What can be added to the history. An answer means that it is on disk.
 #[derive(Default, MergedObject)]
-#[graphql(directive = access::access::apply(Scope::Ingest))]
-pub struct Mutation(session::SessionMutation, context::ContextMutation, record::RecordMutation);
+#[graphql(directive = access::apply(Scope::Ingest))]
+pub struct Mutation(session::SessionMutation, execution_context::ContextMutation, record::RecordMutation);
 
 /// What happens to the history, as it happens.
 #[derive(Default, MergedSubscription)]
-pub struct Subscription(record::RecordSubscription, progress::RunSubscription);
+pub struct Subscription(record::RecordSubscription, run_progress::RunSubscription);
 
 /// What every request is served from.
 struct Served {
@@ -127,7 +111,7 @@ struct Served {
     known: Mutex<(u64, Arc<Known>)>,
     metrics: Feeds<metric::Metric>,
     sessions: Feeds<session::Session>,
-    runs: progress::Runs,
+    runs: run_progress::Runs,
     turns: Turns,
 }
 
@@ -245,7 +229,7 @@ impl Graph {
             known: Mutex::default(),
             metrics: Feeds::new(buffer),
             sessions: Feeds::new(buffer),
-            runs: progress::Runs::default(),
+            runs: run_progress::Runs::default(),
             turns: Turns::default(),
         });
         // Documents are validated when they are read: see `validation`.

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use async_graphql::{Data, Executor, Request, Response};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 
-use super::{
-    Graph, Inner, builder,
-    loaders::{Driver, Loaders},
-    room::Room,
-    turns::Hearing,
+use crate::{
+    access::Caller,
+    graphql::{
+        Graph, Inner, builder,
+        fairness::Hearing,
+        lists::dataloader::{Driver, Loaders},
+        response_budget::Room,
+    },
 };
-use crate::access::Caller;
 
 /// The graph as the engine alone runs it. Lists are values like any other: they don't write themselves.
 #[derive(Clone)]

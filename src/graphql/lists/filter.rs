@@ -1,0 +1,237 @@
+//! The conditions that every noun's `where` is made of.
+
+use async_graphql::{Enum, InputObject, InputType, Value};
+use entity::{
+    filter::{Number, Text, Tree},
+    list::{self, FirstSeen},
+};
+
+use crate::{error::Error, graphql::scalars::LocalDateTime};
+
+/// Bytes of a LIKE pattern, at most: matching takes time with its length.
+const LONGEST_PATTERN: usize = 4096;
+/// Values of an `in`, at most: each is bound to the statement.
+const MOST_VALUES: usize = 1000;
+/// Values of every `in` of a filter together, at most: SQLite binds 32,766 values, and some are bound several times.
+const MOST_VALUES_IN_ALL: usize = 4000;
+/// Objects and conditions of a filter, at most: they become one expression, and writing that takes stack with its depth.
+const MOST_CONDITIONS: usize = 400;
+
+/// What a text must be. Every condition given must hold.
+#[derive(Debug, Clone, InputObject)]
+pub struct StringFilter {
+    /// Exactly this text.
+    eq: Option<String>,
+    /// One of these texts, at most 1000.
+    #[graphql(name = "in")]
+    any_of: Option<Vec<String>>,
+    /// An SQL LIKE pattern of at most 4096 bytes: `%` stands for any run of characters and `_` for any one, nothing escapes them,
+    /// ASCII letters match in either case.
+    like: Option<String>,
+    /// A pattern like that of `like`, found anywhere in the text.
+    contains: Option<String>,
+    /// Starts with exactly this text.
+    starts_with: Option<String>,
+}
+
+impl StringFilter {
+    /// Checks the limits; `field` names the filter in the error.
+    pub fn check(self, field: &str) -> Result<Text, Error> {
+        let Self { eq, any_of, like, contains, starts_with } = self;
+        for (pattern, name) in [(&like, "like"), (&contains, "contains")] {
+            if pattern.as_ref().is_some_and(|pattern| pattern.len() > LONGEST_PATTERN) {
+                let message = format!("{field}.{name}: a pattern has at most {LONGEST_PATTERN} bytes: shorten it");
+                return Err(Error::bad_input(message));
+            }
+        }
+        let like = like.into_iter().chain(contains.map(|pattern| format!("%{pattern}%"))).collect();
+        check_count(any_of.as_deref(), field)?;
+        Ok(Text { eq, any_of, like, starts_with })
+    }
+}
+
+fn check_count<T>(values: Option<&[T]>, field: &str) -> Result<(), Error> {
+    match values {
+        Some(values) if values.len() > MOST_VALUES => {
+            Err(Error::bad_input(format!("{field}.in: at most {MOST_VALUES} values at a time")))
+        }
+        _ => Ok(()),
+    }
+}
+
+macro_rules! number_filter {
+    ($(#[doc = $doc:literal])* $Filter:ident, $Given:ty, $Stored:ty, $convert:expr) => {
+        $(#[doc = $doc])*
+        #[derive(Debug, Clone, InputObject)]
+        pub struct $Filter {
+            /// Exactly this.
+            eq: Option<$Given>,
+            /// One of these, at most 1000.
+            #[graphql(name = "in")]
+            any_of: Option<Vec<$Given>>,
+            /// Greater (later) than this.
+            gt: Option<$Given>,
+            /// Greater (later) than this, or equal.
+            gte: Option<$Given>,
+            /// Less (earlier) than this.
+            lt: Option<$Given>,
+            /// Less (earlier) than this, or equal.
+            lte: Option<$Given>,
+        }
+
+        impl $Filter {
+            /// Checks the limits; `field` names the filter in the error.
+            pub fn check(self, field: &str) -> Result<Number<$Stored>, Error> {
+                let Self { eq, any_of, gt, gte, lt, lte } = self;
+                check_count(any_of.as_deref(), field)?;
+                let convert: fn($Given) -> $Stored = $convert;
+                Ok(Number {
+                    eq: eq.map(convert),
+                    any_of: any_of.map(|all| all.into_iter().map(convert).collect()),
+                    gt: gt.map(convert),
+                    gte: gte.map(convert),
+                    lt: lt.map(convert),
+                    lte: lte.map(convert),
+                })
+            }
+        }
+    };
+}
+
+number_filter!(
+    #[doc = "What a number must be. Every condition given must hold."]
+    FloatFilter,
+    f64,
+    f64,
+    |number| number
+);
+number_filter!(
+    #[doc = "What a whole number must be. Every condition given must hold."]
+    IntFilter,
+    i64,
+    i64,
+    |number| number
+);
+number_filter!(
+    #[doc = "What a date and time must be. Every condition given must hold; clocks of different time zones are compared as they read."]
+    DateTimeFilter,
+    LocalDateTime,
+    i64,
+    |time| time.0.micros
+);
+
+/// Checks an optional condition; `$field` is its name in the schema.
+macro_rules! check {
+    ($filter:expr, $field:literal) => {
+        $filter.map(|filter| filter.check(concat!("where.", $field))).transpose()?
+    };
+}
+pub(crate) use check;
+
+/// What a filter costs to write as SQL.
+#[derive(Default)]
+struct Size {
+    conditions: usize,
+    values: usize,
+}
+
+impl Size {
+    fn add(&mut self, value: &Value) -> Result<(), Error> {
+        match value {
+            Value::Null => return Ok(()),
+            Value::Object(members) => {
+                self.conditions += 1;
+                members.values().try_for_each(|member| self.add(member))?;
+            }
+            Value::List(items) if items.iter().all(|item| matches!(item, Value::Object(_))) => {
+                items.iter().try_for_each(|item| self.add(item))?;
+            }
+            Value::List(values) => self.values += values.len(),
+            _ => self.conditions += 1,
+        }
+        let (most, message) = if self.conditions > MOST_CONDITIONS {
+            (MOST_CONDITIONS, "conditions, the objects around them counted too")
+        } else if self.values > MOST_VALUES_IN_ALL {
+            (MOST_VALUES_IN_ALL, "values of every `in` together")
+        } else {
+            return Ok(());
+        };
+        Err(Error::bad_input(format!("where: at most {most} {message}")))
+    }
+}
+
+/// A noun's `where`.
+pub trait Where: InputType {
+    /// What the noun's own conditions become.
+    type Filter;
+
+    /// The noun's own conditions, and what connects them with others.
+    fn parts(self) -> Result<(Self::Filter, Connectives<Self>), Error>;
+
+    /// The whole condition, its limits checked.
+    fn check(self) -> Result<Tree<Self::Filter>, Error> {
+        Size::default().add(&self.to_value())?;
+        self.tree()
+    }
+
+    /// The whole condition.
+    fn tree(self) -> Result<Tree<Self::Filter>, Error> {
+        let (own, Connectives { and, or, not }) = self.parts()?;
+        let all = |list: Vec<Self>| list.into_iter().map(Self::tree).collect::<Result<Vec<_>, _>>();
+        Ok(Tree {
+            own,
+            and: all(and.unwrap_or_default())?,
+            or: or.map(all).transpose()?,
+            not: not.map(|not| not.tree()).transpose()?.map(Box::new),
+        })
+    }
+}
+
+/// `and`, `or` and `not` of a `where`.
+pub struct Connectives<W> {
+    pub and: Option<Vec<W>>,
+    pub or: Option<Vec<W>>,
+    pub not: Option<Box<W>>,
+}
+
+/// Which way a list runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
+pub enum Direction {
+    /// Least, earliest or oldest first.
+    #[default]
+    Asc,
+    /// Greatest, latest or newest first.
+    Desc,
+}
+
+impl Direction {
+    /// The order of a list by `by`, this way.
+    pub fn of<S>(self, by: S) -> list::Order<S> {
+        list::Order { by, descending: self == Self::Desc }
+    }
+}
+
+/// What things can be ordered by that are not announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub enum FirstSeenOrderField {
+    /// When the server first heard of them.
+    FirstSeen,
+}
+
+/// The order of a list of things that are not announced.
+#[derive(Debug, Clone, Copy, InputObject)]
+pub struct FirstSeenOrder {
+    /// What to order by.
+    by: FirstSeenOrderField,
+    /// Which way.
+    #[graphql(default)]
+    direction: Direction,
+}
+
+impl From<FirstSeenOrder> for list::Order<FirstSeen> {
+    fn from(FirstSeenOrder { by, direction }: FirstSeenOrder) -> Self {
+        direction.of(match by {
+            FirstSeenOrderField::FirstSeen => FirstSeen::FirstSeen,
+        })
+    }
+}

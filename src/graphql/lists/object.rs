@@ -1,0 +1,131 @@
+//! The types of the graph: their fields, and a connection for each list that leads on from them.
+
+/// Writes the fields of a type of the graph: those in `plain`, whose values the object holds, so that lists can write them by
+/// themselves ([`crate::graphql::lists::json_writer`]); then its other ones as they stand; then a field of at most
+/// [`crate::graphql::lists::connection::SHORT`] objects, if it has one; then a connection for each `list` line.
+macro_rules! graph_object {
+    (
+        $(#[$meta:meta])*
+        impl $Type:ident {
+            plain {
+                $(
+                    $(#[doc = $about:literal])+
+                    $(#[graphql($($detail:tt)*)])?
+                    fn $field:ident(&$this:ident) -> $Value:ty $body:block
+                )*
+            }
+            $($own:tt)*
+        }
+        $($lists:tt)*
+    ) => {
+        const _: () = {
+            /// The fields that the object holds.
+            trait Plain {
+                $( fn $field(&self) -> $Value; )*
+            }
+
+            impl Plain for $Type {
+                $( fn $field(&$this) -> $Value $body )*
+            }
+
+            impl crate::graphql::lists::json_writer::Written for $Type {
+                fn plain(field: &str) -> Option<crate::graphql::lists::json_writer::Write<Self>> {
+                    $(
+                        if crate::graphql::lists::object::is_name(field, stringify!($field)) {
+                            return Some(|object, json| serde_json::to_writer(json, &Plain::$field(object)));
+                        }
+                    )*
+                    None
+                }
+            }
+
+            crate::graphql::lists::object::graph_object! {
+                $(#[$meta])*
+                impl $Type {
+                    $(
+                        $(#[doc = $about])+
+                        $(#[graphql($($detail)*)])?
+                        pub(crate) async fn $field(
+                            &self,
+                            ctx: &async_graphql::Context<'_>,
+                        ) -> Result<$Value, crate::graphql::error::Failure> {
+                            let value = Plain::$field(self);
+                            crate::graphql::response_budget::room_of(ctx).take(crate::graphql::response_budget::Weighed::bytes(&value))?;
+                            Ok(value)
+                        }
+                    )*
+                    $($own)*
+                }
+                $($lists)*
+            }
+        };
+    };
+    (
+        $(#[$meta:meta])*
+        impl $Type:ident { $($own:tt)* }
+        $(short { $(#[doc = $about:literal])+ $($short:tt)* })?
+        $( $(#[doc = $doc:literal])+ list $name:ident: $Node:ty = $of_whom:expr; )*
+    ) => {
+        $(#[$meta])*
+        #[async_graphql::Object]
+        impl $Type {
+            $($own)*
+            $(
+                $(#[doc = $about])+
+                #[graphql(
+                    complexity = "crate::graphql::lists::connection::cost(Some(crate::graphql::lists::connection::SHORT.into()), None, child_complexity)"
+                )]
+                $($short)*
+            )?
+            $(
+                $(#[doc = $doc])+
+                #[graphql(
+                    complexity = "crate::graphql::lists::connection::cost(first, last, child_complexity)",
+                    directive = crate::graphql::request::authorization::access::apply(crate::config::Scope::Read)
+                )]
+                #[allow(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
+                async fn $name(
+                    &self,
+                    ctx: &async_graphql::Context<'_>,
+                    #[graphql(desc = "Give so many from the start: 0 to 500; 50 when neither this nor `last` is given.")]
+                    first: Option<i64>,
+                    #[graphql(desc = "Start behind this place, a cursor of a list in the same order.")]
+                    after: Option<String>,
+                    #[graphql(desc = "Give so many from the end: 0 to 500.")]
+                    last: Option<i64>,
+                    #[graphql(desc = "End ahead of this place, a cursor of a list in the same order.")]
+                    before: Option<String>,
+                    #[graphql(name = "where", desc = "Only those that match.")]
+                    filter: Option<Box<<$Node as crate::graphql::lists::connection::Listed>::Where>>,
+                    #[graphql(desc = "The order of the list; that in which things came to be known when left out.")]
+                    order_by: Option<<$Node as crate::graphql::lists::connection::Listed>::OrderBy>,
+                ) -> crate::graphql::error::Answer<crate::graphql::lists::connection::Connection<$Node>> {
+                    let of_whom: fn(&$Type) -> crate::graphql::lists::connection::Of<<$Node as crate::graphql::lists::connection::Listed>::Entity> =
+                        $of_whom;
+                    let list = crate::graphql::lists::connection::Arguments::<$Node> { first, after, last, before, filter, order_by };
+                    // In a box of its own: the engine moves what any field of the type may take, whichever it resolves.
+                    Box::pin(list.read(ctx, of_whom(self))).await
+                }
+            )*
+        }
+    };
+}
+pub(crate) use graph_object;
+
+/// Whether `field` is how the schema spells `name`: asked of each field there is, so of most it is told by their first letter.
+pub fn is_name(field: &str, name: &str) -> bool {
+    let mut spelled = field.bytes();
+    let mut begins_word = false;
+    for letter in name.bytes() {
+        if letter == b'_' {
+            begins_word = true;
+            continue;
+        }
+        let expected = if begins_word { letter.to_ascii_uppercase() } else { letter };
+        if spelled.next() != Some(expected) {
+            return false;
+        }
+        begins_word = false;
+    }
+    spelled.next().is_none()
+}

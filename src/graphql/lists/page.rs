@@ -1,0 +1,148 @@
+//! Numbered pages of lists, as REST v1 serves them.
+
+use std::borrow::Cow;
+
+use async_graphql::{Context, Object, TypeName};
+
+use crate::{
+    error::{Code, Error},
+    graphql::{
+        error::Answer,
+        lists::{connection::Listed, filter::Where, json_writer::Items},
+        response_budget::room_of,
+        scalars::Int,
+        served,
+    },
+};
+
+/// A numbered page of a list.
+pub struct Page<T> {
+    items: Items<T>,
+    total_pages: u64,
+    total_count: u64,
+}
+
+impl<T: Listed> TypeName for Page<T> {
+    fn type_name() -> Cow<'static, str> {
+        format!("{}Page", T::type_name()).into()
+    }
+}
+
+/// A numbered page of a list, as REST v1 serves them. Connections are the better choice for whoever can choose.
+#[Object(name_type)]
+impl<T: Listed> Page<T> {
+    /// The objects on this page.
+    #[graphql(
+        complexity = "crate::graphql::lists::connection::cost(Some(crate::graphql::lists::connection::MOST), None, child_complexity)"
+    )]
+    async fn items(&self) -> &Items<T> {
+        &self.items
+    }
+
+    /// How many pages there are.
+    async fn total_pages(&self) -> Int {
+        self.total_pages.into()
+    }
+
+    /// How many objects there are on all pages.
+    async fn total_count(&self) -> Int {
+        self.total_count.into()
+    }
+}
+
+impl<T: Listed> Page<T> {
+    /// The page of `total_count` rows that `number` names.
+    pub fn new(items: Vec<T>, total_count: u64, size: u64) -> Self {
+        Self { items: items.into(), total_pages: total_count.div_ceil(size), total_count }
+    }
+
+    /// Reads page `number` of what matches `filter`.
+    pub async fn read(ctx: &Context<'_>, filter: Option<T::Where>, number: Option<i64>) -> Answer<Self> {
+        let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
+        let size = served(ctx).page_size;
+        let (rows, total) = T::page(ctx, &filter, number, size).await?;
+        Ok(Self::new(T::from_rows(ctx, rows).await?, total, size))
+    }
+}
+
+/// A numbered page of a list of names.
+pub struct NamePage {
+    names: Vec<String>,
+    total_pages: u64,
+    total_count: u64,
+}
+
+/// A numbered page of a list of names.
+#[Object]
+impl NamePage {
+    /// The names (of sessions: the hashes) on this page.
+    #[graphql(
+        complexity = "crate::graphql::lists::connection::cost(Some(crate::graphql::lists::connection::MOST), None, 1)"
+    )]
+    async fn names(&self, ctx: &Context<'_>) -> Answer<&[String]> {
+        take_names(ctx, &self.names)?;
+        Ok(&self.names)
+    }
+
+    /// How many pages there are.
+    async fn total_pages(&self) -> Int {
+        self.total_pages.into()
+    }
+
+    /// How many names there are on all pages.
+    async fn total_count(&self) -> Int {
+        self.total_count.into()
+    }
+}
+
+/// Takes the room of a list of names.
+///
+/// # Errors
+/// Those of [`crate::graphql::response_budget::Room::take`].
+pub fn take_names(ctx: &Context<'_>, names: &[String]) -> Result<(), Error> {
+    room_of(ctx).take(names.iter().map(String::len).sum())
+}
+
+impl NamePage {
+    /// The page of `total_count` names that these are on.
+    pub fn new(names: Vec<String>, total_count: u64, size: u64) -> Self {
+        Self { names, total_pages: total_count.div_ceil(size), total_count }
+    }
+
+    /// Page `number` of all these names.
+    pub fn of_all(all: Vec<String>, number: Option<i64>, size: u64) -> Result<Self, Error> {
+        let total_count = all.len() as u64;
+        let number = page_number(number, total_count, size)?;
+        let skip = usize::try_from((number - 1) * size).unwrap_or(usize::MAX);
+        let names = all.into_iter().skip(skip).take(usize::try_from(size).unwrap_or(usize::MAX)).collect();
+        Ok(Self::new(names, total_count, size))
+    }
+
+    /// A page that was read as objects.
+    pub fn of_page<T>(page: Page<T>, name: impl Fn(T) -> String) -> Self {
+        let Page { items, total_pages, total_count } = page;
+        Self { names: Vec::from(items).into_iter().map(name).collect(), total_pages, total_count }
+    }
+}
+
+/// The page that `given` names, counted from 1, the first when nothing is given: negative numbers count from the end, page 1 is always there.
+///
+/// # Errors
+/// [`Code::NotFound`] for 0 and for a page past either end.
+pub fn page_number(given: Option<i64>, total_count: u64, size: u64) -> Result<u64, Error> {
+    let given = given.unwrap_or(1);
+    let pages = total_count.div_ceil(size).max(1);
+    let number = if given < 0 {
+        i64::try_from(pages).unwrap_or(i64::MAX).saturating_add(given).saturating_add(1)
+    } else {
+        given
+    };
+    match u64::try_from(number) {
+        Ok(number @ 1..) if number <= pages => Ok(number),
+        _ => {
+            let message =
+                format!("page: there is no page {given}; the pages are 1 to {pages}, or -1 to -{pages} from the end");
+            Err(Error::new(Code::NotFound, message))
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Live data: what subscribers get, and how it comes to them.
+
+pub mod broadcast;
+pub mod elapsed;
+pub mod feed;

@@ -1,0 +1,144 @@
+//! Trusted documents: a folder of operations that the one who runs the server knows, each asked for by its id.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use apollo_compiler::{Schema, validation::Valid};
+use async_graphql::ServerError;
+use serde_json::Value;
+
+use crate::{
+    config::Limits,
+    graphql::{
+        Told,
+        json::without_mark_of_text,
+        request::{
+            document::Document,
+            document_limits,
+            file::{DocumentError, read_document, read_measured},
+            persisted::Hash,
+        },
+    },
+};
+
+/// Documents that are known before anybody asks.
+#[derive(Debug, Default)]
+pub struct Trusted {
+    by_id: HashMap<String, (Hash, Document)>,
+    by_hash: HashMap<Hash, Document>,
+}
+
+impl Trusted {
+    /// Reads the folder: of `NAME.graphql` the id is NAME; a `*.json` names its documents by the ids in it.
+    ///
+    /// # Errors
+    /// The first document that does not fit the schema or the limits, or asks for what is not told, with file, line and reason.
+    pub fn load(
+        folder: &Path,
+        schema: &Arc<Valid<Schema>>,
+        limits: &Limits,
+        told: Told,
+    ) -> Result<Self, DocumentError> {
+        let mut trusted = Self::default();
+        for path in files(folder)? {
+            let file = path.display().to_string();
+            let read = || fs::read_to_string(&path).map_err(|error| DocumentError::of_file(&file, error.to_string()));
+            let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            match path.extension().and_then(|ending| ending.to_str()) {
+                Some("graphql") => trusted.add(schema, limits, told, &file, stem, &read()?)?,
+                Some("json") => {
+                    for (id, text) in manifest(&file, without_mark_of_text(&read()?))? {
+                        trusted.add(schema, limits, told, &format!("{file}, document {id}"), id, &text)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(trusted)
+    }
+
+    /// Lets a document in that belongs to the program. The limits of what clients may ask are not for it.
+    ///
+    /// # Errors
+    /// What does not fit the schema.
+    pub fn add_own(&mut self, schema: &Arc<Valid<Schema>>, name: &str, text: &str) -> Result<(), DocumentError> {
+        let document = Document::own(Arc::clone(schema), read_document(schema, name, text)?);
+        self.by_hash.insert(Hash::of(text), document);
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        schema: &Arc<Valid<Schema>>,
+        limits: &Limits,
+        told: Told,
+        file: &str,
+        id: String,
+        text: &str,
+    ) -> Result<(), DocumentError> {
+        let refused = |error: ServerError| DocumentError::first(file, vec![error]);
+        document_limits::check_tokens(text, limits).map_err(refused)?;
+        let document = read_measured(schema, file, text, document_limits::check_whole)?;
+        if document.operations.is_empty() {
+            return Err(DocumentError::of_file(file, "it has no operation"));
+        }
+        let (hash, document) = (Hash::of(text), Document::new(Arc::clone(schema), document));
+        document.operations().iter().try_for_each(|asked| asked.check(&document, limits, told)).map_err(refused)?;
+        match self.by_id.entry(id) {
+            Entry::Occupied(known) if known.get().0 != hash => {
+                let reason = format!("the id {} is given to another document already", known.key());
+                return Err(DocumentError::of_file(file, reason));
+            }
+            Entry::Occupied(_) => {}
+            Entry::Vacant(place) => drop(place.insert((hash, document.clone()))),
+        }
+        self.by_hash.insert(hash, document);
+        Ok(())
+    }
+
+    /// The document with this id.
+    pub(crate) fn by_id(&self, id: &str) -> Option<Document> {
+        self.by_id.get(id).map(|(_, document)| document.clone())
+    }
+
+    /// The document with this text.
+    pub(crate) fn by_hash(&self, hash: &Hash) -> Option<Document> {
+        self.by_hash.get(hash).cloned()
+    }
+}
+
+/// The files of a folder, in order.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, DocumentError> {
+    let unreadable = |error: std::io::Error| DocumentError::of_file(&folder.display().to_string(), error.to_string());
+    let entries = fs::read_dir(folder).map_err(unreadable)?;
+    let mut files =
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    files.sort();
+    Ok(files)
+}
+
+/// The ids and the texts of a manifest: `{"ID": "TEXT"}` of graphql-codegen and Relay, or Apollo's
+/// `{"operations": [{"id": "ID", "body": "TEXT"}]}`.
+fn manifest(file: &str, text: &str) -> Result<Vec<(String, String)>, DocumentError> {
+    let malformed = |error: serde_json::Error| DocumentError {
+        line: error.line().max(1),
+        column: error.column().max(1),
+        ..DocumentError::of_file(file, error.to_string())
+    };
+    let no_texts = || DocumentError::of_file(file, "no manifest: an object of ids and documents is expected");
+    let value: Value = serde_json::from_str(text).map_err(malformed)?;
+    let members = value.as_object().ok_or_else(no_texts)?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let documents: Option<Vec<_>> = match members.get("operations") {
+        Some(Value::Array(operations)) => operations
+            .iter()
+            .map(|operation| Some((text(operation.get("id")?)?, text(operation.get("body")?)?)))
+            .collect(),
+        _ => members.iter().map(|(id, document)| Some((id.clone(), text(document)?))).collect(),
+    };
+    documents.ok_or_else(no_texts)
+}

@@ -1,0 +1,195 @@
+//! The schema's own scalars.
+
+use std::borrow::Cow;
+
+use async_graphql::{
+    ContextSelectionSet, InputValueError, InputValueResult, Name, OutputType, Positioned, Scalar, ScalarType,
+    ServerResult, Value, indexmap::IndexMap, parser::types::Field, registry::Registry,
+};
+use entity::time;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use crate::{
+    error::{Code, Error},
+    graphql::{
+        error::Failure,
+        json::{read_exactly, without_mark_of_text},
+        lists::{connection::SHORT, json_writer::is_own},
+        request::coerce_variables::check_text,
+    },
+};
+
+/// A whole number as the graph gives it: an `Int` of GraphQL has 32 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Int(i64);
+
+impl Int {
+    fn in_range(self) -> Result<i32, String> {
+        i32::try_from(self.0).map_err(|_| format!("{} is more than an Int can hold, which has 32 bits", self.0))
+    }
+}
+
+impl From<i64> for Int {
+    fn from(number: i64) -> Self {
+        Self(number)
+    }
+}
+
+impl From<u64> for Int {
+    fn from(number: u64) -> Self {
+        Self(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+}
+
+/// Fails for what an `Int` can't hold.
+impl Serialize for Int {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i32(self.in_range().map_err(serde::ser::Error::custom)?)
+    }
+}
+
+impl OutputType for Int {
+    fn type_name() -> Cow<'static, str> {
+        <i32 as OutputType>::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        <i32 as OutputType>::create_type_info(registry)
+    }
+
+    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
+        // REST answers with the integers of JSON.
+        if is_own(ctx) {
+            return Ok(self.0.into());
+        }
+        let number = self.in_range().map_err(|reason| {
+            let failure = Failure::from(Error::new(Code::Internal, reason));
+            ctx.set_error_path(async_graphql::Error::from(failure).into_server_error(field.pos))
+        })?;
+        Ok(number.into())
+    }
+}
+
+/// A date and time as the graph takes and gives it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LocalDateTime(pub time::LocalDateTime);
+
+/// A date and time of the worker's own clock, without a time zone, as ISO 8601 text such as `2026-01-05T03:00:00.125000`.
+/// It comes back as it was sent.
+#[Scalar]
+impl ScalarType for LocalDateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::String(text) => time::LocalDateTime::parse(text).map(Self).map_err(|time::NotIso| {
+                InputValueError::custom("not an ISO 8601 date and time such as 2026-01-05T03:00:00")
+            }),
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
+impl Serialize for LocalDateTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for LocalDateTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        time::LocalDateTime::parse(&text).map(Self).map_err(|time::NotIso| D::Error::custom("not ISO 8601"))
+    }
+}
+
+/// Names and values in the order given.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tags(pub Vec<(String, String)>);
+
+/// How tags can be given.
+const FORMS: &str = "tags are a JSON object such as {\"python\": \"3.12\"}, a list such as [{\"name\": \"python\", \"value\": \"3.12\"}], \
+                     or the text of such a JSON object";
+
+impl Tags {
+    /// Tags that a session may have.
+    pub const MOST: usize = SHORT as usize;
+
+    /// The members of a JSON object that comes as text.
+    fn of_text(text: &str) -> Result<Members, String> {
+        match read_exactly(without_mark_of_text(text)) {
+            Ok(Value::Object(members)) => Ok(members),
+            Ok(_) => Err(format!("the text holds no JSON object: {FORMS}")),
+            Err(error) => Err(format!("the text holds no JSON object ({error}): {FORMS}")),
+        }
+    }
+
+    /// The members that a list of names and values stands for; of those with the same name the last one counts, as in an object.
+    fn of_list(items: Vec<Value>) -> Result<Members, String> {
+        let mut members = Members::with_capacity(items.len());
+        for (place, item) in items.into_iter().enumerate() {
+            let refused = |reason: &str| format!("item {place} of the tags {reason}: {FORMS}");
+            let Value::Object(mut item) = item else { return Err(refused("is no object")) };
+            let name = match item.shift_remove("name") {
+                Some(Value::String(name)) => Name::new(name),
+                Some(Value::Enum(name)) => name,
+                Some(_) => return Err(refused("has a name that is no text")),
+                None => return Err(refused("has no name")),
+            };
+            let value = item.shift_remove("value").ok_or_else(|| refused("has no value"))?;
+            if let Some((other, _)) = item.first() {
+                return Err(refused(&format!("has a member {other} beside name and value")));
+            }
+            members.insert(name, value);
+        }
+        Ok(members)
+    }
+
+    fn of_members(members: Members) -> Result<Self, String> {
+        if members.len() > Self::MOST {
+            let (most, given) = (Self::MOST, members.len());
+            return Err(format!("a session has at most {most} tags, not {given}: leave some out"));
+        }
+        let tag = |(name, value): (Name, Value)| {
+            let text = match value {
+                Value::String(text) => text,
+                Value::Number(number) => number.to_string(),
+                Value::Boolean(truth) => truth.to_string(),
+                Value::Null => String::new(),
+                Value::Enum(name) => name.to_string(),
+                Value::Object(_) | Value::List(_) | Value::Binary(_) => {
+                    return Err(format!("the tag \"{name}\" is neither text nor number: tags are flat"));
+                }
+            };
+            // What a JSON text spells with escapes has not been looked at yet.
+            check_text(&name).and_then(|()| check_text(&text))?;
+            Ok((name.to_string(), text))
+        };
+        members.into_iter().map(tag).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+type Members = IndexMap<Name, Value>;
+
+/// The tags of a session: at most 100 names and values, in an order that is kept. Three forms mean the same: a flat JSON object
+/// `{"python": "3.12"}`; a list `[{name: "python", value: "3.12"}]`, which can also hold names that GraphQL can't write as an object's,
+/// such as `python-version`; and the text of a JSON object, `"{\"python\": \"3.12\"}"`. Numbers and booleans are stored as their JSON
+/// text, null as the empty text. If a name is given more than once, the last value counts.
+#[Scalar]
+impl ScalarType for Tags {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let members = match value {
+            Value::Object(members) => Ok(members),
+            Value::List(items) => Self::of_list(items),
+            Value::String(text) => Self::of_text(&text),
+            _ => Err(format!("neither an object, a list nor a text: {FORMS}")),
+        };
+        members.and_then(Self::of_members).map_err(InputValueError::custom)
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Object(self.0.iter().map(|(name, value)| (Name::new(name), value.as_str().into())).collect())
+    }
+}

@@ -1,0 +1,109 @@
+//! Builds: as the session tag `pipeline_build_no` names them within a pipeline.
+
+use async_graphql::{Context, ID, InputObject};
+use entity::{
+    build as row, component as component_row, metric as metric_row, pipeline as pipeline_row, session as session_row,
+};
+
+use crate::{
+    error::Error,
+    graphql::{
+        error::Answer,
+        lists::{
+            connection::{Of, listed_as_row},
+            filter::{Connectives, StringFilter, Where, check},
+            loader_keys::Row,
+            object::graph_object,
+            page::{NamePage, Page},
+        },
+        schema::{
+            component::Component,
+            metric::{Metric, stored},
+            node,
+            pipeline::Pipeline,
+            session::Session,
+        },
+    },
+};
+
+/// A stored build.
+pub struct Build(pub row::Model);
+
+listed_as_row!(Build, BuildWhere);
+
+graph_object! {
+    /// A build of a pipeline, as the session tag `pipeline_build_no` names it.
+    impl Build {
+        plain {
+            /// The build's key among all objects.
+            fn id(&self) -> ID {
+                node::global_id::<Self>(self.0.id)
+            }
+
+            /// Its name, usually a number; empty for what a pipeline ran without one.
+            fn name(&self) -> &str {
+                &self.0.name
+            }
+        }
+
+        /// The pipeline that it belongs to.
+        async fn pipeline(&self, ctx: &Context<'_>) -> Answer<Pipeline> {
+            stored(ctx, self.0.pipeline_id, Row::<pipeline_row::Entity>::key).await.map(Pipeline)
+        }
+    }
+    /// Its sessions.
+    list sessions: Session = |build| Of::Parent(session_row::OF_BUILD, build.0.id);
+    /// The components that it measured.
+    list components: Component = |build| Of::Parent(component_row::OF_BUILD, build.0.id);
+    /// What was measured in it.
+    list metrics: Metric = |build| Of::Parent(metric_row::OF_BUILD, build.0.id);
+}
+
+/// Which builds. Every condition given must hold.
+#[derive(Debug, Clone, Default, InputObject)]
+pub struct BuildWhere {
+    /// All of these must hold.
+    and: Option<Vec<BuildWhere>>,
+    /// At least one of these must hold.
+    or: Option<Vec<BuildWhere>>,
+    /// This must not hold.
+    not: Option<Box<BuildWhere>>,
+    /// The name.
+    name: Option<StringFilter>,
+    /// The name of its pipeline.
+    pipeline: Option<StringFilter>,
+}
+
+impl Where for BuildWhere {
+    type Filter = row::Filter;
+
+    fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
+        let own = row::Filter { name: check!(self.name, "name"), pipeline: check!(self.pipeline, "pipeline") };
+        Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
+    }
+}
+
+#[derive(Default)]
+pub struct BuildQuery;
+
+graph_object! {
+    impl BuildQuery {
+        /// The build with this id, null when there is none.
+        async fn build(&self, ctx: &Context<'_>, #[graphql(desc = "The build's `id`.")] id: ID) -> Option<Answer<Build>> {
+            node::find_by_id(ctx, &id).await
+        }
+
+        /// A numbered page of the names of builds, in order of their first sessions.
+        async fn build_names(
+            &self,
+            ctx: &Context<'_>,
+            #[graphql(name = "where", desc = "Only those that match.")] filter: Option<BuildWhere>,
+            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
+        ) -> Answer<NamePage> {
+            let page = Page::<Build>::read(ctx, filter, page).await?;
+            Ok(NamePage::of_page(page, |build| build.0.name))
+        }
+    }
+    /// All builds that have a number.
+    list builds: Build = |_| Of::Everyone;
+}

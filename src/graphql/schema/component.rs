@@ -1,0 +1,173 @@
+//! Components: the parts of the product that tests watch over.
+
+use async_graphql::{Context, ID, InputObject};
+use entity::{
+    build as build_row, component as row,
+    component_build::{self, Builds},
+    filter::Text,
+    item as item_row, metric as metric_row, pipeline as pipeline_row, session as session_row, variant as variant_row,
+};
+
+use crate::{
+    error::Error,
+    graphql::{
+        error::Answer,
+        lists::{
+            connection::{Listed, Of, listed_as_row},
+            filter::{Connectives, StringFilter, Where, check},
+            loader_keys::MetricsIn,
+            object::graph_object,
+            page::{NamePage, Page, page_number},
+        },
+        loaders_of,
+        scalars::Int,
+        schema::{build::Build, item::Item, metric::Metric, node, pipeline::Pipeline, variant::Variant},
+        served,
+    },
+};
+
+/// A stored component.
+pub struct Component(pub row::Model);
+
+listed_as_row!(Component, ComponentWhere);
+
+graph_object! {
+    /// A component of the product that tests watch over. The one without a name stands for tests without a component.
+    impl Component {
+        plain {
+            /// The component's key among all objects.
+            fn id(&self) -> ID {
+                node::global_id::<Self>(self.0.id)
+            }
+
+            /// Its name; empty for tests without a component.
+            fn name(&self) -> &str {
+                &self.0.name
+            }
+        }
+
+        /// How many metrics were recorded for it.
+        async fn metric_count(&self, ctx: &Context<'_>) -> Answer<Int> {
+            Ok(loaders_of(ctx).load(MetricsIn::Component(self.0.id)).await?.unwrap_or(0).into())
+        }
+    }
+    /// What was measured for this component.
+    list metrics: Metric = |component| Of::Parent(metric_row::OF_COMPONENT, component.0.id);
+    /// Its test functions.
+    list items: Item = |component| Of::Parent(item_row::OF_COMPONENT, component.0.id);
+    /// Its test functions with their parameters.
+    list variants: Variant = |component| Of::Parent(variant_row::OF_COMPONENT, component.0.id);
+    /// The pipelines that measured it.
+    list pipelines: Pipeline = |component| Of::Parent(pipeline_row::OF_COMPONENT, component.0.id);
+    /// The builds that measured it.
+    list builds: Build = |component| Of::Parent(build_row::OF_COMPONENT, component.0.id);
+}
+
+/// Which components. Every condition given must hold.
+#[derive(Debug, Clone, Default, InputObject)]
+pub struct ComponentWhere {
+    /// All of these must hold.
+    and: Option<Vec<ComponentWhere>>,
+    /// At least one of these must hold.
+    or: Option<Vec<ComponentWhere>>,
+    /// This must not hold.
+    not: Option<Box<ComponentWhere>>,
+    /// The name.
+    name: Option<StringFilter>,
+    /// True leaves out the component without a name, false all others.
+    named: Option<bool>,
+}
+
+impl Where for ComponentWhere {
+    type Filter = row::Filter;
+
+    fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
+        let own = row::Filter { name: check!(self.name, "name"), named: self.named };
+        Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
+    }
+}
+
+#[derive(Default)]
+pub struct ComponentQuery;
+
+graph_object! {
+    impl ComponentQuery {
+        /// The component with this name, null when there is none. The empty name is that of tests without a component.
+        async fn component(
+            &self,
+            ctx: &Context<'_>,
+            #[graphql(desc = "The exact name.")] name: String,
+        ) -> Option<Answer<Component>> {
+            let filter = row::Filter { name: Some(Text::equals(name)), named: None };
+            node::find_first(ctx, filter).await
+        }
+
+        /// How many components match.
+        async fn component_count(
+            &self,
+            ctx: &Context<'_>,
+            #[graphql(name = "where", desc = "Only those that match.")] filter: Option<ComponentWhere>,
+        ) -> Answer<Int> {
+            let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
+            Ok(Component::count(ctx, &filter).await?.into())
+        }
+
+        /// A numbered page of the names of components, in order of their first metrics.
+        async fn component_names(
+            &self,
+            ctx: &Context<'_>,
+            #[graphql(name = "where", desc = "Only those that match.")] filter: Option<ComponentWhere>,
+            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
+        ) -> Answer<NamePage> {
+            let page = Page::<Component>::read(ctx, filter, page).await?;
+            Ok(NamePage::of_page(page, |component| component.0.name))
+        }
+
+        /// A numbered page of the names of the pipelines that measured a component, in order of its first metrics there.
+        async fn component_pipeline_names(
+            &self,
+            ctx: &Context<'_>,
+            #[graphql(desc = "The exact name of the component.")] component: String,
+            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
+        ) -> Answer<NamePage> {
+            let names = component_build::pipeline_names(&served(ctx).database.reader, &component).await;
+            Ok(NamePage::of_all(names.map_err(Error::from)?, page, served(ctx).page_size)?)
+        }
+
+        /// A numbered page of the names of a pipeline's builds that measured a component, in order of its first metrics there.
+        async fn component_build_names(
+            &self,
+            ctx: &Context<'_>,
+            #[graphql(desc = "The exact name of the component.")] component: String,
+            #[graphql(desc = "The exact name of the pipeline.")] pipeline: String,
+            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
+        ) -> Answer<NamePage> {
+            let db = &served(ctx).database.reader;
+            let size = served(ctx).page_size;
+            let Some(builds) = Builds::of(db, &component, &pipeline).await.map_err(Error::from)? else {
+                return Ok(NamePage::of_all(Vec::new(), page, size)?);
+            };
+            let known = served(ctx).known();
+            let total = known.counts.of(db, format!("{builds:?}"), builds.count(db)).await;
+            let total = total.map_err(Error::from)?;
+            let skip = (page_number(page, total, size)? - 1) * size;
+            Ok(NamePage::new(builds.names(db, skip, size).await.map_err(Error::from)?, total, size))
+        }
+
+        /// A numbered page of the hashes of a build's sessions that measured a component, in order of its first metrics there.
+        async fn component_session_hashes(
+            &self,
+            ctx: &Context<'_>,
+            #[graphql(desc = "The exact name of the component.")] component: String,
+            #[graphql(desc = "The exact name of the pipeline.")] pipeline: String,
+            #[graphql(desc = "The exact name of the build.")] build: String,
+            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
+        ) -> Answer<NamePage> {
+            let db = &served(ctx).database.reader;
+            let hashes = session_row::hashes_of_component(db, &component, &pipeline, &build).await;
+            Ok(NamePage::of_all(hashes.map_err(Error::from)?, page, served(ctx).page_size)?)
+        }
+    }
+    /// All components, the one without a name included where there are metrics without a component.
+    list components: Component = |_| Of::Everyone;
+}

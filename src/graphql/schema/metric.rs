@@ -1,0 +1,399 @@
+//! Metrics: the facts that everything else hangs on.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, InputObject};
+use entity::{
+    announced::Announced,
+    component as component_row, execution_context,
+    filter::Tree,
+    item as item_row, list, metric as row,
+    pages::Pages,
+    session as session_row,
+    variant::{self as variant_row, Words},
+};
+
+use crate::{
+    config::Scope,
+    error::{Code, Error},
+    graphql::{
+        Served,
+        error::Answer,
+        lists::{
+            connection::{Listed, Of},
+            dataloader::{Loaders, known},
+            filter::{Connectives, DateTimeFilter, Direction, FloatFilter, StringFilter, Where, check},
+            json_writer::{Leads, ToOne},
+            loader_keys::{HashOf, Row, WordsOf},
+            object::graph_object,
+            page::{Page, page_number},
+        },
+        live::feed::{Feeds, Live},
+        loaders_of,
+        request::authorization::access,
+        scalars::{Int, LocalDateTime},
+        schema::{
+            component::Component, execution_context::ExecutionContext, item::Item, node, session::Session,
+            variant::Variant,
+        },
+        served,
+    },
+    ingest::Latest,
+};
+
+/// A metric with its words at hand.
+pub struct Metric {
+    pub(crate) row: row::Model,
+    pub(crate) words: Arc<Words>,
+    pub(crate) session_hash: Arc<str>,
+    pub(crate) context_hash: Arc<str>,
+}
+
+impl Listed for Metric {
+    type Entity = row::Entity;
+    type Where = MetricWhere;
+    type OrderBy = MetricOrder;
+
+    async fn from_rows(ctx: &Context<'_>, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
+        Self::objects(served(ctx), loaders_of(ctx), rows).await
+    }
+
+    fn edge(field: &str) -> Option<&'static dyn Leads<Self>> {
+        const SESSION: ToOne<Metric, Session> =
+            ToOne { key: |metric| metric.row.session_id, object: Session::announced, is_nullable: true };
+        const CONTEXT: ToOne<Metric, ExecutionContext> =
+            ToOne { key: |metric| metric.row.context_id, object: ExecutionContext::announced, is_nullable: true };
+        const VARIANT: ToOne<Metric, Variant> =
+            ToOne { key: |metric| metric.row.variant_id, object: |row| Some(Variant(row)), is_nullable: false };
+        const ITEM: ToOne<Metric, Item> =
+            ToOne { key: |metric| metric.words.item_id, object: |row| Some(Item(row)), is_nullable: false };
+        const COMPONENT: ToOne<Metric, Component> =
+            ToOne { key: |metric| metric.words.component_id, object: |row| Some(Component(row)), is_nullable: false };
+        match field {
+            "session" => Some(&SESSION),
+            "context" => Some(&CONTEXT),
+            "variant" => Some(&VARIANT),
+            "item" => Some(&ITEM),
+            "component" => Some(&COMPONENT),
+            _ => None,
+        }
+    }
+
+    async fn page(
+        ctx: &Context<'_>,
+        filter: &Tree<row::Filter>,
+        number: Option<i64>,
+        size: u64,
+    ) -> Result<(Vec<row::Model>, u64), Error> {
+        let db = &served(ctx).database.reader;
+        let pages = Pages::of(db, filter).await?;
+        let number = page_number(number, pages.total, size)?;
+        let known = served(ctx).known();
+        Ok((pages.page(db, &known.blocks, number, size).await?, pages.total))
+    }
+
+    async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
+        let served = served(ctx);
+        Ok(served.known().counts.metrics(&served.database.reader, filter).await?)
+    }
+}
+
+impl Live for Metric {
+    fn number(latest: &Latest) -> i64 {
+        latest.metric
+    }
+
+    fn feeds(served: &Served) -> &Feeds<Self> {
+        &served.metrics
+    }
+
+    async fn objects(served: &Served, loaders: &Loaders, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
+        let words = served.known();
+        let (words, sessions, contexts) = futures_util::try_join!(
+            known(loaders, &words.variants, rows.iter().map(|row| row.variant_id), WordsOf),
+            known(loaders, &words.sessions, rows.iter().map(|row| row.session_id), hash_of::<session_row::Entity>),
+            known(
+                loaders,
+                &words.contexts,
+                rows.iter().map(|row| row.context_id),
+                hash_of::<execution_context::Entity>
+            ),
+        )?;
+        let rows = rows.into_iter().zip(words).zip(sessions.into_iter().zip(contexts));
+        Ok(rows
+            .map(|((row, words), (session_hash, context_hash))| Self { row, words, session_hash, context_hash })
+            .collect())
+    }
+
+    fn matches(&self, filter: &row::Filter) -> Option<bool> {
+        filter.matches(&self.row, &self.words, &self.session_hash, &self.context_hash)
+    }
+}
+
+fn hash_of<E: Announced>(id: i64) -> HashOf<E> {
+    HashOf(Row::key(id))
+}
+
+graph_object! {
+    /// One measurement of one test. pytest-monitor measures test functions that pass, and on request whole modules; it sends nothing for
+    /// what fails, nor for unittest, doctest and anyio. An async test whose own plugin is missing never runs and is sent all the same.
+    impl Metric {
+        plain {
+            /// The metric's key among all objects.
+            fn id(&self) -> ID {
+                node::global_id::<Self>(self.row.id)
+            }
+
+            /// The hash of its session, whether that was announced or not.
+            fn session_hash(&self) -> &str {
+                &self.session_hash
+            }
+
+            /// The hash of its execution context, whether that was announced or not.
+            fn context_hash(&self) -> &str {
+                &self.context_hash
+            }
+
+            /// When the test function began, after its fixtures, on the clock of its machine.
+            fn started_at(&self) -> LocalDateTime {
+                LocalDateTime(self.row.started_at())
+            }
+
+            /// The name of its component, which the module or the command line sets; empty when it has none.
+            fn component_name(&self) -> &str {
+                &self.words.component
+            }
+
+            /// The dotted path of the test's module as Python imports it; of a whole module, the path of its package.
+            fn item_path(&self) -> &str {
+                &self.words.path
+            }
+
+            /// The test function's name, without its class and parameters; of a whole module, the module's name.
+            fn item_name(&self) -> &str {
+                &self.words.item
+            }
+
+            /// The test function's name with its parameters, `-` between them sent as `, `, without its class; empty for a whole module.
+            fn variant_name(&self) -> &str {
+                &self.words.name
+            }
+
+            /// The test's file, relative to pytest's rootdir.
+            fn location(&self) -> &str {
+                &self.words.location
+            }
+
+            /// What was measured: `function`, or `module` for everything from a module's first test to its last.
+            fn kind(&self) -> &str {
+                &self.words.kind
+            }
+
+            /// Time from start to end by the wall clock, in seconds: without fixtures, with the garbage collection before the test (not
+            /// with `--no-gc`) and the start of the memory sampler, together 20 to 300 ms. A test that changes the clock changes it.
+            fn total_time(&self) -> f64 {
+                self.row.total_time
+            }
+
+            /// Processor time of the process in user space, in seconds: with function fixtures, without child processes.
+            fn user_time(&self) -> f64 {
+                self.row.user_time
+            }
+
+            /// Processor time of the process in the kernel, in seconds: with function fixtures, without child processes.
+            fn kernel_time(&self) -> f64 {
+                self.row.kernel_time
+            }
+
+            /// User and kernel time divided by total time, a ratio: 1 is one processor kept busy. Only the former include function
+            /// fixtures, so one thread can be far above 1; child processes don't count.
+            fn cpu_usage(&self) -> f64 {
+                self.row.cpu_usage
+            }
+
+            /// The process's peak during the test, in MB (of 1024 × 1024 bytes) above its size at the start of the session; of a module,
+            /// its size at the end. It includes what earlier tests left behind, so it depends on their order. Can be negative.
+            fn memory_usage(&self) -> f64 {
+                self.row.memory_usage
+            }
+
+            /// Whether the test passed; null when nothing was said. The plugin never says it.
+            fn passed(&self) -> Option<bool> {
+                self.row.passed
+            }
+        }
+
+        /// Its session; null until that is announced.
+        #[graphql(directive = access::apply(Scope::Read))]
+        async fn session(&self, ctx: &Context<'_>) -> Option<Answer<Session>> {
+            let row = loaders_of(ctx).load(Row::<session_row::Entity>::key(self.row.session_id)).await;
+            row.map(|row| row.and_then(Session::announced)).map_err(Into::into).transpose()
+        }
+
+        /// The machine and Python it was measured on; null until that context is announced.
+        #[graphql(directive = access::apply(Scope::Read))]
+        async fn context(&self, ctx: &Context<'_>) -> Option<Answer<ExecutionContext>> {
+            let row = loaders_of(ctx).load(Row::<execution_context::Entity>::key(self.row.context_id)).await;
+            row.map(|row| row.and_then(ExecutionContext::announced)).map_err(Into::into).transpose()
+        }
+
+        /// The test that was measured, with its parameters. The plugin does not send classes: methods of one name in several classes of a
+        /// module are one variant, with several metrics a session.
+        #[graphql(directive = access::apply(Scope::Read))]
+        async fn variant(&self, ctx: &Context<'_>) -> Answer<Variant> {
+            stored(ctx, self.row.variant_id, Row::<variant_row::Entity>::key).await.map(Variant)
+        }
+
+        /// The test function that was measured.
+        #[graphql(directive = access::apply(Scope::Read))]
+        async fn item(&self, ctx: &Context<'_>) -> Answer<Item> {
+            stored(ctx, self.words.item_id, Row::<item_row::Entity>::key).await.map(Item)
+        }
+
+        /// The component that the test watches over; that without a name when it has none.
+        #[graphql(directive = access::apply(Scope::Read))]
+        async fn component(&self, ctx: &Context<'_>) -> Answer<Component> {
+            stored(ctx, self.words.component_id, Row::<component_row::Entity>::key).await.map(Component)
+        }
+    }
+}
+
+/// The row that a stored reference leads to.
+pub async fn stored<E: list::Noun>(ctx: &Context<'_>, id: i64, key: fn(i64) -> Row<E>) -> Answer<E::Model> {
+    let row = loaders_of(ctx).load(key(id)).await?;
+    Ok(row.ok_or_else(|| Error::new(Code::Internal, "a reference leads nowhere"))?)
+}
+
+/// Which metrics. Every condition given must hold.
+#[derive(Debug, Clone, Default, InputObject)]
+pub struct MetricWhere {
+    /// All of these must hold.
+    and: Option<Vec<MetricWhere>>,
+    /// At least one of these must hold.
+    or: Option<Vec<MetricWhere>>,
+    /// This must not hold.
+    not: Option<Box<MetricWhere>>,
+    /// The hash of the session.
+    session: Option<StringFilter>,
+    /// The hash of the execution context.
+    context: Option<StringFilter>,
+    /// The name of the component.
+    component: Option<StringFilter>,
+    /// The dotted path of the test's module.
+    path: Option<StringFilter>,
+    /// The name of the test function.
+    item: Option<StringFilter>,
+    /// The test function's name with its parameters, without its class.
+    variant: Option<StringFilter>,
+    /// The test's file, relative to pytest's rootdir.
+    location: Option<StringFilter>,
+    /// What was measured: `function` or `module`.
+    kind: Option<StringFilter>,
+    /// The revision under test, of an announced session.
+    scm_ref: Option<StringFilter>,
+    /// The name of the pipeline, of an announced session.
+    pipeline: Option<StringFilter>,
+    /// The name of the build, of an announced session.
+    build: Option<StringFilter>,
+    /// When the test began, on the clock of its machine.
+    started_at: Option<DateTimeFilter>,
+    /// Wall-clock time, in seconds.
+    total_time: Option<FloatFilter>,
+    /// Processor time in user space, in seconds.
+    user_time: Option<FloatFilter>,
+    /// Processor time in the kernel, in seconds.
+    kernel_time: Option<FloatFilter>,
+    /// User and kernel time divided by total time, a ratio.
+    cpu_usage: Option<FloatFilter>,
+    /// Peak of memory above the size at the start of the session, in MB.
+    memory_usage: Option<FloatFilter>,
+    /// Whether the test passed. Metrics that don't say it never match: the plugin's don't.
+    passed: Option<bool>,
+}
+
+impl Where for MetricWhere {
+    type Filter = row::Filter;
+
+    fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
+        let own = row::Filter {
+            session: check!(self.session, "session"),
+            context: check!(self.context, "context"),
+            variant: variant_row::Filter {
+                name: check!(self.variant, "variant"),
+                location: check!(self.location, "location"),
+                kind: check!(self.kind, "kind"),
+                item: check!(self.item, "item"),
+                path: check!(self.path, "path"),
+                component: check!(self.component, "component"),
+            },
+            scm_ref: check!(self.scm_ref, "scmRef"),
+            pipeline: check!(self.pipeline, "pipeline"),
+            build: check!(self.build, "build"),
+            started_at: check!(self.started_at, "startedAt"),
+            total_time: check!(self.total_time, "totalTime"),
+            user_time: check!(self.user_time, "userTime"),
+            kernel_time: check!(self.kernel_time, "kernelTime"),
+            cpu_usage: check!(self.cpu_usage, "cpuUsage"),
+            memory_usage: check!(self.memory_usage, "memoryUsage"),
+            passed: self.passed,
+        };
+        Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
+    }
+}
+
+/// What metrics can be ordered by. For the highest and lowest figures there is `topMetrics`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub enum MetricOrderField {
+    /// When the metric was recorded.
+    Inserted,
+    /// When the test began.
+    StartedAt,
+}
+
+/// The order of a list of metrics.
+#[derive(Debug, Clone, Copy, InputObject)]
+pub struct MetricOrder {
+    /// What to order by.
+    by: MetricOrderField,
+    /// Which way.
+    #[graphql(default)]
+    direction: Direction,
+}
+
+impl From<MetricOrder> for list::Order<row::Sort> {
+    fn from(MetricOrder { by, direction }: MetricOrder) -> Self {
+        direction.of(match by {
+            MetricOrderField::Inserted => row::Sort::Inserted,
+            MetricOrderField::StartedAt => row::Sort::StartedAt,
+        })
+    }
+}
+
+#[derive(Default)]
+pub struct MetricQuery;
+
+graph_object! {
+    impl MetricQuery {
+        /// How many metrics match.
+        async fn metric_count(
+            &self,
+            ctx: &Context<'_>,
+            #[graphql(name = "where", desc = "Only those that match.")] filter: Option<MetricWhere>,
+        ) -> Answer<Int> {
+            let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
+            Ok(Metric::count(ctx, &filter).await?.into())
+        }
+
+        /// A numbered page of metrics, in the order recorded.
+        async fn metric_page(
+            &self,
+            ctx: &Context<'_>,
+            #[graphql(name = "where", desc = "Only those that match.")] filter: Option<MetricWhere>,
+            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
+        ) -> Answer<Page<Metric>> {
+            Page::read(ctx, filter, page).await
+        }
+    }
+    /// All metrics.
+    list metrics: Metric = |_| Of::Everyone;
+}

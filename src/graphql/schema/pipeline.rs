@@ -1,0 +1,95 @@
+//! Pipelines: as the session tag `pipeline_branch` names them.
+
+use async_graphql::{Context, ID, InputObject};
+use entity::{build as build_row, filter::Text, metric as metric_row, pipeline as row, session as session_row};
+
+use crate::{
+    error::Error,
+    graphql::{
+        error::Answer,
+        lists::{
+            connection::{Of, listed_as_row},
+            filter::{Connectives, StringFilter, Where, check},
+            object::graph_object,
+            page::take_names,
+        },
+        schema::{build::Build, metric::Metric, node, session::Session},
+        served,
+    },
+};
+
+/// A stored pipeline.
+pub struct Pipeline(pub row::Model);
+
+listed_as_row!(Pipeline, PipelineWhere);
+
+graph_object! {
+    /// A CI pipeline, as the session tag `pipeline_branch` names it.
+    impl Pipeline {
+        plain {
+            /// The pipeline's key among all objects.
+            fn id(&self) -> ID {
+                node::global_id::<Self>(self.0.id)
+            }
+
+            /// Its name.
+            fn name(&self) -> &str {
+                &self.0.name
+            }
+        }
+    }
+    /// Its builds, in order of their first sessions.
+    list builds: Build = |pipeline| Of::Parent(build_row::OF_PIPELINE, pipeline.0.id);
+    /// Its sessions, those without a build number included.
+    list sessions: Session = |pipeline| Of::Parent(session_row::OF_PIPELINE, pipeline.0.id);
+    /// What was measured in it.
+    list metrics: Metric = |pipeline| Of::Parent(metric_row::OF_PIPELINE, pipeline.0.id);
+}
+
+/// Which pipelines. Every condition given must hold.
+#[derive(Debug, Clone, Default, InputObject)]
+pub struct PipelineWhere {
+    /// All of these must hold.
+    and: Option<Vec<PipelineWhere>>,
+    /// At least one of these must hold.
+    or: Option<Vec<PipelineWhere>>,
+    /// This must not hold.
+    not: Option<Box<PipelineWhere>>,
+    /// The name.
+    name: Option<StringFilter>,
+}
+
+impl Where for PipelineWhere {
+    type Filter = row::Filter;
+
+    fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
+        let own = row::Filter { name: check!(self.name, "name") };
+        Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
+    }
+}
+
+#[derive(Default)]
+pub struct PipelineQuery;
+
+graph_object! {
+    impl PipelineQuery {
+        /// The pipeline with this name, null when there is none.
+        async fn pipeline(
+            &self,
+            ctx: &Context<'_>,
+            #[graphql(desc = "The exact name.")] name: String,
+        ) -> Option<Answer<Pipeline>> {
+            node::find_first(ctx, row::Filter { name: Some(Text::equals(name)) }).await
+        }
+
+        /// The names of all pipelines, in order of their first sessions.
+        #[graphql(complexity = "crate::graphql::lists::connection::cost(Some(crate::graphql::lists::connection::MOST), None, 1)")]
+        async fn pipeline_names(&self, ctx: &Context<'_>) -> Answer<Vec<String>> {
+            let names = row::names(&served(ctx).database.reader).await.map_err(Error::from)?;
+            take_names(ctx, &names)?;
+            Ok(names)
+        }
+    }
+    /// All pipelines.
+    list pipelines: Pipeline = |_| Of::Everyone;
+}

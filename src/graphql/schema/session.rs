@@ -1,0 +1,389 @@
+//! Sessions: one pytest run, or one worker of a parallel run.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use entity::{
+    announced, build as build_row, execution_context, filter::Tree, list, metric as metric_row,
+    pipeline as pipeline_row, session as row, time,
+};
+
+use crate::{
+    config::Scope,
+    error::Error,
+    graphql::{
+        Known, Served,
+        error::Answer,
+        lists::{
+            connection::{Listed, Of, announced_page},
+            dataloader::{Loaders, known},
+            filter::{Connectives, DateTimeFilter, Direction, StringFilter, Where, check},
+            json_writer::Leads,
+            loader_keys::{Row, TagOf, TagsOf},
+            object::graph_object,
+            page::{NamePage, Page},
+        },
+        live::feed::{Feeds, Live},
+        loaders_of,
+        request::authorization::access,
+        scalars::{Int, LocalDateTime, Tags},
+        schema::{
+            build::Build,
+            execution_context::ExecutionContext,
+            metric::Metric,
+            node,
+            pipeline::Pipeline,
+            tag::{Tag, TagsOfSessions},
+            user_error::{self, UserError},
+        },
+        served,
+    },
+    ingest::{Announced, Latest, NewSession},
+};
+
+/// An announced session.
+pub struct Session(row::Model);
+
+impl Session {
+    /// The session of a row, unless only metrics have named it so far.
+    pub fn announced(row: row::Model) -> Option<Self> {
+        row.announced.is_some().then_some(Self(row))
+    }
+
+    /// The row's key.
+    pub fn key(&self) -> i64 {
+        self.0.id
+    }
+}
+
+impl Listed for Session {
+    type Entity = row::Entity;
+    type Where = SessionWhere;
+    type OrderBy = SessionOrder;
+
+    async fn from_rows(ctx: &Context<'_>, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
+        Self::objects(served(ctx), loaders_of(ctx), rows).await
+    }
+
+    fn edge(field: &str) -> Option<&'static dyn Leads<Self>> {
+        if field == "tags" { Some(&TagsOfSessions) } else { None }
+    }
+
+    async fn page(
+        ctx: &Context<'_>,
+        filter: &Tree<row::Filter>,
+        number: Option<i64>,
+        size: u64,
+    ) -> Result<(Vec<row::Model>, u64), Error> {
+        announced_page::<Self>(ctx, filter, number, size).await
+    }
+
+    async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
+        Ok(served(ctx).known().lists.count::<row::Entity>(&served(ctx).database.reader, filter).await?)
+    }
+}
+
+impl Live for Session {
+    fn number(latest: &Latest) -> i64 {
+        latest.session
+    }
+
+    fn feeds(served: &Served) -> &Feeds<Self> {
+        &served.sessions
+    }
+
+    async fn objects(_: &Served, _: &Loaders, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
+        Ok(rows.into_iter().filter_map(Self::announced).collect())
+    }
+
+    fn matches(&self, filter: &row::Filter) -> Option<bool> {
+        filter.matches(&self.0)
+    }
+}
+
+graph_object! {
+    /// One run of pytest. With pytest-xdist, each worker has a session, and the controller has one without metrics.
+    impl Session {
+        plain {
+            /// The session's key among all objects.
+            fn id(&self) -> ID {
+                node::global_id::<Self>(self.0.id)
+            }
+
+            /// What the plugin calls the session.
+            fn hash(&self) -> &str {
+                &self.0.hash
+            }
+
+            /// When the run began, on the clock of its machine.
+            fn run_date(&self) -> LocalDateTime {
+                // An announced session has a run date; the row knows that only by its `announced`.
+                LocalDateTime(self.0.run_date().unwrap_or_else(|| time::LocalDateTime::from_parts(0, None)))
+            }
+
+            /// The revision under test, as the version control system names it; null when that was not told.
+            fn scm_ref(&self) -> Option<&str> {
+                self.0.scm_ref.as_deref()
+            }
+
+            /// How many metrics were recorded in it. Tests that failed, or that the plugin does not measure, have none.
+            #[graphql(directive = access::apply(Scope::Read))]
+            fn metric_count(&self) -> Int {
+                self.0.metric_count.into()
+            }
+        }
+
+        /// The build it was part of: that of the tag `pipeline_build_no` in the pipeline of the tag `pipeline_branch`.
+        /// Null without these tags.
+        #[graphql(directive = access::apply(Scope::Read))]
+        async fn build(&self, ctx: &Context<'_>) -> Option<Answer<Build>> {
+            let build = build_row_of(ctx, &self.0).await;
+            build.map(|build| build.filter(|build| !build.name.is_empty()).map(Build)).transpose()
+        }
+
+        /// The pipeline it was part of: that of the tag `pipeline_branch`. Null without this tag.
+        #[graphql(directive = access::apply(Scope::Read))]
+        async fn pipeline(&self, ctx: &Context<'_>) -> Option<Answer<Pipeline>> {
+            let build = match build_row_of(ctx, &self.0).await.transpose()? {
+                Ok(build) => build,
+                Err(failure) => return Some(Err(failure)),
+            };
+            let pipeline = loaders_of(ctx).load(Row::<pipeline_row::Entity>::key(build.pipeline_id)).await;
+            pipeline.map(|row| row.map(Pipeline)).map_err(Into::into).transpose()
+        }
+    }
+    short {
+        /// What the session was tagged with, in the order announced.
+        async fn tags(&self, ctx: &Context<'_>) -> Answer<Vec<Tag>> {
+            let known_now = served(ctx).known();
+            let Known { tags, session_tags, .. } = &*known_now;
+            let keys = known(loaders_of(ctx), session_tags, std::iter::once(self.0.id), TagsOf).await?;
+            let tags = known(loaders_of(ctx), tags, keys.iter().flat_map(|keys| keys.iter().copied()), TagOf).await?;
+            Ok(tags.into_iter().map(Tag).collect())
+        }
+    }
+    /// What was measured in this session.
+    list metrics: Metric = |session| Of::Parent(metric_row::OF_SESSION, session.0.id);
+    /// The machines on which this session measured.
+    list contexts: ExecutionContext = |session| Of::Parent(execution_context::OF_SESSION, session.0.id);
+}
+
+async fn build_row_of(ctx: &Context<'_>, session: &row::Model) -> Answer<Option<build_row::Model>> {
+    match session.build_id {
+        Some(build) => Ok(loaders_of(ctx).load(Row::<build_row::Entity>::key(build)).await?),
+        None => Ok(None),
+    }
+}
+
+/// Which sessions. Every condition given must hold.
+#[derive(Debug, Clone, Default, InputObject)]
+pub struct SessionWhere {
+    /// All of these must hold.
+    and: Option<Vec<SessionWhere>>,
+    /// At least one of these must hold.
+    or: Option<Vec<SessionWhere>>,
+    /// This must not hold.
+    not: Option<Box<SessionWhere>>,
+    /// The hash.
+    hash: Option<StringFilter>,
+    /// The revision under test.
+    scm_ref: Option<StringFilter>,
+    /// The name of the pipeline.
+    pipeline: Option<StringFilter>,
+    /// The name of the build.
+    build: Option<StringFilter>,
+    /// When the run began.
+    run_date: Option<DateTimeFilter>,
+    /// The tags.
+    tagged: Option<TaggedFilter>,
+}
+
+/// Which tags a session must have.
+#[derive(Debug, Clone, InputObject)]
+pub struct TaggedFilter {
+    /// The names of the tags, at most 100. Without any, every session matches.
+    names: Option<Vec<String>>,
+    /// The values, paired with the names by position. An empty or missing one takes any value but the empty text.
+    values: Option<Vec<String>>,
+    /// Whether one of the tags is enough.
+    #[graphql(default)]
+    method: Match,
+}
+
+/// How many conditions must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
+pub enum Match {
+    /// One is enough.
+    #[default]
+    MatchAny,
+    /// All of them.
+    MatchAll,
+}
+
+/// Tags that a filter names, at most: each is a condition.
+const MOST_TAGS: usize = 100;
+
+impl TaggedFilter {
+    fn parts(self) -> Result<(Vec<row::Tagged>, Vec<row::Tagged>), Error> {
+        let Self { names, values, method } = self;
+        if names.as_ref().is_some_and(|names| names.len() > MOST_TAGS) {
+            return Err(Error::bad_input(format!("where.tagged.names: at most {MOST_TAGS} tags at a time")));
+        }
+        let values = values.unwrap_or_default().into_iter().map(Some).chain(std::iter::repeat(None));
+        let pairs = names.unwrap_or_default().into_iter().zip(values);
+        let tagged =
+            pairs.map(|(name, value)| row::Tagged { name, value: value.filter(|text| !text.is_empty()) }).collect();
+        match method {
+            Match::MatchAny => Ok((Vec::new(), tagged)),
+            Match::MatchAll => Ok((tagged, Vec::new())),
+        }
+    }
+}
+
+impl Where for SessionWhere {
+    type Filter = row::Filter;
+
+    fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
+        let Self { and, or, not, hash, scm_ref, pipeline, build, run_date, tagged } = self;
+        let (tagged_all, tagged_any) = tagged.map(TaggedFilter::parts).transpose()?.unwrap_or_default();
+        let own = row::Filter {
+            hash: check!(hash, "hash"),
+            scm_ref: check!(scm_ref, "scmRef"),
+            pipeline: check!(pipeline, "pipeline"),
+            build: check!(build, "build"),
+            run_date: check!(run_date, "runDate"),
+            tagged_all,
+            tagged_any,
+        };
+        Ok((own, Connectives { and, or, not }))
+    }
+}
+
+/// What sessions can be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub enum SessionOrderField {
+    /// When the server first heard of the session by itself, not through a metric.
+    Announced,
+    /// When the run began.
+    RunDate,
+}
+
+/// The order of a list of sessions.
+#[derive(Debug, Clone, Copy, InputObject)]
+pub struct SessionOrder {
+    /// What to order by.
+    by: SessionOrderField,
+    /// Which way.
+    #[graphql(default)]
+    direction: Direction,
+}
+
+impl From<SessionOrder> for list::Order<row::Sort> {
+    fn from(SessionOrder { by, direction }: SessionOrder) -> Self {
+        direction.of(match by {
+            SessionOrderField::Announced => row::Sort::Announced,
+            SessionOrderField::RunDate => row::Sort::RunDate,
+        })
+    }
+}
+
+#[derive(Default)]
+pub struct SessionQuery;
+
+graph_object! {
+    impl SessionQuery {
+        /// The session with this hash, null when none has been announced.
+        async fn session(
+            &self,
+            ctx: &Context<'_>,
+            #[graphql(desc = "What the plugin calls the session.")] hash: String,
+        ) -> Option<Answer<Session>> {
+            let row = announced::by_hash::<row::Entity>(&served(ctx).database.reader, &hash).await;
+            row.map(|row| row.and_then(Session::announced)).map_err(|error| Error::from(error).into()).transpose()
+        }
+
+        /// How many sessions match.
+        async fn session_count(
+            &self,
+            ctx: &Context<'_>,
+            #[graphql(name = "where", desc = "Only those that match.")] filter: Option<SessionWhere>,
+        ) -> Answer<Int> {
+            let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
+            Ok(Session::count(ctx, &filter).await?.into())
+        }
+
+        /// A numbered page of sessions, in the order announced.
+        async fn session_page(
+            &self,
+            ctx: &Context<'_>,
+            #[graphql(name = "where", desc = "Only those that match.")] filter: Option<SessionWhere>,
+            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
+        ) -> Answer<Page<Session>> {
+            Page::read(ctx, filter, page).await
+        }
+
+        /// A numbered page of the hashes of sessions, in the order announced.
+        async fn session_hashes(
+            &self,
+            ctx: &Context<'_>,
+            #[graphql(name = "where", desc = "Only those that match.")] filter: Option<SessionWhere>,
+            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
+        ) -> Answer<NamePage> {
+            let page = Page::<Session>::read(ctx, filter, page).await?;
+            Ok(NamePage::of_page(page, |session| session.0.hash))
+        }
+    }
+    /// All sessions.
+    list sessions: Session = |_| Of::Everyone;
+}
+
+/// A session's announcement.
+#[derive(Debug, InputObject)]
+pub struct AnnounceSessionInput {
+    /// What metrics call the session. Any text; the plugin takes a digest.
+    hash: String,
+    /// When the run began.
+    run_date: LocalDateTime,
+    /// The revision under test.
+    scm_ref: Option<String>,
+    /// What to tag it with. `pipeline_branch`, `pipeline_build_no` and `__ci__` name pipeline, build and CI system.
+    tags: Tags,
+}
+
+/// What became of an announcement.
+#[derive(SimpleObject)]
+pub struct AnnounceSessionPayload {
+    /// The session as stored. Null when it was not stored: see `userErrors`. Null, too, when a field below failed to resolve (see the
+    /// response's `errors`): then the session is stored all the same.
+    session: Option<Session>,
+    /// Why it was not stored.
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Default)]
+pub struct SessionMutation;
+
+#[Object]
+impl SessionMutation {
+    /// Announces a session, before or after its metrics. Announcing it again with the same payload gives the stored one.
+    async fn announce_session(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The session.")] input: AnnounceSessionInput,
+    ) -> Answer<AnnounceSessionPayload> {
+        let AnnounceSessionInput { hash, run_date: LocalDateTime(run_date), scm_ref, tags: Tags(tags) } = input;
+        let outcome = served(ctx).ingest.announce_session(NewSession { hash, run_date, scm_ref, tags }).await;
+        let (announced, user_errors) = user_error::part(outcome, "hash")?;
+        let session = announced.and_then(|Announced { row, tags: stored }| {
+            // Nothing is read: whoever stores does not wait for those who read.
+            let known = served(ctx).known();
+            let Known { tags, session_tags, .. } = &*known;
+            session_tags.insert(row.id, stored.iter().map(|tag| tag.id).collect());
+            for tag in stored {
+                tags.insert(tag.id, Arc::new(tag));
+            }
+            Session::announced(row)
+        });
+        Ok(AnnounceSessionPayload { session, user_errors })
+    }
+}

@@ -1,0 +1,39 @@
+//! What a mutation says when the input is well-formed and still can't be stored.
+
+use async_graphql::{Enum, SimpleObject};
+
+use crate::{
+    error::{Code, Error},
+    graphql::error::Answer,
+};
+
+/// Why an input was not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub enum UserErrorCode {
+    /// The hash is known with another payload.
+    Conflict,
+    /// More was given than is taken at a time.
+    TooMany,
+}
+
+/// Why an input was not stored, and what to change.
+#[derive(Debug, Clone, SimpleObject)]
+pub struct UserError {
+    /// The kind of error.
+    code: UserErrorCode,
+    /// What is wrong, and the remedy.
+    message: String,
+    /// The path of the field at fault within `input`.
+    field: Vec<String>,
+}
+
+/// Parts what the one who asked can mend, which goes into the payload, from what he can't, which fails the field.
+pub fn part<T>(outcome: Result<T, Error>, field: &str) -> Answer<(Option<T>, Vec<UserError>)> {
+    let (code, message) = match outcome {
+        Ok(object) => return Ok((Some(object), Vec::new())),
+        Err(Error { code: Code::Conflict, message, .. }) => (UserErrorCode::Conflict, message),
+        Err(Error { code: Code::TooLarge, message, .. }) => (UserErrorCode::TooMany, message),
+        Err(error) => return Err(error.into()),
+    };
+    Ok((None, vec![UserError { code, message, field: vec![field.to_owned()] }]))
+}

@@ -1,0 +1,170 @@
+//! Variants: test functions with their parameters, each with a history of its own.
+
+use async_graphql::{Context, ID, InputObject, SimpleObject};
+use entity::{component as component_row, item as item_row, metric as metric_row, variant as row};
+
+use crate::{
+    error::Error,
+    graphql::{
+        error::Answer,
+        lists::{
+            connection::{Of, listed_as_row},
+            filter::{Connectives, StringFilter, Where, check},
+            loader_keys::Row,
+            object::graph_object,
+        },
+        scalars::Int,
+        schema::{
+            component::Component,
+            item::Item,
+            metric::{Metric, stored},
+            node,
+        },
+    },
+};
+
+/// A stored variant.
+pub struct Variant(pub row::Model);
+
+listed_as_row!(Variant, VariantWhere);
+
+/// The least and the greatest of a figure over all metrics, in the unit of the figure.
+#[derive(SimpleObject)]
+pub struct Bounds {
+    /// The least, in the unit of the figure.
+    least: f64,
+    /// The greatest, in the unit of the figure.
+    greatest: f64,
+}
+
+fn bounds(least: Option<f64>, greatest: Option<f64>) -> Option<Bounds> {
+    Some(Bounds { least: least?, greatest: greatest? })
+}
+
+graph_object! {
+    /// A test function with its parameters, by file and name. The plugin does not send classes: methods of the same name in several
+    /// classes of a module are one variant, with several metrics in each session.
+    impl Variant {
+        plain {
+            /// The variant's key among all objects.
+            fn id(&self) -> ID {
+                node::global_id::<Self>(self.0.id)
+            }
+
+            /// The function's name with its parameters, without its class; empty for a whole module.
+            fn name(&self) -> &str {
+                &self.0.name
+            }
+
+            /// The test's file, relative to pytest's rootdir.
+            fn location(&self) -> &str {
+                &self.0.location
+            }
+
+            /// What is measured: `function` or `module`.
+            fn kind(&self) -> &str {
+                &self.0.kind
+            }
+
+            /// How many metrics were recorded for it.
+            fn metric_count(&self) -> Int {
+                self.0.metric_count.into()
+            }
+        }
+
+        /// The function without its parameters.
+        async fn item(&self, ctx: &Context<'_>) -> Answer<Item> {
+            stored(ctx, self.0.item_id, Row::<item_row::Entity>::key).await.map(Item)
+        }
+
+        /// The component that it watches over; that without a name when it has none.
+        async fn component(&self, ctx: &Context<'_>) -> Answer<Component> {
+            let item = stored(ctx, self.0.item_id, Row::<item_row::Entity>::key).await?;
+            stored(ctx, item.component_id, Row::<component_row::Entity>::key).await.map(Component)
+        }
+
+        /// Bounds of the wall-clock time, in seconds.
+        async fn total_time(&self) -> Option<Bounds> {
+            bounds(self.0.min_total_time, self.0.max_total_time)
+        }
+
+        /// Bounds of the processor time in user space, function fixtures included, in seconds.
+        async fn user_time(&self) -> Option<Bounds> {
+            bounds(self.0.min_user_time, self.0.max_user_time)
+        }
+
+        /// Bounds of the processor time in the kernel, function fixtures included, in seconds.
+        async fn kernel_time(&self) -> Option<Bounds> {
+            bounds(self.0.min_kernel_time, self.0.max_kernel_time)
+        }
+
+        /// Bounds of the processor time, function fixtures included, divided by the total time: a ratio.
+        async fn cpu_usage(&self) -> Option<Bounds> {
+            bounds(self.0.min_cpu_usage, self.0.max_cpu_usage)
+        }
+
+        /// Bounds of the peak of memory above the size at the start of the session, in MB.
+        async fn memory_usage(&self) -> Option<Bounds> {
+            bounds(self.0.min_memory_usage, self.0.max_memory_usage)
+        }
+    }
+    /// Its history: every measurement.
+    list metrics: Metric = |variant| Of::Parent(metric_row::OF_VARIANT, variant.0.id);
+}
+
+/// Which variants. Every condition given must hold.
+#[derive(Debug, Clone, Default, InputObject)]
+pub struct VariantWhere {
+    /// All of these must hold.
+    and: Option<Vec<VariantWhere>>,
+    /// At least one of these must hold.
+    or: Option<Vec<VariantWhere>>,
+    /// This must not hold.
+    not: Option<Box<VariantWhere>>,
+    /// The function's name with its parameters, without its class.
+    name: Option<StringFilter>,
+    /// The test's file, relative to pytest's rootdir.
+    location: Option<StringFilter>,
+    /// What is measured: `function` or `module`.
+    kind: Option<StringFilter>,
+    /// The function's name.
+    item: Option<StringFilter>,
+    /// The path of its module.
+    path: Option<StringFilter>,
+    /// The name of its component.
+    component: Option<StringFilter>,
+}
+
+impl Where for VariantWhere {
+    type Filter = row::Filter;
+
+    fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
+        let own = row::Filter {
+            name: check!(self.name, "name"),
+            location: check!(self.location, "location"),
+            kind: check!(self.kind, "kind"),
+            item: check!(self.item, "item"),
+            path: check!(self.path, "path"),
+            component: check!(self.component, "component"),
+        };
+        Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
+    }
+}
+
+#[derive(Default)]
+pub struct VariantQuery;
+
+graph_object! {
+    impl VariantQuery {
+        /// The variant with this id, null when there is none.
+        async fn variant(
+            &self,
+            ctx: &Context<'_>,
+            #[graphql(desc = "The variant's `id`.")] id: ID,
+        ) -> Option<Answer<Variant>> {
+            node::find_by_id(ctx, &id).await
+        }
+    }
+    /// All variants.
+    list variants: Variant = |_| Of::Everyone;
+}
