@@ -29,14 +29,14 @@ pub enum AccessMode {
     Closed,
 }
 
-/// What a token lets its bearer do.
+/// A token scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, async_graphql::Enum)]
 pub enum Scope {
-    /// Ask and listen: queries and subscriptions.
+    /// Read: queries and subscriptions.
     Read,
-    /// Record and announce, as CI workers do.
+    /// Write: record metrics, announce sessions and contexts. For CI workers.
     Ingest,
-    /// Everything.
+    /// Full access.
     Admin,
 }
 

@@ -52,7 +52,7 @@ impl Connections {
     /// More would make the server slower.
     const MOST: u32 = 1_000;
 
-    /// All of them.
+    /// All must match.
     pub const fn total(self) -> u32 {
         self.0.get()
     }

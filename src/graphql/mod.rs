@@ -75,7 +75,7 @@ use crate::{
     ingest::Ingest,
 };
 
-/// What the history holds, as a graph.
+/// Read operations.
 #[derive(Default, MergedObject)]
 #[graphql(directive = access::apply(Scope::Read))]
 pub struct Query(
@@ -92,12 +92,12 @@ pub struct Query(
     tag::TagQuery,
 );
 
-/// What can be added to the history. An answer means that it is on disk.
+/// Write operations. A successful response means that the data is on disk.
 #[derive(Default, MergedObject)]
 #[graphql(directive = access::apply(Scope::Ingest))]
 pub struct Mutation(session::SessionMutation, execution_context::ContextMutation, record::RecordMutation);
 
-/// What happens to the history, as it happens.
+/// Events, pushed as they are recorded.
 #[derive(Default, MergedSubscription)]
 pub struct Subscription(record::RecordSubscription, run_progress::RunSubscription);
 

@@ -74,8 +74,8 @@ impl OutputType for Int {
 #[derive(Debug, Clone, PartialEq)]
 pub struct LocalDateTime(pub time::LocalDateTime);
 
-/// A date and time of the worker's own clock, without a time zone, as ISO 8601 text such as `2026-01-05T03:00:00.125000`.
-/// It comes back as it was sent.
+/// A local date and time without a time zone, as ISO 8601 text such as `2026-01-05T03:00:00.125000`. It is returned
+/// exactly as it was sent.
 #[Scalar]
 impl ScalarType for LocalDateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -173,10 +173,11 @@ impl Tags {
 
 type Members = IndexMap<Name, Value>;
 
-/// The tags of a session: at most 100 names and values, in an order that is kept. Three forms mean the same: a flat JSON object
-/// `{"python": "3.12"}`; a list `[{name: "python", value: "3.12"}]`, which can also hold names that GraphQL can't write as an object's,
-/// such as `python-version`; and the text of a JSON object, `"{\"python\": \"3.12\"}"`. Numbers and booleans are stored as their JSON
-/// text, null as the empty text. If a name is given more than once, the last value counts.
+/// The tags of a session: at most 100 names and values, whose order is kept. There are three equivalent forms. The
+/// first is a flat JSON object: `{"python": "3.12"}`. The second is a list: `[{name: "python", value: "3.12"}]`; use it
+/// in GraphQL literals for names that are no GraphQL names, such as `python-version`. The third is the text of a JSON
+/// object: `"{\"python\": \"3.12\"}"`. Numbers and booleans are stored as their JSON text, null as the empty text. If a
+/// name is given more than once, the last value is used.
 #[Scalar]
 impl ScalarType for Tags {
     fn parse(value: Value) -> InputValueResult<Self> {

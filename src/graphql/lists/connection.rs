@@ -299,21 +299,21 @@ impl<T: Listed> Connection<T> {
     }
 }
 
-/// A stretch of a list, in the list's order.
+/// A window of a list, in the order of the list.
 #[Object(name_type)]
 impl<T: Listed> Connection<T> {
-    /// The objects alone.
+    /// The items, without their cursors.
     async fn nodes(&self) -> &Items<T> {
         &self.nodes
     }
 
-    /// The objects with their places in the list.
+    /// The items with their cursors.
     async fn edges(&self) -> Vec<Edge<'_, T>> {
         let edge = |(node, place)| Edge { node, cursor: self.cursor(place) };
         self.nodes.iter().zip(&self.places).map(edge).collect()
     }
 
-    /// Whether the list goes on, and from where.
+    /// Information for fetching the next or previous items.
     async fn page_info(&self) -> PageInfo {
         PageInfo {
             has_next_page: self.has_next_page,
@@ -323,7 +323,7 @@ impl<T: Listed> Connection<T> {
         }
     }
 
-    /// How many objects the whole list has, all stretches together. Counted only when asked for.
+    /// Number of items in the whole list. Computed only when selected.
     async fn total_count(&self, ctx: &Context<'_>) -> Answer<Int> {
         match &self.of_whom {
             Of::Everyone => Ok(T::count(ctx, &self.filter).await?.into()),
@@ -334,7 +334,7 @@ impl<T: Listed> Connection<T> {
     }
 }
 
-/// An object with its place in a list.
+/// An item of a list with its cursor.
 pub struct Edge<'a, T> {
     node: &'a T,
     cursor: String,
@@ -346,29 +346,29 @@ impl<T: Listed> TypeName for Edge<'_, T> {
     }
 }
 
-/// An object with its place in a list.
+/// An item of a list with its cursor.
 #[Object(name_type)]
 impl<T: Listed> Edge<'_, T> {
-    /// The object.
+    /// The item.
     async fn node(&self) -> &T {
         self.node
     }
 
-    /// The object's place, for `after` and `before`.
+    /// The cursor of the item, to be passed as `after` or `before`.
     async fn cursor(&self) -> &str {
         &self.cursor
     }
 }
 
-/// Whether a list goes on, and from where.
+/// Pagination information of a connection.
 #[derive(SimpleObject)]
 pub struct PageInfo {
-    /// There is more behind this stretch. When reading backwards: whether `before` was given.
+    /// Whether there are items after the last one. When paginating backwards: whether `before` was given.
     has_next_page: bool,
-    /// There is more ahead of this stretch. When reading forwards: whether `after` was given.
+    /// Whether there are items before the first one. When paginating forwards: whether `after` was given.
     has_previous_page: bool,
-    /// The place of the first object, null when there is none.
+    /// Cursor of the first item. Null if the window is empty.
     start_cursor: Option<String>,
-    /// The place of the last object, null when there is none.
+    /// Cursor of the last item. Null if the window is empty.
     end_cursor: Option<String>,
 }

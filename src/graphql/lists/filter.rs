@@ -17,20 +17,20 @@ const MOST_VALUES_IN_ALL: usize = 4000;
 /// Objects and conditions of a filter, at most: they become one expression, and writing that takes stack with its depth.
 const MOST_CONDITIONS: usize = 400;
 
-/// What a text must be. Every condition given must hold.
+/// Filter for a text. All given conditions must match.
 #[derive(Debug, Clone, InputObject)]
 pub struct StringFilter {
-    /// Exactly this text.
+    /// Equal to this text.
     eq: Option<String>,
-    /// One of these texts, at most 1000.
+    /// Equal to one of these texts, at most 1000.
     #[graphql(name = "in")]
     any_of: Option<Vec<String>>,
-    /// An SQL LIKE pattern of at most 4096 bytes: `%` stands for any run of characters and `_` for any one, nothing escapes them,
-    /// ASCII letters match in either case.
+    /// Matches this SQL LIKE pattern of at most 4096 bytes. `%` matches any sequence of characters and `_` any single
+    /// one; there is no escape character. ASCII letters match case-insensitively.
     like: Option<String>,
-    /// A pattern like that of `like`, found anywhere in the text.
+    /// Contains a match of this pattern, which is written as for `like`.
     contains: Option<String>,
-    /// Starts with exactly this text.
+    /// Starts with this text, case-sensitively.
     starts_with: Option<String>,
 }
 
@@ -64,18 +64,18 @@ macro_rules! number_filter {
         $(#[doc = $doc])*
         #[derive(Debug, Clone, InputObject)]
         pub struct $Filter {
-            /// Exactly this.
+            /// Equal to.
             eq: Option<$Given>,
-            /// One of these, at most 1000.
+            /// Equal to one of these values, at most 1000.
             #[graphql(name = "in")]
             any_of: Option<Vec<$Given>>,
-            /// Greater (later) than this.
+            /// Greater than (later than).
             gt: Option<$Given>,
-            /// Greater (later) than this, or equal.
+            /// Greater than (later than) or equal to.
             gte: Option<$Given>,
-            /// Less (earlier) than this.
+            /// Less than (earlier than).
             lt: Option<$Given>,
-            /// Less (earlier) than this, or equal.
+            /// Less than (earlier than) or equal to.
             lte: Option<$Given>,
         }
 
@@ -99,21 +99,21 @@ macro_rules! number_filter {
 }
 
 number_filter!(
-    #[doc = "What a number must be. Every condition given must hold."]
+    #[doc = "Filter for a number. All given conditions must match."]
     FloatFilter,
     f64,
     f64,
     |number| number
 );
 number_filter!(
-    #[doc = "What a whole number must be. Every condition given must hold."]
+    #[doc = "Filter for an integer. All given conditions must match."]
     IntFilter,
     i64,
     i64,
     |number| number
 );
 number_filter!(
-    #[doc = "What a date and time must be. Every condition given must hold; clocks of different time zones are compared as they read."]
+    #[doc = "Filter for a local date and time. All given conditions must match. Time zones are ignored: times are compared as written."]
     DateTimeFilter,
     LocalDateTime,
     i64,
@@ -194,13 +194,13 @@ pub struct Connectives<W> {
     pub not: Option<Box<W>>,
 }
 
-/// Which way a list runs.
+/// Sort direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
 pub enum Direction {
-    /// Least, earliest or oldest first.
+    /// Ascending: smallest, earliest or oldest first.
     #[default]
     Asc,
-    /// Greatest, latest or newest first.
+    /// Descending: greatest, latest or newest first.
     Desc,
 }
 
@@ -211,19 +211,19 @@ impl Direction {
     }
 }
 
-/// What things can be ordered by that are not announced.
+/// Sort keys of components, items, variants, pipelines, builds and tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum FirstSeenOrderField {
-    /// When the server first heard of them.
+    /// When the name first appeared in a request.
     FirstSeen,
 }
 
-/// The order of a list of things that are not announced.
+/// Sort order of components, items, variants, pipelines, builds and tags.
 #[derive(Debug, Clone, Copy, InputObject)]
 pub struct FirstSeenOrder {
-    /// What to order by.
+    /// The sort key.
     by: FirstSeenOrderField,
-    /// Which way.
+    /// The sort direction.
     #[graphql(default)]
     direction: Direction,
 }

@@ -87,17 +87,17 @@ macro_rules! graph_object {
                 async fn $name(
                     &self,
                     ctx: &async_graphql::Context<'_>,
-                    #[graphql(desc = "Give so many from the start: 0 to 500; 50 when neither this nor `last` is given.")]
+                    #[graphql(desc = "Number of items to return from the start, 0 to 500. Default: 50, unless `last` is given.")]
                     first: Option<i64>,
-                    #[graphql(desc = "Start behind this place, a cursor of a list in the same order.")]
+                    #[graphql(desc = "Return items after this cursor. The cursor must come from a list in the same order.")]
                     after: Option<String>,
-                    #[graphql(desc = "Give so many from the end: 0 to 500.")]
+                    #[graphql(desc = "Number of items to return from the end, 0 to 500.")]
                     last: Option<i64>,
-                    #[graphql(desc = "End ahead of this place, a cursor of a list in the same order.")]
+                    #[graphql(desc = "Return items before this cursor. The cursor must come from a list in the same order.")]
                     before: Option<String>,
-                    #[graphql(name = "where", desc = "Only those that match.")]
+                    #[graphql(name = "where", desc = "Filter: return only items that match.")]
                     filter: Option<Box<<$Node as crate::graphql::lists::connection::Listed>::Where>>,
-                    #[graphql(desc = "The order of the list; that in which things came to be known when left out.")]
+                    #[graphql(desc = "Sort order. Default: order of arrival.")]
                     order_by: Option<<$Node as crate::graphql::lists::connection::Listed>::OrderBy>,
                 ) -> crate::graphql::error::Answer<crate::graphql::lists::connection::Connection<$Node>> {
                     let of_whom: fn(&$Type) -> crate::graphql::lists::connection::Of<<$Node as crate::graphql::lists::connection::Listed>::Entity> =

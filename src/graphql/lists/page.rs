@@ -28,10 +28,10 @@ impl<T: Listed> TypeName for Page<T> {
     }
 }
 
-/// A numbered page of a list, as REST v1 serves them. Connections are the better choice for whoever can choose.
+/// A numbered page of a list, for REST v1. New clients should use connections.
 #[Object(name_type)]
 impl<T: Listed> Page<T> {
-    /// The objects on this page.
+    /// The items on the page.
     #[graphql(
         complexity = "crate::graphql::lists::connection::cost(Some(crate::graphql::lists::connection::MOST), None, child_complexity)"
     )]
@@ -39,12 +39,12 @@ impl<T: Listed> Page<T> {
         &self.items
     }
 
-    /// How many pages there are.
+    /// Number of pages.
     async fn total_pages(&self) -> Int {
         self.total_pages.into()
     }
 
-    /// How many objects there are on all pages.
+    /// Number of items on all pages.
     async fn total_count(&self) -> Int {
         self.total_count.into()
     }
@@ -75,7 +75,7 @@ pub struct NamePage {
 /// A numbered page of a list of names.
 #[Object]
 impl NamePage {
-    /// The names (of sessions: the hashes) on this page.
+    /// The names on the page; for sessions, the hashes.
     #[graphql(
         complexity = "crate::graphql::lists::connection::cost(Some(crate::graphql::lists::connection::MOST), None, 1)"
     )]
@@ -84,12 +84,12 @@ impl NamePage {
         Ok(&self.names)
     }
 
-    /// How many pages there are.
+    /// Number of pages.
     async fn total_pages(&self) -> Int {
         self.total_pages.into()
     }
 
-    /// How many names there are on all pages.
+    /// Number of names on all pages.
     async fn total_count(&self) -> Int {
         self.total_count.into()
     }

@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// Takes a token of this scope, or of ADMIN, unless the server lets everybody in (`--access`).
+/// Requires a token with this scope, or with ADMIN, unless `--access` permits anonymous access.
 #[TypeDirective(location = "Object", location = "FieldDefinition")]
 pub fn access(#[graphql(desc = "The scope; what a field takes adds to what its type takes.")] scope: Scope) {}
 

@@ -32,45 +32,45 @@ pub struct Build(pub row::Model);
 listed_as_row!(Build, BuildWhere);
 
 graph_object! {
-    /// A build of a pipeline, as the session tag `pipeline_build_no` names it.
+    /// A build of a CI pipeline, identified by the session tag `pipeline_build_no`.
     impl Build {
         plain {
-            /// The build's key among all objects.
+            /// Global ID of the build.
             fn id(&self) -> ID {
                 node::global_id::<Self>(self.0.id)
             }
 
-            /// Its name, usually a number; empty for what a pipeline ran without one.
+            /// Name of the build, usually a number. Empty for sessions of a pipeline without a build number.
             fn name(&self) -> &str {
                 &self.0.name
             }
         }
 
-        /// The pipeline that it belongs to.
+        /// The pipeline of the build.
         async fn pipeline(&self, ctx: &Context<'_>) -> Answer<Pipeline> {
             stored(ctx, self.0.pipeline_id, Row::<pipeline_row::Entity>::key).await.map(Pipeline)
         }
     }
-    /// Its sessions.
+    /// The sessions of the build.
     list sessions: Session = |build| Of::Parent(session_row::OF_BUILD, build.0.id);
-    /// The components that it measured.
+    /// The components measured in the build.
     list components: Component = |build| Of::Parent(component_row::OF_BUILD, build.0.id);
-    /// What was measured in it.
+    /// The metrics recorded in it.
     list metrics: Metric = |build| Of::Parent(metric_row::OF_BUILD, build.0.id);
 }
 
-/// Which builds. Every condition given must hold.
+/// Filter for builds. All given conditions must match.
 #[derive(Debug, Clone, Default, InputObject)]
 pub struct BuildWhere {
-    /// All of these must hold.
+    /// All of these filters must match.
     and: Option<Vec<BuildWhere>>,
-    /// At least one of these must hold.
+    /// At least one of these filters must match.
     or: Option<Vec<BuildWhere>>,
-    /// This must not hold.
+    /// This filter must not match.
     not: Option<Box<BuildWhere>>,
-    /// The name.
+    /// Filter by name.
     name: Option<StringFilter>,
-    /// The name of its pipeline.
+    /// Filter by the name of the pipeline.
     pipeline: Option<StringFilter>,
 }
 
@@ -88,8 +88,8 @@ pub struct BuildQuery;
 
 graph_object! {
     impl BuildQuery {
-        /// The build with this id, null when there is none.
-        async fn build(&self, ctx: &Context<'_>, #[graphql(desc = "The build's `id`.")] id: ID) -> Option<Answer<Build>> {
+        /// The build with this global ID. Null if there is none.
+        async fn build(&self, ctx: &Context<'_>, #[graphql(desc = "The `id` of the build.")] id: ID) -> Option<Answer<Build>> {
             node::find_by_id(ctx, &id).await
         }
 
@@ -97,13 +97,13 @@ graph_object! {
         async fn build_names(
             &self,
             ctx: &Context<'_>,
-            #[graphql(name = "where", desc = "Only those that match.")] filter: Option<BuildWhere>,
-            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
+            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<BuildWhere>,
+            #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<NamePage> {
             let page = Page::<Build>::read(ctx, filter, page).await?;
             Ok(NamePage::of_page(page, |build| build.0.name))
         }
     }
-    /// All builds that have a number.
+    /// All builds with a build number.
     list builds: Build = |_| Of::Everyone;
 }

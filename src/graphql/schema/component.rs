@@ -32,49 +32,49 @@ pub struct Component(pub row::Model);
 listed_as_row!(Component, ComponentWhere);
 
 graph_object! {
-    /// A component of the product that tests watch over. The one without a name stands for tests without a component.
+    /// A component of the product under test. The component with the empty name stands for tests without a component.
     impl Component {
         plain {
-            /// The component's key among all objects.
+            /// Global ID of the component.
             fn id(&self) -> ID {
                 node::global_id::<Self>(self.0.id)
             }
 
-            /// Its name; empty for tests without a component.
+            /// Name of the component. Empty for tests without a component.
             fn name(&self) -> &str {
                 &self.0.name
             }
         }
 
-        /// How many metrics were recorded for it.
+        /// Number of metrics recorded for it.
         async fn metric_count(&self, ctx: &Context<'_>) -> Answer<Int> {
             Ok(loaders_of(ctx).load(MetricsIn::Component(self.0.id)).await?.unwrap_or(0).into())
         }
     }
-    /// What was measured for this component.
+    /// The metrics of the component.
     list metrics: Metric = |component| Of::Parent(metric_row::OF_COMPONENT, component.0.id);
-    /// Its test functions.
+    /// The test functions of the component.
     list items: Item = |component| Of::Parent(item_row::OF_COMPONENT, component.0.id);
-    /// Its test functions with their parameters.
+    /// The test functions of the component, with their parameters.
     list variants: Variant = |component| Of::Parent(variant_row::OF_COMPONENT, component.0.id);
-    /// The pipelines that measured it.
+    /// The pipelines in which it was measured.
     list pipelines: Pipeline = |component| Of::Parent(pipeline_row::OF_COMPONENT, component.0.id);
-    /// The builds that measured it.
+    /// The builds in which it was measured.
     list builds: Build = |component| Of::Parent(build_row::OF_COMPONENT, component.0.id);
 }
 
-/// Which components. Every condition given must hold.
+/// Filter for components. All given conditions must match.
 #[derive(Debug, Clone, Default, InputObject)]
 pub struct ComponentWhere {
-    /// All of these must hold.
+    /// All of these filters must match.
     and: Option<Vec<ComponentWhere>>,
-    /// At least one of these must hold.
+    /// At least one of these filters must match.
     or: Option<Vec<ComponentWhere>>,
-    /// This must not hold.
+    /// This filter must not match.
     not: Option<Box<ComponentWhere>>,
-    /// The name.
+    /// Filter by name.
     name: Option<StringFilter>,
-    /// True leaves out the component without a name, false all others.
+    /// True selects components with a name; false selects the one with the empty name.
     named: Option<bool>,
 }
 
@@ -92,7 +92,7 @@ pub struct ComponentQuery;
 
 graph_object! {
     impl ComponentQuery {
-        /// The component with this name, null when there is none. The empty name is that of tests without a component.
+        /// The component with this name. Null if there is none. The empty name stands for tests without a component.
         async fn component(
             &self,
             ctx: &Context<'_>,
@@ -102,11 +102,11 @@ graph_object! {
             node::find_first(ctx, filter).await
         }
 
-        /// How many components match.
+        /// Number of components that match.
         async fn component_count(
             &self,
             ctx: &Context<'_>,
-            #[graphql(name = "where", desc = "Only those that match.")] filter: Option<ComponentWhere>,
+            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<ComponentWhere>,
         ) -> Answer<Int> {
             let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
             Ok(Component::count(ctx, &filter).await?.into())
@@ -116,31 +116,33 @@ graph_object! {
         async fn component_names(
             &self,
             ctx: &Context<'_>,
-            #[graphql(name = "where", desc = "Only those that match.")] filter: Option<ComponentWhere>,
-            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
+            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<ComponentWhere>,
+            #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<NamePage> {
             let page = Page::<Component>::read(ctx, filter, page).await?;
             Ok(NamePage::of_page(page, |component| component.0.name))
         }
 
-        /// A numbered page of the names of the pipelines that measured a component, in order of its first metrics there.
+        /// A numbered page of the names of the pipelines in which a component was measured, in order of its first
+        /// metrics there.
         async fn component_pipeline_names(
             &self,
             ctx: &Context<'_>,
-            #[graphql(desc = "The exact name of the component.")] component: String,
-            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
+            #[graphql(desc = "Exact name of the component.")] component: String,
+            #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<NamePage> {
             let names = component_build::pipeline_names(&served(ctx).database.reader, &component).await;
             Ok(NamePage::of_all(names.map_err(Error::from)?, page, served(ctx).page_size)?)
         }
 
-        /// A numbered page of the names of a pipeline's builds that measured a component, in order of its first metrics there.
+        /// A numbered page of the names of a pipeline's builds in which a component was measured, in order of its first
+        /// metrics there.
         async fn component_build_names(
             &self,
             ctx: &Context<'_>,
-            #[graphql(desc = "The exact name of the component.")] component: String,
-            #[graphql(desc = "The exact name of the pipeline.")] pipeline: String,
-            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
+            #[graphql(desc = "Exact name of the component.")] component: String,
+            #[graphql(desc = "Exact name of the pipeline.")] pipeline: String,
+            #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<NamePage> {
             let db = &served(ctx).database.reader;
             let size = served(ctx).page_size;
@@ -154,20 +156,21 @@ graph_object! {
             Ok(NamePage::new(builds.names(db, skip, size).await.map_err(Error::from)?, total, size))
         }
 
-        /// A numbered page of the hashes of a build's sessions that measured a component, in order of its first metrics there.
+        /// A numbered page of the hashes of a build's sessions in which a component was measured, in order of its first
+        /// metrics there.
         async fn component_session_hashes(
             &self,
             ctx: &Context<'_>,
-            #[graphql(desc = "The exact name of the component.")] component: String,
-            #[graphql(desc = "The exact name of the pipeline.")] pipeline: String,
-            #[graphql(desc = "The exact name of the build.")] build: String,
-            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
+            #[graphql(desc = "Exact name of the component.")] component: String,
+            #[graphql(desc = "Exact name of the pipeline.")] pipeline: String,
+            #[graphql(desc = "Exact name of the build.")] build: String,
+            #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<NamePage> {
             let db = &served(ctx).database.reader;
             let hashes = session_row::hashes_of_component(db, &component, &pipeline, &build).await;
             Ok(NamePage::of_all(hashes.map_err(Error::from)?, page, served(ctx).page_size)?)
         }
     }
-    /// All components, the one without a name included where there are metrics without a component.
+    /// All components. Includes the one with the empty name if there are metrics without a component.
     list components: Component = |_| Of::Everyone;
 }

@@ -72,116 +72,116 @@ fn whole(frequency: f64) -> Int {
 }
 
 graph_object! {
-    /// A machine and its Python, as the plugin found them.
+    /// A machine and its Python interpreter, as the plugin describes them.
     impl ExecutionContext {
         plain {
-            /// The context's key among all objects.
+            /// Global ID of the context.
             fn id(&self) -> ID {
                 node::global_id::<Self>(self.0.id)
             }
 
-            /// What the plugin calls the context.
+            /// The hash that identifies the context.
             fn hash(&self) -> &str {
                 &self.0.hash
             }
 
-            /// How many logical processors the machine has.
+            /// Number of logical processors of the machine.
             fn cpu_count(&self) -> Int {
                 self.0.cpu_count.unwrap_or_default().into()
             }
 
-            /// The processors' frequency when the plugin started, in MHz; 0 where it could not be read. Where it changes, a machine has
-            /// several contexts.
+            /// Processor frequency when the plugin started, in MHz; 0 if it could not be read. If the frequency varies,
+            /// one machine has several contexts.
             fn cpu_frequency(&self) -> f64 {
                 self.0.cpu_frequency.unwrap_or_default()
             }
 
-            /// The processors' frequency in whole MHz, the fraction cut off, as REST v1 tells it.
+            /// Processor frequency in whole MHz, rounded toward zero, as REST v1 returns it.
             fn cpu_frequency_mhz(&self) -> Int {
                 whole(self.0.cpu_frequency.unwrap_or_default())
             }
 
-            /// The processors' type, such as `x86_64`.
+            /// Processor type, such as `x86_64`.
             fn cpu_type(&self) -> &str {
                 told(self.0.cpu_type.as_ref())
             }
 
-            /// The processors' maker and model; null when that was not told.
+            /// Processor vendor and model. Null if not sent.
             fn cpu_vendor(&self) -> Option<&str> {
                 self.0.cpu_vendor.as_deref()
             }
 
-            /// The machine's memory, in MB of 1024 × 1024 bytes.
+            /// Total memory of the machine, in MB (1 MB = 1024 × 1024 bytes).
             fn ram_total(&self) -> Int {
                 self.0.ram_total.unwrap_or_default().into()
             }
 
-            /// The machine's name on the network.
+            /// Network name of the machine.
             fn machine_node(&self) -> &str {
                 told(self.0.machine_node.as_ref())
             }
 
-            /// The machine's type, such as `x86_64`.
+            /// Machine type, such as `x86_64`.
             fn machine_type(&self) -> &str {
                 told(self.0.machine_type.as_ref())
             }
 
-            /// The word size of the Python, such as `64bit`.
+            /// Word size of the Python interpreter, such as `64bit`.
             fn machine_arch(&self) -> &str {
                 told(self.0.machine_arch.as_ref())
             }
 
-            /// The operating system and its release.
+            /// Operating system and release.
             fn system_info(&self) -> &str {
                 told(self.0.system_info.as_ref())
             }
 
-            /// The Python, as `sys.version` tells it.
+            /// Python version, as `sys.version` gives it.
             fn python_info(&self) -> &str {
                 told(self.0.python_info.as_ref())
             }
 
-            /// How many metrics were recorded in it.
+            /// Number of metrics recorded in it.
             #[graphql(directive = access::apply(Scope::Read))]
             fn metric_count(&self) -> Int {
                 self.0.metric_count.into()
             }
         }
     }
-    /// What was measured in this context.
+    /// The metrics recorded in the context.
     list metrics: Metric = |context| Of::Parent(metric_row::OF_CONTEXT, context.0.id);
-    /// The sessions that measured something in this context.
+    /// The sessions with metrics recorded in the context.
     list sessions: Session = |context| Of::Parent(session_row::OF_CONTEXT, context.0.id);
 }
 
-/// Which execution contexts. Every condition given must hold.
+/// Filter for execution contexts. All given conditions must match.
 #[derive(Debug, Clone, Default, InputObject)]
 pub struct ExecutionContextWhere {
-    /// All of these must hold.
+    /// All of these filters must match.
     and: Option<Vec<ExecutionContextWhere>>,
-    /// At least one of these must hold.
+    /// At least one of these filters must match.
     or: Option<Vec<ExecutionContextWhere>>,
-    /// This must not hold.
+    /// This filter must not match.
     not: Option<Box<ExecutionContextWhere>>,
-    /// The hash.
+    /// Filter by hash.
     hash: Option<StringFilter>,
-    /// The machine's name on the network.
+    /// Network name of the machine.
     machine_node: Option<StringFilter>,
-    /// The machine's type.
+    /// Machine type, such as `x86_64`.
     machine_type: Option<StringFilter>,
-    /// The machine's word size.
+    /// Word size of the Python interpreter, such as `64bit`.
     machine_arch: Option<StringFilter>,
-    /// The processors' type.
+    /// Processor type, such as `x86_64`.
     cpu_type: Option<StringFilter>,
-    /// The processors' maker and model.
+    /// Processor vendor and model.
     cpu_vendor: Option<StringFilter>,
-    /// The operating system.
+    /// Operating system and release.
     system_info: Option<StringFilter>,
-    /// The Python.
+    /// Python version, as `sys.version` gives it.
     python_info: Option<StringFilter>,
-    /// How many processors.
+    /// Number of logical processors.
     cpu_count: Option<IntFilter>,
-    /// The memory, in MB.
+    /// Total memory, in MB.
     ram_total: Option<IntFilter>,
 }
 
@@ -205,19 +205,19 @@ impl Where for ExecutionContextWhere {
     }
 }
 
-/// What execution contexts can be ordered by.
+/// Sort keys of execution contexts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum ExecutionContextOrderField {
-    /// When the server first heard of the context by itself, not through a metric.
+    /// When the context was announced. Metrics that refer to it may have arrived earlier.
     Announced,
 }
 
-/// The order of a list of execution contexts.
+/// Sort order of execution contexts.
 #[derive(Debug, Clone, Copy, InputObject)]
 pub struct ExecutionContextOrder {
-    /// What to order by.
+    /// The sort key.
     by: ExecutionContextOrderField,
-    /// Which way.
+    /// The sort direction.
     #[graphql(default)]
     direction: Direction,
 }
@@ -235,21 +235,21 @@ pub struct ContextQuery;
 
 graph_object! {
     impl ContextQuery {
-        /// The execution context with this hash, null when none has been announced.
+        /// The announced execution context with this hash. Null if there is none.
         async fn context(
             &self,
             ctx: &Context<'_>,
-            #[graphql(desc = "What the plugin calls the context.")] hash: String,
+            #[graphql(desc = "The hash that identifies the context.")] hash: String,
         ) -> Option<Answer<ExecutionContext>> {
             let row = announced::by_hash::<row::Entity>(&served(ctx).database.reader, &hash).await;
             row.map(|row| row.and_then(ExecutionContext::announced)).map_err(|error| Error::from(error).into()).transpose()
         }
 
-        /// How many execution contexts match.
+        /// Number of execution contexts that match.
         async fn context_count(
             &self,
             ctx: &Context<'_>,
-            #[graphql(name = "where", desc = "Only those that match.")] filter: Option<ExecutionContextWhere>,
+            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<ExecutionContextWhere>,
         ) -> Answer<Int> {
             let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
             Ok(ExecutionContext::count(ctx, &filter).await?.into())
@@ -259,8 +259,8 @@ graph_object! {
         async fn context_page(
             &self,
             ctx: &Context<'_>,
-            #[graphql(name = "where", desc = "Only those that match.")] filter: Option<ExecutionContextWhere>,
-            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
+            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<ExecutionContextWhere>,
+            #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<Page<ExecutionContext>> {
             Page::read(ctx, filter, page).await
         }
@@ -269,40 +269,40 @@ graph_object! {
     list contexts: ExecutionContext = |_| Of::Everyone;
 }
 
-/// An execution context's announcement.
+/// The description of an execution context to announce.
 #[derive(Debug, InputObject)]
 pub struct AnnounceContextInput {
-    /// What metrics call the context. Any text; the plugin takes a digest.
+    /// The hash by which metrics refer to the context. Any text; the plugin sends a digest.
     hash: String,
-    /// How many processors.
+    /// Number of logical processors.
     cpu_count: i64,
-    /// The processors' frequency, in MHz.
+    /// Processor frequency, in MHz.
     cpu_frequency: f64,
-    /// The processors' type.
+    /// Processor type, such as `x86_64`.
     cpu_type: String,
-    /// The processors' maker and model.
+    /// Processor vendor and model.
     cpu_vendor: Option<String>,
-    /// The memory, in MB.
+    /// Total memory, in MB.
     ram_total: i64,
-    /// The machine's name on the network.
+    /// Network name of the machine.
     machine_node: String,
-    /// The machine's type.
+    /// Machine type, such as `x86_64`.
     machine_type: String,
-    /// The machine's word size.
+    /// Word size of the Python interpreter, such as `64bit`.
     machine_arch: String,
-    /// The operating system.
+    /// Operating system and release.
     system_info: String,
-    /// The Python.
+    /// Python version, as `sys.version` gives it.
     python_info: String,
 }
 
-/// What became of an announcement.
+/// The result of an announcement.
 #[derive(SimpleObject)]
 pub struct AnnounceContextPayload {
-    /// The context as stored. Null when it was not stored: see `userErrors`. Null, too, when a field below failed to resolve (see the
-    /// response's `errors`): then the context is stored all the same.
+    /// The stored context. Null if it was not stored (see `userErrors`), or if one of its fields failed to resolve (see
+    /// the response's `errors`); in the latter case the context is stored nevertheless.
     context: Option<ExecutionContext>,
-    /// Why it was not stored.
+    /// The reasons why it was not stored. Empty on success.
     user_errors: Vec<UserError>,
 }
 
@@ -328,12 +328,12 @@ pub struct ContextMutation;
 
 #[Object]
 impl ContextMutation {
-    /// Announces an execution context, before or after its metrics. A known hash gives the stored one, whatever else is said;
-    /// those who may not read get back what they sent.
+    /// Announces an execution context, before or after its metrics. If the hash is already stored, the stored context
+    /// is returned and the rest of the input is ignored; callers without the scope READ get their input back.
     async fn announce_context(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The execution context.")] input: AnnounceContextInput,
+        #[graphql(desc = "The execution context to announce.")] input: AnnounceContextInput,
     ) -> Answer<AnnounceContextPayload> {
         let AnnounceContextInput {
             hash,

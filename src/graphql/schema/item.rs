@@ -30,55 +30,55 @@ pub struct Item(pub row::Model);
 listed_as_row!(Item, ItemWhere);
 
 graph_object! {
-    /// A test function without its parameters, or a whole module.
+    /// A test function without its parameters, or a whole test module.
     impl Item {
         plain {
-            /// The item's key among all objects.
+            /// Global ID of the item.
             fn id(&self) -> ID {
                 node::global_id::<Self>(self.0.id)
             }
 
-            /// The function's name, without its class; of a whole module, the module's name.
+            /// Name of the function, without its class; for a whole module, the name of the module.
             fn name(&self) -> &str {
                 &self.0.name
             }
 
-            /// The dotted path of its module as Python imports it; of a whole module, the path of its package. May be empty.
+            /// Dotted import path of its module; for a whole module, of its package. May be empty.
             fn path(&self) -> &str {
                 &self.0.path
             }
         }
 
-        /// The component that it watches over; that without a name when it has none.
+        /// The component under test. Tests without one belong to the component with the empty name.
         async fn component(&self, ctx: &Context<'_>) -> Answer<Component> {
             stored(ctx, self.0.component_id, Row::<component_row::Entity>::key).await.map(Component)
         }
 
-        /// How many metrics were recorded for it.
+        /// Number of metrics recorded for it.
         async fn metric_count(&self, ctx: &Context<'_>) -> Answer<Int> {
             Ok(loaders_of(ctx).load(MetricsIn::Item(self.0.id)).await?.unwrap_or(0).into())
         }
     }
-    /// The function with each of its parameters.
+    /// The variants of the function: one for each set of parameters.
     list variants: Variant = |item| Of::Parent(variant_row::OF_ITEM, item.0.id);
-    /// What was measured for it, whatever the parameters.
+    /// The metrics of all its variants.
     list metrics: Metric = |item| Of::Parent(metric_row::OF_ITEM, item.0.id);
 }
 
-/// Which items. Every condition given must hold.
+/// Filter for items. All given conditions must match.
 #[derive(Debug, Clone, Default, InputObject)]
 pub struct ItemWhere {
-    /// All of these must hold.
+    /// All of these filters must match.
     and: Option<Vec<ItemWhere>>,
-    /// At least one of these must hold.
+    /// At least one of these filters must match.
     or: Option<Vec<ItemWhere>>,
-    /// This must not hold.
+    /// This filter must not match.
     not: Option<Box<ItemWhere>>,
-    /// The function's name.
+    /// Filter by the name of the function.
     name: Option<StringFilter>,
-    /// The path of its module.
+    /// Filter by the dotted import path of the module.
     path: Option<StringFilter>,
-    /// The name of its component.
+    /// Filter by the name of the component.
     component: Option<StringFilter>,
 }
 
@@ -100,8 +100,8 @@ pub struct ItemQuery;
 
 graph_object! {
     impl ItemQuery {
-        /// The item with this id, null when there is none.
-        async fn item(&self, ctx: &Context<'_>, #[graphql(desc = "The item's `id`.")] id: ID) -> Option<Answer<Item>> {
+        /// The item with this global ID. Null if there is none.
+        async fn item(&self, ctx: &Context<'_>, #[graphql(desc = "The `id` of the item.")] id: ID) -> Option<Answer<Item>> {
             node::find_by_id(ctx, &id).await
         }
     }

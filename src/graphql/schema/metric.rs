@@ -135,122 +135,129 @@ fn hash_of<E: Announced>(id: i64) -> HashOf<E> {
 }
 
 graph_object! {
-    /// One measurement of one test. pytest-monitor measures test functions that pass, and on request whole modules; it sends nothing for
-    /// what fails, nor for unittest, doctest and anyio. An async test whose own plugin is missing never runs and is sent all the same.
+    /// One measurement of one test. pytest-monitor measures test functions that pass and, on request, whole modules. It
+    /// sends nothing for failed tests, or for unittest, doctest and anyio tests. An async test whose plugin is missing
+    /// never runs, but is sent.
     impl Metric {
         plain {
-            /// The metric's key among all objects.
+            /// Global ID of the metric.
             fn id(&self) -> ID {
                 node::global_id::<Self>(self.row.id)
             }
 
-            /// The hash of its session, whether that was announced or not.
+            /// Hash of its session, which may not have been announced yet.
             fn session_hash(&self) -> &str {
                 &self.session_hash
             }
 
-            /// The hash of its execution context, whether that was announced or not.
+            /// Hash of its execution context, which may not have been announced yet.
             fn context_hash(&self) -> &str {
                 &self.context_hash
             }
 
-            /// When the test function began, after its fixtures, on the clock of its machine.
+            /// Start time of the test function, after fixture setup, on the clock of its machine.
             fn started_at(&self) -> LocalDateTime {
                 LocalDateTime(self.row.started_at())
             }
 
-            /// The name of its component, which the module or the command line sets; empty when it has none.
+            /// Name of the component, set in the module or on the command line. Empty if there is none.
             fn component_name(&self) -> &str {
                 &self.words.component
             }
 
-            /// The dotted path of the test's module as Python imports it; of a whole module, the path of its package.
+            /// Dotted import path of the test module; for a whole module, of its package.
             fn item_path(&self) -> &str {
                 &self.words.path
             }
 
-            /// The test function's name, without its class and parameters; of a whole module, the module's name.
+            /// Name of the test function, without class and parameters; for a whole module, the name of the module.
             fn item_name(&self) -> &str {
                 &self.words.item
             }
 
-            /// The test function's name with its parameters, `-` between them sent as `, `, without its class; empty for a whole module.
+            /// Name of the test function with its parameters, without its class. Parameters are separated by `, `,
+            /// where pytest has `-`. Empty for a whole module.
             fn variant_name(&self) -> &str {
                 &self.words.name
             }
 
-            /// The test's file, relative to pytest's rootdir.
+            /// File of the test, relative to pytest's rootdir.
             fn location(&self) -> &str {
                 &self.words.location
             }
 
-            /// What was measured: `function`, or `module` for everything from a module's first test to its last.
+            /// What was measured: `function`, or `module` for the time from a module's first test to its last.
             fn kind(&self) -> &str {
                 &self.words.kind
             }
 
-            /// Time from start to end by the wall clock, in seconds: without fixtures, with the garbage collection before the test (not
-            /// with `--no-gc`) and the start of the memory sampler, together 20 to 300 ms. A test that changes the clock changes it.
+            /// Wall-clock time, in seconds. Fixtures are not included. The garbage collection before the test (unless
+            /// `--no-gc` is set) and the start of the memory sampler are included, together 20 to 300 ms. Tests that
+            /// change the clock distort it.
             fn total_time(&self) -> f64 {
                 self.row.total_time
             }
 
-            /// Processor time of the process in user space, in seconds: with function fixtures, without child processes.
+            /// CPU time of the process in user mode, in seconds. Includes function-scoped fixtures, but no child
+            /// processes.
             fn user_time(&self) -> f64 {
                 self.row.user_time
             }
 
-            /// Processor time of the process in the kernel, in seconds: with function fixtures, without child processes.
+            /// CPU time of the process in kernel mode, in seconds. Includes function-scoped fixtures, but no child
+            /// processes.
             fn kernel_time(&self) -> f64 {
                 self.row.kernel_time
             }
 
-            /// User and kernel time divided by total time, a ratio: 1 is one processor kept busy. Only the former include function
-            /// fixtures, so one thread can be far above 1; child processes don't count.
+            /// User and kernel time divided by total time, a ratio; 1 is one fully used processor. CPU time includes
+            /// function-scoped fixtures, and total time does not, so one thread can be far above 1. Child processes are
+            /// not included.
             fn cpu_usage(&self) -> f64 {
                 self.row.cpu_usage
             }
 
-            /// The process's peak during the test, in MB (of 1024 × 1024 bytes) above its size at the start of the session; of a module,
-            /// its size at the end. It includes what earlier tests left behind, so it depends on their order. Can be negative.
+            /// Peak memory of the process during the test minus its memory at the start of the session, in MB (1 MB =
+            /// 1024 × 1024 bytes). For a module, its memory at the end of the module. Includes memory not released by
+            /// earlier tests, so it depends on the test order. Can be negative.
             fn memory_usage(&self) -> f64 {
                 self.row.memory_usage
             }
 
-            /// Whether the test passed; null when nothing was said. The plugin never says it.
+            /// Whether the test passed. Null if not sent; the plugin never sends it.
             fn passed(&self) -> Option<bool> {
                 self.row.passed
             }
         }
 
-        /// Its session; null until that is announced.
+        /// Its session. Null until the session is announced.
         #[graphql(directive = access::apply(Scope::Read))]
         async fn session(&self, ctx: &Context<'_>) -> Option<Answer<Session>> {
             let row = loaders_of(ctx).load(Row::<session_row::Entity>::key(self.row.session_id)).await;
             row.map(|row| row.and_then(Session::announced)).map_err(Into::into).transpose()
         }
 
-        /// The machine and Python it was measured on; null until that context is announced.
+        /// The machine and Python it was measured on. Null until the context is announced.
         #[graphql(directive = access::apply(Scope::Read))]
         async fn context(&self, ctx: &Context<'_>) -> Option<Answer<ExecutionContext>> {
             let row = loaders_of(ctx).load(Row::<execution_context::Entity>::key(self.row.context_id)).await;
             row.map(|row| row.and_then(ExecutionContext::announced)).map_err(Into::into).transpose()
         }
 
-        /// The test that was measured, with its parameters. The plugin does not send classes: methods of one name in several classes of a
-        /// module are one variant, with several metrics a session.
+        /// The measured test with its parameters. The plugin does not send classes: methods of the same name in several
+        /// classes of a module are one variant with several metrics in each session.
         #[graphql(directive = access::apply(Scope::Read))]
         async fn variant(&self, ctx: &Context<'_>) -> Answer<Variant> {
             stored(ctx, self.row.variant_id, Row::<variant_row::Entity>::key).await.map(Variant)
         }
 
-        /// The test function that was measured.
+        /// The measured test function.
         #[graphql(directive = access::apply(Scope::Read))]
         async fn item(&self, ctx: &Context<'_>) -> Answer<Item> {
             stored(ctx, self.words.item_id, Row::<item_row::Entity>::key).await.map(Item)
         }
 
-        /// The component that the test watches over; that without a name when it has none.
+        /// The component under test. Tests without one belong to the component with the empty name.
         #[graphql(directive = access::apply(Scope::Read))]
         async fn component(&self, ctx: &Context<'_>) -> Answer<Component> {
             stored(ctx, self.words.component_id, Row::<component_row::Entity>::key).await.map(Component)
@@ -264,50 +271,50 @@ pub async fn stored<E: list::Noun>(ctx: &Context<'_>, id: i64, key: fn(i64) -> R
     Ok(row.ok_or_else(|| Error::new(Code::Internal, "a reference leads nowhere"))?)
 }
 
-/// Which metrics. Every condition given must hold.
+/// Filter for metrics. All given conditions must match.
 #[derive(Debug, Clone, Default, InputObject)]
 pub struct MetricWhere {
-    /// All of these must hold.
+    /// All of these filters must match.
     and: Option<Vec<MetricWhere>>,
-    /// At least one of these must hold.
+    /// At least one of these filters must match.
     or: Option<Vec<MetricWhere>>,
-    /// This must not hold.
+    /// This filter must not match.
     not: Option<Box<MetricWhere>>,
-    /// The hash of the session.
+    /// Filter by the hash of the session.
     session: Option<StringFilter>,
-    /// The hash of the execution context.
+    /// Filter by the hash of the execution context.
     context: Option<StringFilter>,
-    /// The name of the component.
+    /// Filter by the name of the component.
     component: Option<StringFilter>,
-    /// The dotted path of the test's module.
+    /// Filter by the dotted import path of the test module.
     path: Option<StringFilter>,
-    /// The name of the test function.
+    /// Filter by the name of the test function.
     item: Option<StringFilter>,
-    /// The test function's name with its parameters, without its class.
+    /// Filter by the name of the test function with its parameters, without its class.
     variant: Option<StringFilter>,
-    /// The test's file, relative to pytest's rootdir.
+    /// File of the test, relative to pytest's rootdir.
     location: Option<StringFilter>,
-    /// What was measured: `function` or `module`.
+    /// Filter by what was measured: `function` or `module`.
     kind: Option<StringFilter>,
-    /// The revision under test, of an announced session.
+    /// Filter by the revision under test. Only metrics of announced sessions match.
     scm_ref: Option<StringFilter>,
-    /// The name of the pipeline, of an announced session.
+    /// Filter by the name of the pipeline. Only metrics of announced sessions match.
     pipeline: Option<StringFilter>,
-    /// The name of the build, of an announced session.
+    /// Filter by the name of the build. Only metrics of announced sessions match.
     build: Option<StringFilter>,
-    /// When the test began, on the clock of its machine.
+    /// Start time of the test, on the clock of its machine.
     started_at: Option<DateTimeFilter>,
-    /// Wall-clock time, in seconds.
+    /// Filter by wall-clock time, in seconds.
     total_time: Option<FloatFilter>,
-    /// Processor time in user space, in seconds.
+    /// Filter by CPU time in user mode, in seconds.
     user_time: Option<FloatFilter>,
-    /// Processor time in the kernel, in seconds.
+    /// Filter by CPU time in kernel mode, in seconds.
     kernel_time: Option<FloatFilter>,
-    /// User and kernel time divided by total time, a ratio.
+    /// Filter by CPU usage: user and kernel time divided by total time, a ratio.
     cpu_usage: Option<FloatFilter>,
-    /// Peak of memory above the size at the start of the session, in MB.
+    /// Filter by peak memory minus the memory at the start of the session, in MB.
     memory_usage: Option<FloatFilter>,
-    /// Whether the test passed. Metrics that don't say it never match: the plugin's don't.
+    /// Filter by whether the test passed. Metrics without this value never match; the plugin never sends it.
     passed: Option<bool>,
 }
 
@@ -341,21 +348,21 @@ impl Where for MetricWhere {
     }
 }
 
-/// What metrics can be ordered by. For the highest and lowest figures there is `topMetrics`.
+/// Sort keys of metrics. To rank by a resource, use `topMetrics`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum MetricOrderField {
     /// When the metric was recorded.
     Inserted,
-    /// When the test began.
+    /// Filter by the start time of the test.
     StartedAt,
 }
 
-/// The order of a list of metrics.
+/// Sort order of metrics.
 #[derive(Debug, Clone, Copy, InputObject)]
 pub struct MetricOrder {
-    /// What to order by.
+    /// The sort key.
     by: MetricOrderField,
-    /// Which way.
+    /// The sort direction.
     #[graphql(default)]
     direction: Direction,
 }
@@ -374,11 +381,11 @@ pub struct MetricQuery;
 
 graph_object! {
     impl MetricQuery {
-        /// How many metrics match.
+        /// Number of metrics that match.
         async fn metric_count(
             &self,
             ctx: &Context<'_>,
-            #[graphql(name = "where", desc = "Only those that match.")] filter: Option<MetricWhere>,
+            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<MetricWhere>,
         ) -> Answer<Int> {
             let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
             Ok(Metric::count(ctx, &filter).await?.into())
@@ -388,8 +395,8 @@ graph_object! {
         async fn metric_page(
             &self,
             ctx: &Context<'_>,
-            #[graphql(name = "where", desc = "Only those that match.")] filter: Option<MetricWhere>,
-            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
+            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<MetricWhere>,
+            #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<Page<Metric>> {
             Page::read(ctx, filter, page).await
         }

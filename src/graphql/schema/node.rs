@@ -18,9 +18,9 @@ use crate::{
     },
 };
 
-/// An object that can be found again by its `id`.
+/// An object that can be fetched by its global ID.
 #[derive(Interface)]
-#[graphql(field(name = "id", ty = "ID", desc = "The object's key, unique among all objects of this server."))]
+#[graphql(field(name = "id", ty = "ID", desc = "Global ID of the object."))]
 pub enum Node {
     Session(Session),
     ExecutionContext(ExecutionContext),
@@ -111,23 +111,23 @@ pub struct NodeQuery;
 
 #[Object]
 impl NodeQuery {
-    /// The object with this id, null where there is none.
+    /// The object with this global ID. Null if there is none.
     async fn node(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The `id` of any object.")] id: ID,
+        #[graphql(desc = "A global ID: the `id` of any object.")] id: ID,
     ) -> Option<Answer<Node>> {
         node(ctx, "id", &id).await.map_err(Into::into).transpose()
     }
 
-    /// The objects with these ids, in the order asked, null where there is none.
+    /// The objects with these global IDs, in the given order. Null for each that does not exist.
     #[graphql(
         complexity = "crate::graphql::lists::connection::cost(i64::try_from(ids.len()).ok(), None, child_complexity)"
     )]
     async fn nodes(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The `id`s of any objects, at most 500.")] ids: Vec<ID>,
+        #[graphql(desc = "Global IDs of any objects, at most 500.")] ids: Vec<ID>,
     ) -> Answer<Vec<Option<Answer<Node>>>> {
         if ids.len() > MOST_IDS {
             return Err(Error::bad_input(format!("ids: at most {MOST_IDS} at a time")).into());

@@ -24,38 +24,38 @@ pub struct Pipeline(pub row::Model);
 listed_as_row!(Pipeline, PipelineWhere);
 
 graph_object! {
-    /// A CI pipeline, as the session tag `pipeline_branch` names it.
+    /// A CI pipeline, identified by the session tag `pipeline_branch`.
     impl Pipeline {
         plain {
-            /// The pipeline's key among all objects.
+            /// Global ID of the pipeline.
             fn id(&self) -> ID {
                 node::global_id::<Self>(self.0.id)
             }
 
-            /// Its name.
+            /// The name.
             fn name(&self) -> &str {
                 &self.0.name
             }
         }
     }
-    /// Its builds, in order of their first sessions.
+    /// The builds of the pipeline, in order of their first sessions.
     list builds: Build = |pipeline| Of::Parent(build_row::OF_PIPELINE, pipeline.0.id);
-    /// Its sessions, those without a build number included.
+    /// The sessions of the pipeline, including those without a build number.
     list sessions: Session = |pipeline| Of::Parent(session_row::OF_PIPELINE, pipeline.0.id);
-    /// What was measured in it.
+    /// The metrics recorded in it.
     list metrics: Metric = |pipeline| Of::Parent(metric_row::OF_PIPELINE, pipeline.0.id);
 }
 
-/// Which pipelines. Every condition given must hold.
+/// Filter for pipelines. All given conditions must match.
 #[derive(Debug, Clone, Default, InputObject)]
 pub struct PipelineWhere {
-    /// All of these must hold.
+    /// All of these filters must match.
     and: Option<Vec<PipelineWhere>>,
-    /// At least one of these must hold.
+    /// At least one of these filters must match.
     or: Option<Vec<PipelineWhere>>,
-    /// This must not hold.
+    /// This filter must not match.
     not: Option<Box<PipelineWhere>>,
-    /// The name.
+    /// Filter by name.
     name: Option<StringFilter>,
 }
 
@@ -73,7 +73,7 @@ pub struct PipelineQuery;
 
 graph_object! {
     impl PipelineQuery {
-        /// The pipeline with this name, null when there is none.
+        /// The pipeline with this name. Null if there is none.
         async fn pipeline(
             &self,
             ctx: &Context<'_>,

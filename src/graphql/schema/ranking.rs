@@ -17,16 +17,16 @@ use crate::{
     },
 };
 
-/// What a test takes of its machine.
+/// A resource that a test uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum Resource {
-    /// `memoryUsage`: peak above the size at the start of the session, in MB. It depends on the order of the tests.
+    /// `memoryUsage`: peak memory minus the memory at the start of the session, in MB. It depends on the test order.
     Memory,
-    /// `cpuUsage`: processor time divided by total time, a ratio. Expensive fixtures of short tests come first.
+    /// `cpuUsage`: CPU time divided by total time, a ratio. Short tests with expensive fixtures rank first.
     Cpu,
-    /// `kernelTime`: processor time in the kernel, function fixtures included, in seconds.
+    /// `kernelTime`: CPU time in kernel mode, including function-scoped fixtures, in seconds.
     KernelTime,
-    /// `userTime`: processor time in user space, function fixtures included, in seconds.
+    /// `userTime`: CPU time in user mode, including function-scoped fixtures, in seconds.
     UserTime,
     /// `totalTime`: wall-clock time without fixtures, in seconds.
     TotalTime,
@@ -44,13 +44,13 @@ impl From<Resource> for Figure {
     }
 }
 
-/// Which end of a ranking.
+/// The direction of a ranking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
 pub enum TopDirection {
-    /// Those that took most.
+    /// Highest values first.
     #[default]
     Highest,
-    /// Those that took least.
+    /// Lowest values first.
     Lowest,
 }
 
@@ -71,19 +71,26 @@ pub struct TopQuery;
 
 #[Object]
 impl TopQuery {
-    /// The metrics that took most, or least, of a resource; the most extreme first, ties in the order recorded.
+    /// The metrics that used most (or least) of a resource. The most extreme comes first; ties are in the order
+    /// recorded.
     #[graphql(
         complexity = "crate::graphql::lists::connection::cost(Some(first.unwrap_or(FEW)), None, child_complexity)"
     )]
     async fn top_metrics(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What to rank by.")] resource: Resource,
-        #[graphql(desc = "Which end of the ranking.", default_with = "Some(TopDirection::Highest)")] direction: Option<
-            TopDirection,
-        >,
-        #[graphql(name = "where", desc = "Only those that match.")] filter: Option<MetricWhere>,
-        #[graphql(desc = "How many: 0 to 500; more means 500.", default_with = "Some(FEW)")] first: Option<i64>,
+        #[graphql(desc = "The resource to rank by.")] resource: Resource,
+        #[graphql(
+            desc = "Whether the highest or the lowest values come first.",
+            default_with = "Some(TopDirection::Highest)"
+        )]
+        direction: Option<TopDirection>,
+        #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<MetricWhere>,
+        #[graphql(
+            desc = "Number of items to return, 0 to 500. Greater values are treated as 500.",
+            default_with = "Some(FEW)"
+        )]
+        first: Option<i64>,
     ) -> Answer<Items<Metric>> {
         let end = direction.unwrap_or_default().into();
         let first = first.unwrap_or(FEW);

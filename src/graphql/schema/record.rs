@@ -34,35 +34,37 @@ use crate::{
 #[derive(Debug, InputObject, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MetricInput {
-    /// The hash of its session, which may be announced later.
+    /// Hash of its session, which may be announced later.
     session_hash: String,
-    /// The hash of its execution context, which may be announced later.
+    /// Hash of its execution context, which may be announced later.
     context_hash: String,
-    /// When the test began, on the clock of its machine.
+    /// Start time of the test, on the clock of its machine.
     started_at: LocalDateTime,
-    /// The component that the test watches over, or the empty text.
+    /// Name of the component under test. Empty if there is none.
     component_name: String,
-    /// The dotted path of the test's module as Python imports it.
+    /// Dotted import path of the test module.
     item_path: String,
-    /// The test function's name.
+    /// Name of the test function.
     item_name: String,
-    /// The test function's name with its parameters; empty for a whole module.
+    /// Name of the test function with its parameters. Empty for a whole module.
     variant_name: String,
-    /// The test's file, relative to pytest's rootdir.
+    /// File of the test, relative to pytest's rootdir.
     location: String,
-    /// What was measured: `function`, `module` or another word of your own.
+    /// What was measured: `function`, `module` or a word of your own.
     kind: String,
-    /// Time from start to end by the wall clock, in seconds. The plugin includes the garbage collection before the test, and no fixtures.
+    /// Wall-clock time, in seconds. The plugin includes the garbage collection before the test, but no fixtures.
     total_time: f64,
-    /// Processor time in user space, in seconds. The plugin sends that of the process, with function fixtures, without child processes.
+    /// CPU time in user mode, in seconds. The plugin sends that of the process, with function-scoped fixtures and
+    /// without child processes.
     user_time: f64,
-    /// Processor time in the kernel, in seconds. The plugin sends that of the process, with function fixtures, without child processes.
+    /// CPU time in kernel mode, in seconds. The plugin sends that of the process, with function-scoped fixtures and
+    /// without child processes.
     kernel_time: f64,
-    /// Processor time divided by time, a ratio. The plugin counts function fixtures in the processor time only, so a single thread can
-    /// be far above 1, and no child processes.
+    /// CPU time divided by total time, a ratio. The plugin includes function-scoped fixtures in the CPU time only, so
+    /// one thread can be far above 1. It includes no child processes.
     cpu_usage: f64,
-    /// Memory, in MB. The plugin sends the peak above the size of the process at the start of the session, which depends on the order
-    /// of the tests.
+    /// Memory, in MB. The plugin sends the peak memory minus the memory of the process at the start of the session,
+    /// which depends on the test order.
     memory_usage: f64,
     /// Whether the test passed. The plugin never sends it.
     passed: Option<bool>,
@@ -159,39 +161,40 @@ impl InputType for MetricInputs {
     }
 }
 
-/// Measurements to record together.
+/// Measurements to record in one transaction.
 #[derive(Debug, InputObject)]
 pub struct RecordMetricsInput {
-    /// At most 10,000; all are stored, or none.
+    /// The measurements, at most 10,000. Either all are stored or none.
     metrics: MetricInputs,
 }
 
-/// What became of a measurement.
+/// The result of recording a measurement.
 #[derive(SimpleObject)]
 pub struct RecordMetricPayload {
-    /// The metric as stored. Null when it was not stored: see `userErrors`. Null, too, when a field below failed to resolve (see the
-    /// response's `errors`): then the metric is stored all the same.
+    /// The stored metric. Null if it was not stored (see `userErrors`), or if one of its fields failed to resolve (see
+    /// the response's `errors`); in the latter case the metric is stored nevertheless.
     metric: Option<One<Metric>>,
-    /// Why it was not stored.
+    /// The reasons why it was not stored. Empty on success.
     user_errors: Vec<UserError>,
 }
 
-/// What became of measurements.
+/// The result of recording several measurements.
 pub struct RecordMetricsPayload {
     metrics: Items<Metric>,
     user_errors: Vec<UserError>,
 }
 
-/// What became of measurements.
+/// The result of recording several measurements.
 #[Object]
 impl RecordMetricsPayload {
-    /// The metrics as stored, in the order given; empty when there are errors. They cost as many as can be recorded at once.
+    /// The stored metrics, in the given order. Empty if there are user errors. For the query cost this list counts as
+    /// 10,000 items.
     #[graphql(complexity = "Ingest::MOST_AT_ONCE * child_complexity")]
     async fn metrics(&self) -> &Items<Metric> {
         &self.metrics
     }
 
-    /// Why they were not stored.
+    /// The reasons why they were not stored. Empty on success.
     async fn user_errors(&self) -> &[UserError] {
         &self.user_errors
     }
@@ -233,7 +236,7 @@ impl RecordMutation {
     async fn record_metric(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The measurement.")] input: MetricInput,
+        #[graphql(desc = "The measurement to record.")] input: MetricInput,
     ) -> Answer<RecordMetricPayload> {
         let outcome = served(ctx).ingest.record(vec![input.into()]).await;
         let (recorded, user_errors) = user_error::part(outcome, "")?;
@@ -241,11 +244,11 @@ impl RecordMutation {
         Ok(RecordMetricPayload { metric, user_errors })
     }
 
-    /// Records many measurements at once.
+    /// Records several measurements in one transaction.
     async fn record_metrics(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The measurements.")] input: RecordMetricsInput,
+        #[graphql(desc = "The measurements to record.")] input: RecordMetricsInput,
     ) -> Answer<RecordMetricsPayload> {
         let metrics = input.metrics.0.into_iter().map(Into::into).collect();
         let (recorded, user_errors) = user_error::part(served(ctx).ingest.record(metrics).await, "metrics")?;
@@ -263,12 +266,12 @@ pub struct RecordSubscription;
 
 #[Subscription]
 impl RecordSubscription {
-    /// Each metric that is recorded from now on, once it is on disk.
+    /// Each metric recorded from now on, pushed once it is on disk.
     #[graphql(directive = access::apply(Scope::Read))]
     async fn metric_recorded(
         &self,
         ctx: &Context<'_>,
-        #[graphql(name = "where", desc = "Only those that match.")] filter: Option<MetricWhere>,
+        #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<MetricWhere>,
     ) -> Result<impl Stream<Item = Arc<Metric>>, Failure> {
         Ok(feed::follow(ctx, filter)?)
     }

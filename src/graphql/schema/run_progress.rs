@@ -41,32 +41,34 @@ const AT_A_TIME: u64 = 20_000;
 /// How many of the slowest are told.
 const SLOWEST: u64 = 5;
 
-/// A build of a pipeline, by name.
+/// A build, identified by the names of its pipeline and itself.
 #[derive(Debug, InputObject)]
 pub struct BuildName {
-    /// The name of the pipeline: that of the tag `pipeline_branch`.
+    /// Name of the pipeline, from the tag `pipeline_branch`.
     pipeline: String,
-    /// The name of the build: that of the tag `pipeline_build_no`.
+    /// Name of the build, from the tag `pipeline_build_no`.
     name: String,
 }
 
-/// How far a run has come.
+/// Progress of a run.
 #[derive(SimpleObject)]
 pub struct RunProgress {
-    /// How many measurements were recorded so far.
+    /// Number of measurements recorded so far.
     tests_seen: Int,
-    /// How many the run before it recorded in all; null when there is none to compare with. That is, of a session, the one announced
-    /// last before it in the same pipeline and another build (or, like it, in none) whose first measurement was of the same component;
-    /// of a build, the last one before it in its pipeline that measured every component measured so far.
+    /// Number of measurements of the previous run. Null if there is no comparable run. For a session, the previous run
+    /// is the session announced last before it whose first measurement was of the same component, in another build of
+    /// the same pipeline (or also without a pipeline). For a build, it is the last earlier build of the pipeline that
+    /// measured every component measured so far.
     tests_expected: Option<Int>,
-    /// Time from the start of the run to the end of the test that ended last, pauses included, in seconds; from the first measurement
-    /// where no start is known. The clocks of the workers count as far as they are plausible, since tests may change them: a step of more
-    /// than a day between two results is ignored, and so is, while the run is watched, one that is more than a minute longer than the
-    /// server waited for the result. Sessions of a build run side by side.
+    /// Time from the start of the run to the end of its latest test, in seconds, pauses included. If the start is
+    /// unknown, it counts from the first measurement. Times are those of the workers' clocks, which tests may change,
+    /// so implausible steps are ignored. A step is implausible if it is longer than a day. While the run is being
+    /// watched, it is also implausible if it exceeds the time that the server waited for the result by more than a
+    /// minute. Sessions of a build run in parallel.
     elapsed: f64,
-    /// What took longest so far, the longest first: at most five.
+    /// The slowest tests so far, slowest first, at most five.
     slowest: Vec<Arc<Metric>>,
-    /// Whether anything has changed since the event before: false in the first one alone, which tells how things stand.
+    /// False in the initial snapshot, true in every update.
     changed: bool,
 }
 
@@ -75,23 +77,24 @@ pub struct RunSubscription;
 
 #[Subscription]
 impl RunSubscription {
-    /// Each session that is announced from now on, once it is on disk.
+    /// Each session announced from now on, pushed once it is on disk.
     #[graphql(directive = access::apply(Scope::Read))]
     async fn session_announced(
         &self,
         ctx: &Context<'_>,
-        #[graphql(name = "where", desc = "Only those that match.")] filter: Option<SessionWhere>,
+        #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<SessionWhere>,
     ) -> Result<impl Stream<Item = Arc<Session>>, Failure> {
         Ok(feed::follow(ctx, filter)?)
     }
 
-    /// How far one run has come: at once, and whenever more of it is on disk, at most four times a second. The run may be yet to begin.
+    /// Progress of one run: an initial snapshot, then updates as results are stored, at most four per second. The run
+    /// may start later.
     #[graphql(directive = access::apply(Scope::Read))]
     async fn run_progress(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The hash of a session. Either this or `build`.")] session: Option<String>,
-        #[graphql(desc = "A build, all sessions together. Either this or `session`.")] build: Option<BuildName>,
+        #[graphql(desc = "The hash of a session. Give either this or `build`.")] session: Option<String>,
+        #[graphql(desc = "A build with all its sessions. Give either this or `session`.")] build: Option<BuildName>,
     ) -> Result<impl Stream<Item = RunProgress>, Failure> {
         let run = match (session, build) {
             (Some(hash), None) => Run::Session(hash),

@@ -102,46 +102,46 @@ impl Live for Session {
 }
 
 graph_object! {
-    /// One run of pytest. With pytest-xdist, each worker has a session, and the controller has one without metrics.
+    /// One run of pytest. With pytest-xdist, each worker has a session of its own, and the controller has one without
+    /// metrics.
     impl Session {
         plain {
-            /// The session's key among all objects.
+            /// Global ID of the session.
             fn id(&self) -> ID {
                 node::global_id::<Self>(self.0.id)
             }
 
-            /// What the plugin calls the session.
+            /// The hash that identifies the session.
             fn hash(&self) -> &str {
                 &self.0.hash
             }
 
-            /// When the run began, on the clock of its machine.
+            /// Start time of the run, on the clock of its machine.
             fn run_date(&self) -> LocalDateTime {
                 // An announced session has a run date; the row knows that only by its `announced`.
                 LocalDateTime(self.0.run_date().unwrap_or_else(|| time::LocalDateTime::from_parts(0, None)))
             }
 
-            /// The revision under test, as the version control system names it; null when that was not told.
+            /// The revision under test, as the version control system names it. Null if not sent.
             fn scm_ref(&self) -> Option<&str> {
                 self.0.scm_ref.as_deref()
             }
 
-            /// How many metrics were recorded in it. Tests that failed, or that the plugin does not measure, have none.
+            /// Number of metrics recorded in it. Failed tests, and tests that the plugin does not measure, have none.
             #[graphql(directive = access::apply(Scope::Read))]
             fn metric_count(&self) -> Int {
                 self.0.metric_count.into()
             }
         }
 
-        /// The build it was part of: that of the tag `pipeline_build_no` in the pipeline of the tag `pipeline_branch`.
-        /// Null without these tags.
+        /// The build of the session, from the tags `pipeline_build_no` and `pipeline_branch`. Null without these tags.
         #[graphql(directive = access::apply(Scope::Read))]
         async fn build(&self, ctx: &Context<'_>) -> Option<Answer<Build>> {
             let build = build_row_of(ctx, &self.0).await;
             build.map(|build| build.filter(|build| !build.name.is_empty()).map(Build)).transpose()
         }
 
-        /// The pipeline it was part of: that of the tag `pipeline_branch`. Null without this tag.
+        /// The pipeline of the session, from the tag `pipeline_branch`. Null without this tag.
         #[graphql(directive = access::apply(Scope::Read))]
         async fn pipeline(&self, ctx: &Context<'_>) -> Option<Answer<Pipeline>> {
             let build = match build_row_of(ctx, &self.0).await.transpose()? {
@@ -153,7 +153,7 @@ graph_object! {
         }
     }
     short {
-        /// What the session was tagged with, in the order announced.
+        /// The tags of the session, in the order announced.
         async fn tags(&self, ctx: &Context<'_>) -> Answer<Vec<Tag>> {
             let known_now = served(ctx).known();
             let Known { tags, session_tags, .. } = &*known_now;
@@ -162,9 +162,9 @@ graph_object! {
             Ok(tags.into_iter().map(Tag).collect())
         }
     }
-    /// What was measured in this session.
+    /// The metrics recorded in the session.
     list metrics: Metric = |session| Of::Parent(metric_row::OF_SESSION, session.0.id);
-    /// The machines on which this session measured.
+    /// The execution contexts in which the session recorded metrics.
     list contexts: ExecutionContext = |session| Of::Parent(execution_context::OF_SESSION, session.0.id);
 }
 
@@ -175,48 +175,48 @@ async fn build_row_of(ctx: &Context<'_>, session: &row::Model) -> Answer<Option<
     }
 }
 
-/// Which sessions. Every condition given must hold.
+/// Filter for sessions. All given conditions must match.
 #[derive(Debug, Clone, Default, InputObject)]
 pub struct SessionWhere {
-    /// All of these must hold.
+    /// All of these filters must match.
     and: Option<Vec<SessionWhere>>,
-    /// At least one of these must hold.
+    /// At least one of these filters must match.
     or: Option<Vec<SessionWhere>>,
-    /// This must not hold.
+    /// This filter must not match.
     not: Option<Box<SessionWhere>>,
-    /// The hash.
+    /// Filter by hash.
     hash: Option<StringFilter>,
-    /// The revision under test.
+    /// The revision under test, as the version control system names it.
     scm_ref: Option<StringFilter>,
-    /// The name of the pipeline.
+    /// Filter by the name of the pipeline.
     pipeline: Option<StringFilter>,
-    /// The name of the build.
+    /// Filter by the name of the build.
     build: Option<StringFilter>,
-    /// When the run began.
+    /// Start time of the run, on the clock of its machine.
     run_date: Option<DateTimeFilter>,
-    /// The tags.
+    /// Filter by tags.
     tagged: Option<TaggedFilter>,
 }
 
-/// Which tags a session must have.
+/// Filter for the tags of a session.
 #[derive(Debug, Clone, InputObject)]
 pub struct TaggedFilter {
-    /// The names of the tags, at most 100. Without any, every session matches.
+    /// Names of the tags, at most 100. If empty, every session matches.
     names: Option<Vec<String>>,
-    /// The values, paired with the names by position. An empty or missing one takes any value but the empty text.
+    /// Values, paired with the names by position. An empty or missing value matches any value except the empty text.
     values: Option<Vec<String>>,
-    /// Whether one of the tags is enough.
+    /// Whether one matching tag is enough, or all must match.
     #[graphql(default)]
     method: Match,
 }
 
-/// How many conditions must hold.
+/// How several conditions are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
 pub enum Match {
-    /// One is enough.
+    /// At least one must match.
     #[default]
     MatchAny,
-    /// All of them.
+    /// All must match.
     MatchAll,
 }
 
@@ -259,21 +259,21 @@ impl Where for SessionWhere {
     }
 }
 
-/// What sessions can be ordered by.
+/// Sort keys of sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum SessionOrderField {
-    /// When the server first heard of the session by itself, not through a metric.
+    /// When the session was announced. Metrics that refer to it may have arrived earlier.
     Announced,
-    /// When the run began.
+    /// Start time of the run, on the clock of its machine.
     RunDate,
 }
 
-/// The order of a list of sessions.
+/// Sort order of sessions.
 #[derive(Debug, Clone, Copy, InputObject)]
 pub struct SessionOrder {
-    /// What to order by.
+    /// The sort key.
     by: SessionOrderField,
-    /// Which way.
+    /// The sort direction.
     #[graphql(default)]
     direction: Direction,
 }
@@ -292,21 +292,21 @@ pub struct SessionQuery;
 
 graph_object! {
     impl SessionQuery {
-        /// The session with this hash, null when none has been announced.
+        /// The announced session with this hash. Null if there is none.
         async fn session(
             &self,
             ctx: &Context<'_>,
-            #[graphql(desc = "What the plugin calls the session.")] hash: String,
+            #[graphql(desc = "The hash that identifies the session.")] hash: String,
         ) -> Option<Answer<Session>> {
             let row = announced::by_hash::<row::Entity>(&served(ctx).database.reader, &hash).await;
             row.map(|row| row.and_then(Session::announced)).map_err(|error| Error::from(error).into()).transpose()
         }
 
-        /// How many sessions match.
+        /// Number of sessions that match.
         async fn session_count(
             &self,
             ctx: &Context<'_>,
-            #[graphql(name = "where", desc = "Only those that match.")] filter: Option<SessionWhere>,
+            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<SessionWhere>,
         ) -> Answer<Int> {
             let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
             Ok(Session::count(ctx, &filter).await?.into())
@@ -316,8 +316,8 @@ graph_object! {
         async fn session_page(
             &self,
             ctx: &Context<'_>,
-            #[graphql(name = "where", desc = "Only those that match.")] filter: Option<SessionWhere>,
-            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
+            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<SessionWhere>,
+            #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<Page<Session>> {
             Page::read(ctx, filter, page).await
         }
@@ -326,8 +326,8 @@ graph_object! {
         async fn session_hashes(
             &self,
             ctx: &Context<'_>,
-            #[graphql(name = "where", desc = "Only those that match.")] filter: Option<SessionWhere>,
-            #[graphql(desc = "From 1; negative numbers count from the end.", default_with = "Some(1)")] page: Option<i64>,
+            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<SessionWhere>,
+            #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<NamePage> {
             let page = Page::<Session>::read(ctx, filter, page).await?;
             Ok(NamePage::of_page(page, |session| session.0.hash))
@@ -337,26 +337,26 @@ graph_object! {
     list sessions: Session = |_| Of::Everyone;
 }
 
-/// A session's announcement.
+/// The description of a session to announce.
 #[derive(Debug, InputObject)]
 pub struct AnnounceSessionInput {
-    /// What metrics call the session. Any text; the plugin takes a digest.
+    /// The hash by which metrics refer to the session. Any text; the plugin sends a digest.
     hash: String,
-    /// When the run began.
+    /// Start time of the run, on the clock of its machine.
     run_date: LocalDateTime,
-    /// The revision under test.
+    /// The revision under test, as the version control system names it.
     scm_ref: Option<String>,
-    /// What to tag it with. `pipeline_branch`, `pipeline_build_no` and `__ci__` name pipeline, build and CI system.
+    /// The tags of the session. `pipeline_branch`, `pipeline_build_no` and `__ci__` give pipeline, build and CI system.
     tags: Tags,
 }
 
-/// What became of an announcement.
+/// The result of an announcement.
 #[derive(SimpleObject)]
 pub struct AnnounceSessionPayload {
-    /// The session as stored. Null when it was not stored: see `userErrors`. Null, too, when a field below failed to resolve (see the
-    /// response's `errors`): then the session is stored all the same.
+    /// The stored session. Null if it was not stored (see `userErrors`), or if one of its fields failed to resolve (see
+    /// the response's `errors`); in the latter case the session is stored nevertheless.
     session: Option<Session>,
-    /// Why it was not stored.
+    /// The reasons why it was not stored. Empty on success.
     user_errors: Vec<UserError>,
 }
 
@@ -365,11 +365,11 @@ pub struct SessionMutation;
 
 #[Object]
 impl SessionMutation {
-    /// Announces a session, before or after its metrics. Announcing it again with the same payload gives the stored one.
+    /// Announces a session, before or after its metrics. Announcing the same session again returns the stored one.
     async fn announce_session(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The session.")] input: AnnounceSessionInput,
+        #[graphql(desc = "The session to announce.")] input: AnnounceSessionInput,
     ) -> Answer<AnnounceSessionPayload> {
         let AnnounceSessionInput { hash, run_date: LocalDateTime(run_date), scm_ref, tags: Tags(tags) } = input;
         let outcome = served(ctx).ingest.announce_session(NewSession { hash, run_date, scm_ref, tags }).await;

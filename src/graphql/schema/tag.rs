@@ -31,10 +31,10 @@ pub struct Tag(pub Arc<row::Model>);
 listed_as_row!(Tag, TagWhere);
 
 graph_object! {
-    /// A name and a value that sessions were tagged with.
+    /// A session tag: a name and a value.
     impl Tag {
         plain {
-            /// The tag's key among all objects.
+            /// Global ID of the tag.
             fn id(&self) -> ID {
                 node::global_id::<Self>(self.0.id)
             }
@@ -44,28 +44,28 @@ graph_object! {
                 &self.0.name
             }
 
-            /// The value; numbers and booleans as their JSON text.
+            /// The value. Numbers and booleans are given as JSON text.
             fn value(&self) -> &str {
                 &self.0.value
             }
         }
     }
-    /// The sessions that bear it.
+    /// The sessions with this tag.
     list sessions: Session = |tag| Of::Parent(session_row::OF_TAG, tag.0.id);
 }
 
-/// Which tags. Every condition given must hold.
+/// Filter for tags. All given conditions must match.
 #[derive(Debug, Clone, Default, InputObject)]
 pub struct TagWhere {
-    /// All of these must hold.
+    /// All of these filters must match.
     and: Option<Vec<TagWhere>>,
-    /// At least one of these must hold.
+    /// At least one of these filters must match.
     or: Option<Vec<TagWhere>>,
-    /// This must not hold.
+    /// This filter must not match.
     not: Option<Box<TagWhere>>,
-    /// The name.
+    /// Filter by name.
     name: Option<StringFilter>,
-    /// The value.
+    /// Filter by value.
     value: Option<StringFilter>,
 }
 
@@ -83,8 +83,8 @@ pub struct TagQuery;
 
 graph_object! {
     impl TagQuery {
-        /// The tag with this id, null when there is none.
-        async fn tag(&self, ctx: &Context<'_>, #[graphql(desc = "The tag's `id`.")] id: ID) -> Option<Answer<Tag>> {
+        /// The tag with this global ID. Null if there is none.
+        async fn tag(&self, ctx: &Context<'_>, #[graphql(desc = "The `id` of the tag.")] id: ID) -> Option<Answer<Tag>> {
             node::find_by_id(ctx, &id).await
         }
     }

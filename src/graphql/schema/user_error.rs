@@ -7,23 +7,23 @@ use crate::{
     graphql::error::Answer,
 };
 
-/// Why an input was not stored.
+/// The kind of a user error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum UserErrorCode {
-    /// The hash is known with another payload.
+    /// The hash is already stored with other content.
     Conflict,
-    /// More was given than is taken at a time.
+    /// The input exceeds a limit.
     TooMany,
 }
 
-/// Why an input was not stored, and what to change.
+/// An error in the input that the caller can correct.
 #[derive(Debug, Clone, SimpleObject)]
 pub struct UserError {
     /// The kind of error.
     code: UserErrorCode,
-    /// What is wrong, and the remedy.
+    /// What is wrong and how to correct it.
     message: String,
-    /// The path of the field at fault within `input`.
+    /// Path of the invalid field within `input`.
     field: Vec<String>,
 }
 

@@ -28,12 +28,12 @@ pub struct Variant(pub row::Model);
 
 listed_as_row!(Variant, VariantWhere);
 
-/// The least and the greatest of a figure over all metrics, in the unit of the figure.
+/// Minimum and maximum of a resource over all metrics, in the unit of the resource.
 #[derive(SimpleObject)]
 pub struct Bounds {
-    /// The least, in the unit of the figure.
+    /// The minimum, in the unit of the resource.
     least: f64,
-    /// The greatest, in the unit of the figure.
+    /// The maximum, in the unit of the resource.
     greatest: f64,
 }
 
@@ -42,21 +42,21 @@ fn bounds(least: Option<f64>, greatest: Option<f64>) -> Option<Bounds> {
 }
 
 graph_object! {
-    /// A test function with its parameters, by file and name. The plugin does not send classes: methods of the same name in several
-    /// classes of a module are one variant, with several metrics in each session.
+    /// A test function with its parameters, identified by file and name. The plugin does not send classes: methods of
+    /// the same name in several classes of a module are one variant with several metrics in each session.
     impl Variant {
         plain {
-            /// The variant's key among all objects.
+            /// Global ID of the variant.
             fn id(&self) -> ID {
                 node::global_id::<Self>(self.0.id)
             }
 
-            /// The function's name with its parameters, without its class; empty for a whole module.
+            /// Name of the function with its parameters, without its class. Empty for a whole module.
             fn name(&self) -> &str {
                 &self.0.name
             }
 
-            /// The test's file, relative to pytest's rootdir.
+            /// File of the test, relative to pytest's rootdir.
             fn location(&self) -> &str {
                 &self.0.location
             }
@@ -66,72 +66,73 @@ graph_object! {
                 &self.0.kind
             }
 
-            /// How many metrics were recorded for it.
+            /// Number of metrics recorded for it.
             fn metric_count(&self) -> Int {
                 self.0.metric_count.into()
             }
         }
 
-        /// The function without its parameters.
+        /// The test function without its parameters.
         async fn item(&self, ctx: &Context<'_>) -> Answer<Item> {
             stored(ctx, self.0.item_id, Row::<item_row::Entity>::key).await.map(Item)
         }
 
-        /// The component that it watches over; that without a name when it has none.
+        /// The component under test. Tests without one belong to the component with the empty name.
         async fn component(&self, ctx: &Context<'_>) -> Answer<Component> {
             let item = stored(ctx, self.0.item_id, Row::<item_row::Entity>::key).await?;
             stored(ctx, item.component_id, Row::<component_row::Entity>::key).await.map(Component)
         }
 
-        /// Bounds of the wall-clock time, in seconds.
+        /// Minimum and maximum of the wall-clock time, in seconds.
         async fn total_time(&self) -> Option<Bounds> {
             bounds(self.0.min_total_time, self.0.max_total_time)
         }
 
-        /// Bounds of the processor time in user space, function fixtures included, in seconds.
+        /// Minimum and maximum of the CPU time in user mode, including function-scoped fixtures, in seconds.
         async fn user_time(&self) -> Option<Bounds> {
             bounds(self.0.min_user_time, self.0.max_user_time)
         }
 
-        /// Bounds of the processor time in the kernel, function fixtures included, in seconds.
+        /// Minimum and maximum of the CPU time in kernel mode, including function-scoped fixtures, in seconds.
         async fn kernel_time(&self) -> Option<Bounds> {
             bounds(self.0.min_kernel_time, self.0.max_kernel_time)
         }
 
-        /// Bounds of the processor time, function fixtures included, divided by the total time: a ratio.
+        /// Minimum and maximum of the CPU usage: CPU time, including function-scoped fixtures, divided by total time, a
+        /// ratio.
         async fn cpu_usage(&self) -> Option<Bounds> {
             bounds(self.0.min_cpu_usage, self.0.max_cpu_usage)
         }
 
-        /// Bounds of the peak of memory above the size at the start of the session, in MB.
+        /// Minimum and maximum of the peak memory minus the memory at the start of the session, in MB.
         async fn memory_usage(&self) -> Option<Bounds> {
             bounds(self.0.min_memory_usage, self.0.max_memory_usage)
         }
     }
-    /// Its history: every measurement.
+    /// The history of the variant: all its metrics.
     list metrics: Metric = |variant| Of::Parent(metric_row::OF_VARIANT, variant.0.id);
 }
 
-/// Which variants. Every condition given must hold.
+/// Filter for variants. All given conditions must match.
 #[derive(Debug, Clone, Default, InputObject)]
 pub struct VariantWhere {
-    /// All of these must hold.
+    /// All of these filters must match.
     and: Option<Vec<VariantWhere>>,
-    /// At least one of these must hold.
+    /// At least one of these filters must match.
     or: Option<Vec<VariantWhere>>,
-    /// This must not hold.
+    /// This filter must not match.
     not: Option<Box<VariantWhere>>,
-    /// The function's name with its parameters, without its class.
+    /// Filter by the name of the function with its parameters, without its class.
     name: Option<StringFilter>,
-    /// The test's file, relative to pytest's rootdir.
+    /// File of the test, relative to pytest's rootdir.
     location: Option<StringFilter>,
     /// What is measured: `function` or `module`.
     kind: Option<StringFilter>,
-    /// The function's name.
+    /// Filter by the name of the function.
     item: Option<StringFilter>,
-    /// The path of its module.
+    /// Filter by the dotted import path of the module.
     path: Option<StringFilter>,
-    /// The name of its component.
+    /// Filter by the name of the component.
     component: Option<StringFilter>,
 }
 
@@ -156,11 +157,11 @@ pub struct VariantQuery;
 
 graph_object! {
     impl VariantQuery {
-        /// The variant with this id, null when there is none.
+        /// The variant with this global ID. Null if there is none.
         async fn variant(
             &self,
             ctx: &Context<'_>,
-            #[graphql(desc = "The variant's `id`.")] id: ID,
+            #[graphql(desc = "The `id` of the variant.")] id: ID,
         ) -> Option<Answer<Variant>> {
             node::find_by_id(ctx, &id).await
         }
