@@ -1,5 +1,9 @@
 //! The rules of the house, read from its sources: who may name whom, and what no file may hold.
 
+mod floors;
+mod graph;
+mod layers;
+
 use std::{collections::BTreeSet, path::Path};
 
 use crate::support::sources::{Source, Token, sources, tokens};

@@ -39,18 +39,40 @@ impl Source {
 
     /// Every path, those inside the braces of a `use` written out.
     pub fn paths(&self) -> Vec<Vec<String>> {
-        let mut paths = Vec::new();
-        let mut at = 0;
-        while at < self.tokens.len() {
-            let begins =
-                matches!(self.tokens[at], Token::Word(_)) && (at == 0 || self.tokens[at - 1] != Token::Separator);
-            at = if begins { tree(&self.tokens, at, &[], &mut paths) } else { at + 1 };
-        }
-        paths
+        paths(&self.tokens)
     }
 }
 
-fn tree(tokens: &[Token], mut at: usize, prefix: &[String], paths: &mut Vec<Vec<String>>) -> usize {
+/// Every path, those inside the braces of a `use` written out.
+pub fn paths(tokens: &[Token]) -> Vec<Vec<String>> {
+    let mut paths = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        let begins = matches!(tokens[at], Token::Word(_)) && (at == 0 || tokens[at - 1] != Token::Separator);
+        at = if begins { tree(tokens, at, &[], &mut paths) } else { at + 1 };
+    }
+    paths.into_iter().map(|import| import.path).collect()
+}
+
+/// What the `use` lines bring in.
+pub fn imports(tokens: &[Token]) -> Vec<Import> {
+    let mut imports = Vec::new();
+    for (at, two) in tokens.windows(2).enumerate() {
+        if matches!(two, [Token::Word(word), Token::Word(_)] if word == "use") {
+            let end = tree(tokens, at + 1, &[], &mut imports);
+            name_last(tokens, end, &mut imports);
+        }
+    }
+    imports
+}
+
+/// A name that a `use` brings in, and the path that it stands for.
+pub struct Import {
+    pub name: String,
+    pub path: Vec<String>,
+}
+
+fn tree(tokens: &[Token], mut at: usize, prefix: &[String], paths: &mut Vec<Import>) -> usize {
     let mut path = prefix.to_vec();
     loop {
         match &tokens[at] {
@@ -59,21 +81,33 @@ fn tree(tokens: &[Token], mut at: usize, prefix: &[String], paths: &mut Vec<Vec<
         }
         let goes_on = matches!(tokens.get(at + 2), Some(Token::Word(_) | Token::Sign('{')));
         if tokens.get(at + 1) != Some(&Token::Separator) || !goes_on {
-            paths.push(path);
+            let name = path.iter().rfind(|part| *part != "self").cloned().unwrap_or_default();
+            paths.push(Import { name, path });
             return at + 1;
         }
         at += 2;
     }
 }
 
-fn group(tokens: &[Token], mut at: usize, prefix: &[String], paths: &mut Vec<Vec<String>>) -> usize {
+fn group(tokens: &[Token], mut at: usize, prefix: &[String], paths: &mut Vec<Import>) -> usize {
     loop {
         at = match tokens.get(at) {
             None | Some(Token::Sign('}')) => return at + 1,
-            Some(Token::Word(word)) if word == "as" => at + 2,
+            Some(Token::Word(word)) if word == "as" => name_last(tokens, at, paths),
             Some(Token::Word(_)) => tree(tokens, at, prefix, paths),
             Some(_) => at + 1,
         };
+    }
+}
+
+/// Gives the last import the name after `as`, if that is what stands here.
+fn name_last(tokens: &[Token], at: usize, paths: &mut [Import]) -> usize {
+    match (tokens.get(at), tokens.get(at + 1), paths.last_mut()) {
+        (Some(Token::Word(word)), Some(Token::Word(name)), Some(last)) if word == "as" => {
+            last.name.clone_from(name);
+            at + 2
+        }
+        _ => at + 1,
     }
 }
 

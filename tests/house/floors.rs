@@ -1,0 +1,251 @@
+//! Floors, circles and upward arrows, file by file (an architecture test: layers, dependency cycles, imports against the layers).
+//!
+//! `cargo test --test metrograph -- --nocapture the_house_is_printed` prints them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
+
+use crate::house::{
+    ARROWS,
+    graph::{self, Graph},
+    house,
+    layers::layers,
+    room,
+};
+
+/// The circles that there are, file by file. The list is exact and only gets shorter: it is to end with the object types of
+/// `src/graphql/schema`, whose graph is cyclic by nature. A failure prints the lines as they would have to be.
+const CIRCLES: &[&[&str]] = &[
+    &[
+        "entity/src/build.rs",
+        "entity/src/component.rs",
+        "entity/src/component_build.rs",
+        "entity/src/direct.rs",
+        "entity/src/engine.rs",
+        "entity/src/execution_context.rs",
+        "entity/src/filter.rs",
+        "entity/src/history.rs",
+        "entity/src/item.rs",
+        "entity/src/list.rs",
+        "entity/src/metric.rs",
+        "entity/src/pipeline.rs",
+        "entity/src/session.rs",
+        "entity/src/session_tag.rs",
+        "entity/src/source.rs",
+        "entity/src/sqlite.rs",
+        "entity/src/tag.rs",
+        "entity/src/variant.rs",
+    ],
+    &["src/access/commands.rs", "src/access/mod.rs"],
+    &["src/config/command_line.rs", "src/config/graphql.rs", "src/config/mod.rs"],
+    &["src/config/database/postgres.rs", "src/config/database.rs"],
+    &["src/db/file.rs", "src/db/notices.rs", "src/db/postgres.rs", "src/db.rs"],
+    &[
+        "src/graphql/access.rs",
+        "src/graphql/build.rs",
+        "src/graphql/component.rs",
+        "src/graphql/context.rs",
+        "src/graphql/cost.rs",
+        "src/graphql/document.rs",
+        "src/graphql/documents.rs",
+        "src/graphql/failure.rs",
+        "src/graphql/file.rs",
+        "src/graphql/filter.rs",
+        "src/graphql/introspection.rs",
+        "src/graphql/item.rs",
+        "src/graphql/limits.rs",
+        "src/graphql/live.rs",
+        "src/graphql/metric.rs",
+        "src/graphql/mod.rs",
+        "src/graphql/node.rs",
+        "src/graphql/numbered.rs",
+        "src/graphql/object.rs",
+        "src/graphql/operation.rs",
+        "src/graphql/paging.rs",
+        "src/graphql/pipeline.rs",
+        "src/graphql/progress.rs",
+        "src/graphql/record.rs",
+        "src/graphql/room.rs",
+        "src/graphql/scalar.rs",
+        "src/graphql/session.rs",
+        "src/graphql/stock.rs",
+        "src/graphql/tag.rs",
+        "src/graphql/top.rs",
+        "src/graphql/trusted.rs",
+        "src/graphql/user_error.rs",
+        "src/graphql/validation/rules.rs",
+        "src/graphql/validation/source.rs",
+        "src/graphql/validation.rs",
+        "src/graphql/variables.rs",
+        "src/graphql/variant.rs",
+        "src/graphql/written.rs",
+    ],
+    &["src/ingest/commit.rs", "src/ingest/latest.rs", "src/ingest/mod.rs", "src/ingest/outcome.rs"],
+    &[
+        "src/rest/mod.rs",
+        "src/rest/openapi/components.rs",
+        "src/rest/openapi/examples.rs",
+        "src/rest/openapi/inputs.rs",
+        "src/rest/openapi/mod.rs",
+        "src/rest/openapi/names.rs",
+        "src/rest/paths.rs",
+    ],
+    &[
+        "src/web/fence.rs",
+        "src/web/graphql.rs",
+        "src/web/live.rs",
+        "src/web/mod.rs",
+        "src/web/origin.rs",
+        "src/web/serve.rs",
+        "src/web/socket/protocol.rs",
+        "src/web/socket.rs",
+    ],
+];
+
+/// How many arrows lead up inside a module, for those where any does. The numbers are exact and only fall.
+const UPWARD: &[(&str, usize)] =
+    &[("web", 5), ("rest", 6), ("graphql", 54), ("access", 1), ("ingest", 2), ("db", 2), ("entity", 12), ("config", 3)];
+
+/// Which modules inside a folder import which, from the top down: an arrow leads to a later line. A folder that has a line here has all
+/// of its arrows here. A module is a folder or a file; the folder's own file (`mod.rs`, `lib.rs`) counts as `mod`.
+const INNER_ARROWS: &[(&str, Arrows)] = &[];
+
+/// A line a module: its name, and what it imports.
+type Arrows = &'static [(&'static str, &'static [&'static str])];
+
+/// The folders whose modules are printed.
+const FOLDERS: &[&str] = &["src/graphql", "src/graphql/schema", "src/web", "entity/src"];
+
+fn whole() -> Graph {
+    graph::read(&house())
+}
+
+/// The files of one module or crate.
+fn files_of(graph: &Graph, name: &str) -> Vec<usize> {
+    (0..graph.files.len()).filter(|file| room(&graph.files[*file]) == name).collect()
+}
+
+/// The module inside `folder` that a file belongs to.
+fn module_in<'a>(folder: &str, path: &'a str) -> Option<&'a str> {
+    let inside = path.strip_prefix(folder)?.strip_prefix('/')?;
+    let module = inside.split('/').next().unwrap().trim_end_matches(".rs");
+    Some(if module == "lib" { "mod" } else { module })
+}
+
+/// The arrows between the modules inside a folder.
+fn inner_arrows(graph: &Graph, folder: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let module = |file: usize| module_in(folder, &graph.files[file]);
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in &graph.files {
+        found.extend(module_in(folder, file).map(|name| (name.to_owned(), BTreeSet::new())));
+    }
+    for (from, to) in &graph.arrows {
+        if let (Some(from), Some(to)) = (module(*from), module(*to))
+            && from != to
+        {
+            found.entry(from.to_owned()).or_default().insert(to.to_owned());
+        }
+    }
+    found
+}
+
+/// The modules inside a folder from the top down, each with what it imports.
+fn from_the_top(arrows: &BTreeMap<String, BTreeSet<String>>) -> Vec<(&str, Vec<&str>)> {
+    let names: Vec<&str> = arrows.keys().map(String::as_str).collect();
+    let number = |name: &str| names.iter().position(|other| *other == name).unwrap();
+    let numbered = arrows.iter().flat_map(|(from, to)| to.iter().map(|to| (number(from), number(to)))).collect();
+    let order = layers(&(0..names.len()).collect::<Vec<_>>(), &numbered).order;
+    let line = |at: &usize| (names[*at], arrows[names[*at]].iter().map(String::as_str).collect());
+    order.iter().rev().map(line).collect()
+}
+
+/// What a part of the graph looks like: its floors, circles and upward arrows.
+fn picture(graph: &Graph, name: &str, files: &[usize]) -> String {
+    let found = layers(files, &graph.arrows);
+    let arrows = graph.arrows.iter().filter(|(from, to)| files.contains(from) && files.contains(to)).count();
+    let (floors, circles, upward) = (found.floors, found.circles.len(), found.upward.len());
+    let files = files.len();
+    format!("{name}: {files} files, {arrows} arrows, {floors} floors, {circles} circles, {upward} arrows up\n")
+}
+
+/// What leads up inside a part of the graph, a line an arrow.
+fn upward(graph: &Graph, files: &[usize]) -> String {
+    let line = |(from, to): &(usize, usize)| format!("    {} -> {} leads up\n", graph.files[*from], graph.files[*to]);
+    layers(files, &graph.arrows).upward.iter().map(line).collect()
+}
+
+/// The circles of all files, by their paths.
+fn circles(graph: &Graph) -> Vec<Vec<&str>> {
+    let all: Vec<usize> = (0..graph.files.len()).collect();
+    let paths = |circle: Vec<usize>| circle.into_iter().map(|file| graph.files[file].as_str()).collect();
+    let mut circles: Vec<Vec<&str>> = layers(&all, &graph.arrows).circles.into_iter().map(paths).collect();
+    circles.sort_unstable();
+    circles
+}
+
+/// Shown with `--nocapture`.
+#[test]
+fn the_house_is_printed() {
+    let graph = whole();
+    let all: Vec<usize> = (0..graph.files.len()).collect();
+    let mut text = picture(&graph, "everything", &all);
+    for (name, _) in ARROWS {
+        let files = files_of(&graph, name);
+        text += &picture(&graph, name, &files);
+        text += &upward(&graph, &files);
+    }
+    for circle in circles(&graph) {
+        writeln!(text, "circle of {}: {}", circle.len(), circle.join(" ")).unwrap();
+    }
+    for folder in FOLDERS {
+        writeln!(text, "modules inside {folder}, from the top down:").unwrap();
+        for (module, imports) in from_the_top(&inner_arrows(&graph, folder)) {
+            writeln!(text, "    {module}: {}", imports.join(" ")).unwrap();
+        }
+    }
+    println!("{text}");
+}
+
+#[test]
+fn there_is_no_circle_but_those_written_down() {
+    let graph = whole();
+    let found = circles(&graph);
+    let lines: String = found.iter().map(|circle| format!("    &{circle:?},\n")).collect();
+    assert!(found == CIRCLES, "the circles are now\n{lines}");
+}
+
+#[test]
+fn no_arrow_leads_up_but_those_counted() {
+    let graph = whole();
+    let mut found = Vec::new();
+    let mut lines = String::new();
+    for (name, _) in ARROWS {
+        let files = files_of(&graph, name);
+        let count = layers(&files, &graph.arrows).upward.len();
+        if count > 0 {
+            found.push((*name, count));
+            lines += &upward(&graph, &files);
+        }
+    }
+    assert!(found == UPWARD, "{lines}the numbers are now {found:?}");
+}
+
+#[test]
+fn arrows_between_the_modules_of_a_folder_are_all_written_down() {
+    let graph = whole();
+    for (folder, table) in INNER_ARROWS {
+        let arrows = inner_arrows(&graph, folder);
+        let found = from_the_top(&arrows);
+        let lines: String = found.iter().map(|(from, to)| format!("    ({from:?}, &{to:?}),\n")).collect();
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let written: BTreeMap<_, _> = table.iter().map(|(from, to)| ((*from).to_owned(), owned(to))).collect();
+        assert!(written == arrows, "the arrows inside {folder} are now\n{lines}");
+        for (line, (from, to)) in table.iter().enumerate() {
+            let is_later = |to: &&&str| table[line + 1..].iter().any(|(module, _)| module == *to);
+            let upward: Vec<_> = to.iter().filter(|to| !is_later(to)).collect();
+            assert!(upward.is_empty(), "{folder}: {from} imports {upward:?}, which is no later line");
+        }
+    }
+}
