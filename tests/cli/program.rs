@@ -174,7 +174,10 @@ fn schema_prints_the_contract_byte_for_byte() {
     let folder = tempfile::tempdir().unwrap();
     let ended = run(folder.path(), &["schema"], &[]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
-    assert!(ended.stdout == include_str!("../schema.graphql"), "schema.graphql differs from what the program prints");
+    assert!(
+        ended.stdout == include_str!("../../schema.graphql"),
+        "schema.graphql differs from what the program prints"
+    );
     assert!(files(folder.path()).is_empty());
 }
 

@@ -30,7 +30,7 @@ fn undescribed(path: &str, thing: &Value, found: &mut Vec<String>) {
 
 #[test]
 fn the_schema_in_the_repository_is_the_one_served() {
-    assert_eq!(metrograph::sdl().trim(), include_str!("../schema.graphql").trim());
+    assert_eq!(metrograph::sdl().trim(), include_str!("../../schema.graphql").trim());
 }
 
 on_both_engines! {

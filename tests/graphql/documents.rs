@@ -226,7 +226,7 @@ async fn nothing_but_trusted_documents_is_answered_where_it_is_set_so() {
     assert_eq!((&batch[0], code(&batch[1])), (&json!({ "data": { "sessionCount": 0 } }), "DOCUMENT_NOT_TRUSTED"));
     // The same text is the same document; the start page and REST v1 belong to the program.
     assert_eq!(send(&app, &json!({ "query": COUNT })).await["data"]["sessionCount"], 0);
-    let overview = include_str!("../web/src/overview.graphql");
+    let overview = include_str!("../../web/src/overview.graphql");
     assert_eq!(send(&app, &json!({ "query": overview, "variables": {} })).await["data"]["metrics"]["totalCount"], 0);
     // Limits are for clients.
     let strict = app.beside_with(|settings| settings.graphql.limits.max_root_fields = 1).await;

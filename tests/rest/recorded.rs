@@ -46,7 +46,7 @@ fn expected(number: usize, recorded: &Value, cases: &[Value]) -> Value {
 
 on_both_engines! {
     async fn every_recorded_exchange_comes_back(app: &TestApp, page_size: 5) {
-        let recorded: Value = serde_json::from_str(include_str!("data/recorded.json")).unwrap();
+        let recorded: Value = serde_json::from_str(include_str!("../data/recorded.json")).unwrap();
         assert_eq!(recorded["page_size"], 5);
         let cases = recorded["cases"].as_array().unwrap();
         assert_eq!(cases.len(), 208);

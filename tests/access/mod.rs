@@ -1,0 +1,6 @@
+//! Who may do what: tokens, scopes, secrets.
+
+mod scopes;
+mod secrets;
+mod token_database;
+mod tokens;

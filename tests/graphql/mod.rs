@@ -1,0 +1,22 @@
+//! The graph over HTTP.
+
+mod batches;
+mod caching;
+mod conformance;
+mod consistency;
+mod descriptions;
+mod documents;
+mod field_merging;
+mod hostile;
+mod http;
+mod limits;
+mod lists;
+mod long_lists;
+mod long_variables;
+mod mutations;
+mod object_types;
+mod response_size;
+mod rust_client;
+mod statement_counts;
+mod tags;
+mod validation;

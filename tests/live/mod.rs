@@ -1,0 +1,9 @@
+//! Subscriptions: server-sent events, multipart, WebSocket.
+
+mod across_servers;
+mod clocks;
+mod legacy_websocket;
+mod multipart;
+mod run_progress;
+mod subscriptions;
+mod websocket;

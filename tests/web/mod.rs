@@ -1,0 +1,14 @@
+//! HTTP: connections, limits, proxies, security.
+
+mod bodies;
+mod clients;
+mod header_names;
+mod idle_connections;
+mod limits;
+mod paths;
+mod properties;
+mod proxies;
+mod security;
+mod slow_readers;
+mod tls;
+mod wire;
