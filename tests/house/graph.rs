@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::support::sources::{Import, Source, Token, imports, paths, tokens};
+use crate::support::sources::{Import, Source, Token, imports, paths, tokens, without_tests};
 
 /// Re-exports of re-exports are followed so far.
 const MAX_DEPTH: usize = 16;
@@ -67,38 +67,6 @@ fn module_of(path: &str) -> Vec<String> {
         module.pop();
     }
     module
-}
-
-/// The tokens but those of items under `#[cfg(test)]`.
-fn without_tests(all: &[Token]) -> Vec<Token> {
-    let mark = tokens("#[cfg(test)]");
-    let mut kept = Vec::new();
-    let mut at = 0;
-    while at < all.len() {
-        if all[at..].starts_with(&mark) {
-            at = after_item(all, at + mark.len());
-        } else {
-            kept.push(all[at].clone());
-            at += 1;
-        }
-    }
-    kept
-}
-
-/// Where the item ends that begins here: after a semicolon, or after its braces.
-fn after_item(tokens: &[Token], mut at: usize) -> usize {
-    let mut depth = 0_usize;
-    while let Some(token) = tokens.get(at) {
-        at += 1;
-        match token {
-            Token::Sign('{') => depth += 1,
-            Token::Sign('}') if depth == 1 => break,
-            Token::Sign('}') => depth -= 1,
-            Token::Sign(';') if depth == 0 => break,
-            _ => {}
-        }
-    }
-    at
 }
 
 struct Modules<'a> {

@@ -224,3 +224,35 @@ fn behind_quote(chars: &[char], at: usize) -> usize {
         _ => at + 1 + chars[at + 1..].iter().take_while(|c| c.is_alphanumeric() || **c == '_').count(),
     }
 }
+
+/// The tokens but those of items under `#[cfg(test)]`.
+pub fn without_tests(all: &[Token]) -> Vec<Token> {
+    let mark = tokens("#[cfg(test)]");
+    let mut kept = Vec::new();
+    let mut at = 0;
+    while at < all.len() {
+        if all[at..].starts_with(&mark) {
+            at = after_item(all, at + mark.len());
+        } else {
+            kept.push(all[at].clone());
+            at += 1;
+        }
+    }
+    kept
+}
+
+/// Where the item ends that begins here: after a semicolon, or after its braces.
+fn after_item(tokens: &[Token], mut at: usize) -> usize {
+    let mut depth = 0_usize;
+    while let Some(token) = tokens.get(at) {
+        at += 1;
+        match token {
+            Token::Sign('{') => depth += 1,
+            Token::Sign('}') if depth == 1 => break,
+            Token::Sign('}') => depth -= 1,
+            Token::Sign(';') if depth == 0 => break,
+            _ => {}
+        }
+    }
+    at
+}
