@@ -11,10 +11,11 @@ use std::{
     time::Duration,
 };
 
-use entity::{
-    direct::{Connection, Counter},
+use entity::driver::{
+    executor::{Reader, Writer},
     file::File,
-    source::{Reader, Source as _, Writer},
+    rusqlite::{Connection, Counter},
+    source::Source as _,
 };
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::{

@@ -9,12 +9,12 @@ use sea_orm::{
 };
 
 use crate::{
+    column,
     digest::digest,
-    execution_context,
+    driver::source::Source,
     filter::Tree,
     list::{self, Noun, Order, Position, Slice},
-    session,
-    source::Source,
+    table::{execution_context, session},
 };
 
 /// A noun that is announced.
@@ -64,7 +64,7 @@ pub(crate) fn from_those_since<E: Announced>(query: &mut SelectStatement, after:
         query.from(E::default());
         return;
     }
-    let announced = list::column::<E>(E::sort_column(Order::default().by));
+    let announced = column::of(E::sort_column(Order::default().by));
     let mut new = Query::select();
     new.column(Asterisk).from(E::default()).and_where(announced.gt(after));
     // The limit keeps the database from going through all that match instead.

@@ -5,7 +5,7 @@ use sea_orm::{
     sea_query::{Condition, Expr, ExprTrait as _, Func, Value},
 };
 
-use crate::engine::Engine;
+use crate::dialect::Engine;
 
 /// What a text must be.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -32,7 +32,7 @@ impl Text {
         let of = |text: &String| crate::digest::digest(&[text]).to_vec();
         let Self { eq, any_of, like, starts_with } = self;
         let rest = Self { like: like.clone(), starts_with: starts_with.clone(), ..Self::default() };
-        rest.on(crate::list::column::<E>(name), engine)
+        rest.on(crate::column::of(name), engine)
             .add_option(eq.as_ref().map(|text| digest().eq(of(text))))
             .add_option(any_of.as_ref().map(|texts| digest().is_in(texts.iter().map(of))))
     }

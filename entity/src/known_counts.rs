@@ -8,11 +8,12 @@ use sea_orm::{
 };
 
 use crate::{
-    announced,
+    announced, column,
     digest::{Digest, digest},
+    driver::source::Source,
     filter::Tree,
-    list, metric, pages, session,
-    source::Source,
+    list, pages,
+    table::{metric, session},
 };
 
 /// Counts that are remembered, at most.
@@ -63,23 +64,22 @@ async fn now(db: &impl Source) -> Result<Moment, DbErr> {
 /// How many metrics the sessions that match have, from what was `known`: what they have more, and what those have that were announced
 /// since. One statement, so that all of it is of one moment; an announced session never changes what it matches.
 async fn more(db: &impl Source, filter: &session::Filter, known: Counted) -> Result<Counted, DbErr> {
-    let own = |column| list::column::<session::Entity>(column);
     let matching = list::condition::<session::Entity>(&filter.clone().into(), db.engine());
     let mut of_new = Query::select();
-    of_new.expr(Func::coalesce([own(session::Column::MetricCount).sum(), Expr::val(0)]).cast_as("BIGINT"));
+    of_new.expr(Func::coalesce([column::of(session::Column::MetricCount).sum(), Expr::val(0)]).cast_as("BIGINT"));
     of_new.cond_where(matching.clone());
     announced::from_those_since::<session::Entity>(&mut of_new, known.announced);
     let of_metric = Query::select()
         .expr(Expr::val(1))
         .from(session::Entity)
         .cond_where(matching)
-        .and_where(own(session::Column::Id).eq(list::column::<metric::Entity>(metric::Column::SessionId)))
-        .and_where(own(session::Column::Announced).lte(known.announced))
+        .and_where(column::of(session::Column::Id).eq(column::of(metric::Column::SessionId)))
+        .and_where(column::of(session::Column::Announced).lte(known.announced))
         .take();
     let of_known = Query::select()
         .expr(Func::count(Expr::val(1)))
         .from(metric::Entity)
-        .and_where(list::column::<metric::Entity>(metric::Column::Id).gt(known.last))
+        .and_where(column::of(metric::Column::Id).gt(known.last))
         .and_where(Expr::exists(of_metric))
         .take();
     let mut query = Query::select();

@@ -11,10 +11,11 @@ use sea_orm::{
 
 use crate::{
     announced::{self, Announced},
+    column,
     digest::{Digest, digest},
+    driver::source::Source,
     filter::Tree,
     list::{self, Order},
-    source::Source,
 };
 
 /// Lists that are remembered, about.
@@ -97,7 +98,7 @@ async fn announced_since<E: Announced>(
     after: i64,
     until: i64,
 ) -> Result<Vec<i64>, DbErr> {
-    let number = list::column::<E>(E::sort_column(Order::default().by));
+    let number = column::of(E::sort_column(Order::default().by));
     let mut query = Query::select();
     query.column((E::default(), "id")).cond_where(list::condition::<E>(filter, db.engine()));
     announced::from_those_since::<E>(&mut query, after);

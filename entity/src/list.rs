@@ -10,7 +10,13 @@ use sea_orm::{
     sea_query::{Condition, Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement},
 };
 
-use crate::{engine::Engine, filter::Tree, metric::Stretch, row::FromRow, source::Source};
+use crate::{
+    column,
+    dialect::Engine,
+    driver::{row::FromRow, source::Source},
+    filter::Tree,
+    key_range::Stretch,
+};
 
 /// An entity that can be listed.
 pub trait Noun: EntityTrait<Model: FromRow + Clone + Send + Sync + 'static> {
@@ -22,7 +28,7 @@ pub trait Noun: EntityTrait<Model: FromRow + Clone + Send + Sync + 'static> {
     /// The condition that `filter` sets, over the table's own name.
     fn condition(filter: &Self::Filter, engine: Engine) -> Condition;
 
-    /// The same, beside an index that has the history in parts ([`crate::metric::part`]): none by other parents is used.
+    /// The same, beside an index that has the history in parts ([`crate::key_range::part`]): none by other parents is used.
     fn condition_by_part(filter: &Self::Filter, engine: Engine) -> Condition {
         Self::condition(filter, engine)
     }
@@ -41,7 +47,7 @@ pub trait Noun: EntityTrait<Model: FromRow + Clone + Send + Sync + 'static> {
     /// A row's key.
     fn id(row: &Self::Model) -> i64;
 
-    /// Whether an index that has the history in parts ([`crate::metric::part`]) leads to the rows that match.
+    /// Whether an index that has the history in parts ([`crate::key_range::part`]) leads to the rows that match.
     fn is_by_part(_: &Self::Filter) -> bool {
         false
     }
@@ -127,7 +133,7 @@ pub struct Edge<E> {
     pub name: &'static str,
     /// The condition that a child belongs to the parent that the expression names.
     pub link: fn(Expr) -> Condition,
-    /// Whether an index that has the history in parts ([`crate::metric::part`]) leads to the children.
+    /// Whether an index that has the history in parts ([`crate::key_range::part`]) leads to the children.
     pub by_part: bool,
     /// The child's entity.
     pub child: std::marker::PhantomData<E>,
@@ -157,11 +163,6 @@ impl<E> PartialEq for Edge<E> {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
     }
-}
-
-/// A column of `E`, by its table's full name.
-pub fn column<E: EntityTrait>(column: E::Column) -> Expr {
-    Expr::col((E::default(), column))
 }
 
 /// The condition of a whole filter, visible rows only.
@@ -201,7 +202,7 @@ fn along<E: Noun>(
 fn select<E: Noun>(slice: &Slice<E>, engine: Engine, edge: Option<(Edge<E>, &[i64])>) -> SelectStatement {
     let Slice { filter, order, after, before, limit, from_end } = slice;
     let id = Expr::col((E::default(), "id"));
-    let key = column::<E>(E::sort_column(order.by));
+    let key = column::of(E::sort_column(order.by));
     let by_id = E::sort_column(order.by).as_str() == "id";
     let beyond = |place: &Position, ascending: bool| {
         let (place_key, place_id) = (Expr::val(place.key), Expr::val(place.id));

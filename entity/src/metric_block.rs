@@ -13,12 +13,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait as _, Func, Query, SelectStatement},
 };
 
-use crate::{
-    engine::Engine,
-    list,
-    metric::{self, Stretch},
-    source::Source,
-};
+use crate::{column, dialect::Engine, driver::source::Source, key_range::Stretch, list, table::metric};
 
 /// Keys in a block: block 0 has the keys from 1 to this, and so on.
 pub const KEYS: i64 = 32_768;
@@ -77,7 +72,7 @@ impl Dimension {
     }
 
     pub(crate) fn column(self) -> Expr {
-        list::column::<metric::Entity>(match self {
+        column::of(match self {
             Self::Session => metric::Column::SessionId,
             Self::Context => metric::Column::ContextId,
             Self::Variant => metric::Column::VariantId,
@@ -175,21 +170,20 @@ impl<'a> Blocks<'a> {
             return None;
         }
         let id = || Expr::col((metric::Entity, metric::Column::Id));
-        let first = list::column::<Entity>(Column::Block).mul(KEYS);
+        let first = column::of(Column::Block).mul(KEYS);
         let lies_there = id().gt(first.clone()).and(id().lte(first.add(KEYS)));
-        let tie = self.dimension.column().eq(list::column::<Entity>(Column::Key)).and(lies_there);
+        let tie = self.dimension.column().eq(column::of(Column::Key)).and(lies_there);
         Some((self.held(engine, &(from..to)), tie))
     }
 
     /// A query without columns over what full blocks have of the keys.
     fn held(&self, engine: Engine, blocks: &std::ops::Range<i64>) -> SelectStatement {
-        let column = list::column::<Entity>;
         Query::select()
             .from(Entity)
-            .and_where(column(Column::Dimension).eq(self.dimension.name()))
-            .and_where(column(Column::Block).gte(blocks.start))
-            .and_where(column(Column::Block).lt(blocks.end))
-            .and_where(engine.among(column(Column::Key), self.keys))
+            .and_where(column::of(Column::Dimension).eq(self.dimension.name()))
+            .and_where(column::of(Column::Block).gte(blocks.start))
+            .and_where(column::of(Column::Block).lt(blocks.end))
+            .and_where(engine.among(column::of(Column::Key), self.keys))
             .take()
     }
 
@@ -202,8 +196,8 @@ impl<'a> Blocks<'a> {
     }
 
     async fn read(&self, db: &impl Source, blocks: &std::ops::Range<i64>) -> Result<HashMap<i64, u64>, DbErr> {
-        let block = list::column::<Entity>(Column::Block);
-        let sum = Expr::from(Func::sum(list::column::<Entity>(Column::MetricCount))).cast_as("BIGINT");
+        let block = column::of(Column::Block);
+        let sum = Expr::from(Func::sum(column::of(Column::MetricCount))).cast_as("BIGINT");
         let query = self.held(db.engine(), blocks).expr(block.clone()).expr(sum).add_group_by([block]).take();
         list::counts(db, &query).await
     }

@@ -1,6 +1,6 @@
 //! Numbered pages of metrics, however many there are. Without a filter a page number leads straight to a key, since keys are
 //! dense. The metrics of one session, context or variant lie in order in an index, those of a variant part by part where the history has
-//! parts ([`metric::part`]); it is walked from its nearer end. For many of these together, the blocks ([`metric_block`]) tell where a page begins.
+//! parts ([`key_range::part`]); it is walked from its nearer end. For many of these together, the blocks ([`metric_block`]) tell where a page begins.
 
 use sea_orm::{
     DbErr, Iterable as _, Order,
@@ -8,15 +8,17 @@ use sea_orm::{
 };
 
 use crate::{
-    engine::Engine,
-    execution_context,
+    dialect::Engine,
+    driver::source::Source,
     filter::Tree,
+    key_range::{self, Stretch},
     list::{self, Noun as _, Position, Slice},
-    metric::{self, Filter, Model, Stretch},
     metric_block::{self, Blocks, Dimension, KnownBlocks},
-    session,
-    source::Source,
-    variant,
+    table::{
+        execution_context,
+        metric::{self, Filter, Model},
+        session, variant,
+    },
 };
 
 /// So many metrics are best sorted at once.
@@ -156,7 +158,7 @@ impl<'a> Pages<'a> {
     fn sections(&self, db: &impl Source) -> i64 {
         match &self.keys {
             Some((Dimension::Variant, keys)) if db.engine().has_parts() => {
-                i64::try_from(keys.len()).unwrap_or(i64::MAX).saturating_mul(metric::part(self.newest) + 1)
+                i64::try_from(keys.len()).unwrap_or(i64::MAX).saturating_mul(key_range::part(self.newest) + 1)
             }
             _ => 0,
         }

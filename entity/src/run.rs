@@ -7,7 +7,12 @@ use sea_orm::{
     sea_query::{Condition, Expr, ExprTrait as _, Query, SelectStatement},
 };
 
-use crate::{build, component_build, digest::digest, item, list, metric, pipeline, session, source::Source, variant};
+use crate::{
+    column,
+    digest::digest,
+    driver::source::Source,
+    table::{build, component_build, item, metric, pipeline, session, variant},
+};
 
 /// Builds, and sessions, among which the previous run is looked for: the latest so many.
 const LOOKED_BACK: u64 = 20;
@@ -98,19 +103,19 @@ fn first_component(session: Expr) -> SelectStatement {
     let variant = Query::select()
         .column(metric::Column::VariantId)
         .from(metric::Entity)
-        .and_where(list::column::<metric::Entity>(metric::Column::SessionId).eq(session))
+        .and_where(column::of(metric::Column::SessionId).eq(session))
         .order_by(metric::Column::Id, Order::Asc)
         .limit(1)
         .take();
     let item = Query::select()
         .column(variant::Column::ItemId)
         .from(variant::Entity)
-        .and_where(list::column::<variant::Entity>(variant::Column::Id).eq(Expr::from(variant)))
+        .and_where(column::of(variant::Column::Id).eq(Expr::from(variant)))
         .take();
     Query::select()
         .column(item::Column::ComponentId)
         .from(item::Entity)
-        .and_where(list::column::<item::Entity>(item::Column::Id).eq(Expr::from(item)))
+        .and_where(column::of(item::Column::Id).eq(Expr::from(item)))
         .take()
 }
 
@@ -118,37 +123,35 @@ fn first_component(session: Expr) -> SelectStatement {
 /// numbered build, whose first metric is of the same component. `None` where there is none.
 pub async fn before_session(db: &impl Source, session: &session::Model) -> Result<Option<i64>, DbErr> {
     let Some(announced) = session.announced else { return Ok(None) };
-    let own = |column| list::column::<session::Entity>(column);
     let of_pipeline = match session.build_id {
-        None => Condition::all().add(own(session::Column::BuildId).is_null()),
+        None => Condition::all().add(column::of(session::Column::BuildId).is_null()),
         Some(build) => {
-            let of_build = |column| list::column::<build::Entity>(column);
             let pipeline = Query::select()
                 .column(build::Column::PipelineId)
                 .from(build::Entity)
-                .and_where(of_build(build::Column::Id).eq(build))
+                .and_where(column::of(build::Column::Id).eq(build))
                 .take();
             let builds = Query::select()
                 .column(build::Column::Id)
                 .from(build::Entity)
-                .and_where(of_build(build::Column::PipelineId).eq(Expr::from(pipeline)))
-                .and_where(of_build(build::Column::Id).lte(build))
+                .and_where(column::of(build::Column::PipelineId).eq(Expr::from(pipeline)))
+                .and_where(column::of(build::Column::Id).lte(build))
                 // Sessions without a build number are each a run of their own.
-                .and_where(of_build(build::Column::Id).ne(build).or(of_build(build::Column::Name).eq("")))
+                .and_where(column::of(build::Column::Id).ne(build).or(column::of(build::Column::Name).eq("")))
                 .order_by(build::Column::Id, Order::Desc)
                 .limit(LOOKED_BACK)
                 .take();
-            Condition::all().add(own(session::Column::BuildId).in_subquery(builds))
+            Condition::all().add(column::of(session::Column::BuildId).in_subquery(builds))
         }
     };
     let query = Query::select()
-        .expr(own(session::Column::MetricCount))
-        .expr(Expr::from(first_component(own(session::Column::Id))))
+        .expr(column::of(session::Column::MetricCount))
+        .expr(Expr::from(first_component(column::of(session::Column::Id))))
         .from(session::Entity)
         .cond_where(of_pipeline)
-        .and_where(own(session::Column::Announced).lt(announced))
-        .and_where(own(session::Column::MetricCount).gt(0))
-        .order_by_expr(own(session::Column::Announced), Order::Desc)
+        .and_where(column::of(session::Column::Announced).lt(announced))
+        .and_where(column::of(session::Column::MetricCount).gt(0))
+        .order_by_expr(column::of(session::Column::Announced), Order::Desc)
         .limit(LOOKED_BACK)
         .take();
     let before = db.all::<(i64, Option<i64>)>(&query).await?;
@@ -160,13 +163,12 @@ pub async fn before_session(db: &impl Source, session: &session::Model) -> Resul
 /// How many metrics the run before this build has: the last numbered build before it in its pipeline that measured every component
 /// that this one has measured so far. `None` where there is none.
 pub async fn before_build(db: &impl Source, build: &build::Model) -> Result<Option<i64>, DbErr> {
-    let of_build = |column| list::column::<build::Entity>(column);
     let builds = Query::select()
         .column(build::Column::Id)
         .from(build::Entity)
-        .and_where(of_build(build::Column::PipelineId).eq(build.pipeline_id))
-        .and_where(of_build(build::Column::Id).lte(build.id))
-        .and_where(of_build(build::Column::Id).eq(build.id).or(of_build(build::Column::Name).ne("")))
+        .and_where(column::of(build::Column::PipelineId).eq(build.pipeline_id))
+        .and_where(column::of(build::Column::Id).lte(build.id))
+        .and_where(column::of(build::Column::Id).eq(build.id).or(column::of(build::Column::Name).ne("")))
         .order_by(build::Column::Id, Order::Desc)
         .limit(LOOKED_BACK + 1)
         .take();
@@ -175,7 +177,7 @@ pub async fn before_build(db: &impl Source, build: &build::Model) -> Result<Opti
         .column(component_build::Column::ComponentId)
         .column(component_build::Column::MetricCount)
         .from(component_build::Entity)
-        .and_where(list::column::<component_build::Entity>(component_build::Column::BuildId).in_subquery(builds))
+        .and_where(column::of(component_build::Column::BuildId).in_subquery(builds))
         .take();
     let mut measured: BTreeMap<i64, (BTreeSet<i64>, i64)> = BTreeMap::new();
     for (build, (component, metrics)) in db.all::<(i64, (i64, i64))>(&query).await? {

@@ -8,17 +8,15 @@ use sea_orm::{
 };
 
 use crate::{
-    engine::Engine,
+    column,
+    dialect::Engine,
+    driver::{row::from_row, source::Source},
     filter::Tree,
+    key_range::Stretch,
     known_counts::KnownCounts,
     known_lists::KnownLists,
     list::{self, Noun as _},
-    metric::{self, Stretch},
-    pipeline_variant,
-    row::from_row,
-    session,
-    source::Source,
-    variant,
+    table::{metric, pipeline_variant, session, variant},
 };
 
 /// A figure to rank by.
@@ -206,7 +204,7 @@ pub async fn top(
         return Ok(Vec::new());
     }
     let filter = metric::Filter { scm_ref: None, pipeline: None, build: None, ..filter.own.clone() };
-    let (engine, session) = (db.engine(), list::column::<metric::Entity>(metric::Column::SessionId));
+    let (engine, session) = (db.engine(), column::of(metric::Column::SessionId));
     if metrics > FEW {
         let sessions = Condition::all().add(engine.among(session, &ids));
         let measured = of_session.pipeline.as_ref().map(|name| pipeline_variant::measured_in(name, engine));
@@ -230,7 +228,7 @@ fn is_of_variant(filter: &variant::Filter, engine: Engine) -> Option<Expr> {
         .from(variant::Entity)
         .cond_where(variant::Entity::condition(filter, engine))
         .take();
-    let own = list::column::<metric::Entity>(metric::Column::VariantId);
+    let own = column::of(metric::Column::VariantId);
     (*filter != variant::Filter::default()).then(|| own.add(0).in_subquery(variants))
 }
 
@@ -256,7 +254,7 @@ impl Ranking {
             .from(metric::Entity)
             .cond_where(list::leading::<metric::Entity>(filter, db.engine(), Stretch::default()))
             .cond_where(among)
-            .order_by_expr(list::column::<metric::Entity>(self.figure.column()), self.end.order())
+            .order_by_expr(column::of(self.figure.column()), self.end.order())
             .order_by_expr(Expr::col((metric::Entity, metric::Column::Id)), Order::Asc)
             .limit(self.limit)
             .take();
@@ -307,7 +305,7 @@ impl Ranking {
             }
             let visits = Self::visits(db.engine(), &group, among.newest).map(|visit| {
                 // What is behind the last of those found need not be sorted.
-                let figure = list::column::<metric::Entity>(self.figure.column());
+                let figure = column::of(self.figure.column());
                 visit.add(among.sessions.clone()).add_option(last.map(|last| self.end.not_behind(figure, last)))
             });
             let [one, other] = visits.map(|visit| self.of(db, &filter, visit));
@@ -329,9 +327,7 @@ impl Ranking {
     /// The metrics of `variants` up to `newest`, one half and the other. Most of the time goes to single rows all over the table, so two
     /// connections look at half of them each: at every other part of the history, or else at every other variant.
     fn visits(engine: Engine, variants: &[i64], newest: i64) -> [Condition; 2] {
-        let of = |variants: &[i64]| {
-            up_to(newest).add(engine.any_of(list::column::<metric::Entity>(metric::Column::VariantId), variants))
-        };
+        let of = |variants: &[i64]| up_to(newest).add(engine.any_of(column::of(metric::Column::VariantId), variants));
         if let Some(halves) = engine.in_either_half(newest) {
             return halves.map(|half| of(variants).add(half));
         }
@@ -340,12 +336,11 @@ impl Ranking {
 
     /// The variants that match, the most extreme first, `most` of them where that is given.
     async fn bounds(self, db: &impl Source, variants: &Condition, most: Option<u64>) -> Result<Vec<Bound>, DbErr> {
-        let own = |column| list::column::<variant::Entity>(column);
-        let bound = own(self.figure.bound(self.end));
+        let bound = column::of(self.figure.bound(self.end));
         let mut query = Query::select()
-            .expr_as(own(variant::Column::Id), "variant")
+            .expr_as(column::of(variant::Column::Id), "variant")
             .expr_as(bound.clone(), "figure")
-            .expr_as(own(variant::Column::MetricCount), "metric_count")
+            .expr_as(column::of(variant::Column::MetricCount), "metric_count")
             .expr_as(newest(), "newest")
             .from(variant::Entity)
             .cond_where(variants.clone())

@@ -12,8 +12,8 @@ use std::{
 };
 
 use entity::{
-    access_token::{self as row, Model},
-    source::Reader,
+    driver::executor::Reader,
+    table::access_token::{self as row, Model},
 };
 use sea_orm::DbErr;
 use subtle::ConstantTimeEq as _;

@@ -6,8 +6,8 @@ use std::{
 };
 
 use entity::{
-    access_token::{self as row, Model},
-    source::Writer,
+    driver::executor::Writer,
+    table::access_token::{self as row, Model},
     time,
 };
 use sea_orm::DbErr;

@@ -7,11 +7,11 @@ use std::{
     time::Duration,
 };
 
-use entity::{
-    direct::{Counter, Pool},
+use entity::driver::{
+    executor::Reader,
     file::{File, Purpose},
     log,
-    source::Reader,
+    rusqlite::{Counter, Pool},
 };
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbErr, RuntimeErr};
@@ -119,7 +119,7 @@ fn is_file(path: &Path, may_make: bool) -> Result<bool, String> {
     }
 }
 
-/// Whether the system lets us write the file, and beside it. Nothing is opened for that: see [`entity::file`].
+/// Whether the system lets us write the file, and beside it. Nothing is opened for that: see [`entity::driver::file`].
 #[cfg(unix)]
 fn may_write(path: &Path, is_there: bool) -> Result<(), String> {
     use rustix::{fs::Access, process::geteuid};

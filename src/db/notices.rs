@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use entity::postgres::CHANNEL;
+use entity::dialect::postgres::CHANNEL;
 use sea_orm::DbErr;
 use sqlx::postgres::PgListener;
 

@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use entity::{direct::Counter, source::Sessions};
+use entity::driver::{executor::Sessions, rusqlite::Counter};
 use sea_orm::{DatabaseConnection, DbErr, RuntimeErr, SqlxPostgresConnector};
 use sqlx::{
     ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool,

@@ -21,8 +21,11 @@ use async_graphql::{
     ContextBase, MergedObject, MergedSubscription, Request, Response, Schema, ServerError, ValidationMode, Value,
 };
 use entity::{
-    known_counts::KnownCounts, known_lists::KnownLists, metric_block::KnownBlocks, source::Reader, tag as tag_row,
-    variant::Words,
+    driver::executor::Reader,
+    known_counts::KnownCounts,
+    known_lists::KnownLists,
+    metric_block::KnownBlocks,
+    table::{tag as tag_row, variant::Words},
 };
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use quick_cache::sync::Cache;

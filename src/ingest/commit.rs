@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use entity::{
-    access_token, execution_context,
-    history::{Past, Sight, Trail},
-    list, metric, metric_block, session, session_tag,
-    source::{Source, Transaction, Writer},
-    tag,
+    driver::{
+        executor::{Transaction, Writer},
+        history::{Past, Sight, Trail},
+        source::Source,
+    },
+    list, metric_block,
+    table::{access_token, execution_context, metric, session, session_tag, tag},
 };
 use sea_orm::{
     DbErr,

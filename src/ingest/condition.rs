@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use entity::fault::Fault;
+use entity::driver::fault::Fault;
 use sea_orm::DbErr;
 
 use super::fault;

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use entity::{
-    build,
-    engine::Engine,
-    metric::Model,
-    source::{Source as _, Transaction},
+    dialect::Engine,
+    driver::{executor::Transaction, source::Source as _},
+    table::{metric::Model, session},
 };
 use sea_orm::{DbErr, sea_query::Value};
 
@@ -25,7 +24,7 @@ pub(super) async fn count(
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
     let range = [Value::from(first.id), Value::from(last.id)];
     let sessions: BTreeSet<i64> = rows.iter().map(|row| row.session_id).collect();
-    let builds = build::of_sessions(tx, &sessions.into_iter().collect::<Vec<_>>()).await?;
+    let builds = session::builds_of(tx, &sessions.into_iter().collect::<Vec<_>>()).await?;
     if measured.learn(rows.iter().filter_map(|row| Some((builds.get(&row.session_id)?.1, row.variant_id)))) {
         tx.run(statements::NOTE_PIPELINES_AND_VARIANTS, range.clone()).await?;
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use entity::fault::Fault;
+use entity::driver::fault::Fault;
 use sea_orm::{DbErr, RuntimeErr};
 
 use crate::error::Error;

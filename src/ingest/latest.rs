@@ -2,9 +2,9 @@
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
-use entity::{
+use entity::driver::{
+    executor::Reader,
     history::{Past, Sight},
-    source::Reader,
 };
 use futures_util::future::select_all;
 use tokio::{

@@ -16,7 +16,11 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use entity::{execution_context, history::Sight, metric, session, tag, time::LocalDateTime};
+use entity::{
+    driver::history::Sight,
+    table::{execution_context, metric, session, tag},
+    time::LocalDateTime,
+};
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},

@@ -1,6 +1,6 @@
 //! What became of one piece of work, and the one who waits for it.
 
-use entity::{execution_context, metric};
+use entity::table::{execution_context, metric};
 
 use super::{Announced, Latest, Recorded, Waiting, Work};
 use crate::error::{Code, Error};

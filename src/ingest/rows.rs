@@ -1,8 +1,9 @@
 //! The rows of metrics, as they are inserted.
 
 use entity::{
-    metric,
-    source::{Source as _, Transaction},
+    driver::{executor::Transaction, source::Source as _},
+    key_range,
+    table::metric,
 };
 use sea_orm::{DbErr, sea_query::Value};
 
@@ -47,6 +48,6 @@ fn values(row: &metric::Model) -> [Value; 13] {
         row.cpu_usage.into(),
         row.memory_usage.into(),
         row.passed.into(),
-        metric::part(row.id).into(),
+        key_range::part(row.id).into(),
     ]
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use entity::{
     digest::{Digest, digest},
-    source::{Source as _, Transaction},
+    driver::{executor::Transaction, source::Source as _},
 };
 use quick_cache::unsync::Cache;
 use sea_orm::{

@@ -10,7 +10,7 @@ use axum::{
     body::Body,
     http::{Request, header},
 };
-use entity::source::Source as _;
+use entity::driver::source::Source as _;
 use metrograph::config::AccessMode::{Closed, Open, Read};
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use serde_json::json;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use entity::source::Source as _;
+use entity::driver::source::Source as _;
 use sea_orm::{DbBackend, Statement};
 use serde_json::json;
 use tokio::{task::JoinSet, time::timeout};

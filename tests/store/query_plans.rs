@@ -3,16 +3,18 @@
 use std::{collections::BTreeSet, sync::Mutex};
 
 use entity::{
-    engine::Engine,
+    dialect::Engine,
+    driver::{executor::Reader, row::FromRow, source::Source},
+    edges,
     filter::{Number, Text, Tree},
     known_counts::KnownCounts,
     known_lists::KnownLists,
     list::{self, Order, Position, Slice},
-    metric::{self, Filter, Sort},
-    row::FromRow,
-    source::{Reader, Source},
+    table::{
+        metric::{self, Filter, Sort},
+        variant,
+    },
     top::{self, End, Figure, Known},
-    variant,
 };
 use sea_orm::{DbErr, Statement};
 
@@ -127,7 +129,7 @@ async fn parts_of_a_filter_on_variants_and_something_else_are_found_by_part() {
 #[tokio::test]
 async fn metrics_under_items_are_found_by_part() {
     with_explained(async |db| {
-        for edge in [metric::OF_VARIANT, metric::OF_ITEM, metric::OF_COMPONENT] {
+        for edge in [edges::METRICS_OF_VARIANT, edges::METRICS_OF_ITEM, edges::METRICS_OF_COMPONENT] {
             for (other, filter) in beside() {
                 for parents in [&[1][..], &[1, 2, 3]] {
                     let what = format!("{} of {parents:?} and {other}", edge.name);
@@ -150,13 +152,13 @@ async fn an_edge_from_several_parents_leads_whatever_the_filter() {
     with_explained(async |db| {
         let by_session = "metric_session_id";
         let edges = [
-            (metric::OF_VARIANT, BY_PART),
-            (metric::OF_ITEM, BY_PART),
-            (metric::OF_COMPONENT, BY_PART),
-            (metric::OF_CONTEXT, "metric_context_id"),
-            (metric::OF_SESSION, by_session),
-            (metric::OF_BUILD, by_session),
-            (metric::OF_PIPELINE, by_session),
+            (edges::METRICS_OF_VARIANT, BY_PART),
+            (edges::METRICS_OF_ITEM, BY_PART),
+            (edges::METRICS_OF_COMPONENT, BY_PART),
+            (edges::METRICS_OF_CONTEXT, "metric_context_id"),
+            (edges::METRICS_OF_SESSION, by_session),
+            (edges::METRICS_OF_BUILD, by_session),
+            (edges::METRICS_OF_PIPELINE, by_session),
         ];
         let of_variant = |(name, variant)| (name, Filter { variant, ..Filter::default() });
         for (edge, index) in edges {

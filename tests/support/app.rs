@@ -4,7 +4,7 @@ use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, Request, StatusCode, header},
 };
-use entity::source::Reader;
+use entity::driver::executor::Reader;
 use http_body_util::BodyExt as _;
 use metrograph::{
     App,

@@ -16,7 +16,7 @@ use async_graphql::{
     dataloader::{DataLoader, Loader},
     runtime::Timer,
 };
-use entity::source::Reader;
+use entity::driver::executor::Reader;
 use futures_util::{
     future::{BoxFuture, FutureExt as _},
     stream::{FuturesUnordered, StreamExt as _},

@@ -10,12 +10,14 @@ use std::{
 
 use entity::{
     announced::{self, Announced},
+    driver::executor::Reader,
+    edges,
     filter::Tree,
     list::{self, Edge, Noun, Slice},
-    session_tag,
-    source::Reader,
-    tag,
-    variant::{self, Words},
+    table::{
+        session_tag, tag,
+        variant::{self, Words},
+    },
 };
 
 use crate::{error::Error, graphql::lists::dataloader::Key};
@@ -118,8 +120,8 @@ impl Key for MetricsIn {
         let items = ids(|key| if let Self::Item(id) = key { Some(*id) } else { None });
         let mut counts = HashMap::with_capacity(keys.len());
         for (edge, ids, key) in [
-            (variant::OF_COMPONENT, components, Self::Component as fn(i64) -> Self),
-            (variant::OF_ITEM, items, Self::Item),
+            (edges::VARIANTS_OF_COMPONENT, components, Self::Component as fn(i64) -> Self),
+            (edges::VARIANTS_OF_ITEM, items, Self::Item),
         ] {
             if !ids.is_empty() {
                 let sums = variant::metric_counts_under(db, edge, &ids).await?;

@@ -2,7 +2,8 @@
 
 use async_graphql::{Context, ID, InputObject};
 use entity::{
-    build as row, component as component_row, metric as metric_row, pipeline as pipeline_row, session as session_row,
+    edges,
+    table::{build as row, pipeline as pipeline_row},
 };
 
 use crate::{
@@ -52,11 +53,11 @@ graph_object! {
         }
     }
     /// The sessions of the build.
-    list sessions: Session = |build| Of::Parent(session_row::OF_BUILD, build.0.id);
+    list sessions: Session = |build| Of::Parent(edges::SESSIONS_OF_BUILD, build.0.id);
     /// The components measured in the build.
-    list components: Component = |build| Of::Parent(component_row::OF_BUILD, build.0.id);
+    list components: Component = |build| Of::Parent(edges::COMPONENTS_OF_BUILD, build.0.id);
     /// The metrics recorded in it.
-    list metrics: Metric = |build| Of::Parent(metric_row::OF_BUILD, build.0.id);
+    list metrics: Metric = |build| Of::Parent(edges::METRICS_OF_BUILD, build.0.id);
 }
 
 /// Filter for builds. All given conditions must match.

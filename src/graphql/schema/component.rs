@@ -2,10 +2,10 @@
 
 use async_graphql::{Context, ID, InputObject};
 use entity::{
-    build as build_row, component as row,
-    component_build::{self, Builds},
+    edges,
     filter::Text,
-    item as item_row, metric as metric_row, pipeline as pipeline_row, session as session_row, variant as variant_row,
+    listing::{self, Builds},
+    table::component as row,
 };
 
 use crate::{
@@ -52,15 +52,15 @@ graph_object! {
         }
     }
     /// The metrics of the component.
-    list metrics: Metric = |component| Of::Parent(metric_row::OF_COMPONENT, component.0.id);
+    list metrics: Metric = |component| Of::Parent(edges::METRICS_OF_COMPONENT, component.0.id);
     /// The test functions of the component.
-    list items: Item = |component| Of::Parent(item_row::OF_COMPONENT, component.0.id);
+    list items: Item = |component| Of::Parent(edges::ITEMS_OF_COMPONENT, component.0.id);
     /// The test functions of the component, with their parameters.
-    list variants: Variant = |component| Of::Parent(variant_row::OF_COMPONENT, component.0.id);
+    list variants: Variant = |component| Of::Parent(edges::VARIANTS_OF_COMPONENT, component.0.id);
     /// The pipelines in which it was measured.
-    list pipelines: Pipeline = |component| Of::Parent(pipeline_row::OF_COMPONENT, component.0.id);
+    list pipelines: Pipeline = |component| Of::Parent(edges::PIPELINES_OF_COMPONENT, component.0.id);
     /// The builds in which it was measured.
-    list builds: Build = |component| Of::Parent(build_row::OF_COMPONENT, component.0.id);
+    list builds: Build = |component| Of::Parent(edges::BUILDS_OF_COMPONENT, component.0.id);
 }
 
 /// Filter for components. All given conditions must match.
@@ -131,7 +131,7 @@ graph_object! {
             #[graphql(desc = "Exact name of the component.")] component: String,
             #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<NamePage> {
-            let names = component_build::pipeline_names(&served(ctx).database.reader, &component).await;
+            let names = listing::pipelines_of_component(&served(ctx).database.reader, &component).await;
             Ok(NamePage::of_all(names.map_err(Error::from)?, page, served(ctx).page_size)?)
         }
 
@@ -167,7 +167,7 @@ graph_object! {
             #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
         ) -> Answer<NamePage> {
             let db = &served(ctx).database.reader;
-            let hashes = session_row::hashes_of_component(db, &component, &pipeline, &build).await;
+            let hashes = listing::sessions_of_component(db, &component, &pipeline, &build).await;
             Ok(NamePage::of_all(hashes.map_err(Error::from)?, page, served(ctx).page_size)?)
         }
     }

@@ -1,7 +1,7 @@
 //! Execution contexts: a machine and its Python, as a worker found them.
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
-use entity::{announced, execution_context as row, filter::Tree, list, metric as metric_row, session as session_row};
+use entity::{announced, edges, filter::Tree, list, table::execution_context as row};
 
 use crate::{
     access::Caller,
@@ -149,9 +149,9 @@ graph_object! {
         }
     }
     /// The metrics recorded in the context.
-    list metrics: Metric = |context| Of::Parent(metric_row::OF_CONTEXT, context.0.id);
+    list metrics: Metric = |context| Of::Parent(edges::METRICS_OF_CONTEXT, context.0.id);
     /// The sessions with metrics recorded in the context.
-    list sessions: Session = |context| Of::Parent(session_row::OF_CONTEXT, context.0.id);
+    list sessions: Session = |context| Of::Parent(edges::SESSIONS_OF_CONTEXT, context.0.id);
 }
 
 /// Filter for execution contexts. All given conditions must match.

@@ -1,7 +1,10 @@
 //! Items: test functions, before their parameters.
 
 use async_graphql::{Context, ID, InputObject};
-use entity::{component as component_row, item as row, metric as metric_row, variant as variant_row};
+use entity::{
+    edges,
+    table::{component as component_row, item as row},
+};
 
 use crate::{
     error::Error,
@@ -60,9 +63,9 @@ graph_object! {
         }
     }
     /// The variants of the function: one for each set of parameters.
-    list variants: Variant = |item| Of::Parent(variant_row::OF_ITEM, item.0.id);
+    list variants: Variant = |item| Of::Parent(edges::VARIANTS_OF_ITEM, item.0.id);
     /// The metrics of all its variants.
-    list metrics: Metric = |item| Of::Parent(metric_row::OF_ITEM, item.0.id);
+    list metrics: Metric = |item| Of::Parent(edges::METRICS_OF_ITEM, item.0.id);
 }
 
 /// Filter for items. All given conditions must match.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, ID, InputObject};
 use entity::{
     announced::Announced,
-    component as component_row, execution_context,
     filter::Tree,
-    item as item_row, list, metric as row,
+    list,
     pages::Pages,
-    session as session_row,
-    variant::{self as variant_row, Words},
+    table::{
+        component as component_row, execution_context, item as item_row, metric as row, session as session_row,
+        variant::{self as variant_row, Words},
+    },
 };
 
 use crate::{

@@ -1,7 +1,7 @@
 //! Pipelines: as the session tag `pipeline_branch` names them.
 
 use async_graphql::{Context, ID, InputObject};
-use entity::{build as build_row, filter::Text, metric as metric_row, pipeline as row, session as session_row};
+use entity::{edges, filter::Text, listing, table::pipeline as row};
 
 use crate::{
     error::Error,
@@ -39,11 +39,11 @@ graph_object! {
         }
     }
     /// The builds of the pipeline, in order of their first sessions.
-    list builds: Build = |pipeline| Of::Parent(build_row::OF_PIPELINE, pipeline.0.id);
+    list builds: Build = |pipeline| Of::Parent(edges::BUILDS_OF_PIPELINE, pipeline.0.id);
     /// The sessions of the pipeline, including those without a build number.
-    list sessions: Session = |pipeline| Of::Parent(session_row::OF_PIPELINE, pipeline.0.id);
+    list sessions: Session = |pipeline| Of::Parent(edges::SESSIONS_OF_PIPELINE, pipeline.0.id);
     /// The metrics recorded in it.
-    list metrics: Metric = |pipeline| Of::Parent(metric_row::OF_PIPELINE, pipeline.0.id);
+    list metrics: Metric = |pipeline| Of::Parent(edges::METRICS_OF_PIPELINE, pipeline.0.id);
 }
 
 /// Filter for pipelines. All given conditions must match.
@@ -85,7 +85,7 @@ graph_object! {
         /// The names of all pipelines, in order of their first sessions.
         #[graphql(complexity = "crate::graphql::lists::connection::cost(Some(crate::graphql::lists::connection::MOST), None, 1)")]
         async fn pipeline_names(&self, ctx: &Context<'_>) -> Answer<Vec<String>> {
-            let names = row::names(&served(ctx).database.reader).await.map_err(Error::from)?;
+            let names = listing::pipelines(&served(ctx).database.reader).await.map_err(Error::from)?;
             take_names(ctx, &names)?;
             Ok(names)
         }

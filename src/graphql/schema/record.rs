@@ -6,7 +6,7 @@ use async_graphql::{
     Context, InputObject, InputType, InputValueError, InputValueResult, Object, SimpleObject, Subscription, Value,
     registry::Registry,
 };
-use entity::variant::Words;
+use entity::table::variant::Words;
 use futures_util::Stream;
 use quick_cache::sync::Cache;
 use serde::Deserialize;

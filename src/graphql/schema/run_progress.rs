@@ -7,7 +7,12 @@ use std::{
 };
 
 use async_graphql::{Context, InputObject, SimpleObject, Subscription};
-use entity::{announced, build as build_row, filter::Text, metric as metric_row, run, session as session_row};
+use entity::{
+    announced,
+    filter::Text,
+    run,
+    table::{build as build_row, metric as metric_row, session as session_row},
+};
 use futures_util::{Stream, stream};
 use tokio::{sync::watch, task::AbortHandle};
 

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use entity::{
-    announced, build as build_row, execution_context, filter::Tree, list, metric as metric_row,
-    pipeline as pipeline_row, session as row, time,
+    announced, edges,
+    filter::Tree,
+    list,
+    table::{build as build_row, pipeline as pipeline_row, session as row},
+    time,
 };
 
 use crate::{
@@ -163,9 +166,9 @@ graph_object! {
         }
     }
     /// The metrics recorded in the session.
-    list metrics: Metric = |session| Of::Parent(metric_row::OF_SESSION, session.0.id);
+    list metrics: Metric = |session| Of::Parent(edges::METRICS_OF_SESSION, session.0.id);
     /// The execution contexts in which the session recorded metrics.
-    list contexts: ExecutionContext = |session| Of::Parent(execution_context::OF_SESSION, session.0.id);
+    list contexts: ExecutionContext = |session| Of::Parent(edges::CONTEXTS_OF_SESSION, session.0.id);
 }
 
 async fn build_row_of(ctx: &Context<'_>, session: &row::Model) -> Answer<Option<build_row::Model>> {

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use async_graphql::{Context, ID, InputObject, parser::types::SelectionSet};
-use entity::{session as session_row, tag as row};
+use entity::{edges, table::tag as row};
 use futures_util::future::BoxFuture;
 
 use crate::{
@@ -51,7 +51,7 @@ graph_object! {
         }
     }
     /// The sessions with this tag.
-    list sessions: Session = |tag| Of::Parent(session_row::OF_TAG, tag.0.id);
+    list sessions: Session = |tag| Of::Parent(edges::SESSIONS_OF_TAG, tag.0.id);
 }
 
 /// Filter for tags. All given conditions must match.

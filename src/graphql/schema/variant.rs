@@ -1,7 +1,10 @@
 //! Variants: test functions with their parameters, each with a history of its own.
 
 use async_graphql::{Context, ID, InputObject, SimpleObject};
-use entity::{component as component_row, item as item_row, metric as metric_row, variant as row};
+use entity::{
+    edges,
+    table::{component as component_row, item as item_row, variant as row},
+};
 
 use crate::{
     error::Error,
@@ -110,7 +113,7 @@ graph_object! {
         }
     }
     /// The history of the variant: all its metrics.
-    list metrics: Metric = |variant| Of::Parent(metric_row::OF_VARIANT, variant.0.id);
+    list metrics: Metric = |variant| Of::Parent(edges::METRICS_OF_VARIANT, variant.0.id);
 }
 
 /// Filter for variants. All given conditions must match.

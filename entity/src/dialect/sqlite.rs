@@ -8,7 +8,7 @@ use sea_orm::sea_query::{
     SelectStatement, SqlWriter, SqliteQueryBuilder, Value, Values,
 };
 
-use crate::metric::{self, Stretch};
+use crate::key_range::{self, Stretch};
 
 /// A statement that is being written. A value that is bound is left out of it, but for limits: SQLite looks at these when it plans, so it
 /// plans anew whenever one is bound.
@@ -139,18 +139,18 @@ pub(crate) fn part() -> Expr {
 }
 
 pub(crate) fn in_parts(Stretch { after, until }: Stretch) -> Expr {
-    let first = Expr::val(Ord::max(metric::part(after.saturating_add(1)), 0));
+    let first = Expr::val(Ord::max(key_range::part(after.saturating_add(1)), 0));
     let newest: Expr = Query::select().expr(Func::max(Expr::col("part"))).from("metric").take().into();
     // A stretch may end where there will never be a metric.
     let last = match until {
-        Some(until) => Func::cust("min").args([newest, Expr::val(metric::part(until))]).into(),
+        Some(until) => Func::cust("min").args([newest, Expr::val(key_range::part(until))]).into(),
         None => newest,
     };
     is_in(Func::cust("generate_series").args([first, last]))
 }
 
 pub(crate) fn in_either_half(newest: i64) -> [Expr; 2] {
-    let last = metric::part(newest);
+    let last = key_range::part(newest);
     [0, 1].map(|first| is_in(Func::cust("generate_series").args([first, last, 2].map(Expr::val))))
 }
 

@@ -9,13 +9,12 @@ use sea_orm::{
 };
 
 use crate::{
-    component,
-    engine::Engine,
+    column,
+    dialect::Engine,
+    driver::{row::from_row, source::Source},
     filter::{self, Text},
-    item,
     list::{self, Edge, Noun},
-    row::from_row,
-    source::Source,
+    table::{component, item},
 };
 
 /// A row.
@@ -122,7 +121,6 @@ impl Noun for Entity {
 
     fn condition(filter: &Filter, engine: Engine) -> Condition {
         let Filter { name, location, kind, item, path, component } = filter;
-        let own = |column| list::column::<Self>(column);
         let of_item = item::Filter { name: item.clone(), path: path.clone(), component: component.clone() };
         let items = (of_item != item::Filter::default()).then(|| {
             let items = Query::select()
@@ -130,32 +128,15 @@ impl Noun for Entity {
                 .from(item::Entity)
                 .cond_where(item::Entity::condition(&of_item, engine))
                 .take();
-            own(Column::ItemId).in_subquery(items)
+            column::of(Column::ItemId).in_subquery(items)
         });
         Condition::all()
-            .add_option(name.as_ref().map(|text| text.on(own(Column::Name), engine)))
-            .add_option(location.as_ref().map(|text| text.on(own(Column::Location), engine)))
-            .add_option(kind.as_ref().map(|text| text.on(own(Column::Kind), engine)))
+            .add_option(name.as_ref().map(|text| text.on(column::of(Column::Name), engine)))
+            .add_option(location.as_ref().map(|text| text.on(column::of(Column::Location), engine)))
+            .add_option(kind.as_ref().map(|text| text.on(column::of(Column::Kind), engine)))
             .add_option(items)
     }
 }
-
-/// The variants of an item.
-pub const OF_ITEM: Edge<Entity> =
-    Edge::new("item.variants", |item| Condition::all().add(list::column::<Entity>(Column::ItemId).eq(item)));
-
-/// The variants of a component.
-pub const OF_COMPONENT: Edge<Entity> = Edge::new("component.variants", |component| {
-    Condition::all().add(
-        list::column::<Entity>(Column::ItemId).in_subquery(
-            Query::select()
-                .column(item::Column::Id)
-                .from(item::Entity)
-                .and_where(list::column::<item::Entity>(item::Column::ComponentId).eq(component))
-                .take(),
-        ),
-    )
-});
 
 /// How many metrics the variants under each of `parents` have, in one statement.
 pub async fn metric_counts_under(
@@ -165,10 +146,7 @@ pub async fn metric_counts_under(
 ) -> Result<HashMap<i64, u64>, DbErr> {
     let (mut query, parent) = db.engine().parents(parents);
     let sum = Query::select()
-        .expr(
-            Func::coalesce([Func::sum(list::column::<Entity>(Column::MetricCount)).into(), Expr::val(0)])
-                .cast_as("BIGINT"),
-        )
+        .expr(Func::coalesce([Func::sum(column::of(Column::MetricCount)).into(), Expr::val(0)]).cast_as("BIGINT"))
         .from(Entity)
         .cond_where((edge.link)(parent.clone()))
         .take();
@@ -203,22 +181,20 @@ from_row!(Words { id, item_id, component_id, component, path, item, name, locati
 
 /// The words of these variants, in one statement.
 pub async fn words(db: &impl Source, ids: &[i64]) -> Result<HashMap<i64, Words>, DbErr> {
-    let (own, of_item) = (|column| list::column::<Entity>(column), |column| list::column::<item::Entity>(column));
-    let of_component = |column| list::column::<component::Entity>(column);
     let query = Query::select()
-        .expr_as(own(Column::Id), "id")
-        .expr_as(own(Column::ItemId), "item_id")
-        .expr_as(of_item(item::Column::ComponentId), "component_id")
-        .expr_as(of_component(component::Column::Name), "component")
-        .expr_as(of_item(item::Column::Path), "path")
-        .expr_as(of_item(item::Column::Name), "item")
-        .expr_as(own(Column::Name), "name")
-        .expr_as(own(Column::Location), "location")
-        .expr_as(own(Column::Kind), "kind")
+        .expr_as(column::of(Column::Id), "id")
+        .expr_as(column::of(Column::ItemId), "item_id")
+        .expr_as(column::of(item::Column::ComponentId), "component_id")
+        .expr_as(column::of(component::Column::Name), "component")
+        .expr_as(column::of(item::Column::Path), "path")
+        .expr_as(column::of(item::Column::Name), "item")
+        .expr_as(column::of(Column::Name), "name")
+        .expr_as(column::of(Column::Location), "location")
+        .expr_as(column::of(Column::Kind), "kind")
         .from(Entity)
-        .inner_join(item::Entity, of_item(item::Column::Id).eq(own(Column::ItemId)))
-        .inner_join(component::Entity, of_component(component::Column::Id).eq(of_item(item::Column::ComponentId)))
-        .and_where(db.engine().any_of(own(Column::Id), ids))
+        .inner_join(item::Entity, column::of(item::Column::Id).eq(column::of(Column::ItemId)))
+        .inner_join(component::Entity, column::of(component::Column::Id).eq(column::of(item::Column::ComponentId)))
+        .and_where(db.engine().any_of(column::of(Column::Id), ids))
         .take();
     Ok(db.all(&query).await?.into_iter().map(|words: Words| (words.id, words)).collect())
 }

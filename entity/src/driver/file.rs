@@ -11,7 +11,7 @@ use std::{
 
 use sea_orm::DbErr;
 
-use crate::log;
+use crate::driver::log;
 
 /// What SQLite keeps beside a file: its write-ahead log and the index of that.
 const BESIDE: [&str; 2] = ["-wal", "-shm"];

@@ -1,11 +1,14 @@
 //! The few things the two engines spell differently, behind one set of questions.
 
+pub mod postgres;
+pub(crate) mod sqlite;
+
 use sea_orm::{
     DbBackend, Statement,
     sea_query::{Condition, Expr, ExprTrait as _, PostgresQueryBuilder, QueryStatementWriter, SelectStatement},
 };
 
-use crate::{metric::Stretch, postgres, sqlite};
+use crate::key_range::Stretch;
 
 /// Which database answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +76,7 @@ impl Engine {
         }
     }
 
-    /// Whether the history lies in parts ([`crate::metric::part`]): an index has them one behind the other.
+    /// Whether the history lies in parts ([`crate::key_range::part`]): an index has them one behind the other.
     pub fn has_parts(self) -> bool {
         self == Self::Sqlite
     }

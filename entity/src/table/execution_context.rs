@@ -3,15 +3,15 @@
 
 use sea_orm::{
     entity::prelude::*,
-    sea_query::{Condition, ExprTrait as _, Query},
+    sea_query::{Condition, ExprTrait as _},
 };
 
 use crate::{
-    engine::Engine,
+    column,
+    dialect::Engine,
+    driver::row::from_row,
     filter::{Number, Text},
-    list::{self, Edge, Noun},
-    metric,
-    row::from_row,
+    list::Noun,
 };
 
 /// A row.
@@ -134,16 +134,16 @@ impl Noun for Entity {
         let numbers = [(cpu_count, Column::CpuCount), (ram_total, Column::RamTotal)];
         let mut all = Condition::all().add_option(hash.as_ref().map(|text| text.on_name::<Self>(Column::Hash, engine)));
         for (text, column) in texts {
-            all = all.add_option(text.as_ref().map(|text| text.on(list::column::<Self>(column), engine)));
+            all = all.add_option(text.as_ref().map(|text| text.on(column::of(column), engine)));
         }
         for (number, column) in numbers {
-            all = all.add_option(number.as_ref().map(|number| number.on(list::column::<Self>(column))));
+            all = all.add_option(number.as_ref().map(|number| number.on(column::of(column))));
         }
         all
     }
 
     fn listed() -> Condition {
-        Condition::all().add(list::column::<Self>(Column::Announced).is_not_null())
+        Condition::all().add(column::of(Column::Announced).is_not_null())
     }
 
     fn sort_column(Sort::Announced: Sort) -> Column {
@@ -158,13 +158,3 @@ impl Noun for Entity {
         row.id
     }
 }
-
-/// The contexts in which a session measured something.
-pub const OF_SESSION: Edge<Entity> = Edge::new("session.contexts", |session| {
-    let contexts = Query::select()
-        .column(metric::Column::ContextId)
-        .from(metric::Entity)
-        .and_where(list::column::<metric::Entity>(metric::Column::SessionId).eq(session))
-        .take();
-    Condition::all().add(list::column::<Entity>(Column::Id).in_subquery(contexts))
-});

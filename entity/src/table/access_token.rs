@@ -6,10 +6,7 @@ use sea_orm::{
     sea_query::{Cond, Expr, ExprTrait as _, Order, Query, SelectStatement, Value},
 };
 
-use crate::{
-    row::from_row,
-    source::{Source, Transaction},
-};
+use crate::driver::{executor::Transaction, row::from_row, source::Source};
 
 /// A row. Times are microseconds since 1970 in UTC.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]

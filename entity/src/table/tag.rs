@@ -3,10 +3,11 @@
 use sea_orm::{entity::prelude::*, sea_query::Condition};
 
 use crate::{
-    engine::Engine,
+    column,
+    dialect::Engine,
+    driver::row::from_row,
     filter::Text,
     list::{self, Noun},
-    row::from_row,
 };
 
 /// A row.
@@ -47,7 +48,7 @@ impl Noun for Entity {
     fn condition(filter: &Filter, engine: Engine) -> Condition {
         let Filter { name, value } = filter;
         Condition::all()
-            .add_option(name.as_ref().map(|text| text.on(list::column::<Self>(Column::Name), engine)))
-            .add_option(value.as_ref().map(|text| text.on(list::column::<Self>(Column::Value), engine)))
+            .add_option(name.as_ref().map(|text| text.on(column::of(Column::Name), engine)))
+            .add_option(value.as_ref().map(|text| text.on(column::of(Column::Value), engine)))
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use sea_orm::{DbErr, Statement};
 
-use crate::{engine::Engine, source::Source};
+use crate::{dialect::Engine, driver::source::Source};
 
 /// Rows of other servers that are kept: one that is gone is made anew.
 const KEPT: i64 = 100;

@@ -7,7 +7,7 @@ use sqlx::{
     postgres::{PgRow, Postgres},
 };
 
-use crate::fault::failed;
+use crate::driver::fault::failed;
 
 /// A row that is being read, column after column.
 pub struct Row<'a> {
@@ -84,8 +84,8 @@ impl<A: FromRow, B: FromRow> FromRow for (A, B) {
 /// Reads a struct whose fields are the columns of a statement, in the same order.
 macro_rules! from_row {
     ($Type:ident { $($field:ident),* $(,)? }) => {
-        impl crate::row::FromRow for $Type {
-            fn from_row(row: &mut crate::row::Row<'_>) -> Result<Self, sea_orm::DbErr> {
+        impl crate::driver::row::FromRow for $Type {
+            fn from_row(row: &mut crate::driver::row::Row<'_>) -> Result<Self, sea_orm::DbErr> {
                 Ok(Self { $($field: row.value()?),* })
             }
         }

@@ -6,11 +6,12 @@ use sea_orm::{
 };
 
 use crate::{
-    component,
-    engine::Engine,
+    column,
+    dialect::Engine,
+    driver::row::from_row,
     filter::Text,
-    list::{self, Edge, Noun},
-    row::from_row,
+    list::{self, Noun},
+    table::component,
 };
 
 /// A row.
@@ -54,7 +55,7 @@ pub(crate) fn of_component_named(name: &Text, engine: Engine) -> Condition {
         .from(component::Entity)
         .cond_where(name.on_name::<component::Entity>(component::Column::Name, engine))
         .take();
-    Condition::all().add(list::column::<Entity>(Column::ComponentId).in_subquery(components))
+    Condition::all().add(column::of(Column::ComponentId).in_subquery(components))
 }
 
 impl Noun for Entity {
@@ -65,13 +66,8 @@ impl Noun for Entity {
     fn condition(filter: &Filter, engine: Engine) -> Condition {
         let Filter { name, path, component } = filter;
         Condition::all()
-            .add_option(name.as_ref().map(|text| text.on(list::column::<Self>(Column::Name), engine)))
-            .add_option(path.as_ref().map(|text| text.on(list::column::<Self>(Column::Path), engine)))
+            .add_option(name.as_ref().map(|text| text.on(column::of(Column::Name), engine)))
+            .add_option(path.as_ref().map(|text| text.on(column::of(Column::Path), engine)))
             .add_option(component.as_ref().map(|text| of_component_named(text, engine)))
     }
 }
-
-/// The items of a component.
-pub const OF_COMPONENT: Edge<Entity> = Edge::new("component.items", |component| {
-    Condition::all().add(list::column::<Entity>(Column::ComponentId).eq(component))
-});

@@ -1,25 +1,22 @@
 //! One pytest run, or one worker of a parallel run. A metric may name a session before it is announced: then the row holds
 //! its hash and nothing else.
 
+use std::collections::HashMap;
+
 use sea_orm::{
-    DbErr, Order,
+    DbErr,
     entity::prelude::*,
-    sea_query::{Condition, Expr, ExprTrait as _, Func, Query},
+    sea_query::{Condition, Expr, ExprTrait as _, Query},
 };
 
 use crate::{
-    build, component,
-    engine::Engine,
+    column,
+    dialect::Engine,
+    driver::{row::from_row, source::Source},
     filter::{self, Number, Text},
-    item,
-    list::{self, Edge, Noun},
-    metric,
-    row::from_row,
-    session_tag,
-    source::Source,
-    tag,
+    list::Noun,
+    table::{build, session_tag, tag},
     time::LocalDateTime,
-    variant,
 };
 
 /// A row.
@@ -117,22 +114,18 @@ impl Filter {
 }
 
 fn tagged(Tagged { name, value }: &Tagged) -> Expr {
-    let of_tag = |column| list::column::<tag::Entity>(column);
     let value = match value {
-        Some(value) => of_tag(tag::Column::Value).eq(value),
-        None => of_tag(tag::Column::Value).ne(""),
+        Some(value) => column::of(tag::Column::Value).eq(value),
+        None => column::of(tag::Column::Value).ne(""),
     };
     let sessions = Query::select()
         .column((session_tag::Entity, session_tag::Column::SessionId))
         .from(session_tag::Entity)
-        .inner_join(
-            tag::Entity,
-            of_tag(tag::Column::Id).eq(list::column::<session_tag::Entity>(session_tag::Column::TagId)),
-        )
-        .and_where(of_tag(tag::Column::Name).eq(name))
+        .inner_join(tag::Entity, column::of(tag::Column::Id).eq(column::of(session_tag::Column::TagId)))
+        .and_where(column::of(tag::Column::Name).eq(name))
         .and_where(value)
         .take();
-    list::column::<Entity>(Column::Id).in_subquery(sessions)
+    column::of(Column::Id).in_subquery(sessions)
 }
 
 impl Noun for Entity {
@@ -141,9 +134,8 @@ impl Noun for Entity {
 
     fn condition(filter: &Filter, engine: Engine) -> Condition {
         let Filter { hash, scm_ref, pipeline, build, run_date, tagged_all, tagged_any } = filter;
-        let own = |column| list::column::<Self>(column);
         let builds = (pipeline.is_some() || build.is_some()).then(|| {
-            let of_build = list::column::<build::Entity>(build::Column::Name);
+            let of_build = column::of(build::Column::Name);
             let builds = Query::select()
                 .column(build::Column::Id)
                 .from(build::Entity)
@@ -153,21 +145,21 @@ impl Noun for Entity {
                         .add_option(build.as_ref().map(|text| text.on(of_build, engine))),
                 )
                 .take();
-            own(Column::BuildId).in_subquery(builds)
+            column::of(Column::BuildId).in_subquery(builds)
         });
         let any =
             (!tagged_any.is_empty()).then(|| tagged_any.iter().map(tagged).fold(Condition::any(), Condition::add));
         Condition::all()
             .add_option(hash.as_ref().map(|text| text.on_name::<Self>(Column::Hash, engine)))
-            .add_option(scm_ref.as_ref().map(|text| text.on(own(Column::ScmRef), engine)))
+            .add_option(scm_ref.as_ref().map(|text| text.on(column::of(Column::ScmRef), engine)))
             .add_option(builds)
-            .add_option(run_date.as_ref().map(|number| number.on(own(Column::RunDate))))
+            .add_option(run_date.as_ref().map(|number| number.on(column::of(Column::RunDate))))
             .add_option(any)
             .add(tagged_all.iter().map(tagged).fold(Condition::all(), Condition::add))
     }
 
     fn listed() -> Condition {
-        Condition::all().add(list::column::<Self>(Column::Announced).is_not_null())
+        Condition::all().add(column::of(Column::Announced).is_not_null())
     }
 
     fn sort_column(sort: Sort) -> Column {
@@ -190,66 +182,15 @@ impl Noun for Entity {
     }
 }
 
-/// The sessions of a build.
-pub const OF_BUILD: Edge<Entity> =
-    Edge::new("build.sessions", |build| Condition::all().add(list::column::<Entity>(Column::BuildId).eq(build)));
-
-/// The sessions of a pipeline, those without a build number included.
-pub const OF_PIPELINE: Edge<Entity> = Edge::new("pipeline.sessions", |pipeline| {
-    let builds = Query::select()
-        .column(build::Column::Id)
-        .from(build::Entity)
-        .and_where(list::column::<build::Entity>(build::Column::PipelineId).eq(pipeline))
-        .take();
-    Condition::all().add(list::column::<Entity>(Column::BuildId).in_subquery(builds))
-});
-
-/// The sessions that bear a tag.
-pub const OF_TAG: Edge<Entity> = Edge::new("tag.sessions", |tag| {
-    let sessions = Query::select()
-        .column(session_tag::Column::SessionId)
-        .from(session_tag::Entity)
-        .and_where(list::column::<session_tag::Entity>(session_tag::Column::TagId).eq(tag))
-        .take();
-    Condition::all().add(list::column::<Entity>(Column::Id).in_subquery(sessions))
-});
-
-/// The sessions that measured something in an execution context.
-pub const OF_CONTEXT: Edge<Entity> = Edge::new("context.sessions", |context| {
-    let sessions = Query::select()
-        .column(metric::Column::SessionId)
-        .from(metric::Entity)
-        .and_where(list::column::<metric::Entity>(metric::Column::ContextId).eq(context))
-        .take();
-    Condition::all().add(list::column::<Entity>(Column::Id).in_subquery(sessions))
-});
-
-/// The hashes of the sessions of a build that measured a component, in order of its first metrics there.
-pub async fn hashes_of_component(
-    db: &impl Source,
-    component: &str,
-    pipeline: &str,
-    build: &str,
-) -> Result<Vec<String>, DbErr> {
-    let engine = db.engine();
-    let own = |column| list::column::<Entity>(column);
-    let of_metric = |column| list::column::<metric::Entity>(column);
-    let of_variant = |column| list::column::<variant::Entity>(column);
-    let of_item = |column| list::column::<item::Entity>(column);
-    let of_component = |column| list::column::<component::Entity>(column);
-    let filter =
-        Filter { pipeline: Some(Text::equals(pipeline)), build: Some(Text::equals(build)), ..Filter::default() };
+/// The build and the pipeline of each of these sessions that has one, by the session's key.
+pub async fn builds_of(db: &impl Source, sessions: &[i64]) -> Result<HashMap<i64, (i64, i64)>, DbErr> {
     let query = Query::select()
-        .column((Entity, Column::Hash))
+        .expr(column::of(Column::Id))
+        .expr(column::of(build::Column::Id))
+        .expr(column::of(build::Column::PipelineId))
         .from(Entity)
-        .inner_join(metric::Entity, of_metric(metric::Column::SessionId).eq(own(Column::Id)))
-        .inner_join(variant::Entity, of_variant(variant::Column::Id).eq(of_metric(metric::Column::VariantId)))
-        .inner_join(item::Entity, of_item(item::Column::Id).eq(of_variant(variant::Column::ItemId)))
-        .inner_join(component::Entity, of_component(component::Column::Id).eq(of_item(item::Column::ComponentId)))
-        .cond_where(list::condition::<Entity>(&filter.into(), engine))
-        .and_where(of_component(component::Column::Name).eq(component))
-        .group_by_columns([(Entity, Column::Id), (Entity, Column::Hash)])
-        .order_by_expr(Func::min(of_metric(metric::Column::Id)).into(), Order::Asc)
+        .inner_join(build::Entity, column::of(build::Column::Id).eq(column::of(Column::BuildId)))
+        .and_where(db.engine().any_of(column::of(Column::Id), sessions))
         .take();
-    db.all(&query).await
+    Ok(db.all::<(i64, (i64, i64))>(&query).await?.into_iter().collect())
 }

@@ -1,18 +1,15 @@
 //! A CI pipeline, as the session tag `pipeline_branch` names it.
 
 use sea_orm::{
-    DbErr,
     entity::prelude::*,
-    sea_query::{Condition, ExprTrait as _, Query, SelectStatement},
+    sea_query::{Condition, Query, SelectStatement},
 };
 
 use crate::{
-    build, component_build,
-    engine::Engine,
+    dialect::Engine,
+    driver::row::from_row,
     filter::Text,
-    list::{self, Edge, Noun},
-    row::from_row,
-    source::Source,
+    list::{self, Noun},
 };
 
 /// A row.
@@ -52,28 +49,7 @@ impl Noun for Entity {
     }
 }
 
-/// The pipelines that measured a component.
-pub const OF_COMPONENT: Edge<Entity> = Edge::new("component.pipelines", |component| {
-    let (of_build, measured) = (build::Column::Id, component_build::Column::BuildId);
-    let pipelines = Query::select()
-        .column((build::Entity, build::Column::PipelineId))
-        .from(component_build::Entity)
-        .inner_join(
-            build::Entity,
-            list::column::<build::Entity>(of_build).eq(list::column::<component_build::Entity>(measured)),
-        )
-        .and_where(list::column::<component_build::Entity>(component_build::Column::ComponentId).eq(component))
-        .take();
-    Condition::all().add(list::column::<Entity>(Column::Id).in_subquery(pipelines))
-});
-
 /// The keys of the pipelines with such a name.
 pub(crate) fn named(name: &Text, engine: Engine) -> SelectStatement {
     Query::select().column(Column::Id).from(Entity).cond_where(name.on_name::<Entity>(Column::Name, engine)).take()
-}
-
-/// Every name, in order of first sessions.
-pub async fn names(db: &impl Source) -> Result<Vec<String>, DbErr> {
-    let query = Query::select().column(Column::Name).from(Entity).order_by(Column::Id, sea_orm::Order::Asc).take();
-    db.all(&query).await
 }

@@ -1,5 +1,5 @@
 //! SQLite without sqlx in between, which costs half a microsecond for each value that it reads or binds. The statements are the
-//! same, and so are the answers; only [`crate::source`] knows that they come from here.
+//! same, and so are the answers; only [`crate::driver::executor`] knows that they come from here.
 
 use std::{
     sync::{
@@ -19,10 +19,12 @@ use sea_orm::{DbErr, RuntimeErr, Statement, sea_query::Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
-    fault::failed,
-    file::{Astray, File, Purpose},
-    row::FromRow,
-    sqlite,
+    dialect::sqlite,
+    driver::{
+        fault::failed,
+        file::{Astray, File, Purpose},
+        row::FromRow,
+    },
 };
 
 /// Prepared statements that a connection keeps.

@@ -5,7 +5,12 @@ use sea_orm::{
     sea_query::{Condition, ExprTrait as _, Query},
 };
 
-use crate::{engine::Engine, filter::Text, list, pipeline, variant};
+use crate::{
+    column,
+    dialect::Engine,
+    filter::Text,
+    table::{pipeline, variant},
+};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -27,11 +32,10 @@ impl ActiveModelBehavior for ActiveModel {}
 
 /// Variants that a pipeline with such a name measured.
 pub(crate) fn measured_in(name: &Text, engine: Engine) -> Condition {
-    let column = list::column::<Entity>;
     let measured = Query::select()
         .column((Entity, Column::VariantId))
         .from(Entity)
-        .and_where(column(Column::PipelineId).in_subquery(pipeline::named(name, engine)))
+        .and_where(column::of(Column::PipelineId).in_subquery(pipeline::named(name, engine)))
         .take();
-    Condition::all().add(list::column::<variant::Entity>(variant::Column::Id).in_subquery(measured))
+    Condition::all().add(column::of(variant::Column::Id).in_subquery(measured))
 }

@@ -2,15 +2,15 @@
 
 use sea_orm::{
     entity::prelude::*,
-    sea_query::{Condition, ExprTrait as _, Query},
+    sea_query::{Condition, ExprTrait as _},
 };
 
 use crate::{
-    component_build,
-    engine::Engine,
+    column,
+    dialect::Engine,
+    driver::row::from_row,
     filter::Text,
-    list::{self, Edge, Noun},
-    row::from_row,
+    list::{self, Noun},
 };
 
 /// A row.
@@ -50,19 +50,9 @@ impl Noun for Entity {
         let Filter { name, named } = filter;
         Condition::all().add_option(name.as_ref().map(|text| text.on_name::<Self>(Column::Name, engine))).add_option(
             named.map(|named| {
-                let column = list::column::<Self>(Column::Name);
+                let column = column::of(Column::Name);
                 if named { column.ne("") } else { column.eq("") }
             }),
         )
     }
 }
-
-/// The components that a build measured.
-pub const OF_BUILD: Edge<Entity> = Edge::new("build.components", |build| {
-    let measured = Query::select()
-        .column(component_build::Column::ComponentId)
-        .from(component_build::Entity)
-        .and_where(list::column::<component_build::Entity>(component_build::Column::BuildId).eq(build))
-        .take();
-    Condition::all().add(list::column::<Entity>(Column::Id).in_subquery(measured))
-});

@@ -8,7 +8,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait as _, Query},
 };
 
-use crate::{list, source::Source, tag};
+use crate::{column, driver::source::Source, table::tag};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -48,13 +48,12 @@ pub async fn keys_by_sessions(db: &impl Source, sessions: &[i64]) -> Result<Hash
 
 /// The tags of these sessions, each list in the order announced, in one statement.
 pub async fn by_sessions(db: &impl Source, sessions: &[i64]) -> Result<HashMap<i64, Vec<tag::Model>>, DbErr> {
-    let own = |column| list::column::<Entity>(column);
     let query = Query::select()
         .column((Entity, Column::SessionId))
         .columns([tag::Column::Id, tag::Column::Name, tag::Column::Value].map(|column| (tag::Entity, column)))
         .from(Entity)
-        .inner_join(tag::Entity, Expr::col((tag::Entity, tag::Column::Id)).eq(own(Column::TagId)))
-        .and_where(db.engine().any_of(own(Column::SessionId), sessions))
+        .inner_join(tag::Entity, Expr::col((tag::Entity, tag::Column::Id)).eq(column::of(Column::TagId)))
+        .and_where(db.engine().any_of(column::of(Column::SessionId), sessions))
         .order_by((Entity, Column::SessionId), Order::Asc)
         .order_by((Entity, Column::Position), Order::Asc)
         .take();

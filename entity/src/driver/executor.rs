@@ -10,39 +10,18 @@ use sea_orm::{
 };
 
 use crate::{
-    direct::{self, Connection, Pool},
-    engine::Engine,
-    file::Astray,
-    history::{Past, Trail},
-    postgres,
-    row::FromRow,
+    dialect::{Engine, postgres},
+    driver::{
+        file::Astray,
+        history::{Past, Trail},
+        row::FromRow,
+        rusqlite::{self, Connection, Pool},
+        source::Source,
+    },
 };
 
 /// Values that one statement of the ORM binds, at most: PostgreSQL takes 65,535.
 const BOUND: usize = 20_000;
-
-/// What answers statements.
-pub trait Source: Sync {
-    /// Which database answers.
-    fn engine(&self) -> Engine;
-
-    /// Every row that `statement` gives.
-    fn all_of<T: FromRow>(&self, statement: Statement) -> impl Future<Output = Result<Vec<T>, DbErr>> + Send;
-
-    /// Every row that `statement` gives.
-    fn all<T: FromRow>(
-        &self,
-        statement: &impl QueryStatementWriter,
-    ) -> impl Future<Output = Result<Vec<T>, DbErr>> + Send {
-        self.all_of(self.engine().build(statement))
-    }
-
-    /// The one number that `statement` gives; none, and null, are 0.
-    fn number(&self, statement: &impl QueryStatementWriter) -> impl Future<Output = Result<i64, DbErr>> + Send {
-        let rows = self.all::<Option<i64>>(statement);
-        async { Ok(rows.await?.into_iter().next().flatten().unwrap_or(0)) }
-    }
-}
 
 /// What a connection of the ORM leads to.
 #[derive(Debug, Clone)]
@@ -212,7 +191,7 @@ async fn begin(connection: &DatabaseConnection, sessions: &Sessions) -> Result<D
 #[derive(Debug)]
 pub enum Transaction<'a> {
     /// On a connection to a file.
-    Direct(direct::Transaction<'a>),
+    Direct(rusqlite::Transaction<'a>),
     /// Of the ORM.
     Orm(DatabaseTransaction),
 }

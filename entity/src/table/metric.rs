@@ -6,39 +6,14 @@ use sea_orm::{
 };
 
 use crate::{
-    engine::Engine,
-    execution_context,
+    column,
+    dialect::Engine,
+    driver::row::from_row,
     filter::{self, Number, Text},
-    list::{self, Edge, Noun},
-    row::from_row,
-    session,
+    list::{self, Noun},
+    table::{execution_context, session, variant},
     time::LocalDateTime,
-    variant,
 };
-
-/// Keys in a part of the history.
-const PART: i64 = 16_384;
-
-/// The part of the history that the metric with this key is in, from 0. On SQLite the index by variant has a section for each part.
-pub fn part(id: i64) -> i64 {
-    id.saturating_sub(1) / PART
-}
-
-/// The metrics behind one key, and up to another one.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Stretch {
-    pub(crate) after: i64,
-    pub(crate) until: Option<i64>,
-}
-
-impl Stretch {
-    /// A metric lies there.
-    pub(crate) fn holds(self) -> Expr {
-        let id = || list::column::<Entity>(Column::Id);
-        let behind = id().gt(self.after);
-        self.until.map_or(behind.clone(), |until| behind.and(id().lte(until)))
-    }
-}
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -196,7 +171,6 @@ impl Filter {
 
 /// What `filter` sets, where `key` names the columns that lead to sessions and contexts.
 fn condition(filter: &Filter, engine: Engine, key: impl Fn(Column) -> Expr) -> Condition {
-    let own = |column| list::column::<Entity>(column);
     let Filter {
         session: hash,
         context,
@@ -235,7 +209,7 @@ fn condition(filter: &Filter, engine: Engine, key: impl Fn(Column) -> Expr) -> C
             .from(variant::Entity)
             .cond_where(variant::Entity::condition(variant, engine))
             .take();
-        own(Column::VariantId).in_subquery(variants)
+        column::of(Column::VariantId).in_subquery(variants)
     });
     let figures = [
         (total_time, Column::TotalTime),
@@ -249,10 +223,10 @@ fn condition(filter: &Filter, engine: Engine, key: impl Fn(Column) -> Expr) -> C
         .add_option(of_session)
         .add_option(of_context)
         .add_option(of_variant)
-        .add_option(started_at.as_ref().map(|number| number.on(own(Column::StartedAt))))
-        .add_option(passed.map(|passed| own(Column::Passed).eq(passed)));
+        .add_option(started_at.as_ref().map(|number| number.on(column::of(Column::StartedAt))))
+        .add_option(passed.map(|passed| column::of(Column::Passed).eq(passed)));
     for (figure, column) in figures {
-        all = all.add_option(figure.as_ref().map(|number| number.on(own(column))));
+        all = all.add_option(figure.as_ref().map(|number| number.on(column::of(column))));
     }
     all
 }
@@ -262,12 +236,12 @@ impl Noun for Entity {
     type Sort = Sort;
 
     fn condition(filter: &Filter, engine: Engine) -> Condition {
-        condition(filter, engine, list::column::<Self>)
+        condition(filter, engine, column::of)
     }
 
     fn condition_by_part(filter: &Filter, engine: Engine) -> Condition {
         let key = |column| {
-            let column = list::column::<Self>(column);
+            let column = column::of(column);
             // A sum is looked up in no index.
             if engine.has_parts() { column.add(0) } else { column }
         };
@@ -296,42 +270,4 @@ impl Noun for Entity {
     fn is_by_part(Filter { session, variant, .. }: &Filter) -> bool {
         *variant != variant::Filter::default() && !session.as_ref().is_some_and(Text::is_named)
     }
-}
-
-/// The metrics of a session.
-pub const OF_SESSION: Edge<Entity> =
-    Edge::new("session.metrics", |session| Condition::all().add(list::column::<Entity>(Column::SessionId).eq(session)));
-
-/// The metrics of an execution context.
-pub const OF_CONTEXT: Edge<Entity> =
-    Edge::new("context.metrics", |context| Condition::all().add(list::column::<Entity>(Column::ContextId).eq(context)));
-
-/// The metrics of a variant: its history.
-pub const OF_VARIANT: Edge<Entity> =
-    Edge::new("variant.metrics", |variant| Condition::all().add(list::column::<Entity>(Column::VariantId).eq(variant)))
-        .by_part();
-
-/// The metrics of an item.
-pub const OF_ITEM: Edge<Entity> =
-    Edge::new("item.metrics", |item| of_variants((variant::OF_ITEM.link)(item))).by_part();
-
-/// The metrics of a component.
-pub const OF_COMPONENT: Edge<Entity> =
-    Edge::new("component.metrics", |component| of_variants((variant::OF_COMPONENT.link)(component))).by_part();
-
-/// The metrics of a build.
-pub const OF_BUILD: Edge<Entity> = Edge::new("build.metrics", |build| of_sessions((session::OF_BUILD.link)(build)));
-
-/// The metrics of a pipeline.
-pub const OF_PIPELINE: Edge<Entity> =
-    Edge::new("pipeline.metrics", |pipeline| of_sessions((session::OF_PIPELINE.link)(pipeline)));
-
-fn of_variants(condition: Condition) -> Condition {
-    let variants = Query::select().column(variant::Column::Id).from(variant::Entity).cond_where(condition).take();
-    Condition::all().add(list::column::<Entity>(Column::VariantId).in_subquery(variants))
-}
-
-fn of_sessions(condition: Condition) -> Condition {
-    let sessions = sessions(session::Column::Id, condition);
-    Condition::all().add(list::column::<Entity>(Column::SessionId).in_subquery(sessions))
 }
