@@ -26,22 +26,22 @@ pub struct Error {
 
 impl Error {
     /// A failure of this kind.
-    pub fn new(code: Code, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), scope: None, retry_after: None }
     }
 
     /// A token that does not reach far enough: one of this scope would.
-    pub fn lacks(scope: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn lacks(scope: &'static str, message: impl Into<String>) -> Self {
         Self { scope: Some(scope), ..Self::new(Code::Forbidden, message) }
     }
 
     /// A panic, which only the log explains.
-    pub fn defect() -> Self {
+    pub(crate) fn defect() -> Self {
         Self::new(Code::Internal, "a defect of the server; see its log")
     }
 
     /// Input that can't be used as it is.
-    pub fn bad_input(message: impl Into<String>) -> Self {
+    pub(crate) fn bad_input(message: impl Into<String>) -> Self {
         Self::new(Code::BadUserInput, message)
     }
 }
@@ -77,21 +77,18 @@ macro_rules! codes {
         pub enum Code { $($(#[$meaning])* $variant,)* }
 
         impl Code {
-            /// Every kind.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
             /// The text in `extensions.code` of a GraphQL error.
-            pub const fn as_str(self) -> &'static str {
+            pub(crate) const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $code,)* }
             }
 
             /// The HTTP status of a REST answer.
-            pub const fn status(self) -> u16 {
+            pub(crate) const fn status(self) -> u16 {
                 match self { $(Self::$variant => $status,)* }
             }
 
             /// The kind behind a text of `extensions.code`.
-            pub fn parse(text: &str) -> Option<Self> {
+            pub(crate) fn parse(text: &str) -> Option<Self> {
                 match text { $($code => Some(Self::$variant),)* _ => None }
             }
         }

@@ -1,11 +1,11 @@
 //! Metrograph: the history of pytest runs as a graph.
 //!
-//! The house, from the door inwards. `main` reads the command line ([`config`]) and calls [`App::serve`]. [`web`] speaks HTTP: GraphQL,
-//! the pages, and around it [`rest`], which turns documents of GraphQL operations into REST entry points. Both ask [`graphql`],
-//! the product: one file per noun. What is read comes from `entity` through [`db`]; what is written goes through [`ingest`], one
-//! queue and one committer. [`access`] knows who may. [`error`] is the one table of failures, [`telemetry`] the log.
+//! From the outside in: [`commands`] reads the command line ([`config`]) and calls [`App::serve`]. `web` serves HTTP: GraphQL, the
+//! pages, and `rest`, which turns documents of GraphQL operations into REST entry points. Both use `graphql`, the product. Rows are
+//! read from `entity` through `db` and stored through `ingest`, one queue and one committer. `access` decides what a caller may do.
+//! `error` is the table of failures, `http` what web and rest have in common, `telemetry` the log.
 //!
-//! This file is the one place where the rooms are joined.
+//! This file is the one place where these modules are joined.
 
 pub mod commands;
 pub mod config;

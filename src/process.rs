@@ -9,7 +9,7 @@ const OWN_FILES: u64 = 200;
 /// Raises the number of files that may be open as far as the system lets it, and says where that is too little for `connections`.
 /// Answers how many connections can be served: as many as leave files for the database.
 #[cfg(unix)]
-pub fn raise_open_files(connections: u32) -> u32 {
+pub(crate) fn raise_open_files(connections: u32) -> u32 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
@@ -30,14 +30,14 @@ pub fn raise_open_files(connections: u32) -> u32 {
 
 /// Nothing is known of such a limit.
 #[cfg(not(unix))]
-pub fn raise_open_files(connections: u32) -> u32 {
+pub(crate) fn raise_open_files(connections: u32) -> u32 {
     connections
 }
 
 /// What ends the server.
 #[cfg(unix)]
 #[derive(Debug)]
-pub struct Signals([tokio::signal::unix::Signal; 3]);
+pub(crate) struct Signals([tokio::signal::unix::Signal; 3]);
 
 #[cfg(unix)]
 impl Signals {
@@ -46,7 +46,7 @@ impl Signals {
     ///
     /// # Errors
     /// The system's.
-    pub fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
         let file_size = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
@@ -58,7 +58,7 @@ impl Signals {
     }
 
     /// Waits for the next one that asks the server to stop. Gives the exit code of a process that it ended.
-    pub async fn stop(&mut self) -> u8 {
+    pub(crate) async fn stop(&mut self) -> u8 {
         let [terminate, interrupt, quit] = &mut self.0;
         tokio::select! {
             _ = terminate.recv() => 128 + 15,
@@ -71,7 +71,7 @@ impl Signals {
 /// Ctrl-C.
 #[cfg(not(unix))]
 #[derive(Debug)]
-pub struct Signals(());
+pub(crate) struct Signals(());
 
 #[cfg(not(unix))]
 impl Signals {
@@ -79,12 +79,12 @@ impl Signals {
     ///
     /// # Errors
     /// None.
-    pub fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self(()))
     }
 
     /// Waits for the next one. Gives the exit code of a process that it ended.
-    pub async fn stop(&mut self) -> u8 {
+    pub(crate) async fn stop(&mut self) -> u8 {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

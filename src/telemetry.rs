@@ -21,7 +21,7 @@ fn tells_secrets(said: &Metadata<'_>) -> bool {
 
 /// The log, as long as it is kept: lines that wait are written when it is let go, as far as they can be in a second.
 #[derive(Debug)]
-pub struct Log(Option<WorkerGuard>);
+pub(crate) struct Log(Option<WorkerGuard>);
 
 impl Drop for Log {
     fn drop(&mut self) {
@@ -33,7 +33,7 @@ impl Drop for Log {
 
 /// Starts logging what `filter` lets through: by a thread of its own, so that a standard error that can't be written, or that nobody
 /// reads, holds up nothing. What panics is logged, too. Once a process: a second call changes nothing.
-pub fn start(filter: &str) -> Log {
+pub(crate) fn start(filter: &str) -> Log {
     let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING).thread_name("log");
     let (writer, guard) = writer.finish(std::io::stderr());
     let started = fmt()

@@ -39,12 +39,12 @@ impl Caller {
     }
 
     /// The key of the token, where one was sent that counts.
-    pub fn token(&self) -> Option<i64> {
+    pub(crate) fn token(&self) -> Option<i64> {
         self.token
     }
 
     /// Whether there is nothing to check.
-    pub fn may_everything(&self) -> bool {
+    pub(crate) fn may_everything(&self) -> bool {
         matches!(self.scopes, Ok(scopes) if scopes.len() == EVERYTHING.len())
     }
 
@@ -52,7 +52,7 @@ impl Caller {
     ///
     /// # Errors
     /// [`Code::Unauthenticated`]; [`Code::DatabaseUnavailable`] when nobody knows.
-    pub fn verify(&self) -> Result<(), Error> {
+    pub(crate) fn verify(&self) -> Result<(), Error> {
         self.scopes.clone().map(drop)
     }
 
@@ -60,7 +60,7 @@ impl Caller {
     ///
     /// # Errors
     /// Those of [`Self::verify`].
-    pub fn enter(&self) -> Result<(), Error> {
+    pub(crate) fn enter(&self) -> Result<(), Error> {
         if self.scopes.clone()?.is_empty() { Err(token_needed()) } else { Ok(()) }
     }
 
@@ -68,7 +68,7 @@ impl Caller {
     ///
     /// # Errors
     /// Those of [`Self::check`].
-    pub fn may_read(&self) -> Result<(), Error> {
+    pub(crate) fn may_read(&self) -> Result<(), Error> {
         self.check(&[Scope::Read])
     }
 
@@ -76,7 +76,7 @@ impl Caller {
     ///
     /// # Errors
     /// Those of [`Self::enter`]; [`Code::Forbidden`] where another token would do.
-    pub fn check(&self, needed: &[Scope]) -> Result<(), Error> {
+    pub(crate) fn check(&self, needed: &[Scope]) -> Result<(), Error> {
         self.enter()?;
         let scopes = self.scopes.clone()?;
         let Some(lacking) = needed.iter().find(|scope| !scopes.contains(scope)) else { return Ok(()) };

@@ -90,14 +90,14 @@ impl Access {
     }
 
     /// Who may enter.
-    pub fn mode(&self) -> AccessMode {
+    pub(crate) fn mode(&self) -> AccessMode {
         self.0.mode
     }
 
     /// Who sends `credentials`, the value of an `Authorization` header: `Bearer TOKEN`, or `Basic` with the token as the
     /// password. Credentials that don't count, and a database that does not answer, make a caller who is refused everything,
     /// with the reason. An open server does not look at them: they may be meant for a proxy in front.
-    pub async fn caller_of(&self, credentials: Option<&str>) -> Caller {
+    pub(crate) async fn caller_of(&self, credentials: Option<&str>) -> Caller {
         let Door { mode, reader, ingest, known } = &*self.0;
         let Some(credentials) = credentials.filter(|_| *mode != AccessMode::Open) else {
             return Caller::without_token(*mode);
@@ -123,7 +123,7 @@ impl Access {
 
     /// Waits until the token of `caller` is no longer taken: for streams, which outlive the moment in which they were let in.
     /// For ever where there is no token. Gives what there is to say.
-    pub async fn until_refused(self, caller: Caller) -> Error {
+    pub(crate) async fn until_refused(self, caller: Caller) -> Error {
         let Some(token) = caller.token() else { return std::future::pending().await };
         // In a task of its own, which ends with this: a stream that nobody reads must not hold the tokens.
         let mut watch = JoinSet::new();
@@ -146,7 +146,7 @@ impl Access {
     ///
     /// # Errors
     /// The database's.
-    pub async fn warn(&self, address: IpAddr) -> Result<(), DbErr> {
+    pub(crate) async fn warn(&self, address: IpAddr) -> Result<(), DbErr> {
         let remedy = "metrograph token create --name ci --scope ingest";
         if self.0.mode == AccessMode::Open {
             if !address.to_canonical().is_loopback() {

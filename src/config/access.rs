@@ -42,7 +42,7 @@ pub enum Scope {
 
 impl Scope {
     /// How it is written on the command line, in the database and in HTTP.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
             Self::Ingest => "ingest",
@@ -51,7 +51,7 @@ impl Scope {
     }
 
     /// The scope that is written so.
-    pub fn named(text: &str) -> Option<Self> {
+    pub(crate) fn named(text: &str) -> Option<Self> {
         Self::value_variants().iter().find(|scope| scope.as_str() == text).copied()
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-pub use postgres::shown_name;
+pub(crate) use postgres::shown_name;
 use postgres::{Parts, Spelling};
 
 /// What a path in an address does not write as it is.
@@ -45,28 +45,28 @@ impl DatabaseUrl {
     }
 
     /// Which database it is, for people: the whole path of the file, or where the server is, without login and parameters.
-    pub fn shown(&self) -> &str {
+    pub(crate) fn shown(&self) -> &str {
         &self.shown
     }
 
     /// Parameters that PostgreSQL's own programs know, and that change nothing here.
-    pub fn ignored(&self) -> &[&'static str] {
+    pub(crate) fn ignored(&self) -> &[&'static str] {
         &self.ignored
     }
 
     /// The SQLite file, or `None` for PostgreSQL.
-    pub fn sqlite_file(&self) -> Option<PathBuf> {
+    pub(crate) fn sqlite_file(&self) -> Option<PathBuf> {
         let path = self.without_parameters().strip_prefix("sqlite://")?;
         Some(PathBuf::from(&*percent_decode_str(path).decode_utf8_lossy()))
     }
 
     /// The address as far as the `?`.
-    pub fn without_parameters(&self) -> &str {
+    pub(crate) fn without_parameters(&self) -> &str {
         self.opened.split('?').next().unwrap_or(&self.opened)
     }
 
     /// What follows the `?`, as names and values.
-    pub fn parameters(&self) -> Vec<(String, String)> {
+    pub(crate) fn parameters(&self) -> Vec<(String, String)> {
         let (_, parameters) = self.opened.split_once('?').unwrap_or_default();
         form_urlencoded::parse(parameters.as_bytes()).into_owned().collect()
     }
@@ -186,7 +186,7 @@ fn whole(path: &str) -> String {
 }
 
 /// A path for people, unless it may be an address with a login that was given by mistake.
-pub fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     let text = path.display().to_string();
     if text.contains(['@', '=']) || text.contains("://") { "***".to_owned() } else { text }
 }

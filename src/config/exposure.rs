@@ -51,7 +51,7 @@ pub enum Switch {
 
 impl Switch {
     /// Whether it is on.
-    pub fn is_on(self) -> bool {
+    pub(crate) fn is_on(self) -> bool {
         self == Self::On
     }
 }

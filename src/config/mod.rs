@@ -25,7 +25,8 @@ use std::{
 pub use access::{AccessMode, AccessSettings, Scope};
 pub use command_line::{Command, OpenApiVersion};
 use command_line::{DatabaseFlags, Flags, ServerFlags};
-pub use database::{DatabaseUrl, shown, shown_name};
+pub use database::DatabaseUrl;
+pub(crate) use database::{shown, shown_name};
 pub use exposure::{CorsOrigin, Exposure, HostName, Switch};
 pub use graphql::{Documents, GraphqlSettings, Limits};
 pub use limits::{HttpLimits, Rate, RateLimit};
@@ -71,7 +72,7 @@ pub struct Settings {
 
 impl Settings {
     /// What is wrong with the database, by the flag or variable that was given.
-    pub fn named(&self, error: &impl std::error::Error) -> String {
+    pub(crate) fn named(&self, error: &impl std::error::Error) -> String {
         let said = error.to_string();
         match said.strip_prefix(command_line::DATABASE) {
             Some(reason) if reason.starts_with(':') => format!("{}{reason}", self.database_given_by),
@@ -179,7 +180,7 @@ pub struct LogFilter(String);
 
 impl LogFilter {
     /// The filter's directives.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

@@ -46,19 +46,19 @@ pub struct Connections(NonZeroU32);
 
 impl Connections {
     /// Those that have a work of their own: one writes, one listens, one looks tokens up.
-    pub const OTHERS: u32 = 3;
+    pub(crate) const OTHERS: u32 = 3;
     /// The fewest there can be.
-    pub const FEWEST: Self = Self(NonZeroU32::new(Self::OTHERS + 1).unwrap());
+    pub(crate) const FEWEST: Self = Self(NonZeroU32::new(Self::OTHERS + 1).unwrap());
     /// More would make the server slower.
     const MOST: u32 = 1_000;
 
-    /// All must match.
-    pub const fn total(self) -> u32 {
+    /// All of them.
+    pub(crate) const fn total(self) -> u32 {
         self.0.get()
     }
 
     /// Those that read.
-    pub fn readers(self) -> u32 {
+    pub(crate) fn readers(self) -> u32 {
         self.total().saturating_sub(Self::OTHERS).max(1)
     }
 }
@@ -88,7 +88,7 @@ pub struct DirectUrl(DatabaseUrl);
 
 impl DirectUrl {
     /// The address.
-    pub fn url(&self) -> &DatabaseUrl {
+    pub(crate) fn url(&self) -> &DatabaseUrl {
         &self.0
     }
 }

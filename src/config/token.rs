@@ -46,7 +46,7 @@ impl TokenName {
     const LONGEST: usize = 64;
 
     /// The name.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

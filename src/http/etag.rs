@@ -20,6 +20,7 @@ pub(crate) fn is_listed(headers: &HeaderMap, tag: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
     use axum::http::{HeaderMap, HeaderValue, header};
 

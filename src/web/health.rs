@@ -1,11 +1,8 @@
 //! What a supervisor asks: whether the process works, and whether it can be sent requests.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use axum::{
@@ -20,16 +17,16 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{db::Database, error::Error, ingest::Ingest};
-
-/// How long the database may take to answer a small question.
-const PROMPTLY: Duration = Duration::from_secs(2);
-/// How long its answer is remembered: supervisors, proxies and people may ask at the same time.
-const REMEMBERED: Duration = Duration::from_secs(1);
+use crate::{
+    db::Database,
+    error::Error,
+    ingest::Ingest,
+    web::limits::{HEALTH_MAX_AGE, HEALTH_TIMEOUT},
+};
 
 /// What is known of the server's health.
 #[derive(Clone)]
-pub struct Health(Arc<Parts>);
+pub(crate) struct Health(Arc<Parts>);
 
 struct Parts {
     database: Database,
@@ -41,12 +38,12 @@ struct Parts {
 
 impl Health {
     /// The health of a server on `database` that stores through `ingest`.
-    pub fn new(database: Database, ingest: Ingest) -> Self {
+    pub(crate) fn new(database: Database, ingest: Ingest) -> Self {
         Self(Arc::new(Parts { database, ingest, is_leaving: AtomicBool::new(false), last: Mutex::default() }))
     }
 
     /// From now on it says that it stops.
-    pub fn leave(&self) {
+    pub(crate) fn leave(&self) {
         self.0.is_leaving.store(true, Ordering::Relaxed);
     }
 
@@ -69,7 +66,7 @@ impl Health {
             Some(reason)
         } else {
             let mut last = last.lock().await;
-            match last.take().filter(|(at, _)| at.elapsed() < REMEMBERED) {
+            match last.take().filter(|(at, _)| at.elapsed() < HEALTH_MAX_AGE) {
                 Some(known) => last.insert(known).1.clone(),
                 None => last.insert((Instant::now(), ask(database).await)).1.clone(),
             }
@@ -81,9 +78,9 @@ impl Health {
 
 /// Why the database can't be used, where it can't.
 async fn ask(database: &Database) -> Option<String> {
-    match timeout(PROMPTLY, database.ask()).await {
+    match timeout(HEALTH_TIMEOUT, database.ask()).await {
         Ok(asked) => asked.err().map(|error| Error::from(error).message),
-        Err(_) => Some(format!("it did not answer within {} s", PROMPTLY.as_secs())),
+        Err(_) => Some(format!("it did not answer within {} s", HEALTH_TIMEOUT.as_secs())),
     }
 }
 

@@ -4,6 +4,7 @@ mod fallback;
 mod graphql;
 mod guard;
 mod health;
+mod limits;
 mod pages;
 mod server;
 mod state;
@@ -40,6 +41,7 @@ use crate::{
     web::{
         graphql::{handlers, refusal::refused, websocket},
         guard::{Guard, authentication, security_headers},
+        limits::MIN_COMPRESSED_BYTES,
         state::AppState,
     },
 };
@@ -50,9 +52,6 @@ pub(crate) use server::{Tls, serve};
 
 /// The documents that our own pages send, with their names.
 pub(crate) const DOCUMENTS: &[(&str, &str)] = &[("overview.graphql", include_str!("../../web/src/overview.graphql"))];
-
-/// Smaller answers are sent as they are: there is little to gain.
-const LEAST_COMPRESSED: u16 = 1_024;
 
 /// Everything that is served.
 pub(crate) fn router(
@@ -67,7 +66,7 @@ pub(crate) fn router(
     let is_tls = settings.tls.is_some();
     let state = AppState::new(graph, access, ended, settings);
     // Streams are sent as they come.
-    let is_worth_it = SizeAbove::new(LEAST_COMPRESSED)
+    let is_worth_it = SizeAbove::new(MIN_COMPRESSED_BYTES)
         .and(DefaultPredicate::new())
         .and(NotForContentType::const_new("multipart/mixed"));
     let sockets = from_fn_with_state(state.clone(), websocket::open_or_go_on);

@@ -8,7 +8,7 @@ use crate::{
     access::Access,
     config::{GraphqlSettings, Settings},
     graphql::Graph,
-    web::{graphql::subscriptions::Subscriptions, guard::RequestTimeout},
+    web::guard::{RequestTimeout, subscriptions::Subscriptions},
 };
 
 /// What GraphQL over HTTP needs.

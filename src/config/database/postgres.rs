@@ -71,7 +71,7 @@ const NO_HOST: &str = "the host is neither a name, nor an address (that of IPv6 
 
 impl Parts {
     /// Reads what stands behind `postgres://`.
-    pub fn read(text: &str, spelling: Spelling) -> Result<Self, String> {
+    pub(crate) fn read(text: &str, spelling: Spelling) -> Result<Self, String> {
         if text.contains(char::is_control) {
             return Err("there is a line break or another control character in it".to_owned());
         }
@@ -195,7 +195,7 @@ impl Parts {
     }
 
     /// The address as the driver takes it, secrets included.
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         let mut query = Serializer::new(String::new());
         let port = self.port.map(|port| port.to_string());
         let named = [
@@ -215,7 +215,7 @@ impl Parts {
     }
 
     /// Which database it is, without login and parameters.
-    pub fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         let host = self.host.as_deref().unwrap_or_default();
         let port = self.port.map_or_else(String::new, |port| format!(":{port}"));
         let database = self.database.as_deref().map_or("", shown_name);
@@ -231,7 +231,7 @@ impl Parts {
 
 /// The name of a database or a role for people, unless parameters may be in it, a password among them, that were given without the `?`
 /// before them.
-pub fn shown_name(name: &str) -> &str {
+pub(crate) fn shown_name(name: &str) -> &str {
     if name.chars().all(|c| c.is_alphanumeric() || "_-.$".contains(c)) { name } else { "***" }
 }
 

@@ -33,16 +33,11 @@ use crate::{
             stream::answers,
         },
         guard::rate_limit::Client,
+        limits::{MAX_BATCH_ERRORS, MAX_CONCURRENT_IN_BATCH},
         pages,
         state::AppState,
     },
 };
-
-/// Requests of a batch that run at the same time.
-const SIDE_BY_SIDE: usize = 4;
-
-/// Requests of a batch that are told one by one that they are too many. More come from nobody who reads that.
-const MOST_REFUSED: usize = 1_000;
 
 /// What may be sent.
 const ALLOWED: &str = "GET, HEAD, POST";
@@ -215,7 +210,7 @@ fn of_batch(state: &AppState, media: Media, sent: Sent) -> Result<Vec<Request>, 
         Sent::TooMany(count) => {
             let asked = format!("more than {most} requests were sent together");
             let answer = || Answer::from_errors(vec![crossed("max-batch", &asked, most, "send them in parts")]);
-            let answers: Vec<_> = iter::repeat_with(answer).take(count.min(MOST_REFUSED)).collect();
+            let answers: Vec<_> = iter::repeat_with(answer).take(count.min(MAX_BATCH_ERRORS)).collect();
             Err(Box::new(respond(media, Outcome::Invalid, batch_body(&answers))))
         }
         Sent::One(request) => Ok(vec![request]),
@@ -229,7 +224,7 @@ async fn batch(state: &AppState, who: &Who, media: Media, requests: Vec<Request>
         Ok(wanted) => run(state, wanted).await,
         Err(answer) => *answer,
     });
-    let answers: Vec<Answer> = stream::iter(answers).buffered(SIDE_BY_SIDE).collect().await;
+    let answers: Vec<Answer> = stream::iter(answers).buffered(MAX_CONCURRENT_IN_BATCH).collect().await;
     // A document that is not known is no reason to say so of the batch: clients send its text then.
     let is_denied = |answer| matches!(Outcome::of(answer), Outcome::Denied(code) if code.status() != 404);
     let denied = answers.first().filter(|_| answers.iter().all(is_denied));

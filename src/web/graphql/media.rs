@@ -7,7 +7,7 @@ use crate::http::media_type::MediaType;
 
 /// A media type that answers come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Media {
+pub(crate) enum Media {
     /// The specification's own: the status tells whether the request could be run.
     GraphqlResponse,
     /// The old one: 200 for every well-formed request.
@@ -20,7 +20,7 @@ pub enum Media {
 
 impl Media {
     /// What `Content-Type` says. Whoever asked for a stream and gets one answer gets JSON.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
             Self::Json | Self::EventStream | Self::Multipart => "application/json; charset=utf-8",
@@ -28,7 +28,7 @@ impl Media {
     }
 
     /// Whether it carries any number of answers.
-    pub fn is_stream(self) -> bool {
+    pub(crate) fn is_stream(self) -> bool {
         matches!(self, Self::EventStream | Self::Multipart)
     }
 
@@ -47,7 +47,7 @@ const PARTS: &str = "multipart/mixed;subscriptionspec=1.0";
 
 /// The media types that a client takes: the best of each kind.
 #[derive(Debug, Clone, Copy)]
-pub struct Accepted {
+pub(crate) struct Accepted {
     best: Media,
     single: Option<Media>,
     stream: Option<Media>,
@@ -55,7 +55,7 @@ pub struct Accepted {
 
 impl Accepted {
     /// What `Accept` lists; JSON where nothing is said.
-    pub fn of(headers: &HeaderMap) -> Option<Self> {
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let ranges = ranges(headers);
         if ranges.is_empty() {
             return Some(Self { best: Media::Json, single: Some(Media::Json), stream: None });
@@ -82,12 +82,12 @@ impl Accepted {
     }
 
     /// For what has one answer. Events carry it as well as JSON; parts are asked for with every request, and meant for subscriptions.
-    pub fn for_one(self) -> Media {
+    pub(crate) fn for_one(self) -> Media {
         if self.best == Media::Multipart { self.single.unwrap_or(self.best) } else { self.best }
     }
 
     /// For an operation of this kind: subscriptions need what can carry them.
-    pub fn for_operation(self, kind: Option<OperationType>) -> Media {
+    pub(crate) fn for_operation(self, kind: Option<OperationType>) -> Media {
         let stream = self.stream.filter(|_| kind == Some(OperationType::Subscription));
         stream.unwrap_or_else(|| self.for_one())
     }

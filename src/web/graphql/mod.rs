@@ -1,4 +1,4 @@
-//! GraphQL over HTTP: requests and their responses, streams of answers, and WebSockets.
+//! GraphQL over HTTP: requests and their responses, streams of answers, and sockets.
 
 mod close_code;
 mod execute;
@@ -12,5 +12,4 @@ mod stream;
 
 pub(crate) mod handlers;
 pub(crate) mod refusal;
-pub(crate) mod subscriptions;
 pub(crate) mod websocket;

@@ -17,11 +17,11 @@ use crate::{
 };
 
 /// The names of both, the one to be preferred first.
-pub const NAMES: [&str; 2] = ["graphql-transport-ws", "graphql-ws"];
+pub(crate) const NAMES: [&str; 2] = ["graphql-transport-ws", "graphql-ws"];
 
 /// A sub-protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
+pub(crate) enum Protocol {
     /// graphql-transport-ws.
     Transport,
     /// graphql-ws, the old one.
@@ -31,7 +31,7 @@ pub enum Protocol {
 /// What a client says.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Said {
+pub(crate) enum Said {
     /// Who they are.
     ConnectionInit {
         /// Credentials, for us.
@@ -84,13 +84,13 @@ impl From<SaidBefore> for Said {
 
 impl Protocol {
     /// The sub-protocol of this name.
-    pub fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         let place = NAMES.iter().position(|known| *known == name)?;
         Some([Self::Transport, Self::Legacy][place])
     }
 
     /// Its name.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         NAMES[self as usize]
     }
 
@@ -98,7 +98,7 @@ impl Protocol {
     ///
     /// # Errors
     /// It is no message of a client.
-    pub fn read(self, said: &[u8]) -> serde_json::Result<Said> {
+    pub(crate) fn read(self, said: &[u8]) -> serde_json::Result<Said> {
         let said = without_mark(said);
         match self {
             Self::Transport => serde_json::from_slice(said),
@@ -107,30 +107,30 @@ impl Protocol {
     }
 
     /// The client may begin.
-    pub fn acknowledged(self) -> Vec<Message> {
+    pub(crate) fn acknowledged(self) -> Vec<Message> {
         [message(&json!({ "type": "connection_ack" }))].into_iter().chain(self.alive()).collect()
     }
 
     /// The answer to a ping.
-    pub fn pong(payload: Option<Map<String, Value>>) -> Message {
+    pub(crate) fn pong(payload: Option<Map<String, Value>>) -> Message {
         message(
             &payload.map_or_else(|| json!({ "type": "pong" }), |payload| json!({ "type": "pong", "payload": payload })),
         )
     }
 
     /// What the old protocol has besides the WebSocket's own ping.
-    pub fn alive(self) -> Option<Message> {
+    pub(crate) fn alive(self) -> Option<Message> {
         (self == Self::Legacy).then(|| message(&json!({ "type": "ka" })))
     }
 
     /// An answer of an operation that runs.
-    pub fn next(self, id: &str, answer: &Answer) -> Message {
+    pub(crate) fn next(self, id: &str, answer: &Answer) -> Message {
         let kind = if self == Self::Legacy { "data" } else { "next" };
         with_payload(id, kind, |json| json.extend(body(answer)))
     }
 
     /// The operation did not run. The old protocol has one error.
-    pub fn error(self, id: &str, errors: &[ServerError]) -> Message {
+    pub(crate) fn error(self, id: &str, errors: &[ServerError]) -> Message {
         with_payload(id, "error", |json| match (self, errors.first()) {
             (Self::Legacy, Some(first)) => write_value(first, json),
             _ => write_value(errors, json),
@@ -138,7 +138,7 @@ impl Protocol {
     }
 
     /// The operation has ended.
-    pub fn complete(self, id: &str) -> Message {
+    pub(crate) fn complete(self, id: &str) -> Message {
         match self {
             Self::Transport => message(&json!({ "id": id, "type": "complete" })),
             // As its own server writes it: there are clients that look for a payload in every message.
@@ -147,12 +147,12 @@ impl Protocol {
     }
 
     /// Whether a client that ended an operation waits for the server to say so, too.
-    pub fn confirms_ends(self) -> bool {
+    pub(crate) fn confirms_ends(self) -> bool {
         self == Self::Legacy
     }
 
     /// What is said before the socket is closed on whoever may not enter: clients of the old protocol do not read why it was.
-    pub fn refused(self, frame: &CloseFrame) -> Option<Message> {
+    pub(crate) fn refused(self, frame: &CloseFrame) -> Option<Message> {
         let is_told = self == Self::Legacy && CloseCode::Forbidden.is_of(frame);
         is_told
             .then(|| message(&json!({ "type": "connection_error", "payload": { "message": frame.reason.as_str() } })))

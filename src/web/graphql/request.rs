@@ -14,33 +14,33 @@ use crate::graphql::{are_metrics, has_long_numbers, read_exactly, without_mark, 
 
 /// A request as it was sent.
 #[derive(Debug, Default)]
-pub struct Request {
+pub(crate) struct Request {
     /// The text of a document.
-    pub query: Option<String>,
+    pub(crate) query: Option<String>,
     /// The id of a document that is known here.
-    pub document_id: Option<String>,
+    pub(crate) document_id: Option<String>,
     /// Which operation, where the document has several.
-    pub operation_name: Option<String>,
+    pub(crate) operation_name: Option<String>,
     /// The variables.
-    pub variables: Variables,
+    pub(crate) variables: Variables,
     /// What else the client asks for.
-    pub extensions: Extensions,
+    pub(crate) extensions: Extensions,
 }
 
 impl Request {
     /// Whether it says which document to run.
-    pub fn names_a_document(&self) -> bool {
+    pub(crate) fn names_a_document(&self) -> bool {
         self.query.is_some() || self.document_id.is_some() || self.extensions.hash.is_some()
     }
 }
 
 /// The members of `extensions` that mean something here.
 #[derive(Debug, Default)]
-pub struct Extensions {
+pub(crate) struct Extensions {
     /// `persistedQuery.sha256Hash`: the document's hash.
-    pub hash: Option<String>,
+    pub(crate) hash: Option<String>,
     /// `cost`: tell in the answer what the request costs.
-    pub cost: bool,
+    pub(crate) cost: bool,
 }
 
 impl Extensions {
@@ -68,7 +68,7 @@ impl Extensions {
 /// An object or null. It is read as a value of the engine's first: [`Value`] reads a member of a certain name as a text of JSON, which
 /// begins a new limit of nesting, and the stack would overflow.
 #[derive(Debug)]
-pub struct Object(pub Option<Map<String, Value>>);
+pub(crate) struct Object(pub Option<Map<String, Value>>);
 
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -82,7 +82,7 @@ impl<'de> Deserialize<'de> for Object {
 
 /// What came in the body of a POST.
 #[derive(Debug)]
-pub enum Sent {
+pub(crate) enum Sent {
     /// One request.
     One(Request),
     /// Requests that are answered together.
@@ -95,7 +95,7 @@ pub enum Sent {
 ///
 /// # Errors
 /// What is wrong and where, in words.
-pub fn read(body: &[u8], most: usize) -> Result<Sent, String> {
+pub(crate) fn read(body: &[u8], most: usize) -> Result<Sent, String> {
     let body = without_mark(body);
     let is_batch = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     if body.len() >= LONG && !is_batch {
@@ -214,7 +214,7 @@ impl<'de, V: Deserialize<'de> + Into<Variables>> Deserialize<'de> for One<V> {
 ///
 /// # Errors
 /// What is wrong and where, in words.
-pub fn read_parameters(parameters: &str) -> Result<Request, String> {
+pub(crate) fn read_parameters(parameters: &str) -> Result<Request, String> {
     fn json<T: for<'a> Deserialize<'a>>(name: &str, text: &str) -> Result<T, String> {
         serde_json::from_str(without_mark_of_text(text)).map_err(|error| format!("{name}: no JSON object: {error}"))
     }

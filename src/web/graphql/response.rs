@@ -19,14 +19,14 @@ use crate::{
 const AROUND: usize = 512;
 
 /// An answer as it is written.
-pub fn body(answer: &Answer) -> Vec<u8> {
+pub(crate) fn body(answer: &Answer) -> Vec<u8> {
     let mut json = Vec::with_capacity(written_bytes(&answer.data) + AROUND);
     write(answer, &mut json);
     json
 }
 
 /// Answers as they are written, in their order.
-pub fn batch_body(answers: &[Answer]) -> Vec<u8> {
+pub(crate) fn batch_body(answers: &[Answer]) -> Vec<u8> {
     let mut json = vec![b'['];
     for answer in answers {
         if json.len() > 1 {
@@ -61,14 +61,14 @@ fn write(answer: &Answer, json: &mut Vec<u8>) {
 }
 
 /// The HTTP answer. What is answered depends on the media type asked for, and on who asks.
-pub fn respond(media: Media, outcome: Outcome, body: Vec<u8>) -> Response {
+pub(crate) fn respond(media: Media, outcome: Outcome, body: Vec<u8>) -> Response {
     let headers = [(header::CONTENT_TYPE, media.name()), (header::VARY, "accept, authorization")];
     (status(outcome, media), headers, body).into_response()
 }
 
 /// [`respond`] to a GET that ran without errors: a cache may keep it, and is told when it still holds. `seconds` says for how long it
 /// need not ask; whatever is kept for somebody with a token is kept by that client alone, as HTTP has it.
-pub fn respond_to_get(asked: &HeaderMap, seconds: u32, media: Media, body: Vec<u8>) -> Response {
+pub(crate) fn respond_to_get(asked: &HeaderMap, seconds: u32, media: Media, body: Vec<u8>) -> Response {
     let tag = etag::weak(&body);
     let is_unchanged = etag::is_listed(asked, &tag);
     let lasting = match seconds {

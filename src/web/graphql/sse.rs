@@ -19,11 +19,8 @@ use tokio::time::timeout;
 use crate::{
     graphql::write_value,
     web::{
-        graphql::{
-            response::body,
-            status::is_denied,
-            stream::{KEEP_ALIVE, end},
-        },
+        graphql::{response::body, status::is_denied, stream::end},
+        limits::KEEP_ALIVE_INTERVAL,
         state::AppState,
     },
 };
@@ -61,7 +58,7 @@ fn streamed(
     nothing: Bytes,
 ) -> Response {
     let pieces = stream::unfold((pieces.boxed(), nothing), async |(mut pieces, nothing)| {
-        let piece = timeout(KEEP_ALIVE, pieces.next()).await;
+        let piece = timeout(KEEP_ALIVE_INTERVAL, pieces.next()).await;
         Some((piece.unwrap_or_else(|_| Some(nothing.clone()))?, (pieces, nothing)))
     });
     let pieces = pieces.take_until(Box::pin(end(state.ended.clone()))).map(Ok::<_, Infallible>);

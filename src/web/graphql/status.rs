@@ -7,7 +7,7 @@ use crate::{error::Code, web::graphql::media::Media};
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// It ran, and every field gave its value.
     Complete,
     /// It ran, and some fields failed, or all.
@@ -24,7 +24,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// What became of a request that got this answer.
-    pub fn of(answer: &Answer) -> Self {
+    pub(crate) fn of(answer: &Answer) -> Self {
         match answer.errors.first() {
             None => Self::Complete,
             Some(_) if was_run(answer) => Self::Partial,
@@ -43,17 +43,17 @@ impl Outcome {
 }
 
 /// Whether anything was run: otherwise there is no `data` to speak of.
-pub fn was_run(answer: &Answer) -> bool {
+pub(crate) fn was_run(answer: &Answer) -> bool {
     answer.errors.is_empty() || answer.data != Value::Null || answer.errors.iter().any(|error| !error.path.is_empty())
 }
 
 /// Whether it is no answer to what was asked, but tells why there is none.
-pub fn is_denied(answer: &Answer) -> bool {
+pub(crate) fn is_denied(answer: &Answer) -> bool {
     matches!(Outcome::of(answer), Outcome::Denied(_))
 }
 
 /// Whether a mutation has come to store something. What it may have left out is told by payloads that are not there.
-pub fn may_have_stored(answer: &Answer) -> bool {
+pub(crate) fn may_have_stored(answer: &Answer) -> bool {
     let has_payload = match &answer.data {
         Value::Object(members) => members.values().any(|value| matches!(value, Value::Object(_))),
         _ => false,
@@ -75,7 +75,7 @@ const PARTIAL: u16 = 200;
 const INVALID: u16 = 400;
 
 /// The status of an answer in this media type.
-pub fn status(outcome: Outcome, media: Media) -> StatusCode {
+pub(crate) fn status(outcome: Outcome, media: Media) -> StatusCode {
     // With the specification's own media type, and with the old one, where clients take any other status than 200 for one that a
     // proxy gave; only who may not enter, or comes at a bad time, is told so in either.
     let (own, old) = match outcome {

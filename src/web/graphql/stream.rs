@@ -1,6 +1,6 @@
 //! The answers of an operation as a stream, whatever carries it.
 
-use std::{task::Poll, time::Duration};
+use std::task::Poll;
 
 use async_graphql::{Response as Answer, parser::types::OperationType};
 use futures_util::{
@@ -16,16 +16,11 @@ use crate::{
     error::Error,
     graphql::refusal,
     web::{
-        graphql::{
-            execute::{Wanted, run, with_cost},
-            subscriptions::Subscribed,
-        },
+        graphql::execute::{Wanted, run, with_cost},
+        guard::subscriptions::Subscribed,
         state::AppState,
     },
 };
-
-/// The longest silence: proxies take a connection that says nothing for dead, many of them after 30 seconds.
-pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Waits for the word that the server stops.
 pub(crate) async fn end(mut ended: watch::Receiver<bool>) {

@@ -1,7 +1,7 @@
 //! Any number of operations over one WebSocket, after the protocol graphql-transport-ws
 //! (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>), or after the one before it.
 
-use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
+use std::{collections::HashMap, pin::pin, sync::Arc};
 
 use async_graphql::Response as Answer;
 use axum::{
@@ -33,24 +33,17 @@ use crate::{
             refusal::NO_DOCUMENT,
             request::{Object, Request},
             status::was_run,
-            stream::{KEEP_ALIVE, answers, end},
-            subscriptions::Subscribed,
+            stream::{answers, end},
         },
-        guard::rate_limit::Client,
+        guard::{rate_limit::Client, subscriptions::Subscribed},
+        limits::{
+            CLOSE_TIMEOUT, CONNECTION_INIT_TIMEOUT, KEEP_ALIVE_INTERVAL, MAX_MESSAGES_PER_FLUSH, MAX_SOCKET_OPERATIONS,
+            MAX_UNANSWERED_PINGS, SOCKET_BUFFER_BYTES,
+        },
         state::AppState,
     },
 };
 
-/// How long a client may take to introduce itself: what the protocol's own server gives it.
-const INTRODUCTION: Duration = Duration::from_secs(3);
-/// Operations that one connection runs at a time: a page that needs more has forgotten to end some.
-const MOST_OPERATIONS: usize = 100;
-/// Messages that are written together, at most: then the client is listened to again.
-const AT_ONCE: usize = 64;
-/// Bytes set aside for what a connection sends and receives: most say little, and there may be thousands.
-const BUFFER: usize = 4 * 1024;
-/// Signs of life that a client may leave unanswered: then it is gone.
-const MOST_SILENCES: u32 = 2;
 /// What a client is told that sent no token.
 const TOKEN_NEEDED: &str =
     r#"this takes a token: send connection_init with the payload {"authorization": "Bearer TOKEN"}"#;
@@ -59,8 +52,6 @@ const NOT_TAKEN: &str =
     r#"payload.authorization of connection_init: no token that is taken: send "Bearer TOKEN" with another one"#;
 /// What a client is told whose token ended.
 const REVOKED: &str = "the token is no longer taken";
-/// How long a client may take to close after the server did.
-const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Opens a socket where one is asked for; every other request goes on.
 pub(crate) async fn open_or_go_on(State(state): State<AppState>, request: extract::Request, next: Next) -> Response {
@@ -96,7 +87,7 @@ pub(crate) async fn open(
     client.admit()?;
     let spoken = NAMES.join(" or ");
     let upgrade = upgrade.map_err(|rejection| no_handshake(&rejection, &spoken))?;
-    let upgrade = upgrade.protocols(NAMES).read_buffer_size(BUFFER).write_buffer_size(BUFFER);
+    let upgrade = upgrade.protocols(NAMES).read_buffer_size(SOCKET_BUFFER_BYTES).write_buffer_size(SOCKET_BUFFER_BYTES);
     let protocol = upgrade.selected_protocol().and_then(|name| name.to_str().ok()).and_then(Protocol::named);
     // Said while it can be: a socket that was opened can only be closed with a code.
     let protocol = protocol
@@ -144,10 +135,10 @@ async fn speak(mut socket: WebSocket, conversation: Conversation) {
         while let Some(Ok(_)) = socket.next().await {}
         // What came after a message that was not read to its end is none.
         if is_too_long {
-            sleep(LAST_WORDS).await;
+            sleep(CLOSE_TIMEOUT).await;
         }
     };
-    let _ = timeout(LAST_WORDS, farewell).await;
+    let _ = timeout(CLOSE_TIMEOUT, farewell).await;
 }
 
 /// Whoever may do nothing here need not stay.
@@ -200,8 +191,8 @@ impl Conversation {
     /// Answers until one side has enough; gives what the server closes with.
     async fn hold(mut self, socket: &mut WebSocket) -> Option<CloseFrame> {
         let mut ended = pin!(end(self.state.ended.clone()));
-        let mut overdue = pin!(sleep(INTRODUCTION));
-        let mut sign_of_life = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
+        let mut overdue = pin!(sleep(CONNECTION_INIT_TIMEOUT));
+        let mut sign_of_life = interval_at(Instant::now() + KEEP_ALIVE_INTERVAL, KEEP_ALIVE_INTERVAL);
         let mut silences = 0;
         let refused = |conversation: &Self| {
             Box::pin(conversation.state.access.clone().until_refused(conversation.who.caller.clone()))
@@ -216,7 +207,7 @@ impl Conversation {
                 }
                 _ = sign_of_life.tick() => {
                     silences += 1;
-                    if silences > MOST_SILENCES {
+                    if silences > MAX_UNANSWERED_PINGS {
                         return None;
                     }
                     [Message::Ping(Bytes::new())].into_iter().chain(self.protocol.alive()).collect()
@@ -302,8 +293,9 @@ impl Conversation {
                 let reason = format!("Subscriber for {id} already exists");
                 Err(close_with(CloseCode::SubscriberAlreadyExists, &reason, "Subscriber for this id already exists"))
             }
-            Said::Subscribe { id, .. } if self.running.len() == MOST_OPERATIONS => {
-                let reason = format!("a connection runs at most {MOST_OPERATIONS} operations at a time: end one first");
+            Said::Subscribe { id, .. } if self.running.len() == MAX_SOCKET_OPERATIONS => {
+                let reason =
+                    format!("a connection runs at most {MAX_SOCKET_OPERATIONS} operations at a time: end one first");
                 let refused = refusal(Error::new(Code::TooManyOperations, reason));
                 Ok(vec![self.protocol.error(&id, &refused.errors)])
             }
@@ -327,7 +319,7 @@ impl Conversation {
     /// The messages of an event and of those that are there already.
     fn tell(&mut self, event: Event) -> Vec<Message> {
         let mut messages = Vec::from_iter(self.message_of(event));
-        while messages.len() < AT_ONCE {
+        while messages.len() < MAX_MESSAGES_PER_FLUSH {
             let Some(Some(event)) = self.events.next().now_or_never() else { break };
             messages.extend(self.message_of(event));
         }

@@ -4,7 +4,7 @@
 //! A page is our own if its origin is the host that is asked, or if the browser says `Sec-Fetch-Site: same-origin`, which no page can
 //! set: a proxy in front may ask under another `Host`. Neither tells a name that was made to lead here from ours: `hosts` goes first.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header, request::Parts, uri::Authority};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
@@ -13,13 +13,11 @@ use crate::{
     config::CorsOrigin,
     error::{Code, Error},
     http::media_type::MediaType,
-    web::guard::paths::is_graphql,
+    web::{guard::paths::is_graphql, limits::CORS_MAX_AGE},
 };
 
 /// A page can set them only after the browser has asked whether it may: the names that Apollo's clients and servers use.
 const PREFLIGHT: [&str; 3] = ["x-apollo-operation-name", "apollo-require-preflight", "graphql-require-preflight"];
-/// How long browsers remember that they may ask.
-const REMEMBERED: Duration = Duration::from_mins(10);
 
 /// What `Sec-Fetch-Site` says of pages that are not ours.
 const FOREIGN: [&str; 2] = ["cross-site", "same-site"];
@@ -121,7 +119,7 @@ impl Origins {
             // Clients and what traces them have headers of their own; none means more here than those that everybody may send.
             .allow_headers(AllowHeaders::mirror_request())
             .expose_headers([header::ETAG, header::RETRY_AFTER, header::WWW_AUTHENTICATE])
-            .max_age(REMEMBERED);
+            .max_age(CORS_MAX_AGE);
         if self.any {
             Some(layer.allow_origin(Any))
         } else if named.is_empty() {

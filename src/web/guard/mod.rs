@@ -6,6 +6,7 @@ pub(crate) mod hosts;
 pub(crate) mod paths;
 pub(crate) mod rate_limit;
 pub(crate) mod security_headers;
+pub(crate) mod subscriptions;
 
 use std::time::Duration;
 

@@ -16,10 +16,8 @@ use crate::{
     access::Caller,
     config::{Rate, RateLimit},
     error::{Code, Error},
+    web::limits::RATE_LIMIT_CAPACITY,
 };
-
-/// Clients that are remembered, some megabytes of them. Whoever is forgotten begins anew.
-const REMEMBERED: usize = 50_000;
 
 /// Who is counted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -56,7 +54,7 @@ impl Rates {
     pub(crate) fn new(RateLimit(rate): RateLimit) -> Self {
         let counted = rate.and_then(|rate| {
             let quota = Quota::with_period(rate.per / rate.requests.get())?.allow_burst(rate.requests);
-            Some(Arc::new(Counted { rate, quota, clients: Cache::new(REMEMBERED) }))
+            Some(Arc::new(Counted { rate, quota, clients: Cache::new(RATE_LIMIT_CAPACITY) }))
         });
         Self(counted)
     }

@@ -1,6 +1,6 @@
 //! Accepts connections: so many at a time, and all of them asked to end when the server stops.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -23,18 +23,10 @@ use crate::{
         graphql::refusal::refused,
         guard::{paths::is_graphql, security_headers},
         health,
+        limits::{ACCEPT_BACKOFF, ACCEPT_LOG_INTERVAL, MAX_REFUSED_CONNECTIONS, REFUSED_CONNECTION_TIMEOUT},
         server::{connection::Connection, tls::Tls},
     },
 };
-
-/// Connections over the limit that are told so at the same time; others are closed without a word.
-const REFUSED_AT_ONCE: usize = 64;
-/// How long they have to ask, so that they can be told.
-const REFUSED_WITHIN: Duration = Duration::from_secs(5);
-/// How long nothing is accepted after the system ran out of something.
-const BREATH: Duration = Duration::from_millis(100);
-/// How often that is said.
-const BETWEEN_WORDS: Duration = Duration::from_mins(1);
 
 /// Serves `listener` until `stopping`, then finishes what is in flight.
 pub(crate) async fn serve(
@@ -45,7 +37,7 @@ pub(crate) async fn serve(
     mut stopping: watch::Receiver<bool>,
 ) {
     let free = Arc::new(Semaphore::new(limits.max_connections.get() as usize));
-    let refusals = Arc::new(Semaphore::new(REFUSED_AT_ONCE));
+    let refusals = Arc::new(Semaphore::new(MAX_REFUSED_CONNECTIONS));
     let full = full(limits, tls.is_some());
     let mut connections = JoinSet::new();
     let is_stopping = stopping.clone();
@@ -80,7 +72,7 @@ pub(crate) async fn serve(
             connections.spawn(connection.serve(socket, place));
         } else if let Ok(place) = Arc::clone(&refusals).try_acquire_owned() {
             connection.router = full.clone();
-            connection.time = connection.time.min(REFUSED_WITHIN);
+            connection.time = connection.time.min(REFUSED_CONNECTION_TIMEOUT);
             connections.spawn(connection.serve(socket, place));
         }
     }
@@ -97,11 +89,11 @@ async fn accept(listener: &TcpListener, said: &mut Option<Instant>) -> (TcpStrea
                 // The client was gone before it was greeted.
                 io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset => {}
                 _ => {
-                    if said.is_none_or(|at| at.elapsed() > BETWEEN_WORDS) {
+                    if said.is_none_or(|at| at.elapsed() > ACCEPT_LOG_INTERVAL) {
                         *said = Some(Instant::now());
                         tracing::error!(%error, "no connection can be accepted at the moment");
                     }
-                    sleep(BREATH).await;
+                    sleep(ACCEPT_BACKOFF).await;
                 }
             },
         }

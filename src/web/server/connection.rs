@@ -23,6 +23,7 @@ use crate::{
     http::options::allow_options,
     web::{
         guard::{hosts, security_headers},
+        limits::{HTTP2_GOAWAY_TIMEOUT, HTTP2_KEEP_ALIVE_INTERVAL, MAX_HTTP2_STREAMS},
         server::{
             idle::Underway,
             tls::H2,
@@ -31,13 +32,6 @@ use crate::{
         },
     },
 };
-
-/// Streams that one client of HTTP/2 may have open.
-const STREAMS: u32 = 128;
-/// How often a client of HTTP/2 that says nothing is asked whether it is still there.
-const STILL_THERE: Duration = Duration::from_secs(30);
-/// How long a client of HTTP/2 has to take leave.
-const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A connection that was accepted.
 pub(crate) struct Connection {
@@ -83,8 +77,8 @@ impl Connection {
             let mut connection = pin!(
                 conn::http2::Builder::new(TokioExecutor::new())
                     .timer(TokioTimer::new())
-                    .max_concurrent_streams(STREAMS)
-                    .keep_alive_interval(STILL_THERE)
+                    .max_concurrent_streams(MAX_HTTP2_STREAMS)
+                    .keep_alive_interval(HTTP2_KEEP_ALIVE_INTERVAL)
                     .serve_connection(io, service)
             );
             tokio::select! {
@@ -99,7 +93,7 @@ impl Connection {
                         // A request may have come before this was heard.
                         outcome = &mut connection => outcome,
                         // Whoever says nothing may not hear this either.
-                        () = underway.idle(FAREWELL) => Ok(()),
+                        () = underway.idle(HTTP2_GOAWAY_TIMEOUT) => Ok(()),
                     }
                 }
             }

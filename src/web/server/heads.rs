@@ -34,17 +34,17 @@ pub(crate) struct Heads {
 
 impl Heads {
     /// A connection begins.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { place: Place::Line(0), length: None, is_open: false }
     }
 
     /// Passes everything on from here.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.place = Place::Beyond;
     }
 
     /// Goes on by what was received; the same with signs encoded, where there were some to encode.
-    pub fn pass(&mut self, mut received: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn pass(&mut self, mut received: &[u8]) -> Option<Vec<u8>> {
         let all = received;
         let mut encoded: Option<Vec<u8>> = None;
         while let Some((&byte, behind)) = received.split_first() {

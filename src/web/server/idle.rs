@@ -17,8 +17,7 @@ use axum::{
 use hyper::body::{Frame, SizeHint};
 use tokio::{sync::watch, time::timeout};
 
-/// Whoever takes in no more bytes than this takes in nothing: the protocol's own signs of life.
-const NEXT_TO_NOTHING: u64 = 1024;
+use crate::web::limits::MAX_IDLE_BYTES;
 
 /// Counts what is under way on a connection.
 #[derive(Debug, Clone, Default)]
@@ -58,7 +57,7 @@ impl Underway {
             let _ = requests.wait_for(|count| *count == 0).await;
             let before = self.taken.load(Ordering::Relaxed);
             let is_quiet = timeout(time, requests.changed()).await.is_err();
-            if is_quiet && self.taken.load(Ordering::Relaxed) - before <= NEXT_TO_NOTHING {
+            if is_quiet && self.taken.load(Ordering::Relaxed) - before <= MAX_IDLE_BYTES {
                 return;
             }
         }

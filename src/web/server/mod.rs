@@ -9,4 +9,5 @@ mod unread;
 mod wire;
 
 pub(crate) use accept::serve;
-pub use tls::{Tls, TlsError};
+pub(crate) use tls::Tls;
+pub use tls::TlsError;

@@ -46,7 +46,7 @@ fn reason(error: &pem::Error, what: &str) -> String {
 }
 
 /// The certificate in use.
-pub struct Tls {
+pub(crate) struct Tls {
     files: TlsFiles,
     current: Arc<ServerConfig>,
     changes: Changes,
@@ -57,7 +57,7 @@ impl Tls {
     ///
     /// # Errors
     /// A file that can't be used, and why.
-    pub fn load(files: &TlsFiles) -> Result<Self, TlsError> {
+    pub(crate) fn load(files: &TlsFiles) -> Result<Self, TlsError> {
         Ok(Self { current: read(files)?, files: files.clone(), changes: Changes::listen()? })
     }
 

@@ -5,7 +5,6 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use axum::body::{Body, Bytes, HttpBody};
@@ -13,10 +12,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::time::timeout;
 
-/// Bytes that are read so that a connection can go on.
-const MOST: usize = 1024 * 1024;
-/// How long that may take.
-const LONGEST: Duration = Duration::from_secs(1);
+use crate::web::limits::{DISCARD_TIMEOUT, MAX_DISCARDED_BYTES};
 
 /// What is left of a body once whoever was to read it has given it up.
 #[derive(Debug, Clone, Default)]
@@ -33,7 +29,7 @@ struct Left {
 
 impl Unread {
     /// The body, as it is handed on.
-    pub fn watch(&self, body: Incoming, awaits_word: bool) -> Body {
+    pub(crate) fn watch(&self, body: Incoming, awaits_word: bool) -> Body {
         if body.is_end_stream() {
             return Body::empty();
         }
@@ -44,20 +40,20 @@ impl Unread {
     }
 
     /// Reads what was left, within bounds. Whether the connection can go on.
-    pub async fn drain(&self) -> bool {
+    pub(crate) async fn drain(&self) -> bool {
         let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Left { mut body, is_awaited, is_broken }) = left else { return true };
         let draining = async {
             let mut bytes = 0;
             while let Some(frame) = body.frame().await {
-                bytes += frame.as_ref().map_or(MOST + 1, |frame| frame.data_ref().map_or(0, Bytes::len));
-                if bytes > MOST {
+                bytes += frame.as_ref().map_or(MAX_DISCARDED_BYTES + 1, |frame| frame.data_ref().map_or(0, Bytes::len));
+                if bytes > MAX_DISCARDED_BYTES {
                     return false;
                 }
             }
             true
         };
-        !is_awaited && !is_broken && timeout(LONGEST, draining).await.unwrap_or(false)
+        !is_awaited && !is_broken && timeout(DISCARD_TIMEOUT, draining).await.unwrap_or(false)
     }
 }
 

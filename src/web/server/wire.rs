@@ -10,7 +10,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use serde_json::json;
@@ -25,14 +24,9 @@ use tokio_rustls::server::TlsStream;
 
 use crate::web::{
     guard::security_headers,
+    limits::{LINGER_TIMEOUT, MAX_LINGER_BYTES},
     server::{heads::Heads, idle::Underway},
 };
-
-/// How long a client that still sends is heard out after the last answer, so that it comes to read it: bytes that nobody takes in
-/// make the system reset the connection.
-const LINGERING: Duration = Duration::from_secs(1);
-/// What it may send meanwhile.
-const LINGERING_BYTES: usize = 4 * 1024 * 1024;
 
 /// With TLS or without.
 pub(crate) enum Wire {
@@ -49,7 +43,7 @@ pub(crate) struct Linger(Arc<AtomicBool>);
 
 impl Linger {
     /// It is.
-    pub fn set(&self) {
+    pub(crate) fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
@@ -75,7 +69,13 @@ pub(crate) struct Placed {
 
 impl Placed {
     /// A connection that was accepted and greeted.
-    pub fn new(wire: Wire, is_h2: bool, underway: Underway, linger: Linger, place: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(
+        wire: Wire,
+        is_h2: bool,
+        underway: Underway,
+        linger: Linger,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
         let mut heads = Heads::new();
         if is_h2 {
             heads.stop();
@@ -129,7 +129,7 @@ impl Placed {
     /// Takes in what the client still sends, within bounds, until it has read its answer and leaves.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let (mut patience, mut bytes) =
-            self.lingering.take().unwrap_or_else(|| (Box::pin(sleep(LINGERING)), LINGERING_BYTES));
+            self.lingering.take().unwrap_or_else(|| (Box::pin(sleep(LINGER_TIMEOUT)), MAX_LINGER_BYTES));
         loop {
             if patience.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
