@@ -97,7 +97,7 @@ impl Access {
     /// Who sends `credentials`, the value of an `Authorization` header: `Bearer TOKEN`, or `Basic` with the token as the
     /// password. Credentials that don't count, and a database that does not answer, make a caller who is refused everything,
     /// with the reason. An open server does not look at them: they may be meant for a proxy in front.
-    pub(crate) async fn caller_of(&self, credentials: Option<&str>) -> Caller {
+    pub async fn caller_of(&self, credentials: Option<&str>) -> Caller {
         let Door { mode, reader, ingest, known } = &*self.0;
         let Some(credentials) = credentials.filter(|_| *mode != AccessMode::Open) else {
             return Caller::without_token(*mode);

@@ -50,12 +50,12 @@ impl DatabaseUrl {
     }
 
     /// Parameters that PostgreSQL's own programs know, and that change nothing here.
-    pub(crate) fn ignored(&self) -> &[&'static str] {
+    pub fn ignored(&self) -> &[&'static str] {
         &self.ignored
     }
 
     /// The SQLite file, or `None` for PostgreSQL.
-    pub(crate) fn sqlite_file(&self) -> Option<PathBuf> {
+    pub fn sqlite_file(&self) -> Option<PathBuf> {
         let path = self.without_parameters().strip_prefix("sqlite://")?;
         Some(PathBuf::from(&*percent_decode_str(path).decode_utf8_lossy()))
     }
