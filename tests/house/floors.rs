@@ -19,26 +19,6 @@ use crate::house::{
 /// `src/graphql/schema`, whose graph is cyclic by nature. A failure prints the lines as they would have to be.
 const CIRCLES: &[&[&str]] = &[
     &[
-        "entity/src/build.rs",
-        "entity/src/component.rs",
-        "entity/src/component_build.rs",
-        "entity/src/direct.rs",
-        "entity/src/engine.rs",
-        "entity/src/execution_context.rs",
-        "entity/src/filter.rs",
-        "entity/src/history.rs",
-        "entity/src/item.rs",
-        "entity/src/list.rs",
-        "entity/src/metric.rs",
-        "entity/src/pipeline.rs",
-        "entity/src/session.rs",
-        "entity/src/session_tag.rs",
-        "entity/src/source.rs",
-        "entity/src/sqlite.rs",
-        "entity/src/tag.rs",
-        "entity/src/variant.rs",
-    ],
-    &[
         "src/commands/mod.rs",
         "src/commands/openapi.rs",
         "src/commands/schema.rs",
@@ -102,7 +82,7 @@ const CIRCLES: &[&[&str]] = &[
 
 /// How many arrows lead up inside a module, for those where any does. The numbers are exact and only fall.
 const UPWARD: &[(&str, usize)] =
-    &[("commands", 4), ("rest", 6), ("graphql", 55), ("ingest", 2), ("db", 2), ("entity", 12), ("config", 3)];
+    &[("commands", 4), ("rest", 6), ("graphql", 55), ("ingest", 2), ("db", 2), ("config", 3)];
 
 /// Which modules inside a folder import which, from the top down: an arrow leads to a later line. A folder that has a line here has all
 /// of its arrows here. A module is a folder or a file; the folder's own file (`mod.rs`, `lib.rs`) counts as `mod`.
