@@ -18,7 +18,8 @@ use serde_json::json;
 use crate::support::{
     TestApp,
     access::{MUTATION, QUERY, READING, SUBSCRIPTION, Socket, WRITING, Way, basic, bearer, status_in},
-    context, on_both_engines,
+    builders::rest::context,
+    on_both_engines,
 };
 
 /// A little more than a server may go by what it knew.

@@ -8,7 +8,11 @@ use sea_orm::{ConnectionTrait as _, Database};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _};
 
-use crate::support::{Engine, TestApp, history, metric, program::Server};
+use crate::support::{
+    Engine, TestApp,
+    builders::{graphql, rest::metric},
+    program::Server,
+};
 
 async fn tells_nothing_of_the_inside(engine: Engine) {
     let Some(app) = TestApp::with(engine, |_| ()).await else { return };
@@ -22,7 +26,7 @@ async fn tells_nothing_of_the_inside(engine: Engine) {
         app.post(
             "/graphql",
             &json!({ "query": "mutation($m: MetricInput!) { recordMetric(input: $m) { metric { id } } }",
-            "variables": { "m": history::metric(json!({})) } }),
+            "variables": { "m": graphql::metric(json!({})) } }),
         )
         .await,
         app.get("/api/v1/metrics/").await,

@@ -5,7 +5,8 @@ use std::fs;
 use crate::support::{
     PostgresDatabase,
     access::bearer,
-    program::{Server, files, metric, run},
+    builders::rest::metric_of,
+    program::{Server, files, run},
 };
 
 const ANYWHERE: (&str, &str) = ("METROGRAPH_LISTEN", "127.0.0.1:0");
@@ -64,7 +65,7 @@ fn the_first_token_of_a_closed_server_can_be_made_before_it_starts() {
     let made = run(folder.path(), &[&CREATE[..], &["--create-database"]].concat(), &[]);
     assert_eq!(made.code, Some(0), "{made:?}");
     let server = Server::start(folder.path(), &["--access=closed"], &[ANYWHERE]);
-    assert_eq!(server.status_as(&bearer(made.stdout.trim_end()), "POST", "/api/v1/metrics/", &metric("a")), 201);
+    assert_eq!(server.status_as(&bearer(made.stdout.trim_end()), "POST", "/api/v1/metrics/", &metric_of("a")), 201);
     server.stop();
     let again = run(folder.path(), &["token", "create", "--name=more", "--scope=read", "--create-database"], &[]);
     assert_eq!(again.code, Some(0), "one that is there is taken: {again:?}");
@@ -82,7 +83,7 @@ async fn an_empty_postgresql_is_no_database_of_a_server() {
     let made = run(folder.path(), &[&CREATE[..], &["--create-database"]].concat(), &at);
     assert!(made.code == Some(0) && made.stderr.contains("postgres://***@"), "{made:?}");
     let server = Server::start(folder.path(), &["--access=closed"], &[at[0], ANYWHERE]);
-    assert_eq!(server.status_as(&bearer(made.stdout.trim_end()), "POST", "/api/v1/metrics/", &metric("a")), 201);
+    assert_eq!(server.status_as(&bearer(made.stdout.trim_end()), "POST", "/api/v1/metrics/", &metric_of("a")), 201);
     server.stop();
     assert_eq!(run(folder.path(), &["token", "list"], &at).stdout.lines().count(), 2);
     database.remove().await;

@@ -8,7 +8,8 @@ use tokio_tungstenite::tungstenite::{Message, client, client::IntoClientRequest 
 use crate::support::{
     PostgresDatabase,
     access::{MUTATION, basic, bearer},
-    program::{Ended, Server, command, metric, run},
+    builders::rest::metric_of,
+    program::{Ended, Server, command, run},
 };
 
 /// A free port, so that tests can run side by side.
@@ -140,16 +141,16 @@ fn what_makes_no_sense_is_refused_in_one_line() {
 fn tokens_come_and_go_beside_a_server_that_runs() {
     let folder = tempfile::tempdir().unwrap();
     let server = start(folder.path(), "closed");
-    assert_eq!(server.request("POST", "/api/v1/metrics/", &metric("a")).0, 401);
+    assert_eq!(server.request("POST", "/api/v1/metrics/", &metric_of("a")).0, 401);
     let made = create(folder.path(), "ingest");
     thread::sleep(Duration::from_millis(1_200));
     for credentials in [bearer(&made), basic("ingest", &made)] {
-        assert_eq!(server.status_as(&credentials, "POST", "/api/v1/metrics/", &metric("a")), 201);
+        assert_eq!(server.status_as(&credentials, "POST", "/api/v1/metrics/", &metric_of("a")), 201);
         assert_eq!(server.status_as(&credentials, "GET", "/api/v1/metrics/", &Value::Null), 403);
     }
     assert_eq!(token(folder.path(), &["revoke", "ingest"]).code, Some(0));
     thread::sleep(Duration::from_millis(1_200));
-    assert_eq!(server.status_as(&bearer(&made), "POST", "/api/v1/metrics/", &metric("a")), 401);
+    assert_eq!(server.status_as(&bearer(&made), "POST", "/api/v1/metrics/", &metric_of("a")), 401);
     server.stop();
 }
 
@@ -171,11 +172,11 @@ async fn tokens_are_kept_in_postgresql_likewise() {
     let made = run(folder.path(), &["token", "create", "--name", "ci", "--scope", "ingest", "--create-database"], &at);
     let server = Server::start(folder.path(), &["--access", "read"], &at);
     assert_eq!(server.count(), 0);
-    assert_eq!(server.request("POST", "/api/v1/metrics/", &metric("a")).0, 401);
-    assert_eq!(server.status_as(&bearer(made.stdout.trim_end()), "POST", "/api/v1/metrics/", &metric("a")), 201);
+    assert_eq!(server.request("POST", "/api/v1/metrics/", &metric_of("a")).0, 401);
+    assert_eq!(server.status_as(&bearer(made.stdout.trim_end()), "POST", "/api/v1/metrics/", &metric_of("a")), 201);
     assert_eq!(run(folder.path(), &["token", "revoke", "ci"], &at).code, Some(0));
     thread::sleep(Duration::from_millis(1_200));
-    assert_eq!(server.status_as(&bearer(made.stdout.trim_end()), "POST", "/api/v1/metrics/", &metric("a")), 401);
+    assert_eq!(server.status_as(&bearer(made.stdout.trim_end()), "POST", "/api/v1/metrics/", &metric_of("a")), 401);
     server.stop();
     database.remove().await;
 }
@@ -217,7 +218,7 @@ fn a_token_is_in_no_log() {
     let server = Server::start(folder.path(), &["--access", "closed", "--log", "trace"], &[ANYWHERE]);
     let sent = [bearer(&made), basic("ingest", &made), bearer(&format!("{made}x")), format!("Digest {made}")];
     for credentials in &sent {
-        for (path, body) in [("/api/v1/metrics/", metric("a")), ("/graphql", json!({ "query": MUTATION }))] {
+        for (path, body) in [("/api/v1/metrics/", metric_of("a")), ("/graphql", json!({ "query": MUTATION }))] {
             server.status_as(credentials, "POST", path, &body);
         }
     }

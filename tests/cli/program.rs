@@ -9,7 +9,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::program::{self, Server, command, files, metric, run};
+use crate::support::{
+    builders::rest::metric_of,
+    program::{self, Server, command, files, run},
+};
 
 /// A free port, so that tests can run side by side.
 const ANYWHERE: &[(&str, &str)] = &[("METROGRAPH_LISTEN", "127.0.0.1:0")];
@@ -80,7 +83,7 @@ fn stops_amid_requests(signal: &str) {
                 let mut stored = Vec::new();
                 for number in 0.. {
                     let item = format!("test_{client}_{number}");
-                    match program::request(address, "POST", "/api/v1/metrics/", &metric(&item)) {
+                    match program::request(address, "POST", "/api/v1/metrics/", &metric_of(&item)) {
                         Some((201, _)) => stored.push(item),
                         Some((status, answer)) => panic!("{status}: {answer}"),
                         None => break,
@@ -117,7 +120,7 @@ fn sigint_finishes_what_is_in_flight_and_ends_well() {
 fn a_body_that_comes_late_is_still_taken_at_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[], ANYWHERE);
-    let body = metric("test_late").to_string();
+    let body = metric_of("test_late").to_string();
     let (early, late) = body.split_at(20);
     let mut slow = server.connect();
     write!(

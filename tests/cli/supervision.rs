@@ -14,7 +14,10 @@ use std::{
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::support::program::{self, Server, command, files, metric, until};
+use crate::support::{
+    builders::rest::metric_of,
+    program::{self, Server, command, files, until},
+};
 
 const ANYWHERE: &[(&str, &str)] = &[("METROGRAPH_LISTEN", "127.0.0.1:0")];
 const NAME: &str = "metrograph.db";
@@ -49,7 +52,7 @@ fn a_log_that_cannot_be_written_stops_nothing(log: Stdio, afterwards: impl FnOnc
     // Storing a metric fails, and that is logged.
     run_sql(folder.path(), "ALTER TABLE metric RENAME TO gone");
     for _ in 0..3 {
-        assert_eq!(server.request("POST", "/api/v1/metrics/", &metric("test_lost")).0, 503);
+        assert_eq!(server.request("POST", "/api/v1/metrics/", &metric_of("test_lost")).0, 503);
     }
     run_sql(folder.path(), "ALTER TABLE gone RENAME TO metric");
     server.record("test_after");
@@ -301,7 +304,7 @@ fn a_hard_limit_of_open_files_is_told_and_leaves_the_database_its_own() {
     assert!(ask().starts_with("HTTP/1.1 200"));
     drop(idle);
     until("there is room again", || {
-        program::request(server.address, "POST", "/api/v1/metrics/", &metric("test_kept"))
+        program::request(server.address, "POST", "/api/v1/metrics/", &metric_of("test_kept"))
             .is_some_and(|(status, _)| status == 201)
     });
     server.stop();

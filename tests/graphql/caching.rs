@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{
     Engine, Reply, TestApp,
-    history::{metric, session},
+    builders::graphql::{metric, session},
     on_both_engines,
 };
 

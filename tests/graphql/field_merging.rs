@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     TestApp,
-    history::metric,
+    builders::graphql::metric,
     live::{Events, Socket},
     on_both_engines,
 };

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     TestApp,
-    history::{context, metric, nested_in_texts, session},
+    builders::graphql::{context, metric, session},
+    history::nested_in_texts,
     on_both_engines,
 };
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Reply, TestApp,
-    history::{metric, session},
+    builders::graphql::{metric, session},
     on_both_engines,
 };
 

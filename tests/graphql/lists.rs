@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     TestApp,
-    history::{bare, metric, session},
+    builders::graphql::{metric, session},
+    history::bare,
     on_both_engines,
 };
 

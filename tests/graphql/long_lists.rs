@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     TestApp,
-    history::{bare, context, metric, session},
+    builders::graphql::{context, metric, session},
+    history::bare,
     on_both_engines,
 };
 
@@ -156,7 +157,7 @@ async fn rankings_of_a_pipeline_have_what_joins_it(app: &TestApp) {
     };
     let measure = async |variant: &str, figure: u32| {
         let metric = json!({ "variantName": variant, "sessionHash": "joins", "memoryUsage": figure });
-        app.record_all(vec![crate::support::history::metric(metric)]).await;
+        app.record_all(vec![crate::support::builders::graphql::metric(metric)]).await;
     };
     assert_eq!(highest().await, json!([65_499.0, 65_498.0]));
     measure("before", LONG).await;

@@ -3,7 +3,7 @@
 use axum::{body::Body, http::Request};
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, history::metric, on_both_engines};
+use crate::support::{TestApp, builders::graphql::metric, on_both_engines};
 
 /// Metrics of a list that is read the other way.
 const MANY: usize = 200;

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     TestApp,
-    history::{bare, context, metric, session},
+    builders::graphql::{context, metric, session},
+    history::bare,
     on_both_engines,
 };
 

@@ -4,7 +4,8 @@ use metrograph::config::Limits;
 use serde_json::{Map, Value, json};
 
 use crate::support::{
-    Engine, TestApp, history,
+    Engine, TestApp,
+    builders::graphql,
     live::{Events, settle},
     on_both_engines,
 };
@@ -54,15 +55,15 @@ async fn a_list_that_is_no_connection_costs_as_much_as_it_may_have() {
 
 on_both_engines! {
     async fn a_session_has_so_many_tags_and_no_more(app: &TestApp) {
-        app.announce_session(history::session("fits", json!({ "tags": tags(100) }))).await;
+        app.announce_session(graphql::session("fits", json!({ "tags": tags(100) }))).await;
         let stored = app.graphql("{ session(hash: \"fits\") { tags { name } } }").await;
         assert_eq!(stored["session"]["tags"].as_array().unwrap().len(), 100);
-        let over = history::session("over", json!({ "tags": tags(101) }));
+        let over = graphql::session("over", json!({ "tags": tags(101) }));
         let query = "mutation($s: AnnounceSessionInput!) { announceSession(input: $s) { session { hash } } }";
         let answer = app.graphql_with(query, json!({ "s": over })).await;
         let message = answer["errors"][0]["message"].as_str().unwrap();
         assert!(message.starts_with("$s.tags:") && message.ends_with("at most 100 tags, not 101: leave some out"), "{message}");
-        let posted = crate::support::session(json!({ "session_h": "over", "description": tags(101) }));
+        let posted = crate::support::builders::rest::session(json!({ "session_h": "over", "description": tags(101) }));
         app.post("/api/v1/sessions/", &posted).await.refuses(400, "a session has at most 100 tags, not 101");
         assert_eq!(app.graphql("{ session(hash: \"over\") { hash } }").await["session"], Value::Null);
     }
@@ -70,9 +71,9 @@ on_both_engines! {
     async fn a_text_has_so_many_bytes_and_no_more(app: &TestApp) {
         let (fits, over) = ("é".repeat(128 * 1024), "é".repeat(128 * 1024) + "a");
         app.record(json!({ "item_variant": fits })).await;
-        let posted = crate::support::metric(json!({ "item_variant": over }));
+        let posted = crate::support::builders::rest::metric(json!({ "item_variant": over }));
         app.post("/api/v1/metrics/", &posted).await.refuses(400, "item_variant: a text has at most 262144 bytes, not 262145");
-        let answer = app.graphql_with(RECORD, json!({ "m": [history::metric(json!({ "location": over }))] })).await;
+        let answer = app.graphql_with(RECORD, json!({ "m": [graphql::metric(json!({ "location": over }))] })).await;
         assert_eq!(answer["errors"][0]["message"], "$m[0].location: a text has at most 262144 bytes, not 262145: shorten it");
         let literal = |text: &str| format!("{{ session(hash: \"{text}\") {{ hash }} }}");
         assert_eq!(app.graphql(&literal(&fits)).await["session"], Value::Null);
@@ -84,7 +85,7 @@ on_both_engines! {
     async fn an_answer_takes_so_much_and_no_more(app: &TestApp) {
         for n in 0..20 {
             let tags = json!({ "pipeline_branch": format!("{n}{}", "p".repeat(1_000)), "pipeline_build_no": "1" });
-            app.announce_session(history::session(&format!("s{n}"), json!({ "tags": tags, "scmRef": "r".repeat(1_000) }))).await;
+            app.announce_session(graphql::session(&format!("s{n}"), json!({ "tags": tags, "scmRef": "r".repeat(1_000) }))).await;
         }
         let narrow = app.beside_with(|settings| settings.graphql.limits.max_answer = 16 * 1024).await;
         for list in [

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::support::{
     TestApp,
-    history::{context, metric, session},
+    builders::graphql::{context, metric, session},
     on_both_engines,
 };
 

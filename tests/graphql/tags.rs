@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, history::session, on_both_engines};
+use crate::support::{TestApp, builders::graphql::session, on_both_engines};
 
 const ANNOUNCE: &str =
     "mutation($v: AnnounceSessionInput!) { announceSession(input: $v) { session { tags { name value } } } }";

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{
     TestApp,
     access::bearer,
-    history::{context, metric},
+    builders::graphql::{context, metric},
     on_both_engines,
 };
 

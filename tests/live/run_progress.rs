@@ -4,9 +4,12 @@ use serde_json::{Value, json};
 
 use crate::support::{
     TestApp,
-    history::{metric, session},
+    builders::{
+        graphql::{metric, session},
+        rest::of_build,
+    },
     live::Events,
-    of_build, on_both_engines,
+    on_both_engines,
 };
 
 const FIELDS: &str = "{ testsSeen testsExpected elapsed slowest { itemName totalTime } changed }";

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::support::{
-    history::{metric, session},
+    builders::graphql::{metric, session},
     live::{Events, Socket, settle},
     on_both_engines,
 };
@@ -103,7 +103,7 @@ on_both_engines! {
         let mut socket = Socket::introduced(&hasty).await;
         socket.listen("1", &format!("subscription {{ metricRecorded {{ {heavy} }} }}")).await;
         // It is stored, whether that is told in time or not.
-        hasty.post("/api/v1/metrics/", &crate::support::metric(json!({}))).await;
+        hasty.post("/api/v1/metrics/", &crate::support::builders::rest::metric(json!({}))).await;
         let answer = socket.hear().await;
         assert_eq!((&answer["type"], &answer["payload"][0]["extensions"]["code"]), (&json!("error"), &json!("TIMEOUT")), "{answer}");
         drop(socket);

@@ -5,7 +5,11 @@ use std::collections::BTreeSet;
 use axum::http::header;
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, context, metric, of_build, on_both_engines, session};
+use crate::support::{
+    TestApp,
+    builders::rest::{context, metric, of_build, session},
+    on_both_engines,
+};
 
 const ENTRY_POINTS: [(&str, &str); 57] = [
     ("get", "/metrics/"),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, of_build, on_both_engines};
+use crate::support::{TestApp, builders::rest::of_build, on_both_engines};
 
 /// Four sessions that the tag filters tell apart.
 async fn tagged(app: &TestApp) {

@@ -3,7 +3,10 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{context, metric, on_both_engines, session};
+use crate::support::{
+    builders::rest::{context, metric, session},
+    on_both_engines,
+};
 
 const JSON: &str = "application/json";
 

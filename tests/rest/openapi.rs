@@ -4,7 +4,11 @@ use std::{collections::BTreeSet, fs};
 
 use serde_json::{Value, json};
 
-use crate::support::{Engine, TestApp, metric, on_both_engines, session};
+use crate::support::{
+    Engine, TestApp,
+    builders::rest::{metric, session},
+    on_both_engines,
+};
 
 /// Entry points that are not like those of REST v1.
 const TEAM: &str = r#"

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{TestApp, of_build, on_both_engines};
+use crate::support::{TestApp, builders::rest::of_build, on_both_engines};
 
 /// Sessions whose builds are announced in one order and measured in another.
 async fn builds(app: &TestApp) {

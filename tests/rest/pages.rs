@@ -3,7 +3,7 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Reply, TestApp, of_build, on_both_engines};
+use crate::support::{Reply, TestApp, builders::rest::of_build, on_both_engines};
 
 const FIVE: [&str; 5] = ["a", "b", "c", "d", "e"];
 

@@ -3,7 +3,10 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{context, metric, of_build, on_both_engines, session};
+use crate::support::{
+    builders::rest::{context, metric, of_build, session},
+    on_both_engines,
+};
 
 on_both_engines! {
     async fn a_trailing_slash_is_accepted_or_left_out_without_a_redirect(app: &TestApp) {

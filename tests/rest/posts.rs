@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{context, metric, of_build, on_both_engines, session};
+use crate::support::{
+    builders::rest::{context, metric, of_build, session},
+    on_both_engines,
+};
 
 on_both_engines! {
     async fn a_metric_comes_back_as_it_was_sent(app: &TestApp) {

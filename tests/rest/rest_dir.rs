@@ -5,7 +5,7 @@ use std::path::Path;
 use metrograph::{load_rest, sdl};
 use serde_json::{Value, json};
 
-use crate::support::{Engine, TestApp, of_build};
+use crate::support::{Engine, TestApp, builders::rest::of_build};
 
 /// One operation of each form of answer, as a team would write them.
 const TEAM: &str = r#"

@@ -8,7 +8,11 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement};
 use serde_json::{Value, json};
 
-use crate::support::{Engine, PostgresDatabase, TestApp, history::session, on_both_engines, program::metric};
+use crate::support::{
+    Engine, PostgresDatabase, TestApp,
+    builders::{graphql::session, rest::metric_of},
+    on_both_engines,
+};
 
 /// Every table, index and column but those of the list of migrations.
 const SQLITE: &str = "SELECT type || ' ' || name || ' ' || COALESCE(sql, '') AS line FROM sqlite_master \
@@ -161,7 +165,7 @@ async fn a_database_with_a_table_of_somebody_else_stays_as_it_is_on_postgres() {
 
 async fn a_database_can_be_opened_again_and_beside_itself(engine: Engine) {
     let Some(app) = TestApp::start(engine, 500).await else { return };
-    app.post("/api/v1/metrics/", &metric("test_kept")).await.expect(201);
+    app.post("/api/v1/metrics/", &metric_of("test_kept")).await.expect(201);
     for _ in 0..2 {
         let other = app.beside().await;
         assert_eq!(other.get("/api/v1/metrics/count").await.json()["count"], 1);
@@ -207,7 +211,7 @@ async fn assert_names_come_back(app: &TestApp, name: impl Fn(&str) -> String) {
     });
     let tags = app.post("/api/v1/sessions/", &session).await.expect(201)["tags"].take();
     assert_eq!(tags[2]["value"], of("value"));
-    let mut sent = metric("");
+    let mut sent = metric_of("");
     for (member, what) in [
         ("session_h", "session"),
         ("context_h", "context"),
@@ -264,7 +268,7 @@ on_both_engines! {
     async fn what_a_transaction_stored_that_failed_is_stored_anew(app: &TestApp) {
         let tags = json!({ "pipeline_branch": "main", "pipeline_build_no": "1" });
         app.announce_session(session("s", json!({ "tags": tags }))).await;
-        let mut metric = metric("test_again");
+        let mut metric = metric_of("test_again");
         metric["session_h"] = json!("s");
         let connection = Database::connect(app.settings().database_url.as_str()).await.unwrap();
         // Storing a metric fails near its end.

@@ -7,22 +7,18 @@ use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait as _, Database};
 use serde_json::{Value, json};
 
-use crate::support::{Engine, TestApp, on_both_engines, program::metric};
+use crate::support::{
+    Engine, TestApp,
+    builders::rest::{self, metric_of, of_build},
+    on_both_engines,
+};
 
 fn session(hash: &str, build: &str) -> Value {
-    let tags = json!({ "pipeline_branch": "main", "pipeline_build_no": build });
-    json!({ "session_h": hash, "run_date": "2025-01-06T02:00:00", "scm_ref": "abc", "description": tags })
-}
-
-fn context(hash: &str) -> Value {
-    json!({
-        "h": hash, "cpu_count": 4, "cpu_frequency": 2400, "cpu_type": "x86_64", "cpu_vendor": "AMD EPYC", "ram_total": 16384,
-        "machine_node": "ci-0", "machine_type": "x86_64", "machine_arch": "64bit", "system_info": "Linux", "python_info": "3.11"
-    })
+    rest::session(json!({ "session_h": hash, "description": of_build("main", build) }))
 }
 
 fn of_session(item: &str, session: &str) -> Value {
-    let mut metric = metric(item);
+    let mut metric = metric_of(item);
     metric["session_h"] = json!(session);
     metric
 }
@@ -47,7 +43,7 @@ async fn assert_dense(app: &TestApp, items: BTreeSet<String>) {
 on_both_engines! {
     async fn metrics_that_come_at_once_are_all_stored_with_dense_keys(app: &TestApp) {
         let items: Vec<_> = (0..64).map(|number| format!("test_{number}")).collect();
-        for reply in join_all(items.iter().map(async |item| app.post("/api/v1/metrics/", &metric(item)).await)).await {
+        for reply in join_all(items.iter().map(async |item| app.post("/api/v1/metrics/", &metric_of(item)).await)).await {
             reply.expect(201);
         }
         assert_dense(app, items.into_iter().collect()).await;
@@ -56,7 +52,7 @@ on_both_engines! {
     async fn metrics_of_one_client_keep_their_order(app: &TestApp) {
         let clients = (0..8).map(async |client| {
             for number in 0..8 {
-                app.post("/api/v1/metrics/", &metric(&format!("test_{client}_{number}"))).await.expect(201);
+                app.post("/api/v1/metrics/", &metric_of(&format!("test_{client}_{number}"))).await.expect(201);
             }
         });
         join_all(clients).await;
@@ -74,7 +70,7 @@ on_both_engines! {
             let hash = format!("s{number}");
             posts.push(("/api/v1/metrics/", of_session(&format!("test_{number}_early"), &hash)));
             posts.push(("/api/v1/sessions/", session(&hash, &format!("{}", number % 4))));
-            posts.push(("/api/v1/contexts/", context(&format!("c{number}"))));
+            posts.push(("/api/v1/contexts/", rest::context(json!({ "h": format!("c{number}") }))));
             posts.push(("/api/v1/metrics/", of_session(&format!("test_{number}_late"), &hash)));
         }
         for reply in join_all(posts.iter().map(async |(path, body)| app.post(path, body).await)).await {
@@ -92,7 +88,7 @@ on_both_engines! {
     }
 
     async fn jobs_that_race_to_announce_the_same_are_all_welcome(app: &TestApp) {
-        for (path, body) in [("/api/v1/sessions/", session("same", "1")), ("/api/v1/contexts/", context("same"))] {
+        for (path, body) in [("/api/v1/sessions/", session("same", "1")), ("/api/v1/contexts/", rest::context(json!({ "h": "same" })))] {
             let replies = join_all((0..32).map(async |_| app.post(path, &body).await)).await;
             let first = replies[0].expect(201);
             assert!(replies.iter().all(|reply| reply.expect(201) == first));
@@ -143,7 +139,7 @@ impl History {
             }
             1 => {
                 let hash = format!("c{}", self.any(4));
-                app.post("/api/v1/contexts/", &context(&hash)).await.expect(201);
+                app.post("/api/v1/contexts/", &rest::context(json!({ "h": &hash }))).await.expect(201);
                 self.contexts.insert(hash);
             }
             _ => {
@@ -159,7 +155,7 @@ impl History {
         let names =
             [("s", 6), ("c", 4), ("component", 3), ("test_", 5)].map(|(head, n)| format!("{head}{}", self.any(n)));
         let total_time = f64::from(u32::try_from(self.any(1000)).unwrap()) / 8.0;
-        let mut sent = metric(&names[3]);
+        let mut sent = metric_of(&names[3]);
         for (member, name) in ["session_h", "context_h", "component", "item_variant"].into_iter().zip(&names) {
             sent[member] = json!(name);
         }
@@ -227,7 +223,7 @@ async fn two_servers_on_one_database_keep_one_order(engine: Engine) {
         let hash = format!("s{}", number % 5);
         app.post("/api/v1/metrics/", &of_session(item, &hash)).await.expect(201);
         app.post("/api/v1/sessions/", &session(&hash, "1")).await.expect(201);
-        app.post("/api/v1/contexts/", &context("c")).await.expect(201);
+        app.post("/api/v1/contexts/", &rest::context(json!({ "h": "c" }))).await.expect(201);
     });
     join_all(posts).await;
     for app in [&one, &two] {
@@ -262,7 +258,7 @@ async fn two_servers_on_one_database_keep_one_order_on_postgres() {
 /// The table of facts is taken away and given back behind the server's back.
 async fn what_the_database_refuses_is_stored_when_it_is_back(engine: Engine) {
     let Some(app) = TestApp::start(engine, 500).await else { return };
-    app.post("/api/v1/metrics/", &metric("test_before")).await.expect(201);
+    app.post("/api/v1/metrics/", &metric_of("test_before")).await.expect(201);
     let outside = Database::connect(app.settings().database_url.as_str()).await.unwrap();
     outside.execute_unprepared("ALTER TABLE metric RENAME TO gone").await.unwrap();
     let mut new = of_session("test_new", "new");

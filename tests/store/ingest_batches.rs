@@ -4,7 +4,15 @@ use futures_util::future::join_all;
 use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 
-use crate::support::{Engine, TestApp, backup::connect, history, metric, on_both_engines, session};
+use crate::support::{
+    Engine, TestApp,
+    backup::connect,
+    builders::{
+        graphql,
+        rest::{metric, session},
+    },
+    on_both_engines,
+};
 
 /// Has the database refuse a name.
 async fn refuse_the_guilty(app: &TestApp, table: &str, column: &str) {
@@ -55,7 +63,7 @@ on_both_engines! {
     async fn of_one_request_nothing_is_stored_where_a_part_is_refused(app: &TestApp) {
         refuse_the_guilty(app, "component", "name").await;
         let metrics: Vec<_> = (0..20)
-            .map(|n| history::metric(json!({ "itemName": format!("t{n}"), "componentName": if n == 13 { "guilty" } else { "core" } })))
+            .map(|n| graphql::metric(json!({ "itemName": format!("t{n}"), "componentName": if n == 13 { "guilty" } else { "core" } })))
             .collect();
         let record = "mutation($metrics: [MetricInput!]!) { recordMetrics(input: {metrics: $metrics}) { metrics { id } } }";
         let both = join_all([

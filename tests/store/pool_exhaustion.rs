@@ -7,7 +7,7 @@ use sea_orm::{DbBackend, Statement};
 use serde_json::json;
 use tokio::{task::JoinSet, time::timeout};
 
-use crate::support::{Engine, TestApp, on_both_engines, program::metric};
+use crate::support::{Engine, TestApp, builders::rest::metric_of, on_both_engines};
 
 /// Reads that wait for each connection that reads. On PostgreSQL each takes a second.
 const WAITING: usize = 60;
@@ -53,10 +53,10 @@ on_both_engines! {
     async fn whoever_stores_does_not_wait_for_them(app: &TestApp) {
         let readers = Readers::on(app).await;
         let all = async {
-            let stored = app.post("/api/v1/metrics/", &metric("test_unseen")).await.expect(201);
-            assert_eq!(stored, metric("test_unseen"));
+            let stored = app.post("/api/v1/metrics/", &metric_of("test_unseen")).await.expect(201);
+            assert_eq!(stored, metric_of("test_unseen"));
             app.announce("unseen", json!({ "pipeline_branch": "unseen", "color": "blue" })).await;
-            let mut other = metric("test_also_unseen");
+            let mut other = metric_of("test_also_unseen");
             other["session_h"] = json!("unseen_session");
             other["context_h"] = json!("unseen_context");
             other["component"] = json!("unseen.component");

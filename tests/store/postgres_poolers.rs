@@ -5,8 +5,8 @@ use serde_json::json;
 
 use crate::support::{
     PostgresDatabase, TestApp,
+    builders::rest::of_build,
     live::Events,
-    of_build,
     poolers::Pooler,
     program::{Server, run},
 };

@@ -179,7 +179,7 @@ async fn transactions_that_collide_are_tried_again_and_not_for_ever() {
         app.record(json!({ "item": format!("after {code}") })).await;
     }
     collide(&app, "40001", 1_000_000).await;
-    let tried = crate::support::metric(json!({ "item": "never" }));
+    let tried = crate::support::builders::rest::metric(json!({ "item": "never" }));
     app.post("/api/v1/metrics/", &tried).await.expect(503);
     assert!(app.postgres().number("SELECT last_value FROM tries").await < 50);
     collide(&app, "40001", 0).await;

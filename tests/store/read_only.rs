@@ -7,11 +7,13 @@ use serde_json::json;
 use crate::support::{
     Engine, PostgresDatabase, Standby, TestApp,
     backup::Backup,
-    history,
+    builders::{
+        graphql,
+        rest::{self, metric, session},
+    },
     live::Events,
-    metric, on_both_engines,
-    program::{self, Server, bound, command, ended, files, run, until},
-    session,
+    on_both_engines,
+    program::{Server, bound, command, ended, files, run, until},
 };
 
 const ITEMS: &str = "subscription { metricRecorded { itemName } }";
@@ -29,7 +31,7 @@ async fn stores_nothing(reader: &TestApp) {
         assert!(answer["message"].as_str().unwrap().contains("--read-only"), "{answer}");
     }
     let mutation = "mutation($metric: MetricInput!) { recordMetric(input: $metric) { metric { id } } }";
-    let answer = reader.graphql_with(mutation, json!({ "metric": history::metric(json!({})) })).await;
+    let answer = reader.graphql_with(mutation, json!({ "metric": graphql::metric(json!({})) })).await;
     assert_eq!(answer["errors"][0]["extensions"]["code"], "READ_ONLY", "{answer:#}");
 }
 
@@ -139,7 +141,7 @@ fn a_file_stays_as_it_is() {
     let arguments = ["--listen", "127.0.0.1:0", "--read-only"];
     let server = Server::start(folder.path(), &arguments, &[]);
     assert_eq!(server.count(), 1);
-    assert_eq!(server.request("POST", "/api/v1/metrics/", &program::metric("b")).0, 403);
+    assert_eq!(server.request("POST", "/api/v1/metrics/", &rest::metric_of("b")).0, 403);
     server.stop();
     assert!(fs::read(folder.path().join("metrograph.db")).unwrap() == before);
     let refused = run(folder.path(), &["--read-only", "--database-url", "sqlite://other.db?mode=rwc"], &[]);
@@ -201,7 +203,7 @@ fn a_file_that_may_not_change_is_served() {
         let server = Server::of(served(folder.path(), &url));
         assert_eq!(server.count(), 1);
         assert_eq!(server.request("GET", "/health/ready", &json!(null)).0, 200);
-        assert_eq!(server.request("POST", "/api/v1/metrics/", &program::metric("b")).0, 403);
+        assert_eq!(server.request("POST", "/api/v1/metrics/", &rest::metric_of("b")).0, 403);
         server.stop();
         set(folder.path(), 0o755);
         assert!(fs::read(&file).unwrap() == before);

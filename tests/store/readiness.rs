@@ -16,7 +16,8 @@ use tokio::{
 
 use crate::support::{
     PostgresDatabase, Role,
-    program::{Server, command, metric, until},
+    builders::rest::metric_of,
+    program::{Server, command, until},
 };
 
 const ANYWHERE: (&str, &str) = ("METROGRAPH_LISTEN", "127.0.0.1:0");
@@ -28,7 +29,7 @@ fn ready(server: &Server) -> (u16, Value) {
 /// Nothing can be stored now, and the server says so as long as it is so.
 fn assert_unwell(server: &Server, errors: usize) {
     assert_eq!(ready(server), (200, json!({ "status": "ok" })));
-    assert_eq!(server.request("POST", "/api/v1/metrics/", &metric("test_lost")).0, 503);
+    assert_eq!(server.request("POST", "/api/v1/metrics/", &metric_of("test_lost")).0, 503);
     assert_not_ready(server);
     // While it tries again.
     std::thread::sleep(std::time::Duration::from_secs(2));
@@ -93,7 +94,7 @@ fn a_file_that_can_not_grow_is_not_ready_until_something_is_stored() {
     // Its tables are there.
     Server::start(folder.path(), &[], &[ANYWHERE]).stop();
     let server = Server::of(limited(folder.path()));
-    until("there is no room", || server.request("POST", "/api/v1/metrics/", &metric("test_one_of_many")).0 == 503);
+    until("there is no room", || server.request("POST", "/api/v1/metrics/", &metric_of("test_one_of_many")).0 == 503);
     assert_not_ready(&server);
     std::thread::sleep(std::time::Duration::from_secs(3));
     assert_not_ready(&server);
@@ -138,7 +139,7 @@ async fn a_database_that_takes_no_connections_is_not_ready_until_it_does() {
     let name = database.name();
     beside.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
     beside.run(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")).await;
-    assert_eq!(server.request("POST", "/api/v1/metrics/", &metric("test_lost")).0, 503);
+    assert_eq!(server.request("POST", "/api/v1/metrics/", &metric_of("test_lost")).0, 503);
     assert_not_ready(&server);
     beside.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
     assert_well_again(&server);

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use crate::support::{
     Engine, TestApp,
     backup::{Backup, connect},
+    builders::rest::{metric, of_build},
     live::Events,
-    metric, of_build, on_both_engines,
+    on_both_engines,
 };
 
 /// A metric all of whose names are made of one letter.

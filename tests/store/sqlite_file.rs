@@ -5,7 +5,10 @@ use std::{fs, path::Path};
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::support::program::{Server, files, metric, run, until};
+use crate::support::{
+    builders::rest::metric_of,
+    program::{Server, files, run, until},
+};
 
 const ANYWHERE: &[(&str, &str)] = &[("METROGRAPH_LISTEN", "127.0.0.1:0")];
 const NAME: &str = "metrograph.db";
@@ -37,7 +40,7 @@ fn items(path: &Path) -> Vec<String> {
 /// What is sent is refused, with what is wrong and what to do, and nothing is said to be well.
 fn assert_refused(server: &Server, words: &[&str]) {
     for _ in 0..2 {
-        let (status, answer) = server.request("POST", "/api/v1/metrics/", &metric("test_lost"));
+        let (status, answer) = server.request("POST", "/api/v1/metrics/", &metric_of("test_lost"));
         assert_eq!(status, 503, "{answer}");
         for word in words {
             assert!(answer["message"].as_str().unwrap().contains(word), "{answer}");

@@ -20,7 +20,7 @@ use tokio_tungstenite::{
 };
 use tower::ServiceExt as _;
 
-use super::{Reply, TestApp, metric};
+use crate::support::{Reply, TestApp, builders::rest::metric};
 
 /// The ways to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,13 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::TestApp;
-
-fn with(mut value: Value, changes: Value) -> Value {
-    let Value::Object(changes) = changes else { panic!("no object: {changes}") };
-    value.as_object_mut().unwrap().extend(changes);
-    value
-}
+use crate::support::{
+    TestApp,
+    builders::graphql::{context, metric, session},
+};
 
 /// JSON whose nesting lies in texts: each is a member of a name by which a reader may take it for JSON, with a new limit of nesting.
 pub fn nested_in_texts() -> String {
@@ -17,31 +14,6 @@ pub fn nested_in_texts() -> String {
         let quoted = nested.replace('\\', "\\u005c").replace('"', "\\u0022");
         format!("{{\"$serde_json::private::RawValue\":\"{quoted}\"}}")
     })
-}
-
-/// A measurement, as `recordMetric` takes it, but for `changes`.
-pub fn metric(changes: Value) -> Value {
-    let usual = json!({
-        "sessionHash": "s1", "contextHash": "c1", "startedAt": "2026-01-05T03:00:00", "componentName": "core",
-        "itemPath": "pkg.a", "itemName": "test_a", "variantName": "test_a[1]", "location": "pkg/a.py",
-        "kind": "function", "totalTime": 1.0, "userTime": 0.5, "kernelTime": 0.25, "cpuUsage": 0.75, "memoryUsage": 1.5,
-    });
-    with(usual, changes)
-}
-
-/// A session, as `announceSession` takes it.
-pub fn session(hash: &str, changes: Value) -> Value {
-    with(json!({ "hash": hash, "runDate": "2026-01-05T03:00:00", "tags": {} }), changes)
-}
-
-/// An execution context, as `announceContext` takes it.
-pub fn context(hash: &str, changes: Value) -> Value {
-    let usual = json!({
-        "hash": hash, "cpuCount": 8, "cpuFrequency": 2400.5, "cpuType": "x86_64", "cpuVendor": "Maker 1",
-        "ramTotal": 32000, "machineNode": "node", "machineType": "x86_64", "machineArch": "64bit",
-        "systemInfo": "Linux 6", "pythonInfo": "3.12",
-    });
-    with(usual, changes)
 }
 
 /// What an answer says, without the objects that hold but one thing: `{"a": {"nodes": [{"name": 1}]}}` becomes `[1]`.

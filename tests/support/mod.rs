@@ -3,6 +3,7 @@
 pub mod access;
 mod app;
 pub mod backup;
+pub mod builders;
 pub mod history;
 pub mod live;
 pub mod poolers;
@@ -13,7 +14,6 @@ pub mod sources;
 
 pub use app::{Engine, Reply, TestApp};
 pub use postgres::{PostgresDatabase, Role, Standby};
-pub use rest::{context, metric, of_build, session};
 
 /// Writes each behaviour as a test on SQLite and one on PostgreSQL. `#[page_size(5)]`-like settings go through
 /// [`TestApp::with`]; the plain form serves pages of 500.

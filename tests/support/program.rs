@@ -10,7 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use crate::support::builders::rest::metric_of;
 
 /// Nothing that the program does may take longer.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -179,7 +181,7 @@ impl Server {
 
     /// Records a metric of this item.
     pub fn record(&self, item: &str) {
-        let (status, answer) = self.request("POST", "/api/v1/metrics/", &metric(item));
+        let (status, answer) = self.request("POST", "/api/v1/metrics/", &metric_of(item));
         assert_eq!(status, 201, "{answer}");
     }
 
@@ -250,13 +252,4 @@ fn request_with(address: SocketAddr, method: &str, path: &str, headers: &str, bo
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
     Some((status, serde_json::from_str(body).unwrap_or_default()))
-}
-
-/// A metric of this item, as a worker sends it.
-pub fn metric(item: &str) -> Value {
-    json!({
-        "session_h": "s", "context_h": "c", "item_start_time": "2025-01-06T02:00:00.123456", "item_path": "tests.a",
-        "item": item, "item_variant": item, "item_fs_loc": "tests/a.py", "kind": "function", "component": "core",
-        "total_time": 0.5, "user_time": 0.25, "kernel_time": 0.125, "cpu_usage": 0.75, "mem_usage": 1.5
-    })
 }

@@ -1,4 +1,4 @@
-//! REST v1 in two lines: payloads to vary, and short ways to send them and to read what comes of them.
+//! Short ways to send payloads to REST v1 and to read what it answers.
 
 use axum::{
     body::Body,
@@ -6,47 +6,10 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::{Reply, TestApp};
-
-fn changed(mut usual: Value, changes: Value) -> Value {
-    let Value::Object(changes) = changes else { panic!("changes are members of an object") };
-    usual.as_object_mut().unwrap().extend(changes);
-    usual
-}
-
-/// A metric as the plugin sends it, with other values for the members that `changes` names.
-pub fn metric(changes: Value) -> Value {
-    let usual = json!({
-        "session_h": "s", "context_h": "c", "item_start_time": "2026-01-05T03:00:00.125000", "item_path": "tests.test_a",
-        "item": "test_a", "item_variant": "test_a[1]", "item_fs_loc": "tests/test_a.py", "kind": "function",
-        "component": "core", "total_time": 0.25, "user_time": 0.125, "kernel_time": 0.0625, "cpu_usage": 0.75,
-        "mem_usage": 12.5,
-    });
-    changed(usual, changes)
-}
-
-/// A session likewise.
-pub fn session(changes: Value) -> Value {
-    changed(
-        json!({ "session_h": "s", "run_date": "2026-01-05T03:00:00", "scm_ref": "abc", "description": {} }),
-        changes,
-    )
-}
-
-/// An execution context likewise.
-pub fn context(changes: Value) -> Value {
-    let usual = json!({
-        "h": "c", "cpu_count": 4, "cpu_frequency": 2400, "cpu_type": "x86_64", "cpu_vendor": "AMD EPYC",
-        "ram_total": 16384, "machine_node": "ci-1", "machine_type": "x86_64", "machine_arch": "64bit",
-        "system_info": "Linux 6.1", "python_info": "3.12.1",
-    });
-    changed(usual, changes)
-}
-
-/// The tags that name a pipeline and a build.
-pub fn of_build(pipeline: &str, build: &str) -> Value {
-    json!({ "pipeline_branch": pipeline, "pipeline_build_no": build })
-}
+use crate::support::{
+    Reply, TestApp,
+    builders::rest::{context, metric, session},
+};
 
 impl TestApp {
     /// Records a metric.

@@ -10,7 +10,8 @@ use serde_json::json;
 use crate::support::{
     Engine, Reply, TestApp,
     access::{Socket, bearer},
-    live, metric,
+    builders::rest::metric,
+    live,
 };
 
 const GRAPHQL: &str = r#"{"query": "{ metricCount }"}"#;

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::support::program::{Server, metric};
+use crate::support::{builders::rest::metric_of, program::Server};
 
 #[test]
 fn a_connection_that_asks_nothing_more_is_closed_but_not_one_that_listens() {
@@ -27,7 +27,7 @@ fn a_connection_that_asks_nothing_more_is_closed_but_not_one_that_listens() {
     let took = begun.elapsed();
     assert!(took > Duration::from_millis(900) && took < Duration::from_secs(20), "hung up after {took:?}");
     std::thread::sleep(Duration::from_secs(2));
-    assert_eq!(server.request("POST", "/api/v1/metrics/", &metric("test_late")).0, 201);
+    assert_eq!(server.request("POST", "/api/v1/metrics/", &metric_of("test_late")).0, 201);
     let mut said = String::new();
     while !said.contains("test_late") {
         let mut part = [0; 1024];

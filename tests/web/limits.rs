@@ -18,9 +18,8 @@ use tower::ServiceExt as _;
 
 use crate::support::{
     Engine, Reply, TestApp,
-    history::metric,
+    builders::{graphql, rest},
     live::Socket,
-    metric as measured,
     program::{Server, request},
 };
 
@@ -50,7 +49,7 @@ async fn a_body_over_the_limit_is_refused() {
     for size in [1000, 3000] {
         let query = json!({ "query": format!("{{ metricCount }} #{}", "x".repeat(size)) });
         let graphql = app.post("/graphql", &query).await;
-        let rest = app.post("/api/v1/metrics/", &measured(json!({ "item": "x".repeat(size) }))).await;
+        let rest = app.post("/api/v1/metrics/", &rest::metric(json!({ "item": "x".repeat(size) }))).await;
         if size == 1000 {
             assert_eq!((graphql.status.as_u16(), rest.status.as_u16()), (200, 201), "{}", rest.text());
             continue;
@@ -77,7 +76,7 @@ async fn gives_up_in_time(engine: Engine) {
     let Some(patient) = TestApp::with(engine, |_| ()).await else { return };
     for first in [0, 1000, 2000] {
         let name = |n: usize| json!({ "variantName": format!("{n}{}", "x_y_".repeat(500)) });
-        patient.record_all((first..first + 1000).map(|n| metric(name(n))).collect()).await;
+        patient.record_all((first..first + 1000).map(|n| graphql::metric(name(n))).collect()).await;
     }
     let app = patient
         .beside_with(|settings| {
@@ -178,7 +177,7 @@ async fn what_is_stored_does_not_count_as_asking() {
     let app = limited(|limits| limits.rate_limit = "2/min".parse().unwrap()).await;
     for _ in 0..5 {
         app.record(json!({})).await;
-        app.record_all(vec![metric(json!({}))]).await;
+        app.record_all(vec![graphql::metric(json!({}))]).await;
     }
     assert_eq!(app.get(COUNT).await.expect(200)["data"]["metricCount"], 10);
     assert_eq!(app.get(COUNT).await.status, 200);
@@ -246,7 +245,7 @@ async fn a_mutation_that_reads_what_is_stored_counts_as_asking() {
     let app = limited(|limits| limits.rate_limit = "2/min".parse().unwrap()).await;
     let record = |payload: &str| {
         let query = format!("mutation($i: RecordMetricsInput!) {{ recordMetrics(input: $i) {{ {payload} }} }}");
-        json!({ "query": query, "variables": { "i": { "metrics": [metric(json!({}))] } } })
+        json!({ "query": query, "variables": { "i": { "metrics": [graphql::metric(json!({}))] } } })
     };
     for (payload, status) in [
         ("metrics { itemName }", 200),

@@ -6,7 +6,11 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::support::{TestApp, context, metric, on_both_engines, session};
+use crate::support::{
+    TestApp,
+    builders::rest::{context, metric, session},
+    on_both_engines,
+};
 
 on_both_engines! {
     async fn empty_segments_in_front_of_an_entry_point_are_passed_over(app: &TestApp) {

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Engine, Reply, TestApp,
-    history::{context, metric, session},
+    builders::graphql::{context, metric, session},
 };
 
 /// Texts tried on each engine.

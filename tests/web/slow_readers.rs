@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    history::metric,
+    builders::graphql::metric,
     live::{Events, Socket, subscribe_and_read_nothing},
     on_both_engines,
     program::{Server, request},

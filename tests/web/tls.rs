@@ -287,7 +287,7 @@ fn what_is_in_flight_at_the_end_is_finished() {
     let server = Server::start(folder.path(), FILES, ANYWHERE);
     let mut stream =
         StreamOwned::new(ClientConnection::new(client(&trusted, "http/1.1"), localhost()).unwrap(), server.connect());
-    let body = crate::support::program::metric("test_late").to_string();
+    let body = crate::support::builders::rest::metric_of("test_late").to_string();
     let (early, late) = body.split_at(20);
     write!(stream, "POST /api/v1/metrics/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{early}", body.len()).unwrap();
     thread::sleep(Duration::from_millis(300));

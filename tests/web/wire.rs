@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::program::{Server, metric};
+use crate::support::{builders::rest::metric_of, program::Server};
 
 fn server(folder: &TempDir, variables: &[(&str, &str)]) -> Server {
     let variables: Vec<_> = [("METROGRAPH_LISTEN", "127.0.0.1:0")].iter().chain(variables).copied().collect();
@@ -135,7 +135,7 @@ fn signs_that_are_not_encoded_are_taken_for_themselves() {
         answer(&mut stream).unwrap()
     };
     let name = "<lambda>`\"|^{}";
-    let body = metric(name).to_string();
+    let body = metric_of(name).to_string();
     let length = body.len();
     // Over one connection, in front of a body and behind one.
     for _ in 0..2 {
