@@ -1,4 +1,4 @@
-//! The rules of the house, read from its sources: who may name whom, and what no file may hold.
+//! The architecture test, read from the sources: which module may import which, and what no file may contain.
 
 mod floors;
 mod graph;
@@ -10,8 +10,8 @@ use crate::support::sources::{Source, Token, paths, sources, tokens, without_tes
 
 const RUST: &[&str] = &["rs"];
 
-/// Who names whom, from the door inwards: an arrow leads to a later line, so there is no circle and none leads up. The table
-/// is exact: a new arrow is written down here, one that is no longer needed is taken out.
+/// Which module imports which, from the top down: an arrow leads to a later line, so there is no circle and none leads up. The
+/// table is exact: a new arrow is added here, one that is no longer needed is removed.
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["commands"]),
     ("commands", &["lib", "rest", "graphql", "access", "db", "entity", "process", "telemetry", "config"]),
@@ -63,8 +63,8 @@ const ENGINES: &[(&str, &str)] = &[
     ("src/ingest/counters.rs", "what is cheaper where the database is a function call away"),
 ];
 
-/// The room that a file lies in.
-fn room(path: &str) -> &str {
+/// The top module or crate that a file belongs to.
+fn module(path: &str) -> &str {
     let (place, inside) = path.split_once("src/").unwrap();
     match place {
         "" => inside.split('/').next().unwrap().trim_end_matches(".rs"),
@@ -72,11 +72,11 @@ fn room(path: &str) -> &str {
     }
 }
 
-fn is_room(name: &str) -> bool {
-    ARROWS.iter().any(|(room, _)| *room == name)
+fn is_module(name: &str) -> bool {
+    ARROWS.iter().any(|(module, _)| *module == name)
 }
 
-/// The room that a path of a file leads to; what lies in no room lies at the root, in `lib`.
+/// The module that a path of a file leads to; what is in no module is in `lib`.
 fn target<'a>(from: &str, path: &'a [String]) -> Option<&'a str> {
     let first = path[0].as_str();
     let inner = match path.get(1) {
@@ -87,10 +87,10 @@ fn target<'a>(from: &str, path: &'a [String]) -> Option<&'a str> {
     };
     match (from, first) {
         ("entity" | "migration", "crate") => Some(from).map(|_| "itself"),
-        (_, "crate") | ("main", "metrograph") => Some(if is_room(inner) { inner } else { "lib" }),
+        (_, "crate") | ("main", "metrograph") => Some(if is_module(inner) { inner } else { "lib" }),
         (_, "metrograph") => Some("lib"),
         (_, "entity" | "migration") => Some(first),
-        ("lib", name) if path.len() > 1 && is_room(name) => Some(first),
+        ("lib", name) if path.len() > 1 && is_module(name) => Some(first),
         _ => None,
     }
 }
@@ -99,12 +99,12 @@ fn house() -> Vec<Source> {
     sources(&["src", "entity/src", "migration/src"], RUST)
 }
 
-fn inside(rooms: &[&str]) -> Vec<Source> {
-    house().into_iter().filter(|source| rooms.contains(&room(&source.path))).collect()
+fn inside(modules: &[&str]) -> Vec<Source> {
+    house().into_iter().filter(|source| modules.contains(&module(&source.path))).collect()
 }
 
-fn assert_never_named(rooms: &[&str], words: &[&str]) {
-    for source in inside(rooms) {
+fn assert_never_named(modules: &[&str], words: &[&str]) {
+    for source in inside(modules) {
         let named: Vec<_> = source.words().filter(|word| words.contains(word)).collect();
         assert!(named.is_empty(), "{} names {named:?}", source.path);
     }
@@ -114,17 +114,17 @@ fn assert_never_named(rooms: &[&str], words: &[&str]) {
 fn arrows_lead_inwards_and_are_all_written_down() {
     let mut found = BTreeSet::new();
     for source in house() {
-        let from = room(&source.path);
-        assert!(is_room(from), "{}: a room that the table does not have", source.path);
+        let from = module(&source.path);
+        assert!(is_module(from), "{}: a module that the table does not have", source.path);
         for path in source.paths() {
             if let Some(to) = target(from, &path).filter(|to| *to != from && *to != "itself") {
                 found.insert(format!("{from} -> {to}"));
             }
         }
     }
-    let written = ARROWS.iter().flat_map(|(from, to)| to.iter().map(move |to| format!("{from} -> {to}"))).collect();
-    let unwritten: Vec<_> = found.difference(&written).collect();
-    let unused: Vec<_> = written.difference(&found).collect();
+    let expected = ARROWS.iter().flat_map(|(from, to)| to.iter().map(move |to| format!("{from} -> {to}"))).collect();
+    let unwritten: Vec<_> = found.difference(&expected).collect();
+    let unused: Vec<_> = expected.difference(&found).collect();
     assert!(unwritten.is_empty() && unused.is_empty(), "not allowed: {unwritten:?}; no longer there: {unused:?}");
 }
 
@@ -132,15 +132,15 @@ fn arrows_lead_inwards_and_are_all_written_down() {
 fn the_arrows_make_no_circle() {
     for (line, (from, arrows)) in ARROWS.iter().enumerate() {
         for to in *arrows {
-            let later = ARROWS[line + 1..].iter().any(|(room, _)| room == to);
+            let later = ARROWS[line + 1..].iter().any(|(module, _)| module == to);
             assert!(later, "{from} -> {to} leads up");
         }
     }
 }
 
-/// So that every arrow between rooms begins with `crate` or the name of a crate, where the table's test sees it.
+/// So that every arrow between modules begins with `crate` or the name of a crate, where the table's test sees it.
 #[test]
-fn rooms_do_not_reach_each_other_through_super() {
+fn modules_do_not_reach_each_other_through_super() {
     for source in inside(&[
         "main",
         "commands",
@@ -168,30 +168,30 @@ fn rooms_do_not_reach_each_other_through_super() {
 }
 
 #[test]
-fn the_graph_and_the_way_in_know_nothing_of_http() {
+fn graphql_and_ingest_never_name_http() {
     let words =
         ["axum", "axum_core", "http", "hyper", "tower", "tower_http", "async_graphql_axum", "StatusCode", "status"];
     assert_never_named(&["graphql", "ingest"], &words);
 }
 
 #[test]
-fn http_knows_nothing_of_rows() {
+fn rest_and_web_never_name_the_database() {
     assert_never_named(&["rest", "web", "http"], &["entity", "sea_orm", "sea_query", "sqlx"]);
 }
 
 #[test]
-fn migrations_know_nothing_of_entities() {
+fn migrations_never_name_entities() {
     assert_never_named(&["migration"], &["entity"]);
 }
 
 #[test]
-fn entities_know_nothing_of_graphql() {
+fn entities_never_name_graphql() {
     assert_never_named(&["entity"], &["async_graphql", "graphql"]);
 }
 
 #[test]
-fn settings_alone_read_the_environment() {
-    for source in house().into_iter().filter(|source| room(&source.path) != "config") {
+fn only_settings_read_the_environment() {
+    for source in house().into_iter().filter(|source| module(&source.path) != "config") {
         let reads = source.paths().iter().any(|path| path.starts_with(&["std".to_owned(), "env".to_owned()]));
         assert!(!reads, "{} reads the environment", source.path);
         let through_clap = [Token::Word("env".to_owned()), Token::Sign('=')];
@@ -216,8 +216,8 @@ fn engines_are_named_where_they_differ_and_nowhere_else() {
         source.words().any(is_engine) || source.texts().any(is_sql_of_one)
     };
     let found: Vec<_> = house().into_iter().filter(names_engine).map(|source| source.path).collect();
-    let written: Vec<_> = ENGINES.iter().map(|(path, _)| *path).collect();
-    assert_eq!(found, written);
+    let expected: Vec<_> = ENGINES.iter().map(|(path, _)| *path).collect();
+    assert_eq!(found, expected);
 }
 
 /// One alone makes big lists two thirds slower; the one there is belongs to a schema that runs nothing.
@@ -273,19 +273,19 @@ fn every_test_that_the_table_of_threats_names_is_there() {
     }
 }
 
-/// The plugin does not bear every pytest: whoever is told how to get it hears of the bound.
+/// The plugin does not work with every pytest, so every installation command has the upper bound.
 #[test]
 fn the_plugin_is_installed_in_the_same_words_everywhere() {
     const WORDS: &str = "pip install pytest-monitor 'pytest<9.2'";
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut told = Vec::new();
+    let mut found = Vec::new();
     let places =
         ["README.md", "CONTRIBUTING.md", "docs", "src", "schema.graphql", "web/index.html", "web/src", "web/examples"];
     for source in sources(&places, &["md", "html", "ts", "tsx", "rs", "graphql"]) {
         let text = source.text.replace("&lt;", "<");
         for line in text.lines().filter(|line| line.contains("install pytest")) {
             assert!(line.contains(WORDS), "{}: {line}", source.path);
-            told.push(source.path.clone());
+            found.push(source.path.clone());
         }
         // Any name would do; this one names the scope that is needed.
         for (before, _) in text.match_indices("TOKEN@").map(|(at, _)| text.split_at(at)) {
@@ -297,7 +297,7 @@ fn the_plugin_is_installed_in_the_same_words_everywhere() {
             );
         }
     }
-    assert_eq!(told, ["README.md", "src/web/plain.html", "web/index.html"]);
+    assert_eq!(found, ["README.md", "src/web/plain.html", "web/index.html"]);
     // The clients in the checks keep to it.
     let pins = std::fs::read_to_string(root.join("tests/clients/requirements-plugin.txt")).unwrap();
     let pytest = pins.lines().find_map(|line| line.strip_prefix("pytest==")).unwrap();

@@ -1,4 +1,4 @@
-//! Who may enter, and what for.
+//! Access modes, tokens and scopes: who may do what.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::support::{
     on_both_engines,
 };
 
-/// A little more than a server may go by what it knew.
+/// A little longer than a server may use its cache of tokens.
 const A_SECOND: Duration = Duration::from_millis(1_200);
 
 async fn assert_status(app: &TestApp, ways: &[Way], credentials: Option<&str>, status: u16) {
@@ -33,12 +33,12 @@ async fn assert_status(app: &TestApp, ways: &[Way], credentials: Option<&str>, s
 }
 
 on_both_engines! {
-    async fn each_mode_lets_in_whom_it_should(app: &TestApp) {
+    async fn each_mode_lets_in_the_right_callers(app: &TestApp) {
         let made = [app.token("read").await, app.token("ingest").await, app.token("admin").await];
         let [read, ingest, admin] = made.map(|token| Some(bearer(&token)));
         let unknown = Some(bearer("mg_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"));
         let callers = [None, read, ingest, admin, unknown];
-        // What reading comes to for each of them, and what writing does.
+        // The status of reading and of writing for each of them.
         let expected = [
             (Open, [(200, 200), (200, 200), (200, 200), (200, 200), (200, 200)]),
             (Read, [(200, 401), (200, 403), (200, 200), (200, 200), (401, 401)]),
@@ -54,7 +54,7 @@ on_both_engines! {
         }
     }
 
-    async fn a_refusal_says_how_to_come_back(app: &TestApp) {
+    async fn a_refusal_names_the_way_to_authenticate(app: &TestApp) {
         let closed = app.guarded(Closed).await;
         let read = bearer(&app.token("read").await);
         let ingest = bearer(&app.token("ingest").await);
@@ -72,7 +72,7 @@ on_both_engines! {
         closed.finish().await;
     }
 
-    async fn whoever_may_not_ask_is_not_told_what_is_wrong_with_it(app: &TestApp) {
+    async fn without_the_scope_no_validation_error_is_shown(app: &TestApp) {
         let closed = app.guarded(Closed).await;
         closed.ask_as(None, "{ gibberish").await.refuses_caller(401, "");
         let ingest = bearer(&app.token("ingest").await);
@@ -120,7 +120,7 @@ on_both_engines! {
         tokio::time::sleep(Duration::from_millis(2_100)).await;
         assert_status(&closed, &[Way::Query, Way::Post, Way::Subscription, Way::SocketQuery], Some(&token), 401).await;
         assert!(app.tokens(&["list"]).await.unwrap().result.contains("expired"));
-        // Its name is free again.
+        // Its name can be used again.
         app.tokens(&["create", "--name", "brief", "--scope", "admin"]).await.unwrap();
         closed.finish().await;
     }
@@ -139,7 +139,7 @@ on_both_engines! {
     async fn a_stream_ends_with_its_token(app: &TestApp) {
         let closed = app.guarded(Closed).await;
         let token = bearer(&app.token("read").await);
-        let mut socket = Socket::open(&closed, Some(&token)).await.unwrap().introduced(json!({})).await.unwrap();
+        let mut socket = Socket::open(&closed, Some(&token)).await.unwrap().initialized(json!({})).await.unwrap();
         socket.subscribe(SUBSCRIPTION).await;
         let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
         let request = request.header(header::ACCEPT, "text/event-stream").body(json!({ "query": SUBSCRIPTION }).to_string().into());
@@ -166,12 +166,12 @@ on_both_engines! {
             (json!({ "authorization": read }), MUTATION, 403),
             (json!({ "authorization": ingest }), MUTATION, 200),
         ] {
-            let mut socket = Socket::open(&closed, None).await.unwrap().introduced(payload.clone()).await.unwrap();
+            let mut socket = Socket::open(&closed, None).await.unwrap().initialized(payload.clone()).await.unwrap();
             assert_eq!(status_in(&socket.answer(query).await), status, "{payload} {query}");
         }
         for payload in [json!({ "authorization": "Bearer mg_unknown" }), json!({ "authorization": 1 }), json!({})] {
             let socket = Socket::open(&closed, None).await.unwrap();
-            assert_eq!(socket.introduced(payload.clone()).await.err(), Some(4403), "{payload}");
+            assert_eq!(socket.initialized(payload.clone()).await.err(), Some(4403), "{payload}");
         }
         closed.finish().await;
     }
@@ -191,7 +191,7 @@ on_both_engines! {
         for _ in 0..50 {
             closed.ask_as(Some(&token), "{ __typename }").await.expect(200);
         }
-        // The tokens are read again once a second at most.
+        // The tokens are read at most once a second.
         assert!(closed.statements() - before <= 1 + began.elapsed().as_secs());
         closed.finish().await;
     }
@@ -212,7 +212,7 @@ on_both_engines! {
             closed.ask_as(Some(&ingest), &announce(leads_on)).await.refuses_caller(403, "read");
             closed.ask_as(Some(&admin), &announce(leads_on)).await.expect(200);
         }
-        // Nor is it told what reading would cost.
+        // Nor is the cost of reading reported.
         let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
         let body = json!({ "query": "{ metricCount }", "extensions": { "cost": true } }).to_string();
         let refused = closed.send_as(Some(&ingest), request.body(body.into()).unwrap()).await;
@@ -220,12 +220,12 @@ on_both_engines! {
         closed.finish().await;
     }
 
-    async fn a_token_that_writes_learns_nothing_of_a_context_that_was_announced_before(app: &TestApp) {
-        let told = json!({ "machine_node": "secret-host", "system_info": "secret-os", "python_info": "secret-python" });
-        app.announce_context(told).await;
+    async fn a_token_that_writes_sees_nothing_of_a_context_announced_before(app: &TestApp) {
+        let hidden = json!({ "machine_node": "secret-host", "system_info": "secret-os", "python_info": "secret-python" });
+        app.announce_context(hidden).await;
         let closed = app.guarded(Closed).await;
         let ingest = bearer(&app.token("ingest").await);
-        let again = app.beside().await.post("/api/v1/contexts/", &context(json!({}))).await.expect(201);
+        let again = app.second_server().await.post("/api/v1/contexts/", &context(json!({}))).await.expect(201);
         assert_eq!(again["machine_node"], "secret-host");
         let request = Request::post("/api/v1/contexts/").header(header::CONTENT_TYPE, "application/json");
         let body = context(json!({ "cpu_vendor": null })).to_string();
@@ -243,8 +243,8 @@ on_both_engines! {
         let own = closed.ask_as(Some(&ingest), &mutation(all)).await;
         let context = &own.expect(200)["data"]["announceContext"]["context"];
         assert_eq!((&context["cpuCount"], &context["cpuVendor"], &context["pythonInfo"]), (&json!(1), &json!(null), &json!("")));
-        for told in [answer.text(), own.text()] {
-            assert!(!told.contains("secret") && !told.contains("AMD"), "{told}");
+        for text in [answer.text(), own.text()] {
+            assert!(!text.contains("secret") && !text.contains("AMD"), "{text}");
         }
         closed.ask_as(Some(&ingest), &mutation("metricCount")).await.refuses_caller(403, "read");
         closed.finish().await;
@@ -260,7 +260,7 @@ on_both_engines! {
         closed.finish().await;
     }
 
-    async fn who_may_enter_is_known_while_everything_else_waits(app: &TestApp) {
+    async fn tokens_are_checked_while_everything_else_waits(app: &TestApp) {
         let closed = app.guarded(Closed).await;
         let read = bearer(&app.token("read").await);
         let (backend, slow) = match closed.engine() {
@@ -277,7 +277,7 @@ on_both_engines! {
             });
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
-        // Every connection is busy: a read would wait.
+        // Every read connection is busy: a query would wait.
         assert!(tokio::time::timeout(Duration::from_secs(1), closed.ask_as(Some(&read), "{ pipelineNames }")).await.is_err());
         let known = tokio::time::timeout(Duration::from_secs(15), closed.ask_as(Some(&read), "{ __typename }"));
         known.await.unwrap().expect(200);
@@ -324,7 +324,7 @@ on_both_engines! {
         closed.finish().await;
     }
 
-    async fn nobody_is_let_in_while_the_tokens_cannot_be_read(app: &TestApp) {
+    async fn no_caller_is_let_in_while_the_tokens_cannot_be_read(app: &TestApp) {
         let closed = app.guarded(Closed).await;
         let admin = bearer(&app.token("admin").await);
         let database = sea_orm::Database::connect(app.settings().database_url.as_str()).await.unwrap();
@@ -348,15 +348,15 @@ on_both_engines! {
     }
 }
 
-/// What `token list` says of the one token.
+/// Returns what `token list` prints for the only token.
 async fn last_use(app: &TestApp) -> String {
     let listed = app.tokens(&["list"]).await.unwrap().result;
     listed.lines().nth(1).unwrap().split_whitespace().nth(4).unwrap().to_owned()
 }
 
-/// Each way in says what it takes; and from what a mutation answers, fields that lead on take READ.
+/// Every root field has its scope; fields that lead on from a mutation's payload require READ.
 #[test]
-fn the_schema_says_what_each_field_takes() {
+fn the_schema_names_the_scope_of_each_field() {
     let schema = parse_schema(metrograph::sdl()).unwrap();
     let access = |directives: &[async_graphql::Positioned<async_graphql::parser::types::ConstDirective>]| {
         let found = directives.iter().find(|directive| directive.node.name.node == "access");

@@ -1,4 +1,4 @@
-//! What must not be told: the inside, to those who ask; secrets, to those who read the log.
+//! No internals in responses, and no secrets in logs.
 
 use std::io::{Read as _, Write as _};
 
@@ -14,7 +14,7 @@ use crate::support::{
     program::Server,
 };
 
-async fn tells_nothing_of_the_inside(engine: Engine) {
+async fn reveals_no_internals(engine: Engine) {
     let Some(app) = TestApp::with(engine, |_| ()).await else { return };
     app.record(json!({})).await;
     let url = app.settings().database_url.as_str().to_owned();
@@ -45,13 +45,13 @@ async fn tells_nothing_of_the_inside(engine: Engine) {
 }
 
 #[tokio::test]
-async fn an_answer_tells_nothing_of_the_inside_on_sqlite() {
-    tells_nothing_of_the_inside(Engine::Sqlite).await;
+async fn an_answer_reveals_no_internals_on_sqlite() {
+    reveals_no_internals(Engine::Sqlite).await;
 }
 
 #[tokio::test]
-async fn an_answer_tells_nothing_of_the_inside_on_postgresql() {
-    tells_nothing_of_the_inside(Engine::Postgres).await;
+async fn an_answer_reveals_no_internals_on_postgresql() {
+    reveals_no_internals(Engine::Postgres).await;
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ fn a_log_at_its_loudest_holds_no_secret() {
         "/api/v1/metrics/count",
         &format!("Authorization: Basic {}\r\n", BASE64_STANDARD.encode("ingest:sekret-basic")),
     );
-    // A socket, with a token in its introduction.
+    // A socket with a token in its `connection_init`.
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(introduce(&format!("ws://{}/graphql/ws", server.address)));
     server.signal("TERM");

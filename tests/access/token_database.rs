@@ -1,4 +1,4 @@
-//! A token is made where a server looks for it, or not at all.
+//! `metrograph token` writes to the database of a server, or refuses.
 
 use std::fs;
 
@@ -34,7 +34,7 @@ fn no_command_on_tokens_makes_a_database() {
 }
 
 #[test]
-fn a_command_on_tokens_says_which_database_it_wrote_to() {
+fn a_command_on_tokens_names_the_database_it_wrote_to() {
     let folder = tempfile::tempdir().unwrap();
     Server::start(folder.path(), &[], &[ANYWHERE]).stop();
     let place = folder.path().canonicalize().unwrap().join("metrograph.db").display().to_string();

@@ -1,4 +1,4 @@
-//! Tokens through the real program: made, listed and revoked beside a server that runs, and never in a log.
+//! Tokens through the real program: created, listed and revoked while a server runs, and never in a log.
 
 use std::{fs, path::Path, process::Stdio, thread, time::Duration};
 
@@ -12,14 +12,14 @@ use crate::support::{
     program::{Ended, Server, command, run},
 };
 
-/// A free port, so that tests can run side by side.
+/// Finds a free port, so that tests can run in parallel.
 const ANYWHERE: (&str, &str) = ("METROGRAPH_LISTEN", "127.0.0.1:0");
 
 fn token(folder: &Path, arguments: &[&str]) -> Ended {
     run(folder, &[&["token"], arguments].concat(), &[])
 }
 
-/// Makes a token called like its scope.
+/// Creates a token named after its scope.
 fn create(folder: &Path, scope: &str) -> String {
     let made = token(folder, &["create", "--name", scope, "--scope", scope, "--create-database"]);
     assert_eq!(made.code, Some(0), "{made:?}");
@@ -31,7 +31,7 @@ fn start(folder: &Path, mode: &str) -> Server {
 }
 
 #[test]
-fn create_prints_the_token_alone_and_explains_it_beside() {
+fn create_prints_only_the_token_and_explains_it_on_standard_error() {
     let folder = tempfile::tempdir().unwrap();
     let made = token(
         folder.path(),
@@ -45,14 +45,14 @@ fn create_prints_the_token_alone_and_explains_it_beside() {
     assert!(!made.stderr.contains(random), "{made:?}");
     let other = token(folder.path(), &["create", "--name", "other", "--scope", "read"]);
     assert_ne!(other.stdout, made.stdout);
-    // Whoever may not store is not told how to.
+    // A token that cannot store is printed without instructions for storing.
     assert!(made.stderr.contains("pytest --remote-server http://ingest:TOKEN@"), "{made:?}");
     assert!(!other.stderr.contains("pytest") && other.stderr.contains("curl --user read http://HOST"), "{other:?}");
     let all = token(folder.path(), &["create", "--name", "all", "--scope", "admin"]);
     assert!(all.stderr.contains("pytest --remote-server http://ingest:TOKEN@"), "{all:?}");
 }
 
-/// A token that nobody has seen must not let anybody in.
+/// A token that was never displayed must not grant access.
 #[test]
 fn a_token_that_cannot_be_shown_is_revoked() {
     let (folder, full) = (tempfile::tempdir().unwrap(), fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
@@ -81,7 +81,7 @@ fn only_a_hash_is_stored() {
 }
 
 #[test]
-fn list_tells_everything_but_the_token() {
+fn list_shows_everything_but_the_token() {
     let folder = tempfile::tempdir().unwrap();
     let listed = || token(folder.path(), &["list"]).stdout;
     start(folder.path(), "open").stop();
@@ -138,7 +138,7 @@ fn what_makes_no_sense_is_refused_in_one_line() {
 }
 
 #[test]
-fn tokens_come_and_go_beside_a_server_that_runs() {
+fn tokens_come_and_go_while_a_server_runs() {
     let folder = tempfile::tempdir().unwrap();
     let server = start(folder.path(), "closed");
     assert_eq!(server.request("POST", "/api/v1/metrics/", &metric_of("a")).0, 401);
@@ -181,7 +181,7 @@ async fn tokens_are_kept_in_postgresql_likewise() {
     database.remove().await;
 }
 
-/// What a server that is stopped at once has logged.
+/// Returns the log of a server that is stopped at once.
 fn log_of(folder: &Path, arguments: &[&str]) -> String {
     let server = Server::start(folder, arguments, &[]);
     server.signal("TERM");
@@ -189,7 +189,7 @@ fn log_of(folder: &Path, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn a_server_that_stands_open_to_the_network_warns_and_says_what_to_do() {
+fn a_server_open_to_the_network_warns_and_names_the_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let remedy = "metrograph token create --name ci --scope ingest";
     let log = log_of(folder.path(), &["--listen", "0.0.0.0:0"]);

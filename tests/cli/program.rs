@@ -1,4 +1,4 @@
-//! The program as an operator meets it: it starts, it keeps, it stops, it prints.
+//! The commands, from start to exit.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -14,11 +14,11 @@ use crate::support::{
     program::{self, Server, command, files, run},
 };
 
-/// A free port, so that tests can run side by side.
+/// Finds a free port, so that tests can run in parallel.
 const ANYWHERE: &[(&str, &str)] = &[("METROGRAPH_LISTEN", "127.0.0.1:0")];
 
 #[test]
-fn help_goes_to_standard_output_and_tells_the_defaults() {
+fn help_goes_to_standard_output_and_shows_the_defaults() {
     let folder = tempfile::tempdir().unwrap();
     let ended = run(folder.path(), &["--help"], &[]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));

@@ -1,4 +1,4 @@
-//! Settings: each by flag and by variable, which one wins, and what is refused before anything is touched.
+//! Settings by flag and by variable, their precedence, and what is refused before anything is changed.
 
 use std::{fs, net::TcpListener};
 
@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 const ANYWHERE: (&str, &str) = ("METROGRAPH_LISTEN", "127.0.0.1:0");
-/// What a monitor-server 1.x keeps.
+/// A database of monitor-server 1.x.
 const SERVER: &str = r#"
 CREATE TABLE "EXECUTION_CONTEXTS" ("ENV_H" VARCHAR(64) NOT NULL, "CPU_COUNT" INTEGER NOT NULL, PRIMARY KEY ("ENV_H"));
 CREATE TABLE "TEST_SESSIONS" ("SESSION_H" VARCHAR(64) NOT NULL, "RUN_DATE" VARCHAR(64) NOT NULL,
@@ -21,7 +21,7 @@ CREATE TABLE "TEST_METRICS" ("ITEM_PK" INTEGER NOT NULL, "SESSION_H" VARCHAR(64)
  FOREIGN KEY("CONTEXT_H") REFERENCES "EXECUTION_CONTEXTS" ("ENV_H"));
 INSERT INTO "TEST_SESSIONS" VALUES ('s', '2025-01-06T02:00:00', NULL, '{}');
 "#;
-/// What the plugin writes into a file of its own.
+/// A database that the plugin itself writes.
 const PYMON: &str = "
 CREATE TABLE TEST_SESSIONS(SESSION_H varchar(64) primary key not null unique, RUN_DATE varchar(64),
  SCM_ID varchar(128), RUN_DESCRIPTION json);
@@ -37,7 +37,7 @@ async fn run_sql(url: &str, sql: &str) {
     connection.close().await.unwrap();
 }
 
-/// Starts with these settings, and tells the files that this made and the pages that six metrics fill.
+/// Starts with these settings; returns the files this created and the number of pages of six metrics.
 fn outcome_of(arguments: &[&str], variables: &[(&str, &str)]) -> (Vec<String>, u64) {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), arguments, &[&[ANYWHERE], variables].concat());
@@ -50,7 +50,7 @@ fn outcome_of(arguments: &[&str], variables: &[(&str, &str)]) -> (Vec<String>, u
 }
 
 #[test]
-fn a_flag_wins_over_its_variable_which_wins_over_the_one_of_old() {
+fn a_flag_wins_over_its_variable_which_wins_over_the_legacy_one() {
     let flags = ["--page-size", "1", "--database-url", "sqlite://flag.db?mode=rwc"];
     let old = [("MONITOR_SERVER_PAGINATION_COUNT", "3"), ("MONITOR_SERVER_DATABASE_URI", "sqlite:///old.db")];
     let own = [("METROGRAPH_PAGE_SIZE", "2"), ("METROGRAPH_DATABASE_URL", "sqlite://own.db?mode=rwc")];
@@ -62,7 +62,7 @@ fn a_flag_wins_over_its_variable_which_wins_over_the_one_of_old() {
 }
 
 #[test]
-fn flags_stand_before_and_behind_the_command() {
+fn flags_stand_before_and_after_the_command() {
     let made = (vec!["flag.db".to_owned()], 6);
     assert_eq!(outcome_of(&["--page-size=1", "serve", "--database-url=sqlite://flag.db?mode=rwc"], &[]), made);
 }
@@ -98,7 +98,7 @@ fn rest_dir_and_log_come_from_flags_and_variables() {
 }
 
 #[test]
-fn the_old_variable_takes_an_absolute_path_behind_four_slashes() {
+fn the_legacy_variable_takes_an_absolute_path_after_four_slashes() {
     let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let uri = format!("sqlite:///{}", elsewhere.path().join("old.db").display());
     assert!(uri.starts_with("sqlite:////"));
@@ -108,7 +108,7 @@ fn the_old_variable_takes_an_absolute_path_behind_four_slashes() {
 }
 
 #[test]
-fn the_old_variable_takes_every_character_of_a_path_and_leaves_what_is_meant_for_python() {
+fn the_legacy_variable_takes_every_character_of_a_path_and_ignores_what_is_meant_for_python() {
     let folder = tempfile::tempdir().unwrap();
     let uri = "sqlite:///50% of it.db?check_same_thread=false";
     Server::start(folder.path(), &[], &[ANYWHERE, ("MONITOR_SERVER_DATABASE_URI", uri)]).stop();
@@ -116,7 +116,7 @@ fn the_old_variable_takes_every_character_of_a_path_and_leaves_what_is_meant_for
 }
 
 #[tokio::test]
-async fn the_old_variable_takes_postgresql_with_and_without_a_driver() {
+async fn the_legacy_variable_takes_postgresql_with_and_without_a_driver() {
     let Some(database) = PostgresDatabase::create().await else { return };
     let url = database.url();
     let rest = url.split_once("://").unwrap().1;
@@ -313,7 +313,7 @@ fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
 #[test]
 fn a_postgresql_that_does_not_answer_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    // Bound, but nobody listens behind it for as long as the test runs: connections wait for an answer that never comes.
+    // Bound, but never accepted from: connections wait for an answer that never comes.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
     for host in [address.to_string(), "127.0.0.1:1".to_owned()] {
@@ -351,7 +351,7 @@ fn a_host_may_be_named() {
 }
 
 #[test]
-fn a_password_is_not_said_aloud() {
+fn a_password_is_not_printed() {
     let folder = tempfile::tempdir().unwrap();
     let ended = run(folder.path(), &["--database-url", "mysql://user:sekret@host/name"], &[]);
     ended.assert_refused(&["--database-url", "mysql://***"]);

@@ -1,4 +1,4 @@
-//! Addresses of PostgreSQL in the spellings of those who write them: RFC 3986, libpq and SQLAlchemy.
+//! Addresses of PostgreSQL as written by RFC 3986, libpq and SQLAlchemy.
 
 use std::{path::Path, str::FromStr as _};
 
@@ -14,7 +14,7 @@ use crate::support::{
 
 const ANYWHERE: (&str, &str) = ("METROGRAPH_LISTEN", "127.0.0.1:0");
 
-/// What the driver is told: host or folder, port, user and database.
+/// What the driver gets: host or folder, port, user and database.
 fn read(url: &DatabaseUrl) -> (String, u16, String, Option<String>) {
     let options = PgConnectOptions::from_str(url.as_str()).unwrap();
     let host =
@@ -27,7 +27,7 @@ fn password(url: &DatabaseUrl) -> Option<String> {
     form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "password").map(|(_, value)| value.into_owned())
 }
 
-/// An address in the old variable's spelling.
+/// Spells an address as in the legacy variable.
 fn old(text: &str) -> DatabaseUrl {
     let flag = format!("--monitor-server-database-uri={text}");
     config::from(["metrograph", &flag]).unwrap().1.database_url
@@ -131,7 +131,7 @@ fn record(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> u64 
 async fn a_socket_is_opened_in_every_spelling_of_it() {
     let Some(database) = PostgresDatabase::create().await else { return };
     let url = database.url();
-    // Where the tests are given a server, it may have no socket.
+    // A server given by `METROGRAPH_TEST_POSTGRES_URL` may have no socket.
     let Some((name, folder)) = url.rsplit_once('/').and_then(|_| {
         let (before, folder) = url.split_once("?host=")?;
         Some((before.rsplit_once('/')?.1, folder))

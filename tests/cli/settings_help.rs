@@ -1,4 +1,4 @@
-//! Which command takes which setting: as its help has it, and as it does.
+//! Which command has which setting, in its help and in what it accepts.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -13,7 +13,7 @@ fn help(command: &[&str]) -> String {
     ended.stdout
 }
 
-/// The flags that a help lists.
+/// Returns the flags that a help text lists.
 fn flags(command: &[&str]) -> BTreeSet<String> {
     let help = help(command);
     let listed = help
@@ -27,7 +27,7 @@ fn set(flags: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn each_command_lists_its_own_settings_alone() {
+fn each_command_lists_only_its_own_settings() {
     assert_eq!(flags(&["schema"]), set(&["--help"]));
     assert_eq!(flags(&["openapi"]), set(&["--help", "--version"]));
     let way = ["--help", "--database-url", "--database-direct-url", "--read-only"];
@@ -149,7 +149,7 @@ fn a_variable_of_another_command_is_not_looked_at() {
     run(folder.path(), &["token", "list"], &broken).assert_refused(&["METROGRAPH_DATABASE_URL"]);
     run(folder.path(), &["token", "list"], &[broken[0]]).assert_refused(&["there is no database"]);
     run(folder.path(), &[], &[broken[0]]).assert_refused(&["METROGRAPH_PAGE_SIZE"]);
-    // A flag wins over a variable, whatever that holds.
+    // A flag wins over a variable, whatever its value.
     let server = Server::start(folder.path(), &["--page-size=3"], &[ANYWHERE, broken[0]]);
     server.stop();
 }

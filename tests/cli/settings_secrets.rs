@@ -1,4 +1,4 @@
-//! What is refused is never repeated: a secret may have been given in any place.
+//! A refused value is never repeated, since it may contain a secret.
 
 use metrograph::config::{self, Stop};
 
@@ -18,10 +18,10 @@ const COMMANDS: [&[&str]; 7] = [
     &["token", "create", "--name=ci", "--scope=read"],
     &["token", "revoke", "ci"],
 ];
-/// Ends a start that would come so far.
+/// Stops a start that would get this far.
 const NO_CERTIFICATE: [&str; 2] = ["--tls-cert=missing.pem", "--tls-key=missing.pem"];
 
-/// Addresses with a password in them that are no addresses, each with what the refusal of `--database-url` says.
+/// Malformed addresses with a password in them, each with a word of the refusal of `--database-url`.
 fn addresses() -> Vec<(String, &'static str)> {
     let mut addresses: Vec<(String, &str)> = [
         ("postgres://u:Kr4ken#Tail7@h/m", "%23"),
@@ -75,17 +75,17 @@ fn addresses() -> Vec<(String, &'static str)> {
 
 fn assert_hidden(text: &str, given: &dyn std::fmt::Debug) {
     let lower = text.to_ascii_lowercase();
-    let told: Vec<_> = SECRETS.into_iter().filter(|secret| lower.contains(secret)).collect();
-    assert!(told.is_empty(), "{given:?}: {told:?} in {text}");
+    let leaked: Vec<_> = SECRETS.into_iter().filter(|secret| lower.contains(secret)).collect();
+    assert!(leaked.is_empty(), "{given:?}: {leaked:?} in {text}");
 }
 
-fn assert_nothing_told(ended: &Ended, given: &dyn std::fmt::Debug) {
+fn assert_no_secret(ended: &Ended, given: &dyn std::fmt::Debug) {
     assert_hidden(&ended.stdout, given);
     assert_hidden(&ended.stderr, given);
     assert!(!ended.stderr.contains("panicked") && ended.stderr.lines().count() <= 1, "{given:?}: {ended:?}");
 }
 
-/// Every flag of the server with its variable, as the help has them, and what a monitor-server had.
+/// Returns every flag of the server with its variable, as in the help, and the variables of monitor-server.
 fn settings() -> Vec<(String, String)> {
     let folder = tempfile::tempdir().unwrap();
     let help = run(folder.path(), &["--help"], &[]).stdout;
@@ -100,7 +100,7 @@ fn settings() -> Vec<(String, String)> {
     settings
 }
 
-/// Why a command line is refused; else what is logged of its database.
+/// Returns the reason why a command line is refused; otherwise the log line about its database.
 fn refusal(arguments: &[&str]) -> String {
     match config::from([&["metrograph"], arguments].concat()) {
         Err(Stop::Refused(reason)) => reason,
@@ -110,7 +110,7 @@ fn refusal(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn what_is_wrong_with_an_address_is_said_without_it() {
+fn an_address_is_refused_without_being_repeated() {
     let folder = tempfile::tempdir().unwrap();
     for (address, reason) in addresses() {
         for command in [&[][..], &["serve"], &["token", "list"]] {
@@ -130,12 +130,12 @@ fn what_is_wrong_with_an_address_is_said_without_it() {
         run(folder.path(), &["token", "list"], &[("MONITOR_SERVER_DATABASE_URI", "postgresql://u:Kr4ken@h:Tail7/m")]);
     old.assert_refused(&["metrograph: MONITOR_SERVER_DATABASE_URI: postgres://***", "the port"]);
     for ended in [flag, variable, old] {
-        assert_nothing_told(&ended, &"a source that is named");
+        assert_no_secret(&ended, &"a source that is named");
     }
     assert!(files(folder.path()).is_empty());
 }
 
-/// Names of databases in which a password may have been given with the sign before it mistaken, as a URI has them.
+/// Names of databases that may contain a password after a mistyped separator, as in a URI.
 const NAMES: [&str; 8] = [
     "m&password=Kr4ken",
     "m;password=Kr4ken",
@@ -150,7 +150,7 @@ const NAMES: [&str; 8] = [
 const SERVE: &[&str] = &["--listen=127.0.0.1:0"];
 const LIST: &[&str] = &["token", "list"];
 
-/// What commands say of an address that is given by each of these variables.
+/// Runs commands with an address in each of these variables and returns what they print.
 fn said_of(address: &str, variables: &[&str], commands: &[&[&str]]) -> Vec<Ended> {
     let folder = tempfile::tempdir().unwrap();
     let mut ends = Vec::new();
@@ -162,13 +162,13 @@ fn said_of(address: &str, variables: &[&str], commands: &[&[&str]]) -> Vec<Ended
     assert!(files(folder.path()).is_empty());
     for ended in &ends {
         ended.assert_refused(&["***"]);
-        assert_nothing_told(ended, &address);
+        assert_no_secret(ended, &address);
     }
     ends
 }
 
 #[test]
-fn a_name_that_may_hold_a_password_is_not_said() {
+fn a_name_that_may_hold_a_password_is_not_printed() {
     for name in NAMES {
         let address = format!("postgresql://u:p@127.0.0.1:1/{name}");
         for ended in said_of(&address, &["METROGRAPH_DATABASE_URL", "MONITOR_SERVER_DATABASE_URI"], &[SERVE]) {
@@ -189,7 +189,7 @@ fn a_name_that_may_hold_a_password_is_not_said() {
     for address in ["sqlite://nodir/m.db;password=Kr4ken?mode=rwc", "sqlite://nodir/u:Tail7@h/m.db?mode=rwc"] {
         let ended = run(folder.path(), &[SERVE, &["--database-url", address]].concat(), &[]);
         ended.assert_refused(&["***: its folder is not there"]);
-        assert_nothing_told(&ended, &address);
+        assert_no_secret(&ended, &address);
     }
 }
 
@@ -213,7 +213,7 @@ async fn a_server_that_repeats_a_name_is_not_repeated() {
 #[test]
 fn no_flag_repeats_what_it_refuses() {
     for (flag, _) in settings() {
-        // These would ask the network for the host.
+        // These would resolve the host over the network.
         let is_slow = flag == "--listen";
         for (address, _) in addresses().iter().filter(|(address, _)| !is_slow || !address.contains("Kr4ken:")) {
             for given in [vec![format!("{flag}={address}")], vec![flag.clone(), address.clone()]] {
@@ -243,7 +243,7 @@ fn no_command_repeats_what_it_refuses() {
                 match config::from([&["metrograph"], &arguments[..]].concat()) {
                     Err(Stop::Refused(reason)) => assert_hidden(&reason, &arguments),
                     Err(Stop::Answered(text)) => assert_hidden(&text, &arguments),
-                    // What is understood may be held, as a name of a token is, or a database that there may be.
+                    // A valid value is used, for example as the name of a token or of a database.
                     Ok((_, settings)) => assert_hidden(&format!("{settings:?}"), &arguments),
                 }
             }
@@ -261,16 +261,16 @@ fn no_variable_is_repeated_by_any_command() {
                 let end: &[&str] = if command.is_empty() { &NO_CERTIFICATE } else { &[] };
                 let variables = [("METROGRAPH_LOG", "trace"), (variable.as_str(), address)];
                 let ended = run(folder.path(), &[command, end].concat(), &variables);
-                assert_nothing_told_but_help(&ended, &(&variable, address, command));
+                assert_no_secret_but_help(&ended, &(&variable, address, command));
             }
         }
     }
 }
 
 /// Help has many lines.
-fn assert_nothing_told_but_help(ended: &Ended, given: &dyn std::fmt::Debug) {
+fn assert_no_secret_but_help(ended: &Ended, given: &dyn std::fmt::Debug) {
     assert_hidden(&ended.stdout, given);
-    assert_nothing_told(&Ended { code: ended.code, stdout: String::new(), stderr: ended.stderr.clone() }, given);
+    assert_no_secret(&Ended { code: ended.code, stdout: String::new(), stderr: ended.stderr.clone() }, given);
 }
 
 #[test]
@@ -300,14 +300,14 @@ fn what_is_not_utf_8_is_not_repeated() {
 }
 
 #[test]
-fn help_tells_no_value_of_a_variable() {
+fn help_shows_no_value_of_a_variable() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings();
     let variables: Vec<_> = settings.iter().map(|(_, variable)| (variable.as_str(), "Kr4ken")).collect();
     for command in COMMANDS {
         let help = run(folder.path(), &[&command[..command.len().min(2)], &["--help"]].concat(), &variables);
         assert_eq!(help.code, Some(0), "{help:?}");
-        assert_nothing_told_but_help(&help, &command);
+        assert_no_secret_but_help(&help, &command);
     }
 }
 
@@ -328,7 +328,7 @@ fn a_token_in_place_of_its_name_is_not_repeated() {
     }
 }
 
-/// What the driver and the ORM would log.
+/// Logs all that the driver and the ORM can log.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_that_is_used_is_in_no_log() {
     let Some(database) = PostgresDatabase::create().await else { return };
@@ -336,7 +336,7 @@ async fn a_password_that_is_used_is_in_no_log() {
     let url = database.url();
     let separator = if url.contains('?') { '&' } else { '?' };
     let url = format!("{url}{separator}password=Kr4ken%23Tail7&channel_binding=prefer");
-    // A file of passwords whose first line is none.
+    // A password file whose first line is invalid.
     let passwords = folder.path().join("pgpass");
     std::fs::write(&passwords, "Kr4kenTail7\n").unwrap();
     std::fs::set_permissions(&passwords, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();

@@ -1,4 +1,4 @@
-//! Times, sizes and rates: the same spellings in every setting that takes one.
+//! Times, sizes and rates have the same spellings in every setting.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use metrograph::config::{self, Command, Settings, Stop, TokenCommand};
 
 use crate::support::program::{Server, run};
 
-/// What a command line with this flag sets, or why it is refused.
+/// Parses a command line with this flag, or returns the reason of the refusal.
 fn settings(flag: &str, value: &str) -> Result<Settings, String> {
     match config::from(["metrograph", &format!("{flag}={value}")]) {
         Ok((_, settings)) => Ok(settings),
@@ -15,7 +15,7 @@ fn settings(flag: &str, value: &str) -> Result<Settings, String> {
     }
 }
 
-/// How long a token would be taken.
+/// Returns the lifetime that a token would have.
 fn lifetime(value: &str) -> Result<Duration, String> {
     let expires = format!("--expires={value}");
     match config::from(["metrograph", "token", "create", "--name=ci", "--scope=read", &expires]) {

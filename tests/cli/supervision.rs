@@ -1,4 +1,4 @@
-//! The server and those who watch over it: it never looks well when it is not, and ends as it is told to.
+//! The server under a supervisor: health, signals, logs and limits.
 #![cfg(unix)]
 
 use std::{
@@ -21,7 +21,7 @@ use crate::support::{
 
 const ANYWHERE: &[(&str, &str)] = &[("METROGRAPH_LISTEN", "127.0.0.1:0")];
 const NAME: &str = "metrograph.db";
-/// Docker kills then what it asked to stop.
+/// Docker kills a container that takes longer to stop.
 const DOCKERS_PATIENCE: Duration = Duration::from_secs(10);
 
 fn start(folder: &Path) -> Server {
@@ -34,7 +34,7 @@ fn run_sql(folder: &Path, sql: &str) {
     connection.execute_batch(sql).unwrap();
 }
 
-/// A request that is not answered before the rest of it comes.
+/// A request that is not answered until the rest of it arrives.
 fn unfinished(server: &Server) -> TcpStream {
     let mut stream = server.connect();
     let head = "POST /api/v1/metrics/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{";
@@ -42,14 +42,14 @@ fn unfinished(server: &Server) -> TcpStream {
     stream
 }
 
-/// What is stored after lines could not be logged is stored, whatever the log's end is.
+/// Stores a metric after lines could not be logged, whatever the log's destination.
 fn a_log_that_cannot_be_written_stops_nothing(log: Stdio, afterwards: impl FnOnce()) {
     let folder = tempfile::tempdir().unwrap();
     let nothing = tempfile::tempfile().unwrap();
     let server = Server::logging_to(command(folder.path(), &[], ANYWHERE), log, nothing);
     afterwards();
     server.record("test_before");
-    // Storing a metric fails, and that is logged.
+    // Storing a metric fails, which is logged.
     run_sql(folder.path(), "ALTER TABLE metric RENAME TO gone");
     for _ in 0..3 {
         assert_eq!(server.request("POST", "/api/v1/metrics/", &metric_of("test_lost")).0, 503);
@@ -77,9 +77,9 @@ fn a_log_whose_disk_is_full_stops_nothing() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_stops_nothing() {
+fn an_unread_log_stops_nothing() {
     let (reader, mut writer) = io::pipe().unwrap();
-    // What a pipe holds; who writes one byte more waits.
+    // Fills a pipe, so that one more byte blocks.
     writer.write_all("\n".repeat(65_536).as_bytes()).unwrap();
     a_log_that_cannot_be_written_stops_nothing(writer.into(), || {});
     drop(reader);
@@ -99,7 +99,7 @@ fn a_standard_output_that_cannot_be_written_stops_nothing() {
     child.wait().unwrap();
 }
 
-/// The committer counts announcements; behind the greatest number there is none. Only builds that check arithmetic notice.
+/// The committer counts announcements; the greatest number overflows. Only builds that check arithmetic notice.
 #[cfg(debug_assertions)]
 #[test]
 fn a_committer_that_dies_ends_the_server_with_a_code() {
@@ -118,7 +118,7 @@ fn a_committer_that_dies_ends_the_server_with_a_code() {
 }
 
 #[test]
-fn health_is_told_to_all_who_ask() {
+fn health_answers_every_caller() {
     let folder = tempfile::tempdir().unwrap();
     let server = start(folder.path());
     let ask = |method: &str, path: &str| {
@@ -175,7 +175,7 @@ fn a_server_that_stops_is_not_ready_first_and_serves_until_its_port_closes() {
     assert_eq!(start(folder.path()).count(), 1);
 }
 
-/// Whoever sends half of a request, whoever does not take in an answer, and what takes long: none holds up a stop.
+/// Half a request, an unread response and slow work: none delays a stop.
 #[test]
 fn a_stop_is_over_before_docker_kills() {
     let folder = tempfile::tempdir().unwrap();
@@ -235,7 +235,7 @@ fn signals_that_mean_nothing_here_end_nothing() {
     assert_eq!(start(folder.path()).count(), 6);
 }
 
-/// Another process writes to the file, so that the tables can't be made yet.
+/// Another process writes to the file, so the tables cannot be created yet.
 #[test]
 fn a_server_that_starts_can_be_stopped() {
     let folder = tempfile::tempdir().unwrap();
@@ -248,7 +248,7 @@ fn a_server_that_starts_can_be_stopped() {
         io::Seek::rewind(stderr).unwrap();
         io::read_to_string(stderr).unwrap()
     };
-    // That it waits is said soon, with the file's name.
+    // The wait is logged soon, with the file's name.
     thread::sleep(Duration::from_millis(100));
     until("it says that it waits", || {
         let log = fs::read_to_string(format!("/proc/{}/fd/2", child.id())).unwrap_or_default();
@@ -261,7 +261,7 @@ fn a_server_that_starts_can_be_stopped() {
     drop(held);
 }
 
-/// The program behind a limit on the files that it may have open.
+/// Returns the command of the program with a limit on open files.
 fn limited(folder: &Path, limit: &str) -> Command {
     let plain = command(folder, &[], ANYWHERE);
     let mut limited = Command::new("sh");
@@ -282,7 +282,7 @@ fn a_soft_limit_of_open_files_is_raised() {
 }
 
 #[test]
-fn a_hard_limit_of_open_files_is_told_and_leaves_the_database_its_own() {
+fn a_hard_limit_of_open_files_is_logged_and_leaves_the_database_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::of(limited(folder.path(), "-n 300"));
     let log = server.log();
@@ -298,12 +298,12 @@ fn a_hard_limit_of_open_files_is_told_and_leaves_the_database_its_own() {
     };
     assert!(ask().starts_with("HTTP/1.1 200"));
     let idle: Vec<TcpStream> = (0..99).map(|_| server.connect()).collect();
-    // Whoever comes now is told so, and a supervisor that it works.
-    until("all places are taken", || server.request("GET", "/api/v1/metrics/count", &Value::Null).0 == 503);
+    // New clients get an error, and a supervisor sees that the server works.
+    until("all connections are in use", || server.request("GET", "/api/v1/metrics/count", &Value::Null).0 == 503);
     assert_eq!(server.get("/health/live")["status"], "ok");
     assert!(ask().starts_with("HTTP/1.1 200"));
     drop(idle);
-    until("there is room again", || {
+    until("a connection is free again", || {
         program::request(server.address, "POST", "/api/v1/metrics/", &metric_of("test_kept"))
             .is_some_and(|(status, _)| status == 201)
     });

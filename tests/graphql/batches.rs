@@ -1,4 +1,4 @@
-//! Requests sent together: each has an answer of its own, in the order asked.
+//! Batched requests: each has a response, in the order of the batch.
 
 use axum::{
     body::Body,

@@ -1,4 +1,4 @@
-//! Queries sent by GET can be kept by caches; big answers come compressed.
+//! HTTP caching of GET queries, and compression of large responses.
 
 use axum::{
     body::Body,
@@ -51,7 +51,7 @@ on_both_engines! {
         assert!(vary.contains("accept") && vary.contains("authorization"), "{vary}");
     }
 
-    async fn errors_are_kept_by_nobody(app: &TestApp) {
+    async fn errors_are_not_cached(app: &TestApp) {
         for query in ["%7B", "%7B%20nothing%20%7D", "%7B%20node(id:%20%22x%22)%20%7B%20id%20%7D%20%7D"] {
             let reply = get(app, &format!("/graphql?query={query}"), &[("if-none-match", "*")]).await;
             assert_eq!(text(&reply.headers, header::CACHE_CONTROL), "no-store", "{query}");

@@ -1,10 +1,10 @@
-//! What every GraphQL answer keeps to, and the schema's own description.
+//! What the specification requires of every response, and the schema's own description.
 
 use serde_json::{Value, json};
 
 use crate::support::on_both_engines;
 
-/// Names of the members of every object, in their order, depth first.
+/// Returns the names of the members of every object, in order, depth first.
 fn names(value: &Value) -> Vec<&str> {
     match value {
         Value::Object(members) => {
@@ -15,7 +15,7 @@ fn names(value: &Value) -> Vec<&str> {
     }
 }
 
-/// What has no description, by its path: of a type, its members and their arguments.
+/// Returns the paths of what has no description: types, their members and arguments.
 fn undescribed(path: &str, thing: &Value, found: &mut Vec<String>) {
     let name = format!("{path}{}", thing["name"].as_str().unwrap());
     if thing["description"].as_str().is_none_or(|text| text.trim().is_empty()) {
@@ -29,12 +29,12 @@ fn undescribed(path: &str, thing: &Value, found: &mut Vec<String>) {
 }
 
 #[test]
-fn the_schema_in_the_repository_is_the_one_served() {
+fn the_schema_in_the_repository_is_current() {
     assert_eq!(metrograph::sdl().trim(), include_str!("../../schema.graphql").trim());
 }
 
 on_both_engines! {
-    /// As clients send it that have no cursor yet.
+    /// Clients that have no cursor yet send it like this.
     async fn an_empty_cursor_is_none(app: &TestApp) {
         let fields = "nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }";
         let empty = app.graphql(&format!("{{ metrics(first: 2, after: \"\", before: \"\") {{ {fields} }} }}")).await;
@@ -53,7 +53,7 @@ on_both_engines! {
     async fn fields_come_in_the_order_asked(app: &TestApp) {
         app.seed().await;
         for (query, expected) in [
-            // Those that wait for the database stand before and between those that don't.
+            // Fields that read the database stand before and between fields that do not.
             ("{ metrics(first: 1) { totalCount nodes { variant { item { name } name } kind session { hash } id context { hash } passed } } sessionCount a: __typename }",
                 "metrics totalCount nodes variant item name name kind session hash id context hash passed sessionCount a"),
             ("{ sessionCount metrics(first: 1) { nodes { passed context { hash } id session { hash } kind variant { name item { name } } } totalCount } }",
@@ -76,7 +76,7 @@ on_both_engines! {
         assert_eq!(answer["session"]["build"]["pipeline"]["name"], "main");
     }
 
-    async fn skip_and_include_know_the_defaults_of_variables(app: &TestApp) {
+    async fn skip_and_include_use_the_defaults_of_variables(app: &TestApp) {
         let query = "query($a: Boolean = true, $b: Boolean! = false) { a: sessionCount @include(if: $a) b: sessionCount @include(if: $b) \
                      ...F @skip(if: $a) ... @skip(if: $b) { d: sessionCount } } fragment F on Query { c: sessionCount }";
         let answer = app.graphql_with(query, json!({})).await;
@@ -101,7 +101,7 @@ on_both_engines! {
         ] {
             assert_eq!(app.graphql_error(wrong).await, "GRAPHQL_VALIDATION_FAILED", "{wrong}");
         }
-        // The engine takes a variable that stands there alone for one that is not used.
+        // The engine reports a variable that is used only there as unused.
         let right = "query($a: Boolean!, $b: Boolean = true) { x: __typename @skip(if: $a) y: __typename @include(if: $b) \
                      metricCount @skip(if: $a) sessionCount @include(if: $b) __typename @skip(if: false) }";
         let answer = app.graphql_with(right, json!({ "a": true })).await;
@@ -125,7 +125,7 @@ on_both_engines! {
         }
     }
 
-    async fn a_failing_item_of_a_list_is_null_alone(app: &TestApp) {
+    async fn only_the_failing_item_of_a_list_is_null(app: &TestApp) {
         app.seed().await;
         let id = app.bare("{ session(hash: \"s1\") { id } }").await;
         let answer = app.graphql_with("query($ids: [ID!]!) { nodes(ids: $ids) { id } }", json!({ "ids": [id, "x", id] })).await;
@@ -143,7 +143,7 @@ on_both_engines! {
                 json!(["a", "build", "pipeline", "metrics"])),
             (format!("{{ metrics(first: 1) {{ nodes {{ session {{ {bad} }} kind }} }} }}"), json!({ "metrics": { "nodes": [{ "session": null, "kind": "function" }] } }),
                 json!(["metrics", "nodes", 0, "session", "metrics"])),
-            // async-graphql 8.0.0-rc.5 ends the path at the item of a list that the error climbs through: it lacks "metrics".
+            // async-graphql 8.0.0-rc.5 ends the path at the list item that the error propagates through: "metrics" is missing.
             (format!("{{ sessionCount sessions(first: 2) {{ nodes {{ hash {bad} }} }} }}"), Value::Null, json!(["sessions", "nodes", 0])),
             (format!("{{ sessionCount {bad} }}"), Value::Null, json!(["metrics"])),
         ] {
@@ -177,7 +177,7 @@ on_both_engines! {
         let schema = &schema["__schema"];
         let mut found = Vec::new();
         let types = schema["types"].as_array().unwrap();
-        // The specification's own types are the engine's to describe.
+        // The specification's own types are described by the engine.
         let own = |thing: &&Value| thing["name"].as_str().is_some_and(|name| name != "ID" && !name.starts_with("__"));
         for thing in types.iter().filter(own) {
             undescribed("", thing, &mut found);
@@ -186,7 +186,7 @@ on_both_engines! {
         assert!(types.len() > 60);
     }
 
-    async fn introspection_tells_what_there_is(app: &TestApp) {
+    async fn introspection_describes_the_schema(app: &TestApp) {
         let answer = app.bare("{ __type(name: \"Metric\") { kind interfaces { name } fields { name } } }").await;
         assert_eq!((&answer["kind"], &answer["interfaces"]), (&json!("OBJECT"), &json!(["Node"])));
         assert!(answer["fields"].as_array().unwrap().contains(&json!("sessionHash")));

@@ -1,4 +1,4 @@
-//! Lists that are asked for while metrics arrive: each answer is true of one moment.
+//! Lists that are read while metrics arrive: each response shows one moment.
 
 use std::cell::Cell;
 
@@ -11,7 +11,7 @@ use crate::support::{
     on_both_engines,
 };
 
-/// Asks again and again until all of `batches` are stored, one after the other.
+/// Repeats the queries until all of `batches` are stored, one after the other.
 async fn ask_while_recording(app: &TestApp, batches: Vec<Vec<Value>>, ask: impl AsyncFn()) {
     let is_done = Cell::new(false);
     let record = async {
@@ -29,7 +29,7 @@ async fn ask_while_recording(app: &TestApp, batches: Vec<Vec<Value>>, ask: impl 
 }
 
 on_both_engines! {
-    /// Each commit takes two variants to the same height.
+    /// Each commit raises two variants to the same value.
     async fn a_ranking_holds_all_of_a_commit_or_nothing(app: &TestApp) {
         app.announce_session(session("s1", json!({ "tags": { "pipeline_branch": "main" } }))).await;
         let pair = |n: u32| ["a", "b"].map(|variant| metric(json!({ "variantName": variant, "memoryUsage": n }))).to_vec();
@@ -58,40 +58,40 @@ on_both_engines! {
         }).await;
     }
 
-    /// A count that was asked for before is brought up to date; one within an `or` is made anew each time.
-    async fn a_count_asked_for_again_is_the_one_made_anew(app: &TestApp) {
-        let other = app.beside().await;
+    /// A cached count is brought up to date; one within an `or` is always counted again.
+    async fn a_count_asked_for_again_equals_a_fresh_one(app: &TestApp) {
+        let other = app.second_server().await;
         let filters = ["scmRef: {startsWith: \"a\"}", "scmRef: {eq: \"ab\"}", "pipeline: {eq: \"main\"}", "pipeline: {like: \"M%\"}, build: {eq: \"1\"}"];
         for step in 0_u32..40 {
             let hash = format!("s{}", step * 7 % 10);
             let (scm_ref, pipeline) = (["ab", "ac", "b"][step as usize % 3], ["main", "next"][step as usize % 2]);
             match step % 4 {
-                // Metrics of sessions that are announced, of others that will be, and of some that never are.
+                // Metrics of announced sessions, of sessions announced later, and of sessions never announced.
                 0 | 2 => app.record_all((0..=step * 30).map(|n| metric(json!({ "sessionHash": format!("s{}", n % 12) }))).collect()).await,
                 1 => other.record_all(vec![metric(json!({ "sessionHash": hash }))]).await,
                 _ => {
                     let tags = json!({ "pipeline_branch": pipeline, "pipeline_build_no": "1" });
-                    // It may be known with others: then it stays as it is.
+                    // It may already be announced with other values; then it stays as it is.
                     let announce = "mutation($i: AnnounceSessionInput!) { announceSession(input: $i) { userErrors { code } } }";
                     app.run(announce, json!({ "i": session(&hash, json!({ "scmRef": scm_ref, "tags": tags })) })).await;
                 }
             }
             for filter in filters {
-                // Some are asked seldom.
+                // Some filters are used only seldom.
                 if step % 3 == 0 || filter.starts_with("scm") {
-                    let query = format!("{{ known: metricCount(where: {{{filter}}}) anew: metricCount(where: {{or: [{{{filter}}}]}}) }}");
+                    let query = format!("{{ cached: metricCount(where: {{{filter}}}) fresh: metricCount(where: {{or: [{{{filter}}}]}}) }}");
                     let counts = app.graphql(&query).await;
-                    assert_eq!(counts["known"], counts["anew"], "{step}: {filter}");
+                    assert_eq!(counts["cached"], counts["fresh"], "{step}: {filter}");
                 }
             }
         }
         other.finish().await;
     }
 
-    /// What matched is remembered; what another server announces counts, too.
+    /// Matches are cached; what another server announces counts, too.
     async fn a_list_asked_for_again_has_what_was_announced_since(app: &TestApp, page_size: 2) {
-        let other = app.beside().await;
-        // Metrics name the sessions in another order than they are announced in.
+        let other = app.second_server().await;
+        // Metrics name the sessions in another order than that of the announcements.
         app.record_all((0..9).rev().map(|n| metric(json!({ "sessionHash": format!("s{n}") }))).collect()).await;
         let mut announced: Vec<String> = Vec::new();
         for n in 0..9 {
@@ -109,7 +109,7 @@ on_both_engines! {
         other.finish().await;
     }
 
-    /// Whoever asks may have looked at the newest announcement before others did, and remember what matches after them.
+    /// A reader may have seen a newer announcement than the others, and cache what matches up to it.
     async fn a_list_that_many_ask_for_at_once_has_each_session_once(app: &TestApp) {
         let count = async || app.graphql("{ sessions(where: {tagged: {names: [\"numpy\"]}}) { totalCount } }").await;
         let is_done = Cell::new(false);

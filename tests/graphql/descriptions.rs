@@ -1,17 +1,17 @@
-//! What the schema says of figures: whoever draws a chart needs to know what is measured, and in what unit.
+//! Descriptions of numbers in the schema: what is measured, and in what unit.
 
 use async_graphql::parser::{
     parse_schema,
     types::{BaseType, TypeKind, TypeSystemDefinition},
 };
 
-/// Types, or unions of conditions, that hold figures.
+/// Types, or unions of conditions, that have numbers.
 const OF_FIGURES: [&str; 2] = ["Float", "FloatFilter"];
 const UNITS: [&str; 5] = ["seconds", "MB", "ratio", "MHz", "unit of the figure"];
-/// Those whose unit is that of the field which leads to them.
+/// Types whose unit is that of the field that leads to them.
 const WITHOUT: [&str; 1] = ["FloatFilter"];
 
-/// Every field of every object and input object: where it is, the name of its type, what is said of it.
+/// Returns every field of every object and input object: path, type name and description.
 fn fields() -> Vec<(String, String, String)> {
     let mut found = Vec::new();
     for definition in parse_schema(metrograph::sdl()).unwrap().definitions {

@@ -1,4 +1,4 @@
-//! Documents that are named instead of sent: by their hash once they were sent, or by an id that the server was started with.
+//! Persisted queries by hash, and trusted documents by id.
 
 use std::{fs, path::Path};
 
@@ -51,7 +51,7 @@ fn code(answer: &Value) -> &str {
     answer["errors"][0]["extensions"]["code"].as_str().unwrap()
 }
 
-/// A folder of these files.
+/// Creates a folder with these files.
 fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
@@ -83,7 +83,7 @@ fn documents() -> TempDir {
     ])
 }
 
-/// The line that says why a server with this folder does not start.
+/// Returns the line with which a server refuses to start with this folder.
 async fn refusal(folder: &Path) -> String {
     let (_, mut settings) = metrograph::config::from(["metrograph", "--log", "off"]).unwrap();
     settings.database_url = format!("sqlite://{}?mode=rwc", folder.join("a.db").display()).parse().unwrap();
@@ -96,18 +96,18 @@ async fn refusal(folder: &Path) -> String {
 }
 
 #[tokio::test]
-async fn a_document_is_known_by_its_hash_once_it_was_sent() {
+async fn a_persisted_query_is_found_by_its_hash_once_sent() {
     let app = app(|_| ()).await;
-    let known = by_hash(&hash(COUNT));
-    let unknown = app.post("/graphql", &known).await.expect(200);
+    let stored = by_hash(&hash(COUNT));
+    let unknown = app.post("/graphql", &stored).await.expect(200);
     assert_eq!(
         unknown["errors"],
         json!([{ "message": "PersistedQueryNotFound", "extensions": { "code": "PERSISTED_QUERY_NOT_FOUND" } }])
     );
     let counted = json!({ "data": { "sessionCount": 0 } });
     assert_eq!(send(&app, &with_text(COUNT, &hash(COUNT))).await, counted);
-    assert_eq!(send(&app, &known).await, counted);
-    let extensions = known["extensions"].to_string();
+    assert_eq!(send(&app, &stored).await, counted);
+    let extensions = stored["extensions"].to_string();
     let got = app.get(&path(&[("extensions", &extensions)])).await;
     assert_eq!(got.expect(200), counted);
     assert!(got.headers.contains_key(header::ETAG));
@@ -224,12 +224,12 @@ async fn nothing_but_trusted_documents_is_answered_where_it_is_set_so() {
     assert_eq!(refused(app.send(events.body(Body::from(body)).unwrap()).await), not_trusted);
     let batch = send(&app, &json!([{ "documentId": "count" }, { "query": foreign }])).await;
     assert_eq!((&batch[0], code(&batch[1])), (&json!({ "data": { "sessionCount": 0 } }), "DOCUMENT_NOT_TRUSTED"));
-    // The same text is the same document; the start page and REST v1 belong to the program.
+    // The same text is the same document; the documents of the start page and of REST v1 belong to the program.
     assert_eq!(send(&app, &json!({ "query": COUNT })).await["data"]["sessionCount"], 0);
     let overview = include_str!("../../web/src/overview.graphql");
     assert_eq!(send(&app, &json!({ "query": overview, "variables": {} })).await["data"]["metrics"]["totalCount"], 0);
-    // Limits are for clients.
-    let strict = app.beside_with(|settings| settings.graphql.limits.max_root_fields = 1).await;
+    // Limits apply to clients' documents.
+    let strict = app.second_server_with(|settings| settings.graphql.limits.max_root_fields = 1).await;
     assert_eq!(send(&strict, &json!({ "query": overview, "variables": {} })).await["data"]["metrics"]["totalCount"], 0);
     assert_eq!(app.get("/api/v1/metrics/count").await.expect(200), json!({ "count": 0 }));
 }
@@ -260,7 +260,7 @@ async fn a_folder_that_does_not_fit_ends_the_start_with_file_line_and_reason() {
     assert!(reason.contains("many.graphql:1:") && reason.contains("max-aliases"), "{reason}");
 }
 
-/// A document in the language of September 2025, whose parts overlap and whose other operation must not matter.
+/// A document in the language of September 2025 whose parts overlap and whose other operation must not matter.
 const NEWER: &str = "\u{feff}\"Sessions of 😀.\"\nquery one(\"Whose hash.\" $h: String! = \"\\u{1F600}\") {\n  session(hash: $h) { hash }\n  ...F\n}\n\
     \"\"\"\nA part.\n\"\"\"\nfragment F on Query { session(hash: $h) { metricCount } }\n\
     query two($n: Int!, $h: String!) { metrics(first: $n) { totalCount } ...F }\n";

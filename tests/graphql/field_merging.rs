@@ -1,4 +1,4 @@
-//! Fields of one response name are one field (sections 5.3.2 and 6.3.2 of the specification): run once, counted once, of one row.
+//! Fields with the same response name are merged (sections 5.3.2 and 6.3.2 of the specification): run once, counted once, from one row.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,7 +11,7 @@ use crate::support::{
     on_both_engines,
 };
 
-/// A mutation whose fields are asked for twice: in a fragment of a form of its own and beside it.
+/// A mutation whose fields are selected twice: in a fragment and directly.
 const TWICE: &[&str] = &[
     "mutation($i: MetricInput!) { recordMetric(input: $i) { metric { id } } ...F } \
      fragment F on Mutation { recordMetric(input: $i) { metric { itemName } } }",
@@ -27,7 +27,7 @@ const TWICE: &[&str] = &[
      fragment F on Mutation { recordMetrics(input: {metrics: [$i]}) { metrics { itemName } userErrors { code } } }",
 ];
 
-/// Lists whose fields are asked for twice, each telling two figures that are the same in every row.
+/// Lists whose fields are selected twice, each with two numbers that are equal in every row.
 const LISTS: &[&str] = &[
     "{ m: metrics(last: 20) { nodes { a: totalTime } } ...F } fragment F on Query { m: metrics(last: 20) { nodes { b: userTime } } }",
     "{ m: metrics(last: 20) { nodes { a: totalTime } nodes { b: userTime variant { metrics(last: 1) { totalCount } } } } }",
@@ -38,7 +38,7 @@ const LISTS: &[&str] = &[
      fragment C on Component { metrics(last: 20) { nodes { b: userTime } } }",
 ];
 
-/// Objects that have both figures, anywhere in `value`.
+/// Collects the objects that have both numbers, anywhere in `value`.
 fn pairs<'v>(value: &'v Value, found: &mut Vec<&'v Value>) {
     match value {
         Value::Object(members) if members.contains_key("a") => found.push(value),
@@ -63,13 +63,13 @@ on_both_engines! {
             let name = format!("t{number}");
             let answer = app.run(query, json!({ "i": metric(json!({ "itemName": name })) })).await;
             assert_eq!(count(app).await, json!(number + 1), "{query}");
-            // What both ask for is of the one row that there is.
+            // Both selections return the one row.
             let payload = answer.as_object().unwrap().values().next().unwrap();
             let stored = if payload["metric"].is_object() { &payload["metric"] } else { &payload["metrics"][0] };
             assert!(stored["id"].is_string(), "{answer}");
             assert_eq!(stored["itemName"], name, "{answer}");
         }
-        // Under names of their own they are two.
+        // With different response names there are two.
         let two = "mutation($i: MetricInput!) { recordMetric(input: $i) { metric { id } } again: recordMetric(input: $i) { metric { id } } }";
         app.run(two, json!({ "i": metric(json!({})) })).await;
         assert_eq!(count(app).await, json!(TWICE.len() + 2));
@@ -81,13 +81,13 @@ on_both_engines! {
         let answers = app.post("/graphql", &json!(batch)).await.expect(200);
         assert!(answers.as_array().unwrap().iter().all(|answer| answer.get("errors").is_none()), "{answers}");
         assert_eq!(count(app).await, json!(TWICE.len()));
-        let mut socket = Socket::introduced(app).await;
+        let mut socket = Socket::initialized(app).await;
         for (number, query) in TWICE.iter().enumerate() {
             let id = number.to_string();
-            socket.say(json!({ "id": id, "type": "subscribe", "payload": request(query) })).await;
-            let answer = socket.hear().await;
+            socket.send_json(json!({ "id": id, "type": "subscribe", "payload": request(query) })).await;
+            let answer = socket.receive().await;
             assert_eq!((&answer["type"], answer["payload"].get("errors")), (&json!("next"), None), "{query}: {answer}");
-            assert_eq!(socket.hear().await["type"], "complete");
+            assert_eq!(socket.receive().await["type"], "complete");
         }
         assert_eq!(count(app).await, json!(2 * TWICE.len()));
     }
@@ -102,7 +102,7 @@ on_both_engines! {
         let answer = app.graphql(&query).await;
         assert_eq!(answer["announceSession"], json!({ "session": { "hash": "s", "metricCount": 0 }, "userErrors": [] }));
         assert_eq!(events.field().await["hash"], "s");
-        events.is_silent().await;
+        events.assert_silent().await;
     }
 
     async fn an_object_is_of_one_row_while_rows_arrive(app: &TestApp) {
@@ -194,11 +194,11 @@ on_both_engines! {
         ] {
             let request = json!({ "query": query, "variables": { "c": "core" } });
             let mut events = Events::of_request(app, &request).await;
-            app.record_all(vec![metric(json!({ "itemName": "heard", "componentName": "core" }))]).await;
+            app.record_all(vec![metric(json!({ "itemName": "sent", "componentName": "core" }))]).await;
             let answer = events.next().await;
-            assert_eq!(answer["data"]["metricRecorded"]["itemName"], "heard", "{query}");
-            // One root is one stream.
-            events.is_silent().await;
+            assert_eq!(answer["data"]["metricRecorded"]["itemName"], "sent", "{query}");
+            // One root field is one stream.
+            events.assert_silent().await;
         }
     }
 

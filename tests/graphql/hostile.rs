@@ -1,4 +1,4 @@
-//! Requests meant to hurt: each gets an error with a code, and the server goes on.
+//! Hostile requests: each gets an error with a code, and the server goes on.
 
 use axum::{
     body::Body,
@@ -20,7 +20,7 @@ fn short(text: &str) -> String {
     text.chars().take(300).collect()
 }
 
-/// Sends a body as it stands. Whatever the answer is, it is no failure of the server, and every error has a code.
+/// Sends a body as it is. The response is never an internal error, and every error has a code.
 async fn send(app: &TestApp, body: String) -> Value {
     let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
     let reply = app.send(request.body(Body::from(body.clone())).unwrap()).await;
@@ -33,7 +33,7 @@ async fn send(app: &TestApp, body: String) -> Value {
     answer
 }
 
-/// The code of the error that a request must get.
+/// Returns the code of the error that a request must get.
 async fn refused_with(app: &TestApp, query: &str, variables: Value) -> String {
     let answer = send(app, json!({ "query": query, "variables": variables }).to_string()).await;
     let code = answer["errors"][0]["extensions"]["code"].as_str();
@@ -44,7 +44,7 @@ async fn refused(app: &TestApp, query: &str) -> String {
     refused_with(app, query, json!({})).await
 }
 
-/// A selection this deep, below the root.
+/// Builds a selection of this depth below the root.
 fn deep(levels: usize) -> String {
     format!(
         "{{ session(hash: \"a\") {{ {} hash {} }} }}",
@@ -53,7 +53,7 @@ fn deep(levels: usize) -> String {
     )
 }
 
-/// Numbers that look random and are the same in every run.
+/// Pseudo-random numbers, the same in every run.
 struct Dice(u64);
 
 impl Dice {
@@ -72,14 +72,14 @@ on_both_engines! {
         assert_eq!(answer["data"]["metricCount"], 0, "{answer}");
     }
 
-    /// Whoever writes a cursor himself may name places that no history reaches.
+    /// A forged cursor may name positions outside of any history.
     async fn a_cursor_of_a_place_far_away_has_everything_on_one_side(app: &TestApp) {
         app.seed().await;
         let known = app.graphql("{ metrics(first: 1) { pageInfo { endCursor } } }").await;
         let cursor = BASE64_URL_SAFE_NO_PAD.decode(known["metrics"]["pageInfo"]["endCursor"].as_str().unwrap()).unwrap();
         let cursor = String::from_utf8(cursor).unwrap();
         let order = cursor.split(':').next().unwrap();
-        for (place, is_behind) in [(i64::MIN, true), (-1, true), (0, true), (i64::MAX - 1, false), (i64::MAX, false)] {
+        for (place, is_after) in [(i64::MIN, true), (-1, true), (0, true), (i64::MAX - 1, false), (i64::MAX, false)] {
             let cursor = BASE64_URL_SAFE_NO_PAD.encode(format!("{order}:{place}:{place}"));
             for filter in ["", ", where: {component: {eq: \"core\"}}"] {
                 let query = format!(
@@ -88,13 +88,13 @@ on_both_engines! {
                         ahead: metrics(last: 9, before: \"{cursor}\"{filter}) {{ nodes {{ id }} }} }}"
                 );
                 let answer = app.graphql(&query).await;
-                let (full, empty) = if is_behind { ("behind", "ahead") } else { ("ahead", "behind") };
+                let (full, empty) = if is_after { ("behind", "ahead") } else { ("ahead", "behind") };
                 assert_eq!((&answer[full], &answer[empty]["nodes"]), (&answer["all"], &json!([])), "{place}{filter}");
             }
         }
     }
 
-    async fn what_the_schema_does_not_know_is_refused(app: &TestApp) {
+    async fn what_the_schema_does_not_have_is_refused(app: &TestApp) {
         for query in [
             "{ nothing }", "{ sessions { nothing } }", "{ sessionCount(nothing: 1) }", "{ sessionCount { x } }", "{ sessions }",
             "{ ...Nothing }", "{ ...A } fragment A on Query { ...A }", "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }",
@@ -230,7 +230,7 @@ on_both_engines! {
             assert_eq!(app.run(query, json!({ "f": filter })).await["metrics"]["totalCount"], 1, "{filter}");
         }
         assert_eq!(refused_with(app, query, json!({ "f": nested(50) })).await, "BAD_USER_INPUT");
-        // As deep as literals and variables together may be.
+        // The greatest depth that literals and variables together may have.
         let query = format!("query($f: MetricWhere) {{ metrics(where: {} $f {}) {{ totalCount }} }}", "{not: ".repeat(18), "}".repeat(18));
         assert_eq!(app.run(&query, json!({ "f": nested(18) })).await["metrics"]["totalCount"], 1);
         for levels in [30, 60, 100, 1000] {
@@ -268,13 +268,13 @@ on_both_engines! {
         app.graphql(&format!("{{ ...F0 }} {chain} fragment F25 on Query {{ sessionCount }}")).await;
     }
 
-    async fn what_is_wrong_is_told_within_bounds(app: &TestApp) {
+    async fn validation_errors_are_bounded(app: &TestApp) {
         let wrong: String = (0..4_000).map(|number| format!("metricCoun{number} ")).collect();
         let answer = send(app, json!({ "query": format!("{{ {wrong} }}") }).to_string()).await;
         assert_eq!(answer["errors"].as_array().unwrap().len(), 100);
         let unknown: String = (0..4_000).map(|number| format!("a{number}: metricCount(where: $w{number}) ")).collect();
         assert!(send(app, json!({ "query": format!("{{ {unknown} }}") }).to_string()).await["errors"].as_array().unwrap().len() <= 100);
-        // One thing is told once, however many operations come upon it.
+        // One problem is reported once, however many operations have it.
         let operations: String = (0..20).map(|number| format!("query Q{number} {{ ...F }} ")).collect();
         let wrong = "$x, ".repeat(500);
         let twice = format!("{operations} fragment F on Query {{ metricCount(where: {{kind: {{in: [{wrong}]}}}}) }}");
@@ -331,7 +331,7 @@ on_both_engines! {
         }
     }
 
-    async fn random_documents_hurt_nobody(app: &TestApp) {
+    async fn random_documents_do_no_harm(app: &TestApp) {
         const WORDS: &[&str] = &["{", "}", "(", ")", "[", "]", ":", "!", "$a", "@skip(if: true)", "...", "on Session", "query", "mutation", "fragment F", "...F",
             "sessions", "metrics", "nodes", "edges", "node", "cursor", "id", "first: 2", "last: -1", "where: {", "or: [", "not: {", "session: {eq: \"s1\"}",
             "totalTime: {gt: 1}", "orderBy: {by: RUN_DATE}", "after: \"eA\"", "totalCount", "a:", "null", "1e9", "\"\"\"x\"\"\"", "#", "\n", "__typename", "$", "&", "tags"];

@@ -194,7 +194,7 @@ on_both_engines! {
         }
     }
 
-    async fn other_paths_and_methods_are_told_in_json(app: &TestApp) {
+    async fn other_paths_and_methods_are_refused_in_json(app: &TestApp) {
         assert_eq!(app.get("/health").await.expect(200), json!({ "status": "ok" }));
         for path in ["/nothing", "/graphql/x", "/health/x", "/assets/none.js", "/%00", "/..%2f..%2fetc"] {
             let reply = app.get(path).await;
@@ -212,7 +212,7 @@ on_both_engines! {
         }
     }
 
-    async fn one_document_text_serves_many_variables(app: &TestApp) {
+    async fn one_document_runs_with_many_variables(app: &TestApp) {
         app.record_all(vec![metric(json!({ "totalTime": 1 })), metric(json!({ "totalTime": 2 }))]).await;
         for (gt, expected) in [(0, 2), (1, 1), (2, 0), (0, 2)] {
             let answer = app.run("query($gt: Float!) { metricCount(where: {totalTime: {gt: $gt}}) }", json!({ "gt": gt })).await;

@@ -1,4 +1,4 @@
-//! The limits of GraphQL requests: each holds what it says and refuses more by its name, whatever it is set to.
+//! The limits of GraphQL requests: each allows exactly its setting, and the refusal names it.
 
 use metrograph::config::Limits;
 use serde_json::{Value, json};
@@ -16,12 +16,12 @@ async fn app(change: impl FnOnce(&mut Limits)) -> TestApp {
     TestApp::with(Engine::Sqlite, |settings| change(&mut settings.graphql.limits)).await.unwrap()
 }
 
-/// The document runs.
+/// Asserts that the document runs.
 async fn runs(app: &TestApp, query: &str) {
     app.graphql(query).await;
 }
 
-/// The document is refused by this limit, which says how much it allows.
+/// Asserts that the document is refused by this limit, with its value.
 async fn refused(app: &TestApp, limit: &str, most: usize, query: &str) {
     let reply = app.post("/graphql", &json!({ "query": query })).await;
     let answer = reply.json();
@@ -50,7 +50,7 @@ async fn depth() {
         runs(&app, fits).await;
         refused(&app, "max-depth", 4, over).await;
     }
-    // Fragments are no fields: they may lie within each other as far as it is safe to look.
+    // Fragments are no fields: they may be nested to the depth of the validation itself.
     let inline =
         |levels: usize| format!("{{ {} sessionCount {} }}", "... on Query {".repeat(levels), "}".repeat(levels));
     runs(&app, &inline(80)).await;
@@ -61,7 +61,7 @@ async fn depth() {
     };
     runs(&app, &chain(80)).await;
     refused(&app, "max-depth", 90, &chain(100)).await;
-    // Where a fragment was met first makes no difference.
+    // The place where a fragment is first used makes no difference.
     let inner = repeated(60, |_| "... on Query {".to_owned());
     let (open, close) = (inner.as_str(), "}".repeat(60));
     let twice = format!(
@@ -114,7 +114,7 @@ async fn a_document_does_not_multiply_its_values() {
     let answer = app.post("/graphql", &json!({ "query": spread(190) })).await.json();
     assert_eq!(answer["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED");
     assert!(answer["errors"][0]["message"].as_str().unwrap().contains("as variables"), "{answer}");
-    // Open subscriptions keep what they select.
+    // Open subscriptions keep their selection in memory.
     let wide = |count: usize| repeated(count, |n| format!("a{n}: id "));
     let app = self::app(|limits| limits.max_aliases = 10_000).await;
     let query = format!("subscription {{ metricRecorded {{ {} }} }}", wide(2_100));
@@ -257,10 +257,10 @@ async fn batches() {
     let message = "max-batch: more than 3 requests were sent together, at most 3 are allowed: send them in parts";
     let extensions = json!({ "code": "LIMIT_EXCEEDED", "limit": "max-batch" });
     let error = json!({ "errors": [{ "message": message, "extensions": extensions }] });
-    // Each request hears of it: clients look for as many answers as they sent.
-    for (sent, told) in [(4, 4), (50, 50), (5_000, 1_000)] {
+    // Each request has an error, since clients expect as many responses as they sent requests.
+    for (sent, reported) in [(4, 4), (50, 50), (5_000, 1_000)] {
         let refused = app.post("/graphql", &batch(sent)).await.expect(200);
-        assert_eq!(refused, Value::from(vec![error.clone(); told]));
+        assert_eq!(refused, Value::from(vec![error.clone(); reported]));
     }
     let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
     let request = request.header(header::ACCEPT, "application/graphql-response+json").body(batch(4).to_string().into());
@@ -268,7 +268,7 @@ async fn batches() {
 }
 
 #[tokio::test]
-async fn twenty_requests_may_be_sent_together_unless_said_otherwise() {
+async fn twenty_requests_may_be_sent_together_by_default() {
     let app = app(|_| ()).await;
     for (count, code) in [(10, None), (20, None), (21, Some("LIMIT_EXCEEDED"))] {
         let batch = Value::from(vec![json!({ "query": "{ sessionCount }" }); count]);
@@ -292,7 +292,7 @@ async fn values() {
             assert!(refused.expect(413).to_string().contains("400000 values"), "{path}");
         }
     }
-    // A comma in a text is none between values.
+    // A comma in a text does not separate values.
     let query = format!("{{ sessionCount }} #{}", many("[]", 400_001));
     assert_eq!(
         app.post("/graphql", &json!({ "query": query })).await.json()["errors"][0]["extensions"]["code"],
@@ -301,30 +301,30 @@ async fn values() {
 }
 
 #[tokio::test]
-async fn the_cost_is_told_to_whoever_asks() {
+async fn the_cost_is_reported_on_request() {
     let app = app(|limits| limits.max_complexity = 200).await;
     let cost = async |query: &str, variables: Value| {
         let body = json!({ "query": query, "variables": variables, "extensions": { "cost": true } });
         app.post("/graphql", &body).await.expect(200)
     };
     let query = "query($n: Int) { sessions(first: $n) { totalCount nodes { id hash } } }";
-    let told = cost(query, json!({ "n": 10 })).await;
+    let reported = cost(query, json!({ "n": 10 })).await;
     assert_eq!(
-        told["extensions"],
+        reported["extensions"],
         json!({ "cost": { "complexity": 40, "maxComplexity": 200, "depth": 3, "maxDepth": 24 } })
     );
-    assert_eq!(told["data"]["sessions"]["nodes"], json!([]));
+    assert_eq!(reported["data"]["sessions"]["nodes"], json!([]));
     let refused = cost(query, json!({ "n": 100 })).await;
     assert_eq!(refused["extensions"]["cost"]["complexity"], 400);
     assert_eq!(refused["errors"][0]["extensions"]["limit"], "max-complexity");
     assert!(refused.get("data").is_none());
-    let mut socket = Socket::introduced(&app).await;
+    let mut socket = Socket::initialized(&app).await;
     let payload = json!({ "query": "subscription { metricRecorded { id itemName } }", "extensions": { "cost": true } });
-    socket.say(json!({ "id": "1", "type": "subscribe", "payload": payload })).await;
+    socket.send_json(json!({ "id": "1", "type": "subscribe", "payload": payload })).await;
     settle().await;
     for is_first in [true, false] {
         app.record(json!({})).await;
-        assert_eq!(socket.hear().await["payload"]["extensions"]["cost"]["complexity"].is_number(), is_first);
+        assert_eq!(socket.receive().await["payload"]["extensions"]["cost"]["complexity"].is_number(), is_first);
     }
     for plain in [app.graphql_with(query, json!({ "n": 10 })).await, cost("{ nothing }", json!({})).await] {
         assert!(plain.get("extensions").is_none(), "{plain}");

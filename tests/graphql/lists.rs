@@ -1,4 +1,4 @@
-//! Connections: paging that stays right while rows arrive, limits, counts, filters and orders.
+//! Connections: cursors that stay valid while rows arrive, limits, counts, filters and orders.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::support::{
     on_both_engines,
 };
 
-/// Every list at the root with an order, and a field that tells its objects apart.
+/// Every root list that has an order, with a field that identifies its objects.
 const LISTS: [(&str, &str, &str); 11] = [
     ("metrics", "INSERTED", "memoryUsage"),
     ("metrics", "STARTED_AT", "memoryUsage"),
@@ -27,7 +27,7 @@ const LISTS: [(&str, &str, &str); 11] = [
 struct List<'a> {
     app: &'a TestApp,
     field: &'a str,
-    /// What is asked of each object.
+    /// The selected fields of each object.
     node: &'a str,
     /// `where` and `orderBy`.
     narrowed: String,
@@ -56,7 +56,7 @@ impl List<'_> {
         serde_json::from_value(stretch["nodes"].take()).unwrap()
     }
 
-    /// Walks the whole list, `size` at a time, doing `meanwhile` between the pages.
+    /// Pages through the whole list, `size` rows at a time, and runs `meanwhile` between the pages.
     async fn walk(&self, forwards: bool, size: usize, meanwhile: impl AsyncFn(usize)) -> Vec<Value> {
         let (count, beyond, next, cursor) = if forwards {
             ("first", "after", "hasNextPage", "endCursor")
@@ -84,7 +84,7 @@ fn list<'a>(app: &'a TestApp, (field, order, node): (&'a str, &str, &'a str), di
     List { app, field, node, narrowed: format!("orderBy: {{by: {order}, direction: {direction}}}") }
 }
 
-/// The `memoryUsage` of the metrics of the small history that match.
+/// Returns the `memoryUsage` of the matching metrics of the small history.
 async fn matching(app: &TestApp, filter: &str) -> Vec<u64> {
     let answer = app
         .graphql(&format!(
@@ -193,7 +193,7 @@ on_both_engines! {
         }
     }
 
-    async fn a_stretch_has_0_to_500_rows_from_one_end(app: &TestApp) {
+    async fn a_window_has_0_to_500_rows_from_one_end(app: &TestApp) {
         app.record_all((0..502).map(|_| metric(json!({}))).collect()).await;
         for (wrong, code) in [("first: -1", "BAD_USER_INPUT"), ("first: 501", "LIMIT_EXCEEDED"), ("first: 100000", "LIMIT_EXCEEDED"),
             ("last: -1", "BAD_USER_INPUT"), ("last: 501", "LIMIT_EXCEEDED"), ("first: 1, last: 1", "BAD_USER_INPUT")] {
@@ -305,7 +305,7 @@ on_both_engines! {
         }
     }
 
-    async fn sessions_are_narrowed_by_what_they_are_and_bear(app: &TestApp) {
+    async fn sessions_are_filtered_by_fields_and_tags(app: &TestApp) {
         app.seed().await;
         for (filter, expected) in [
             (r#"{pipeline: {eq: "main"}}"#, json!(["s1", "s2", "s4"])),
@@ -329,7 +329,7 @@ on_both_engines! {
         }
     }
 
-    async fn every_noun_has_its_filters(app: &TestApp) {
+    async fn every_object_type_has_its_filters(app: &TestApp) {
         app.seed().await;
         app.answers(&[
             ("{ contexts(where: {cpuCount: {lt: 8}}) { nodes { hash } } }", json!(["c2"])),

@@ -1,5 +1,4 @@
-//! Lists too long to be gone through: a page's number leads to its rows, whatever the filter, and lists write themselves as the
-//! engine would.
+//! Lists that span several zone maps: numbered pages with every filter, and the JSON writer against the engine.
 
 use metrograph::config::DatabaseUrl;
 use migration::{Migrator, MigratorTrait as _};
@@ -13,10 +12,10 @@ use crate::support::{
     on_both_engines,
 };
 
-/// Two full blocks of keys, and some more.
+/// Two full blocks of keys and a few more.
 const LONG: u32 = 66_000;
 
-/// The kind, component, variant and session of the metric whose `memoryUsage` is `n`.
+/// Returns kind, component, variant and session of the metric whose `memoryUsage` is `n`.
 fn words(n: u32) -> (&'static str, String, String, String) {
     let component = match n {
         ..100 => "early".to_owned(),
@@ -27,7 +26,7 @@ fn words(n: u32) -> (&'static str, String, String, String) {
     (kind, component, format!("v{}", n % 40), format!("s{}", n / 500))
 }
 
-/// Few different ones, all over the history: most are ties.
+/// A few distinct values over the whole history, so that most are ties.
 fn user_time(n: u32) -> u32 {
     n / 3 % 700
 }
@@ -50,7 +49,7 @@ async fn record_long(app: &TestApp) {
     }
 }
 
-/// A field that lists leave to the engine, since it takes arguments.
+/// A field with arguments, which the JSON writer leaves to the engine.
 fn for_the_engine(type_name: &str) -> &'static str {
     match type_name {
         "Metric" => "mark: variant { metrics(first: 0) { totalCount } }",
@@ -60,7 +59,7 @@ fn for_the_engine(type_name: &str) -> &'static str {
     }
 }
 
-/// The answer without the fields of [`for_the_engine`].
+/// Removes the fields of [`for_the_engine`] from a response.
 fn without_marks(answer: Value) -> Value {
     match answer {
         Value::Object(members) => members
@@ -75,7 +74,7 @@ fn without_marks(answer: Value) -> Value {
 
 type Matches = fn(u32) -> bool;
 
-/// Filters, and what they let through.
+/// Filters and the metrics that they match.
 fn filters() -> Vec<(Value, Matches)> {
     fn is_announced(n: u32) -> bool {
         (n / 500).is_multiple_of(2)
@@ -149,7 +148,7 @@ async fn lines(connection: &DatabaseConnection) -> Vec<String> {
     rows.iter().map(|row| row.try_get("", "line").unwrap()).collect()
 }
 
-/// What a session measured before it was announced belongs to its pipeline, and so does what it measures since.
+/// What a session measured before its announcement belongs to its pipeline, too.
 async fn rankings_of_a_pipeline_have_what_joins_it(app: &TestApp) {
     let highest = async || {
         let query = "{ topMetrics(resource: MEMORY, where: { pipeline: { eq: \"main\" } }, first: 2) { memoryUsage } }";
@@ -168,7 +167,7 @@ async fn rankings_of_a_pipeline_have_what_joins_it(app: &TestApp) {
     assert_eq!(highest().await, json!([66_001.0, 66_000.0]));
 }
 
-/// What lies on either side of a metric in lists that it is in, or not, in both directions.
+/// Reads before and after a metric, in lists with and without it, in both directions.
 async fn cursors_lead_to_what_lies_around(app: &TestApp) {
     let cursor = "query($n: Float!, $o: MetricOrder) {
         metrics(where: { memoryUsage: { eq: $n } }, orderBy: $o) { edges { cursor } } }";
@@ -199,7 +198,7 @@ async fn cursors_lead_to_what_lies_around(app: &TestApp) {
     }
 }
 
-/// Going back to the first step and forward again counts anew what the server has counted on the way.
+/// Migrating down to the first step and up again recomputes what the server has counted.
 async fn migrations_count_what_the_server_counts(url: &DatabaseUrl) {
     let connection = Database::connect(url.as_str()).await.unwrap();
     let counted = lines(&connection).await;
@@ -242,8 +241,8 @@ on_both_engines! {
         migrations_count_what_the_server_counts(&app.settings().database_url).await;
     }
 
-    /// A directive leaves a list to the engine.
-    async fn lists_write_themselves_as_the_engine_does(app: &TestApp) {
+    /// A directive makes the engine write the list.
+    async fn the_json_writer_equals_the_engine(app: &TestApp) {
         app.seed().await;
         app.announce_machine(context("c\"3\\\n\u{1}é", json!({ "cpuVendor": null }))).await;
         app.record_all(vec![metric(json!({ "variantName": "a\"b\\c\n\t\u{7}ü𝄞", "totalTime": 1e-7, "userTime": 3e22 }))]).await;
@@ -278,7 +277,7 @@ on_both_engines! {
         }
     }
 
-    async fn an_edge_that_can_not_be_read_fails_as_the_engine_says(app: &TestApp) {
+    async fn an_edge_that_cannot_be_read_fails_as_in_the_engine(app: &TestApp) {
         app.seed().await;
         let lists = ["metrics { nodes _ }", "topMetrics(resource: CPU) _"].map(|list| {
             let ask = |set: &str| format!("{{ {} }}", list.replace('_', set));

@@ -1,14 +1,14 @@
-//! Long lists of metrics in variables: they are read in another way than short ones, and nobody can tell.
+//! Long lists of metrics in variables take a faster path that must be indistinguishable from the usual one.
 
 use axum::{body::Body, http::Request};
 use serde_json::{Value, json};
 
 use crate::support::{TestApp, builders::graphql::metric, on_both_engines};
 
-/// Metrics of a list that is read the other way.
+/// The length of a list that takes the faster path.
 const MANY: usize = 200;
 
-/// `_` is the list, and the operation's name, which makes a document of its own.
+/// `_` stands for the list and for the operation's name, so that each document is a new one.
 const WAYS: [(&str, &str); 2] = [
     (
         "mutation _($i: RecordMetricsInput!) { recordMetrics(input: $i) { userErrors { message } } }",
@@ -20,7 +20,7 @@ const WAYS: [(&str, &str); 2] = [
     ),
 ];
 
-/// What is put in the place of what, and whether that can be recorded.
+/// Replacements in a list, and whether the result can be recorded.
 const CHANGES: [(&str, &str, bool); 20] = [
     (r#""totalTime":1.0"#, r#""totalTime":1"#, true),
     (r#""totalTime":1.0"#, r#""totalTime":9,"totalTime":12345678901234567890123"#, true),
@@ -51,7 +51,7 @@ async fn ask(app: &TestApp, query: &str, variables: &str, more: &str) -> (u16, V
     (reply.status.as_u16(), reply.json())
 }
 
-/// `first`, and so many more metrics behind it.
+/// Returns `first` and this many more metrics.
 fn list(first: &str, more: usize) -> String {
     let usual = metric(json!({})).to_string();
     std::iter::once(first).chain(std::iter::repeat_n(usual.as_str(), more)).collect::<Vec<_>>().join(",")
@@ -77,7 +77,7 @@ on_both_engines! {
             }
         }
         assert_eq!(app.graphql("{ metrics { totalCount } }").await, json!({ "metrics": { "totalCount": recorded } }));
-        // The first of each list: one that was alone, and one that had others behind it.
+        // The first of each list: one without and one with others after it.
         let first = "query($p: Int) { metricPage(page: $p) { items { totalTime kind startedAt passed } } }";
         let mut page = 1;
         for _ in CHANGES.iter().filter(|(_, _, is_taken)| *is_taken) {
@@ -114,12 +114,12 @@ on_both_engines! {
         assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     }
 
-    async fn the_cost_of_a_long_list_is_told(app: &TestApp) {
+    async fn the_cost_of_a_long_list_is_reported(app: &TestApp) {
         let (query, variables) = WAYS[0];
         let variables = |more| variables.replace('_', &list(&metric(json!({})).to_string(), more));
         for _ in 0..2 {
-            let told = r#","extensions":{"cost":true}"#;
-            let (short, long) = (ask(app, query, &variables(0), told).await, ask(app, query, &variables(MANY), told).await);
+            let cost = r#","extensions":{"cost":true}"#;
+            let (short, long) = (ask(app, query, &variables(0), cost).await, ask(app, query, &variables(MANY), cost).await);
             assert_eq!(long, short);
             assert!(long.1["extensions"]["cost"]["complexity"].is_number(), "{long:?}");
         }

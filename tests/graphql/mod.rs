@@ -1,4 +1,4 @@
-//! The graph over HTTP.
+//! GraphQL: queries and mutations.
 
 mod batches;
 mod caching;

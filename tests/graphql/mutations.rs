@@ -1,4 +1,4 @@
-//! What adds to the history: answered as stored, all or nothing.
+//! Mutations: they return what was stored, and store all or nothing.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use futures_util::future::join_all;
@@ -36,13 +36,13 @@ async fn announce_context(app: &TestApp, input: Value) -> Value {
     app.run(query, json!({ "i": input })).await["announceContext"].take()
 }
 
-/// The row behind an id.
+/// Returns the key in an id.
 fn row(id: &Value) -> u64 {
     let text = BASE64_URL_SAFE_NO_PAD.decode(id.as_str().unwrap()).unwrap();
     String::from_utf8(text).unwrap().strip_prefix("Metric:").unwrap().parse().unwrap()
 }
 
-/// What was given, without the key that the server adds.
+/// Returns the fields that were sent, without the key that the server adds.
 fn without_id(mut metric: Value) -> Value {
     metric.as_object_mut().unwrap().remove("id");
     metric
@@ -60,7 +60,7 @@ on_both_engines! {
         .enumerate()
         {
             let answer = app.graphql_with(&query, json!({ "m": metric(json!({})) })).await;
-            // As the schema says of it.
+            // As described in the schema.
             assert_eq!(answer["data"]["recordMetric"]["metric"], Value::Null, "{answer}");
             assert_eq!(answer["data"]["recordMetric"]["userErrors"], json!([]), "{answer}");
             assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{answer}");

@@ -1,4 +1,4 @@
-//! Every noun of the graph, and every edge both ways.
+//! Every object type, and every edge in both directions.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::support::{
     on_both_engines,
 };
 
-/// One object of each type, by a query that finds it.
+/// An object of each type, by a query that finds it.
 const ONE_OF_EACH: [(&str, &str); 9] = [
     ("Session", "{ session(hash: \"s1\") { id } }"),
     ("ExecutionContext", "{ context(hash: \"c1\") { id } }"),
@@ -137,7 +137,7 @@ on_both_engines! {
         ]).await;
     }
 
-    async fn a_metric_has_its_words_and_leads_to_each_of_them(app: &TestApp) {
+    async fn a_metric_has_its_names_and_leads_to_each_of_them(app: &TestApp) {
         app.seed().await;
         app.answers(&[
             ("{ metrics(last: 4) { nodes { session { hash } context { hash } variant { name } item { name } component { name } } } }", json!([
@@ -226,7 +226,7 @@ on_both_engines! {
         assert_eq!(too_many["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
     }
 
-    async fn counts_speak_of_what_is_listed(app: &TestApp) {
+    async fn counts_match_what_is_listed(app: &TestApp) {
         app.seed().await;
         app.answers(&[
             ("{ sessionCount contextCount metricCount componentCount }",

@@ -1,4 +1,4 @@
-//! How large an answer can grow: what a list of unknown length costs, how long texts may be, and how much an answer may take.
+//! Limits of responses: the cost of lists of unknown length, the length of texts, and `--max-answer`.
 
 use metrograph::config::Limits;
 use serde_json::{Map, Value, json};
@@ -20,14 +20,14 @@ fn tags(count: usize) -> Value {
 
 const RECORD: &str = "mutation($m: [MetricInput!]!) { recordMetrics(input: {metrics: $m}) { metrics { id } } }";
 
-/// What the request costs.
+/// Returns the cost of the request.
 async fn cost(app: &TestApp, query: &str, variables: Value) -> i64 {
     let body = json!({ "query": query, "variables": variables, "extensions": { "cost": true } });
     let answer = app.post("/graphql", &body).await.json();
     answer["extensions"]["cost"]["complexity"].as_i64().unwrap_or_else(|| panic!("{answer}"))
 }
 
-/// The error is that the answer takes more than it may.
+/// Asserts the error of a response that exceeds its budget.
 fn takes_too_much(answer: &Value, most: usize) {
     let error = &answer["errors"][0];
     assert_eq!(error["extensions"]["code"], "LIMIT_EXCEEDED", "{answer}");
@@ -87,7 +87,7 @@ on_both_engines! {
             let tags = json!({ "pipeline_branch": format!("{n}{}", "p".repeat(1_000)), "pipeline_build_no": "1" });
             app.announce_session(graphql::session(&format!("s{n}"), json!({ "tags": tags, "scmRef": "r".repeat(1_000) }))).await;
         }
-        let narrow = app.beside_with(|settings| settings.graphql.limits.max_answer = 16 * 1024).await;
+        let narrow = app.second_server_with(|settings| settings.graphql.limits.max_answer = 16 * 1024).await;
         for list in [
             "sessions { nodes { scmRef } }", "sessions { edges { node { scmRef } } }", "sessions { nodes { pipeline { name } } }",
             "sessions { nodes { tags { name value } } }", "sessionPage { items { scmRef } }", "pipelineNames",
@@ -101,7 +101,7 @@ on_both_engines! {
             }
             narrow.graphql(&query.replace("sessions", "sessions(first: 5)")).await;
         }
-        // Our own documents ask for what they need.
+        // Our own documents are exempt.
         assert_eq!(narrow.v1("/sessions/").await["sessions"].as_array().unwrap().len(), 20);
         assert_eq!(narrow.v1("/pipelines/").await["pipelines"].as_array().unwrap().len(), 20);
         narrow.finish().await;
@@ -109,7 +109,7 @@ on_both_engines! {
 }
 
 #[tokio::test]
-async fn every_event_has_the_room_of_an_answer() {
+async fn every_event_has_the_budget_of_an_answer() {
     let app = app(|limits| limits.max_answer = 1024).await;
     let mut events = Events::post(&app, "subscription { metricRecorded { variantName } }").await;
     settle().await;

@@ -1,4 +1,4 @@
-//! What Rust's `graphql_client` makes of the schema, against the program.
+//! Rust's `graphql_client`, generated from the schema, against the program.
 
 #![allow(clippy::large_enum_variant, reason = "generated")]
 
@@ -45,7 +45,7 @@ fn input(item: &str) -> record::MetricInput {
     }
 }
 
-/// It sends the whole file with every operation.
+/// The client sends the whole file with every operation.
 #[test]
 fn each_operation_of_a_file_runs_by_itself() {
     let folder = TempDir::new().unwrap();

@@ -1,4 +1,4 @@
-//! How many SQL statements a request takes: a number that does not grow with the rows.
+//! The number of SQL statements of a request does not grow with its rows (no N+1).
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::support::{
     on_both_engines,
 };
 
-/// Queries and the statements that each may take at most, with nothing known from before.
+/// Queries and their maximum number of statements with empty caches.
 const QUERIES: [(&str, u64); 8] = [
     (
         "{ sessions(first: 50) { nodes { metrics(first: 50) { nodes { context { hash } variant { name } } } } } }",
@@ -46,7 +46,7 @@ const QUERIES: [(&str, u64); 8] = [
     ),
 ];
 
-/// Sessions of two metrics, each with a context, a component, a build and words of its own.
+/// Stores sessions of two metrics, each with a context, a component, a build and names of its own.
 async fn add(app: &TestApp, sessions: std::ops::Range<u32>) {
     let announcements = sessions.map(async |n| {
         let tags =
@@ -69,7 +69,7 @@ async fn statements_of(app: &TestApp, query: &str) -> u64 {
     app.statements() - before
 }
 
-/// The statements of a query, the first time and again.
+/// Returns the statements of a query, at first and when repeated.
 async fn cold_and_warm(app: &TestApp, query: &str) -> (u64, u64) {
     (statements_of(app, query).await, statements_of(app, query).await)
 }
@@ -77,7 +77,7 @@ async fn cold_and_warm(app: &TestApp, query: &str) -> (u64, u64) {
 on_both_engines! {
     async fn fifty_sessions_take_as_many_as_two(app: &TestApp) {
         for (query, most) in QUERIES {
-            // Servers of their own: nothing that one query brings into memory helps another.
+            // A server for each query, so that no query fills caches for another.
             let small = TestApp::start(app.engine(), 500).await.unwrap();
             let large = TestApp::start(app.engine(), 500).await.unwrap();
             add(&small, 0..2).await;
@@ -85,7 +85,7 @@ on_both_engines! {
             let (few, many) = (cold_and_warm(&small, query).await, cold_and_warm(&large, query).await);
             assert_eq!(few, many, "{query}");
             assert!(many.0 <= most && (1..=many.0).contains(&many.1), "{many:?}: {query}");
-            // Objects whose words are at hand may go a step ahead of the others, no more than that.
+            // Objects whose names are cached may be one step ahead of the others.
             add(&small, 2..50).await;
             let mixed = cold_and_warm(&small, query).await;
             assert!(mixed.0 <= many.0 * 2 && mixed.1 == many.1, "{mixed:?}, {many:?}: {query}");
@@ -141,7 +141,7 @@ on_both_engines! {
         assert!(taken[0] <= 30, "{taken:?}");
     }
 
-    async fn a_ranking_within_a_few_sessions_looks_at_these_alone(app: &TestApp) {
+    async fn a_ranking_within_a_few_sessions_reads_only_these(app: &TestApp) {
         app.record_all((0..200).map(|n| metric(json!({ "variantName": format!("v{n}"), "memoryUsage": 1000 }))).collect()).await;
         let tags = json!({ "pipeline_branch": "rare", "pipeline_build_no": "1" });
         app.announce_session(session("r", json!({ "scmRef": "abc", "tags": tags }))).await;
@@ -154,7 +154,7 @@ on_both_engines! {
             ("{pipeline: {eq: \"rare\"}, totalTime: {gt: 1}}", json!([])),
         ] {
             let query = format!("{{ topMetrics(resource: MEMORY, where: {filter}) {{ memoryUsage }} }}");
-            // The first time, it may ask for words, too.
+            // The first query may load names, too.
             assert_eq!(app.bare(&query).await, expected, "{filter}");
             assert_eq!(statements_of(app, &query).await, 3, "{filter}");
         }
@@ -168,7 +168,7 @@ on_both_engines! {
         };
         let record = async |app: &TestApp| app.record_all(vec![metric(json!({ "sessionHash": "s", "contextHash": "c" }))]).await;
         record(app).await;
-        // What sessions have is brought up to date.
+        // The cached counts of sessions are brought up to date.
         assert_eq!(count(app).await, (json!(0), 2));
         assert_eq!(count(app).await, (json!(0), 2));
         let of_tests = "{ metricCount(where: {item: {startsWith: \"test\"}}) }";
@@ -180,8 +180,8 @@ on_both_engines! {
         assert_eq!(count(app).await.0, json!(1));
         record(app).await;
         assert_eq!(count(app).await.0, json!(2));
-        // What another server writes counts as well.
-        let other = app.beside().await;
+        // What another server writes counts, too.
+        let other = app.second_server().await;
         record(&other).await;
         assert_eq!(count(app).await.0, json!(3));
         other.finish().await;

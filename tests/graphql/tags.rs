@@ -7,13 +7,13 @@ use crate::support::{TestApp, builders::graphql::session, on_both_engines};
 const ANNOUNCE: &str =
     "mutation($v: AnnounceSessionInput!) { announceSession(input: $v) { session { tags { name value } } } }";
 
-/// The tags that are stored when `tags` comes as part of a variable.
+/// Returns the stored tags if `tags` is part of a variable.
 async fn stored(app: &TestApp, hash: &str, tags: Value) -> Value {
     let answer = app.run(ANNOUNCE, json!({ "v": session(hash, json!({ "tags": tags })) })).await;
     answer["announceSession"]["session"]["tags"].clone()
 }
 
-/// Those that are stored when `tags` stands in the document.
+/// Returns the stored tags if `tags` is a literal in the document.
 async fn written(app: &TestApp, hash: &str, tags: &str) -> Value {
     let document = format!(
         "mutation {{ announceSession(input: {{hash: \"{hash}\", runDate: \"2026-01-05T03:00:00\", tags: {tags}}}) {{
@@ -22,7 +22,7 @@ async fn written(app: &TestApp, hash: &str, tags: &str) -> Value {
     app.graphql(&document).await["announceSession"]["session"]["tags"].clone()
 }
 
-/// Why `tags` are refused.
+/// Returns the reason why `tags` are refused.
 async fn refusal(app: &TestApp, tags: Value) -> String {
     let answer = app.graphql_with(ANNOUNCE, json!({ "v": session("refused", json!({ "tags": tags })) })).await;
     let error = &answer["errors"][0];
@@ -78,7 +78,7 @@ on_both_engines! {
     }
 
     async fn each_form_means_the_same(app: &TestApp) {
-        // The last of those that have the same name counts, at the place of the first.
+        // Of tags with the same name the last value counts, at the position of the first.
         let expected = tags(&[("a", "3"), ("b", "2")]);
         let list = json!([{ "name": "a", "value": "1" }, { "name": "b", "value": "2" }, { "name": "a", "value": "3" }]);
         assert_eq!(stored(app, "list", list).await, expected);
@@ -94,7 +94,7 @@ on_both_engines! {
         for form in [json!({ "a": ["b"] }), json!([{ "name": "a", "value": ["b"] }]), json!(r#"{"a": ["b"]}"#)] {
             assert!(refusal(app, form).await.contains("the tag \"a\" is neither text nor number: tags are flat"));
         }
-        // A text may hold what a text may not hold as it stands.
+        // JSON in a text may contain characters that the text itself must not contain.
         for form in [json!({ "a": "\0" }), json!([{ "name": "a", "value": "\0" }]), json!(r#"{"a": "\u0000"}"#), json!(r#"{"\u0000": 1}"#)] {
             assert!(refusal(app, form).await.contains("U+0000"));
         }

@@ -1,5 +1,5 @@
-//! Which documents are taken: section 5 of the specification, edition of September 2025. `tests/clients/judges` has npm's graphql judge
-//! thousands more of them.
+//! Validation by section 5 of the specification, edition of September 2025. `tests/clients/judges` compares thousands of documents
+//! with npm's graphql.
 
 use metrograph::config::AccessMode::Closed;
 use sea_orm::{ConnectionTrait as _, Database};
@@ -12,7 +12,7 @@ use crate::support::{
     on_both_engines,
 };
 
-/// What must be refused, by the rule that it breaks.
+/// Invalid documents by the rule that they break.
 const REFUSED: &[(&str, &[&str])] = &[
     (
         "input fields are unique",
@@ -85,7 +85,7 @@ const REFUSED: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What is no GraphQL of that edition.
+/// Documents that are no GraphQL of that edition.
 const UNPARSED: &[&str] = &[
     "{ ...on } fragment on on Query { metricCount }",
     "{ session(hash: \"a\") { } }",
@@ -98,28 +98,28 @@ const UNPARSED: &[&str] = &[
     "{ component(name: \"\\uD83D\") { id } }",
 ];
 
-/// What must be taken, and what comes of it on an empty server.
+/// Valid documents and their result on an empty server.
 const TAKEN: &[(&str, &str)] = &[
     // Minus zero is zero.
     ("{ metrics(first: -0) { totalCount } }", "{\"metrics\":{\"totalCount\":0}}"),
     ("{ node(id: 2147483648123) { id } }", "{\"node\":null}"),
     ("{ metricCount(where: {kind: {in: \"function\"}}) }", "{\"metricCount\":0}"),
     ("{ metricCount(where: {totalTime: {gt: 1}}) }", "{\"metricCount\":0}"),
-    // What is ignored may stand between any two tokens.
+    // Ignored tokens may stand between any two tokens.
     ("{,a,:,metricCount,}", "{\"a\":0}"),
     (
         "\u{FEFF}query\u{FEFF}A#b\n{\u{FEFF}metricCount\u{FEFF}... ,# c\n,@skip,(,if,:,true,),{,sessionCount,}}",
         "{\"metricCount\":0}",
     ),
     ("query($n:Int !,$i:[ID! ]!= [\"x\"]){metrics(first:$n){totalCount}nodes(ids:$i){id}}", ""),
-    // Descriptions of what runs.
+    // Descriptions of executable definitions.
     ("\"What there is.\" query A { metricCount }", "{\"metricCount\":0}"),
     (
         "\"\"\"\nHow many.\n\"\"\" query A(\"At most so many.\" $n: Int = 1) { metrics(first: $n) { totalCount } }",
         "{\"metrics\":{\"totalCount\":0}}",
     ),
     ("query A { ...F } \"A part.\" fragment F on Query { metricCount }", "{\"metricCount\":0}"),
-    // Its schema has no description.
+    // The schema itself has no description.
     (
         "{ s: __schema { d: description queryType { name } } }",
         "{\"s\":{\"d\":null,\"queryType\":{\"name\":\"Query\"}}}",
@@ -149,7 +149,7 @@ on_both_engines! {
         for (query, expected) in TAKEN {
             let answer = app.graphql_with(query, json!({ "n": 1 })).await;
             if let Some(errors) = answer.get("errors") {
-                // An id that leads nowhere, an argument that is out of range: the document itself is taken.
+                // A dangling id or an argument out of range: the document itself is valid.
                 assert_eq!(errors[0]["extensions"]["code"], "BAD_USER_INPUT", "{query}: {answer}");
             }
             if !expected.is_empty() {
@@ -187,7 +187,7 @@ on_both_engines! {
         }
     }
 
-    async fn whoever_may_not_ask_is_told_nothing_of_the_question(app: &TestApp) {
+    async fn without_the_scope_errors_reveal_nothing_of_the_query(app: &TestApp) {
         let (ingest, read) = (bearer(&app.token("ingest").await), bearer(&app.token("read").await));
         let closed = app.guarded(Closed).await;
         for query in [
@@ -200,7 +200,7 @@ on_both_engines! {
         for query in ["mutation { recordMteric { id } }", "mutation { ...M } fragment M on Mutation { recordMteric { id } }"] {
             closed.ask_as(Some(&read), query).await.refuses_caller(403, "ingest");
         }
-        // Whoever may ask is told.
+        // With the scope, the error is shown.
         for query in ["{ metrisc }", "subscription { metricRecored { id } }"] {
             let answer = closed.ask_as(Some(&read), query).await.json();
             assert_eq!(answer["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED", "{answer}");
@@ -240,7 +240,7 @@ on_both_engines! {
         }
         for (text, is_taken) in [("7", true), ("18446744073709551615", true), ("\"7\"", true), ("7.0", true), ("1.5", false), ("true", false)] {
             let answer = ask("ID!", "node(id: $v) { id }", text).await;
-            // Taken is what comes to be looked for.
+            // Accepted if the lookup is reached.
             assert_eq!(answer["errors"][0]["message"].as_str().unwrap().starts_with("$v: "), !is_taken, "{text}: {answer}");
         }
     }
@@ -249,7 +249,7 @@ on_both_engines! {
         app.seed().await;
         let query = "query($by: Direction, $n: Int, $w: MetricWhere, $k: [String!]) { metrics(first: $n, where: {and: [$w], kind: {in: $k}}, \
                      orderBy: {by: STARTED_AT, direction: $by}) { totalCount nodes { startedAt } } }";
-        // A list item that is not given is null, which no filter is.
+        // A list item that is not given is null, which is no filter.
         let query = query.replace("and: [$w], ", "not: $w, ");
         let all = app.run(&query, json!({})).await;
         assert_eq!(all["metrics"]["totalCount"], 8);
@@ -259,7 +259,7 @@ on_both_engines! {
         let turned = app.run(&query, json!({ "by": "DESC", "n": 3 })).await;
         assert_eq!(turned["metrics"]["nodes"].as_array().unwrap().len(), 3);
         assert_eq!(turned["metrics"]["nodes"][0]["startedAt"], dates[0]);
-        // The same document, in turn.
+        // The same document again.
         assert_eq!(app.run(&query, json!({})).await, all);
     }
 
@@ -274,7 +274,7 @@ on_both_engines! {
         let query = format!("mutation {{ announceContext(input: {{{input}, ramTotal: 4294967296}}) {{ context {{ ramTotal }} }} }}");
         assert_eq!(code(app, &query).await, "GRAPHQL_VALIDATION_FAILED");
         assert_eq!(app.bare("{ contextCount }").await, 0);
-        // What an older version has stored is an error of the field alone, in lists that write themselves and in others.
+        // A value stored by an older version fails only its field, in the JSON writer and in the engine.
         app.announce_machine(context("c", json!({}))).await;
         let connection = Database::connect(app.settings().database_url.as_str()).await.unwrap();
         connection.execute_unprepared("UPDATE execution_context SET ram_total = 4294967296").await.unwrap();

@@ -12,7 +12,7 @@ use crate::house::{
     graph::{self, Graph},
     house,
     layers::layers,
-    room,
+    module,
 };
 
 /// The circles that there are, file by file. The list is exact and only gets shorter: it is to end with the object types of
@@ -100,7 +100,7 @@ fn whole() -> Graph {
 
 /// The files of one module or crate.
 fn files_of(graph: &Graph, name: &str) -> Vec<usize> {
-    (0..graph.files.len()).filter(|file| room(&graph.files[*file]) == name).collect()
+    (0..graph.files.len()).filter(|file| module(&graph.files[*file]) == name).collect()
 }
 
 /// The module inside `folder` that a file belongs to.

@@ -1,4 +1,4 @@
-//! Several servers on one PostgreSQL: those who listen to one hear what is stored through another.
+//! Several servers on one PostgreSQL (LISTEN/NOTIFY): subscribers of one get what is stored through another.
 
 use sea_orm::{ConnectionTrait as _, Database};
 use serde_json::json;
@@ -11,9 +11,9 @@ use crate::support::{
 const ITEMS: &str = "subscription { metricRecorded { itemName } }";
 
 #[tokio::test]
-async fn what_one_server_stores_is_heard_of_at_another() {
+async fn what_one_server_stores_is_published_by_another() {
     let Some(here) = TestApp::start(Engine::Postgres, 500).await else { return };
-    let there = here.beside().await;
+    let there = here.second_server().await;
     let mut metrics = Events::of(&there, ITEMS).await;
     let mut sessions = Events::of(&there, "subscription { sessionAnnounced { hash } }").await;
     let mut progress = Events::post(&there, "subscription { runProgress(session: \"s\") { testsSeen } }").await;
@@ -36,7 +36,7 @@ async fn what_one_server_stores_is_heard_of_at_another() {
 #[tokio::test]
 async fn a_lost_connection_is_made_again_and_nothing_is_missed() {
     let Some(here) = TestApp::start(Engine::Postgres, 500).await else { return };
-    let there = here.beside().await;
+    let there = here.second_server().await;
     let mut events = Events::of(&there, ITEMS).await;
     let database = Database::connect(here.settings().database_url.as_str()).await.unwrap();
     let end_all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()";

@@ -1,4 +1,4 @@
-//! How long a run has taken, where tests have moved the clock of its machine.
+//! The duration of a run whose tests changed the clock of their machine.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::support::{
     on_both_engines,
 };
 
-/// A measurement: when it began, and the seconds it is said to have taken.
+/// A metric: its start, and its duration in seconds.
 type Test = (&'static str, f64);
 
 /// A run of six minutes: a test of 50 seconds each minute.
@@ -24,7 +24,7 @@ const RUN: [Test; 6] = [
     ("2026-01-05T03:04:10", 50.0),
     ("2026-01-05T03:05:10", 50.0),
 ];
-/// What a clock says that was moved.
+/// The time of a changed clock.
 const MOVED: [&str; 4] = ["2126-03-01T00:00:00", "1970-01-01T00:00:00", "9999-12-31T23:59:59", "2025-12-24T12:00:00"];
 const YEAR: f64 = 365.0 * 86_400.0;
 
@@ -42,12 +42,12 @@ async fn elapsed(events: &mut Events) -> f64 {
     events.field().await["elapsed"].as_f64().unwrap()
 }
 
-/// What whoever comes now hears first, of a session.
+/// Returns the first event of a session for a new subscriber.
 async fn so_far(app: &TestApp, hash: &str) -> f64 {
     elapsed(&mut watch(app, &format!("session: \"{hash}\"")).await).await
 }
 
-/// Minutes, since what a moved clock leaves out may be the pause before one test.
+/// Minutes, since what a clock change hides may be the pause before one test.
 fn is_six_minutes(seconds: f64) -> bool {
     (290.0..=360.0).contains(&seconds)
 }
@@ -101,7 +101,7 @@ on_both_engines! {
         }
     }
 
-    async fn clocks_that_nobody_moved_count_as_they_did(app: &TestApp) {
+    async fn clocks_that_were_not_moved_count_as_before(app: &TestApp) {
         app.announce_session(session("s", json!({}))).await;
         record(app, "s", &RUN).await;
         assert!((360.0..361.0).contains(&so_far(app, "s").await));
@@ -114,13 +114,13 @@ on_both_engines! {
         app.announce_session(session("s", json!({}))).await;
         let mut events = watch(app, "session: \"s\"").await;
         assert!((0.0..0.1).contains(&elapsed(&mut events).await));
-        // Hours are plausible in a history, but not between two answers to those who saw both arrive.
+        // Hours are plausible in a history, but not between two metrics that arrived moments apart.
         for test in [("2026-01-05T03:00:01", 1.0), ("2026-01-05T15:00:00", 1.0), ("2026-01-05T03:00:03", 7200.0), ("2026-01-05T03:00:05", 1.0)] {
             record(app, "s", &[test]).await;
             let seconds = elapsed(&mut events).await;
             assert!((1.0..=30.0).contains(&seconds), "{test:?}: {seconds}");
         }
-        // Nor do those whose clocks stay moved stand still.
+        // Clocks that stay changed do not stop the duration either.
         let before = { record(app, "s", &[("2019-01-01T00:00:00", 2.0)]).await; elapsed(&mut events).await };
         record(app, "s", &[("2019-01-01T00:00:04", 2.0)]).await;
         assert!((1.0..=10.0).contains(&(elapsed(&mut events).await - before)));

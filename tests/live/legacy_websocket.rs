@@ -1,4 +1,4 @@
-//! graphql-ws, the sub-protocol of subscriptions-transport-ws, message by message; and what is said to those who can speak neither.
+//! The legacy sub-protocol graphql-ws (subscriptions-transport-ws), message by message; and refusals of clients with neither protocol.
 
 use metrograph::config::AccessMode;
 use serde_json::{Value, json};
@@ -16,12 +16,12 @@ async fn silent(app: &TestApp) -> Socket {
     Socket::open(app, "/graphql", Some("graphql-ws")).await
 }
 
-/// One that was acknowledged.
-async fn introduced(app: &TestApp) -> Socket {
+/// Opens a socket with an acknowledged `connection_init`.
+async fn initialized(app: &TestApp) -> Socket {
     let mut socket = silent(app).await;
-    socket.say(json!({ "type": "connection_init", "id": "some clients name this, too", "payload": {} })).await;
-    assert_eq!(socket.hear().await, json!({ "type": "connection_ack" }));
-    assert_eq!(socket.hear().await, json!({ "type": "ka" }));
+    socket.send_json(json!({ "type": "connection_init", "id": "some clients name this, too", "payload": {} })).await;
+    assert_eq!(socket.receive().await, json!({ "type": "connection_ack" }));
+    assert_eq!(socket.receive().await, json!({ "type": "ka" }));
     socket
 }
 
@@ -39,82 +39,82 @@ fn complete(id: &str) -> Value {
 
 on_both_engines! {
     async fn it_carries_subscriptions_and_queries(app: &TestApp) {
-        let mut socket = introduced(app).await;
-        socket.say(start("q", "{ __typename }")).await;
-        assert_eq!(socket.hear().await, data("q", &json!({ "__typename": "Query" })));
-        assert_eq!(socket.hear().await, complete("q"));
-        socket.say(start("s", RECORDED)).await;
+        let mut socket = initialized(app).await;
+        socket.send_json(start("q", "{ __typename }")).await;
+        assert_eq!(socket.receive().await, data("q", &json!({ "__typename": "Query" })));
+        assert_eq!(socket.receive().await, complete("q"));
+        socket.send_json(start("s", RECORDED)).await;
         settle().await;
         for item in ["one", "two"] {
             app.record(json!({ "item": item })).await;
-            assert_eq!(socket.hear().await, data("s", &json!({ "metricRecorded": { "itemName": item } })));
+            assert_eq!(socket.receive().await, data("s", &json!({ "metricRecorded": { "itemName": item } })));
         }
-        // Clients wait for the end of what they stop.
-        socket.say(json!({ "id": "s", "type": "stop" })).await;
-        assert_eq!(socket.hear().await, complete("s"));
-        socket.say(json!({ "id": "unknown", "type": "stop" })).await;
+        // Clients wait for the end of operations that they stop.
+        socket.send_json(json!({ "id": "s", "type": "stop" })).await;
+        assert_eq!(socket.receive().await, complete("s"));
+        socket.send_json(json!({ "id": "unknown", "type": "stop" })).await;
         app.record(json!({ "item": "unheard" })).await;
-        socket.say(start("last", "{ metricCount }")).await;
-        assert_eq!(socket.hear().await, data("last", &json!({ "metricCount": 3 })));
-        assert_eq!(socket.hear().await, complete("last"));
-        socket.say(json!({ "type": "connection_terminate" })).await;
+        socket.send_json(start("last", "{ metricCount }")).await;
+        assert_eq!(socket.receive().await, data("last", &json!({ "metricCount": 3 })));
+        assert_eq!(socket.receive().await, complete("last"));
+        socket.send_json(json!({ "type": "connection_terminate" })).await;
         assert_eq!(socket.closed().await.0, 1000);
     }
 
     async fn what_cannot_run_is_one_error_and_what_fails_is_data(app: &TestApp) {
-        let mut socket = introduced(app).await;
+        let mut socket = initialized(app).await;
         for (query, code) in [("subscription {", "GRAPHQL_PARSE_FAILED"), ("subscription { nothing }", "GRAPHQL_VALIDATION_FAILED")] {
-            socket.say(start("1", query)).await;
-            let answer = socket.hear().await;
+            socket.send_json(start("1", query)).await;
+            let answer = socket.receive().await;
             assert_eq!((&answer["id"], &answer["type"]), (&json!("1"), &json!("error")), "{answer}");
             assert!(answer["payload"]["message"].is_string(), "{answer}");
             assert_eq!(answer["payload"]["extensions"]["code"], code, "{answer}");
         }
-        socket.say(start("1", "{ node(id: \"x\") { id } }")).await;
-        let answer = socket.hear().await;
+        socket.send_json(start("1", "{ node(id: \"x\") { id } }")).await;
+        let answer = socket.receive().await;
         assert_eq!((&answer["type"], &answer["payload"]["data"]), (&json!("data"), &json!({ "node": null })), "{answer}");
         assert_eq!(answer["payload"]["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{answer}");
-        assert_eq!(socket.hear().await, complete("1"));
+        assert_eq!(socket.receive().await, complete("1"));
     }
 
-    async fn whoever_may_not_enter_hears_why(app: &TestApp) {
+    async fn a_caller_without_access_gets_the_reason(app: &TestApp) {
         let closed = app.guarded(AccessMode::Closed).await;
         let token = app.token("read").await;
         for payload in [json!({}), json!({ "Authorization": "Bearer mg_unknown" })] {
             let mut socket = silent(&closed).await;
-            socket.say(json!({ "type": "connection_init", "payload": payload })).await;
-            let error = socket.hear().await;
+            socket.send_json(json!({ "type": "connection_init", "payload": payload })).await;
+            let error = socket.receive().await;
             let message = error["payload"]["message"].as_str().unwrap();
             assert_eq!(error["type"], "connection_error", "{error}");
             assert!(message.contains("connection_init") && message.contains("authorization"), "{message}");
             assert_eq!(socket.closed().await.0, 4403);
         }
         let mut socket = silent(&closed).await;
-        socket.say(json!({ "type": "connection_init", "payload": { "Authorization": format!("Bearer {token}") } })).await;
-        assert_eq!(socket.hear().await, json!({ "type": "connection_ack" }));
+        socket.send_json(json!({ "type": "connection_init", "payload": { "Authorization": format!("Bearer {token}") } })).await;
+        assert_eq!(socket.receive().await, json!({ "type": "connection_ack" }));
         drop(socket);
         closed.finish().await;
     }
 
     async fn each_protocol_has_its_own_messages(app: &TestApp) {
-        let mut old = introduced(app).await;
+        let mut old = initialized(app).await;
         old.subscribe("1", RECORDED).await;
         assert_eq!(old.closed().await.0, 4400);
-        let mut new = Socket::introduced(app).await;
-        new.say(start("1", RECORDED)).await;
+        let mut new = Socket::initialized(app).await;
+        new.send_json(start("1", RECORDED)).await;
         assert_eq!(new.closed().await.0, 4400);
         let mut hasty = silent(app).await;
-        hasty.say(start("1", RECORDED)).await;
+        hasty.send_json(start("1", RECORDED)).await;
         assert_eq!(hasty.closed().await.0, 4401);
     }
 
-    async fn whoever_speaks_both_is_spoken_to_in_the_newer(app: &TestApp) {
+    async fn a_client_of_both_protocols_gets_the_newer(app: &TestApp) {
         for offered in ["graphql-ws, graphql-transport-ws", "graphql-transport-ws,graphql-ws", "chat, graphql-transport-ws"] {
             let mut socket = Socket::open(app, "/graphql", Some(offered)).await;
-            socket.say(json!({ "type": "connection_init" })).await;
-            assert_eq!(socket.hear().await, json!({ "type": "connection_ack" }));
+            socket.send_json(json!({ "type": "connection_init" })).await;
+            assert_eq!(socket.receive().await, json!({ "type": "connection_ack" }));
             socket.subscribe("q", "{ __typename }").await;
-            assert_eq!(socket.hear().await["type"], "next", "{offered}");
+            assert_eq!(socket.receive().await["type"], "next", "{offered}");
         }
     }
 
@@ -139,13 +139,13 @@ on_both_engines! {
             (vec![json!({ "type": "subscribe", "id": "1", "payload": {} })], 4400, "Invalid message: payload.query: it is required: the text of a GraphQL document, or documentId: its id"),
             (vec![json!({ "type": "subscribe", "id": long, "payload": query }), json!({ "type": "subscribe", "id": long, "payload": query })], 4409, "Subscriber for this id already exists"),
         ] {
-            let mut socket = Socket::introduced(app).await;
+            let mut socket = Socket::initialized(app).await;
             for message in messages {
-                socket.say(message).await;
+                socket.send_json(message).await;
             }
             assert_eq!(socket.closed().await, (code, expected.to_owned()));
         }
-        let mut socket = Socket::introduced(app).await;
+        let mut socket = Socket::initialized(app).await;
         socket.send(Message::text("{")).await;
         assert_eq!(socket.closed().await, (4400, "Invalid message: EOF while parsing an object at line 1 column 1".to_owned()));
         let closed = app.guarded(AccessMode::Closed).await;
@@ -160,7 +160,7 @@ on_both_engines! {
             (json!({ "authorization": "Bearer a", "Authorization": "Bearer b" }), unknown),
         ] {
             let mut socket = Socket::silent(&closed).await;
-            socket.say(json!({ "type": "connection_init", "payload": payload })).await;
+            socket.send_json(json!({ "type": "connection_init", "payload": payload })).await;
             assert_eq!(socket.closed().await, (4403, reason.to_owned()), "{payload}");
         }
         closed.finish().await;

@@ -19,11 +19,11 @@ use crate::support::{
 };
 
 const ITEMS: &str = "subscription { metricRecorded { itemName } }";
-/// What Apollo Client 3 and 4 send.
+/// The `Accept` header of Apollo Client 3 and 4.
 const APOLLO: &str =
     "multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/graphql-response+json,application/json;q=0.9";
 const ALONE: &str = "multipart/mixed; boundary=\"graphql\"; subscriptionSpec=\"1.0\"";
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn posted(accept: &str, body: &Value) -> Request<Body> {
     let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
@@ -38,7 +38,7 @@ fn content_type(reply: &Reply) -> &str {
     reply.headers[header::CONTENT_TYPE].to_str().unwrap()
 }
 
-/// Parts as they come.
+/// A stream of parts.
 struct Parts {
     body: BodyDataStream,
     text: String,
@@ -56,7 +56,7 @@ impl Parts {
         Self { body: response.into_body().into_data_stream(), text: String::new() }
     }
 
-    /// Subscribes: it listens when this returns.
+    /// Subscribes, and returns once the server listens.
     async fn of(app: &TestApp, accept: &str, query: &str) -> Self {
         let mut parts = Self::ask(app, posted(accept, &json!({ "query": query }))).await;
         assert_eq!(parts.text().await, "", "the first delimiter comes at once");
@@ -64,7 +64,7 @@ impl Parts {
         parts
     }
 
-    /// The text up to the next delimiter: clients take a part for whole once they have read the delimiter behind it.
+    /// Returns the text up to the next delimiter: clients process a part once they have read the delimiter after it.
     async fn text(&mut self) -> String {
         let whole = async {
             loop {
@@ -78,24 +78,24 @@ impl Parts {
                 self.text.push_str(std::str::from_utf8(&chunk).unwrap());
             }
         };
-        timeout(PATIENCE, whole).await.expect("a part comes")
+        timeout(TIMEOUT, whole).await.expect("a part comes")
     }
 
-    /// The next part.
+    /// Returns the next part.
     async fn part(&mut self) -> Value {
         let part = self.text().await;
         let body = part.strip_prefix("\r\nContent-Type: application/json\r\n\r\n");
         serde_json::from_str(body.unwrap_or_else(|| panic!("no part: {part:?}"))).unwrap()
     }
 
-    /// What is left when the stream has come to its end.
+    /// Reads to the end of the stream and returns the rest.
     async fn rest(mut self) -> String {
         let end = async {
             while let Some(chunk) = self.body.next().await {
                 self.text.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
             }
         };
-        timeout(PATIENCE, end).await.expect("the parts end");
+        timeout(TIMEOUT, end).await.expect("the parts end");
         self.text
     }
 }
@@ -121,9 +121,9 @@ on_both_engines! {
         let fields = "itemName variant { metrics { nodes { itemName sessionHash } } }";
         let mut parts = Parts::of(app, APOLLO, &format!("subscription {{ metricRecorded {{ {fields} }} }}")).await;
         app.record(json!({ "item": "one" })).await;
-        let heard = parts.part().await["payload"]["data"]["metricRecorded"].take();
+        let sent = parts.part().await["payload"]["data"]["metricRecorded"].take();
         let listed = app.graphql(&format!("{{ metrics(last: 1) {{ nodes {{ {fields} }} }} }}")).await;
-        assert_eq!(heard, listed["metrics"]["nodes"][0]);
+        assert_eq!(sent, listed["metrics"]["nodes"][0]);
     }
 
     async fn what_has_one_answer_is_answered_as_json(app: &TestApp) {
@@ -141,7 +141,7 @@ on_both_engines! {
             let answers = app.send(posted(accept, &batch)).await.expect(200);
             assert_eq!(answers, json!([{ "data": { "__typename": "Query" } }, { "data": { "metricCount": 0 } }]));
         }
-        // Whoever takes nothing else gets one part.
+        // A client that accepts nothing else gets one part.
         for request in [posted(ALONE, &json!({ "query": "{ metricCount }" })), Request::get("/graphql?query=%7BmetricCount%7D").header(header::ACCEPT, ALONE).body(Body::empty()).unwrap()] {
             let mut parts = Parts::ask(app, request).await;
             assert_eq!(parts.text().await, "");
@@ -151,8 +151,8 @@ on_both_engines! {
         assert_eq!(app.send(posted(ALONE, &json!([{ "query": "{ metricCount }" }]))).await.status, 406);
     }
 
-    async fn what_cannot_run_is_told_and_ends_there(app: &TestApp) {
-        // Its document is not valid: told before the stream begins, as of any other request.
+    async fn an_operation_that_cannot_run_ends_with_its_error(app: &TestApp) {
+        // Its document is invalid, which is reported before the stream begins, as for any other request.
         for (accept, status, name) in [(APOLLO, 400, "application/graphql-response+json; charset=utf-8"), (ALONE, 200, "application/json; charset=utf-8")] {
             let answer = reply(app, accept, "subscription {").await;
             assert_eq!(content_type(&answer), name);
@@ -175,11 +175,11 @@ on_both_engines! {
     }
 
     async fn a_server_that_stops_ends_the_parts_without_the_last_delimiter(app: &TestApp) {
-        let beside = app.beside().await;
-        let mut parts = Parts::of(&beside, APOLLO, ITEMS).await;
-        beside.record(json!({ "item": "last" })).await;
+        let second = app.second_server().await;
+        let mut parts = Parts::of(&second, APOLLO, ITEMS).await;
+        second.record(json!({ "item": "last" })).await;
         assert_eq!(parts.part().await["payload"]["data"]["metricRecorded"]["itemName"], "last");
-        beside.finish().await;
+        second.finish().await;
         assert_eq!(parts.rest().await, "");
     }
 
@@ -192,14 +192,14 @@ on_both_engines! {
         let mut parts = Parts::ask(&closed, request).await;
         assert_eq!(parts.text().await, "");
         app.tokens(&["revoke", "read"]).await.unwrap();
-        // Of the stream, not of an answer: Apollo's clients give it as an error of the protocol.
+        // An error of the stream, not of a response: Apollo's clients report it as a protocol error.
         let part = parts.part().await;
         assert_eq!((&part["payload"], &part["errors"][0]["extensions"]["code"]), (&Value::Null, &json!("UNAUTHENTICATED")), "{part}");
         assert_eq!(parts.rest().await, "--\r\n");
         closed.finish().await;
     }
 
-    async fn a_subscription_that_cannot_be_carried_hears_of_the_ways_that_can(app: &TestApp) {
+    async fn a_subscription_without_a_transport_is_refused_with_the_transports_there_are(app: &TestApp) {
         let get = |accept: &str| {
             let request = Request::get("/graphql?query=subscription%7BmetricRecorded%7BitemName%7D%7D");
             request.header(header::ACCEPT, accept).body(Body::empty()).unwrap()
@@ -227,12 +227,12 @@ on_both_engines! {
     }
 
     async fn a_subscription_is_carried_by_whatever_can_carry_it(app: &TestApp) {
-        // urql and others list all that they read, best first for one answer.
+        // urql and others list all that they can read, with the best for a single response first.
         for accept in ["application/graphql-response+json, application/json, text/event-stream, multipart/mixed", "text/event-stream, multipart/mixed"] {
             let mut events = Events::ask(app, posted(accept, &json!({ "query": ITEMS }))).await;
-            events.is_silent().await;
-            app.record(json!({ "item": "heard" })).await;
-            assert_eq!(events.field().await, json!({ "itemName": "heard" }));
+            events.assert_silent().await;
+            app.record(json!({ "item": "sent" })).await;
+            assert_eq!(events.field().await, json!({ "itemName": "sent" }));
         }
     }
 }
@@ -251,7 +251,7 @@ async fn parts_take_a_place_among_subscriptions() {
 }
 
 #[tokio::test]
-async fn a_silent_stream_gives_signs_of_life_uncompressed() {
+async fn an_idle_stream_sends_keep_alives_uncompressed() {
     let app = TestApp::start(Engine::Sqlite, 500).await.unwrap();
     let mut request = posted(APOLLO, &json!({ "query": ITEMS }));
     request.headers_mut().insert(header::ACCEPT_ENCODING, "gzip, br, zstd".parse().unwrap());

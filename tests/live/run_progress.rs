@@ -1,4 +1,4 @@
-//! How far a run has come, while it runs.
+//! Progress of a run, while it runs.
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ async fn announce(app: &TestApp, hash: &str, pipeline: &str, build: &str) {
     app.announce_session(session(hash, json!({ "tags": of_build(pipeline, build) }))).await;
 }
 
-/// Records measurements of these items and seconds, each begun when the run was.
+/// Records metrics of these items and seconds, each started when the run was.
 async fn record(app: &TestApp, session: &str, component: &str, tests: &[(&str, f64)]) {
     let one = |(item, seconds): &(&str, f64)| {
         metric(json!({ "sessionHash": session, "componentName": component, "itemName": item, "totalTime": seconds }))
@@ -53,19 +53,19 @@ on_both_engines! {
         record(app, "s2", "core", &[("a", 1.5)]).await;
         assert_eq!(events.field().await, progress(1, Some(3), 1.5, &[("a", 1.5)], true));
         record(app, "s1", "core", &[("d", 9.0)]).await;
-        events.is_silent().await;
+        events.assert_silent().await;
         let more: Vec<_> = ["b", "c", "d", "e", "f", "g"].into_iter().zip([0.5, 4.0, 0.25, 3.0, 2.0, 1.0]).collect();
         record(app, "s2", "core", &more).await;
         let slowest = [("c", 4.0), ("e", 3.0), ("f", 2.0), ("a", 1.5), ("g", 1.0)];
-        // Elapsed speaks of the latest end, not of the newest measurement.
+        // `elapsed` is that of the latest end, not of the newest metric.
         assert_eq!(events.field().await, progress(7, Some(3), 4.0, &slowest, true));
-        // Whoever comes later hears how things stand.
+        // A later subscriber gets the current state.
         let mut late = session_progress(app, "s2").await;
         assert_eq!(late.field().await, progress(7, Some(3), 4.0, &slowest, false));
-        // What is said to have taken for ever is no reason to fail, and not believed.
+        // An implausible duration must not fail, and is ignored.
         record(app, "s2", "core", &[("x", 1e300)]).await;
-        let told = late.field().await;
-        assert_eq!((&told["elapsed"], &told["slowest"][0]["itemName"]), (&json!(4.0), &json!("x")));
+        let progress = late.field().await;
+        assert_eq!((&progress["elapsed"], &progress["slowest"][0]["itemName"]), (&json!(4.0), &json!("x")));
     }
 
     async fn a_session_that_only_metrics_have_named_began_with_the_first(app: &TestApp) {
@@ -117,7 +117,7 @@ on_both_engines! {
         assert_eq!(events.field().await, progress(1, Some(5), 1.0, &[("p", 1.0)], true));
         // Measured before it was announced as part of the build.
         record(app, "c2", "core", &[("early", 8.0), ("q", 2.0)]).await;
-        events.is_silent().await;
+        events.assert_silent().await;
         announce(app, "c2", "main", "9").await;
         let slowest = [("early", 8.0), ("q", 2.0), ("p", 1.0)];
         assert_eq!(events.field().await, progress(3, Some(5), 8.0, &slowest, true));
@@ -135,7 +135,7 @@ on_both_engines! {
         }
     }
 
-    async fn many_events_are_told_a_few_times_a_second(app: &TestApp) {
+    async fn many_events_are_sent_a_few_times_a_second(app: &TestApp) {
         let mut events = session_progress(app, "s").await;
         events.field().await;
         let began = std::time::Instant::now();
@@ -143,12 +143,12 @@ on_both_engines! {
         for _ in 0..60 {
             record(app, "s", "core", &tests).await;
         }
-        let (mut heard, mut seen) = (0, 0);
+        let (mut received, mut seen) = (0, 0);
         while seen < 60 {
             seen = events.field().await["testsSeen"].as_u64().unwrap();
-            heard += 1;
+            received += 1;
         }
-        assert!(heard <= 2 + began.elapsed().as_millis() / 250, "{heard} events");
+        assert!(received <= 2 + began.elapsed().as_millis() / 250, "{received} events");
     }
 
     async fn a_long_session_takes_as_many_statements_as_a_short_one(app: &TestApp) {

@@ -1,4 +1,4 @@
-//! What subscribers hear, as server-sent events: after the commit, in order, and what a slow one has missed.
+//! Subscriptions as server-sent events: after the commit, in order, with the number of missed events for slow subscribers.
 
 use axum::{
     body::Body,
@@ -18,7 +18,7 @@ const RECORDED: &str =
 const ITEMS: &str = "subscription { metricRecorded { itemName } }";
 
 on_both_engines! {
-    async fn a_metric_is_heard_of_once_it_is_on_disk(app: &TestApp) {
+    async fn a_metric_is_published_once_it_is_on_disk(app: &TestApp) {
         app.record(json!({ "component": "io", "item": "before" })).await;
         let mut events = Events::of(app, RECORDED).await;
         app.record(json!({ "component": "net", "item": "elsewhere" })).await;
@@ -31,7 +31,7 @@ on_both_engines! {
         }
     }
 
-    async fn a_listener_within_its_buffer_misses_nothing(app: &TestApp) {
+    async fn a_subscriber_within_its_buffer_misses_nothing(app: &TestApp) {
         let mut events = Events::of(app, ITEMS).await;
         for number in 0..40 {
             app.record(json!({ "item": format!("t{number}") })).await;
@@ -42,7 +42,7 @@ on_both_engines! {
         }
     }
 
-    async fn thousands_recorded_at_once_are_heard_of_one_by_one(app: &TestApp) {
+    async fn thousands_recorded_at_once_arrive_one_by_one(app: &TestApp) {
         let mut events = Events::of(app, ITEMS).await;
         app.record_all((0..2500).map(|number| metric(json!({ "itemName": format!("t{number}") }))).collect()).await;
         for number in 0..2500 {
@@ -51,31 +51,31 @@ on_both_engines! {
         }
     }
 
-    async fn a_listener_beyond_its_buffer_is_told_how_many_it_missed(app: &TestApp) {
+    async fn a_subscriber_beyond_its_buffer_gets_the_number_it_missed(app: &TestApp) {
         let app = TestApp::with(app.engine(), |settings| settings.live.buffer = 5.try_into().unwrap()).await.unwrap();
         let mut slow = Events::of(&app, ITEMS).await;
         app.record_all((0..40).map(|number| metric(json!({ "itemName": format!("t{number}") }))).collect()).await;
         settle().await;
         let first = slow.next().await;
-        let told = json!({ "data": { "metricRecorded": { "itemName": "t35" } }, "extensions": { "missed": 35 } });
-        assert_eq!(first, told);
+        let expected = json!({ "data": { "metricRecorded": { "itemName": "t35" } }, "extensions": { "missed": 35 } });
+        assert_eq!(first, expected);
         for number in 36..40 {
             assert_eq!(slow.next().await, json!({ "data": { "metricRecorded": { "itemName": format!("t{number}") } } }));
         }
-        // It goes on as if nothing had happened.
+        // The stream goes on as usual.
         app.record(json!({ "item": "later" })).await;
         assert_eq!(slow.next().await, json!({ "data": { "metricRecorded": { "itemName": "later" } } }));
         drop(slow);
         app.finish().await;
     }
 
-    async fn a_light_listener_does_not_wait_for_all_heavy_ones(app: &TestApp) {
+    async fn a_light_subscriber_does_not_wait_for_all_heavy_ones(app: &TestApp) {
         app.record_all((0..400).map(|n| metric(json!({ "variantName": format!("v{n}") }))).collect()).await;
         let heavy = "item { variants(first: 400) { nodes { metrics(first: 20) { nodes { session { hash } context { hash } } } } } }";
         let answered = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let mut readers = tokio::task::JoinSet::new();
-        let (listeners, events) = (8, 12);
-        for _ in 0..listeners {
+        let (subscribers, events) = (8, 12);
+        for _ in 0..subscribers {
             let mut reader = Events::of(app, &format!("subscription {{ metricRecorded {{ {heavy} }} }}")).await;
             let answered = std::sync::Arc::clone(&answered);
             readers.spawn(async move {
@@ -91,35 +91,35 @@ on_both_engines! {
             light.next().await;
         }
         let heavy_ones = answered.load(std::sync::atomic::Ordering::Relaxed);
-        assert!(heavy_ones < listeners * events / 2, "{heavy_ones} of {} came first", listeners * events);
+        assert!(heavy_ones < subscribers * events / 2, "{heavy_ones} of {} came first", subscribers * events);
         readers.abort_all();
     }
 
     async fn an_event_that_takes_too_long_ends_its_subscription(app: &TestApp) {
         let variant = |n| metric(json!({ "itemPath": "tests.test_a", "variantName": format!("v{n}") }));
         app.record_all((0..400).map(variant).collect()).await;
-        let hasty = app.beside_with(|settings| settings.limits.request_timeout = std::time::Duration::from_millis(1)).await;
+        let hasty = app.second_server_with(|settings| settings.limits.request_timeout = std::time::Duration::from_millis(1)).await;
         let heavy = "item { variants(first: 400) { nodes { metrics(first: 20) { nodes { session { hash } context { hash } } } } } }";
-        let mut socket = Socket::introduced(&hasty).await;
+        let mut socket = Socket::initialized(&hasty).await;
         socket.listen("1", &format!("subscription {{ metricRecorded {{ {heavy} }} }}")).await;
-        // It is stored, whether that is told in time or not.
+        // It is stored, even if the event was too late.
         hasty.post("/api/v1/metrics/", &crate::support::builders::rest::metric(json!({}))).await;
-        let answer = socket.hear().await;
+        let answer = socket.receive().await;
         assert_eq!((&answer["type"], &answer["payload"][0]["extensions"]["code"]), (&json!("error"), &json!("TIMEOUT")), "{answer}");
         drop(socket);
         hasty.finish().await;
     }
 
-    async fn a_session_is_heard_of_when_it_is_announced(app: &TestApp) {
+    async fn a_session_is_published_when_it_is_announced(app: &TestApp) {
         let mut events =
             Events::of(app, "subscription { sessionAnnounced(where: {scmRef: {startsWith: \"ab\"}}) { hash tags { name } } }").await;
         app.record(json!({ "session_h": "only named" })).await;
         app.announce_as(json!({ "session_h": "s1", "scm_ref": "cd" })).await;
         app.announce_as(json!({ "session_h": "s2", "scm_ref": "abc", "description": { "python": "3.12" } })).await;
         assert_eq!(events.field().await, json!({ "hash": "s2", "tags": [{ "name": "python" }] }));
-        // Announced again, it is no news.
+        // A repeated announcement is no event.
         app.announce_as(json!({ "session_h": "s2", "scm_ref": "abc", "description": { "python": "3.12" } })).await;
-        events.is_silent().await;
+        events.assert_silent().await;
     }
 
     async fn lists_within_an_event_are_written_as_elsewhere(app: &TestApp) {
@@ -127,9 +127,9 @@ on_both_engines! {
         let fields = "itemName variant { metrics { nodes { itemName sessionHash } } }";
         let mut events = Events::of(app, &format!("subscription {{ metricRecorded {{ {fields} }} }}")).await;
         app.record(json!({ "item": "one" })).await;
-        let heard = events.field().await;
+        let sent = events.field().await;
         let listed = app.graphql(&format!("{{ metrics(last: 1) {{ nodes {{ {fields} }} }} }}")).await;
-        assert_eq!(heard, listed["metrics"]["nodes"][0]);
+        assert_eq!(sent, listed["metrics"]["nodes"][0]);
     }
 
     async fn a_subscription_over_plain_post_is_refused(app: &TestApp) {
@@ -151,9 +151,9 @@ on_both_engines! {
         let query = "/graphql?query=subscription%7BmetricRecorded%7BitemName%7D%7D";
         let request = Request::get(query).header(header::ACCEPT, "text/event-stream").body(Body::empty()).unwrap();
         let mut events = Events::ask(app, request).await;
-        events.is_silent().await;
-        app.record(json!({ "item": "heard" })).await;
-        assert_eq!(events.field().await, json!({ "itemName": "heard" }));
+        events.assert_silent().await;
+        app.record(json!({ "item": "sent" })).await;
+        assert_eq!(events.field().await, json!({ "itemName": "sent" }));
     }
 
     async fn what_cannot_run_is_an_event_too(app: &TestApp) {
@@ -171,31 +171,31 @@ on_both_engines! {
     }
 
     async fn a_hundred_subscribers_take_as_many_statements_as_one(app: &TestApp) {
-        let mut listeners = vec![Events::of(app, ITEMS).await];
+        let mut subscribers = vec![Events::of(app, ITEMS).await];
         let mut taken = Vec::new();
         for number in 0..3 {
             if number == 2 {
-                listeners.extend(join_all((0..99).map(|_| Events::of(app, ITEMS))).await);
+                subscribers.extend(join_all((0..99).map(|_| Events::of(app, ITEMS))).await);
             }
             let before = app.statements();
             app.record(json!({})).await;
-            for answer in join_all(listeners.iter_mut().map(Events::next)).await {
+            for answer in join_all(subscribers.iter_mut().map(Events::next)).await {
                 assert_eq!(answer["data"]["metricRecorded"]["itemName"], "test_a");
             }
             taken.push(app.statements() - before);
         }
-        // The first one learns the words.
+        // The first one fills the cache of names.
         assert_eq!(taken[1], taken[2], "{taken:?}");
     }
 
-    async fn those_whom_nothing_concerns_take_no_statement(app: &TestApp) {
+    async fn subscribers_without_events_take_no_statement(app: &TestApp) {
         let count = async || {
             let before = app.statements();
             app.record(json!({ "session_h": "busy" })).await;
             settle().await;
             app.statements() - before
         };
-        let mut heard = Events::of(app, ITEMS).await;
+        let mut sent = Events::of(app, ITEMS).await;
         count().await;
         let alone = count().await;
         let of_session = |n: i64| format!("subscription {{ metricRecorded(where: {{session: {{eq: \"{n}\"}}}}) {{ id }} }}");
@@ -208,7 +208,7 @@ on_both_engines! {
         settle().await;
         assert_eq!(count().await, alone);
         for _ in 0..3 {
-            assert_eq!(heard.field().await["itemName"], "test_a");
+            assert_eq!(sent.field().await["itemName"], "test_a");
         }
     }
 
@@ -241,9 +241,9 @@ on_both_engines! {
             "{and: [{pipeline: {eq: \"main\"}}, {item: {eq: \"i3\"}}]}",
             "{and: [{component: {eq: \"io\"}}, {or: [{totalTime: {lt: 2}}, {not: {location: {like: \"%2%\"}}}]}]}",
         ];
-        let mut listeners = Vec::new();
+        let mut subscribers = Vec::new();
         for filter in filters {
-            listeners.push(Events::post(app, &format!("subscription {{ metricRecorded(where: {filter}) {{ id }} }}")).await);
+            subscribers.push(Events::post(app, &format!("subscription {{ metricRecorded(where: {filter}) {{ id }} }}")).await);
         }
         settle().await;
         let (passed, times, memory) = ([Some(true), Some(false), None], [0.5, 1.5, 2.5, 3.0], [-0.5, -0.0, 1.0]);
@@ -259,17 +259,17 @@ on_both_engines! {
             }))
         });
         app.record_all(rows.collect()).await;
-        for (filter, mut heard) in filters.into_iter().zip(listeners) {
+        for (filter, mut sent) in filters.into_iter().zip(subscribers) {
             let listed = app.graphql(&format!("{{ metrics(where: {filter}, first: 100) {{ nodes {{ id }} }} }}")).await;
             let listed = listed["metrics"]["nodes"].as_array().unwrap().clone();
             for node in listed {
-                assert_eq!(heard.field().await, node, "{filter}");
+                assert_eq!(sent.field().await, node, "{filter}");
             }
-            heard.is_silent().await;
+            sent.assert_silent().await;
         }
     }
 
-    async fn nothing_is_read_for_those_who_have_left(app: &TestApp) {
+    async fn nothing_is_read_for_subscribers_that_have_left(app: &TestApp) {
         let count = async || {
             let before = app.statements();
             app.record(json!({})).await;
@@ -278,19 +278,19 @@ on_both_engines! {
         };
         count().await;
         let without = count().await;
-        let listeners = [Events::of(app, ITEMS).await, Events::of(app, RECORDED).await];
+        let subscribers = [Events::of(app, ITEMS).await, Events::of(app, RECORDED).await];
         assert_eq!(count().await, without + 1, "one for all filters");
-        drop(listeners);
+        drop(subscribers);
         assert_eq!(count().await, without);
     }
 
     async fn a_server_that_stops_ends_the_events_without_a_complete(app: &TestApp) {
-        let beside = app.beside().await;
-        let mut events = Events::of(&beside, ITEMS).await;
-        beside.announce_session(session("s", json!({}))).await;
-        beside.record(json!({ "item": "last" })).await;
+        let second = app.second_server().await;
+        let mut events = Events::of(&second, ITEMS).await;
+        second.announce_session(session("s", json!({}))).await;
+        second.record(json!({ "item": "last" })).await;
         assert_eq!(events.field().await, json!({ "itemName": "last" }));
-        beside.finish().await;
+        second.finish().await;
         assert_eq!(events.rest().await, "");
     }
 }

@@ -1,4 +1,4 @@
-//! REST v1: the 57 entry points, all of them served and all of them documented, and the pages that document them.
+//! REST v1: the 57 entry points are all there and all documented, and so are the pages that document them.
 
 use std::collections::BTreeSet;
 
@@ -71,7 +71,7 @@ const ENTRY_POINTS: [(&str, &str); 57] = [
     ("get", "/resources/{resource}/pipelines/{pipeline}/builds/{build}/tail/{n}/metrics"),
 ];
 
-/// The values of the path arguments that find what [`fill`] stores.
+/// The values of the path arguments that match what [`fill`] stores.
 const ARGUMENTS: [(&str, &str); 14] = [
     ("ref", "abc"),
     ("kind", "function"),
@@ -154,11 +154,11 @@ on_both_engines! {
         for (path, methods) in description["paths"].as_object().unwrap() {
             documented.extend(keys(methods).into_iter().map(|method| (method, path.as_str())));
         }
-        let served = ENTRY_POINTS.map(|(method, path)| (method, format!("/api/v1{path}")));
-        assert_eq!(documented, served.iter().map(|(method, path)| (*method, path.as_str())).collect());
+        let expected = ENTRY_POINTS.map(|(method, path)| (method, format!("/api/v1{path}")));
+        assert_eq!(documented, expected.iter().map(|(method, path)| (*method, path.as_str())).collect());
     }
 
-    async fn the_description_says_what_an_entry_point_takes(app: &TestApp) {
+    async fn the_description_has_the_parameters_of_each_entry_point(app: &TestApp) {
         let description = description(app).await;
         let mut ids = BTreeSet::new();
         for (method, path) in ENTRY_POINTS {
@@ -194,7 +194,7 @@ on_both_engines! {
         for schema in [resolved(&description, sent), resolved(&description, answered), &description["components"]["schemas"]["MetricV1"]] {
             assert_eq!(keys(&schema["properties"]), keys(&members));
             for (name, member) in members.as_object().unwrap() {
-                // Null may be sent, and is left out of answers.
+                // Null may be sent, and is omitted in responses.
                 let may_be_null = name == "test_passed" && schema == resolved(&description, sent);
                 let expected = if may_be_null { json!(["boolean", "null"]) } else { member["type"].clone() };
                 assert_eq!(schema["properties"][name]["type"], expected, "{name}");
@@ -221,9 +221,9 @@ on_both_engines! {
             let schema = resolved(&description, &answers["200"]["content"]["application/json"]["schema"]);
             let links: BTreeSet<_> = ["prev_url", "next_url"].into();
             let answer = app.v1(&filled_in(path)).await;
-            let (told, given) = (keys(&schema["properties"]), keys(&answer));
-            assert_eq!(&told - &links, &given - &links, "{path}");
-            assert_eq!(told.is_superset(&links), !answer["total_page"].is_null(), "{path}");
+            let (described, sent) = (keys(&schema["properties"]), keys(&answer));
+            assert_eq!(&described - &links, &sent - &links, "{path}");
+            assert_eq!(described.is_superset(&links), !answer["total_page"].is_null(), "{path}");
         }
     }
 

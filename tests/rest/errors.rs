@@ -1,4 +1,4 @@
-//! REST v1: every error is JSON, `{"message": …}`, and says what is at fault.
+//! REST v1: every error is JSON, `{"message": …}`, and names what is wrong.
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ on_both_engines! {
     async fn a_member_of_the_wrong_type_is_named(app: &TestApp) {
         for noun in POSTS {
             for (member, value) in payload(noun).as_object().unwrap() {
-                // A text would be a tag.
+                // A text is a valid description.
                 let is_text = value.is_string() || member == "description";
                 let wrong = if is_text { json!(7) } else { json!("seven") };
                 for wrong in [wrong, json!(["x"]), json!([[1]]), json!(true)] {

@@ -1,10 +1,10 @@
-//! REST v1: what the filters of its lists let through.
+//! REST v1: filters of lists.
 
 use serde_json::{Value, json};
 
 use crate::support::{TestApp, builders::rest::of_build, on_both_engines};
 
-/// Four sessions that the tag filters tell apart.
+/// Announces four sessions that the tag filters distinguish.
 async fn tagged(app: &TestApp) {
     app.announce("both", json!({ "numpy": "1.20", "python": "3.9" })).await;
     app.announce("numpy", json!({ "numpy": "1.21", "python": "" })).await;
@@ -100,7 +100,7 @@ on_both_engines! {
         assert_eq!(app.items("/items/like/%5C%5C/metrics").await, json!([]));
     }
 
-    async fn like_ignores_the_case_of_ascii_letters_alone(app: &TestApp) {
+    async fn like_ignores_case_of_ascii_letters_only(app: &TestApp) {
         app.record_items(&["Load", "LOAD", "ÉTÉ", "été", "ß", "SS", "İ", "i", "k", "\u{212a}"]).await;
         assert_eq!(app.items("/items/like/lOAd/metrics").await, json!(["Load", "LOAD"]));
         assert_eq!(app.items("/items/like/%C3%A9t%C3%A9/metrics").await, json!(["été"]));
@@ -149,7 +149,7 @@ on_both_engines! {
         assert_eq!(app.list("/components/b").await, json!([]));
     }
 
-    async fn a_revision_that_was_not_told_starts_with_nothing(app: &TestApp) {
+    async fn a_missing_revision_matches_no_prefix(app: &TestApp) {
         app.announce_as(json!({ "session_h": "null", "scm_ref": null })).await;
         app.announce_as(json!({ "session_h": "told", "scm_ref": "abc" })).await;
         app.record(json!({ "session_h": "null", "item": "a" })).await;

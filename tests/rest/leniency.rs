@@ -1,4 +1,4 @@
-//! What REST v1 takes from clients that are not as strict as its description.
+//! What REST v1 accepts beyond its description.
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ fn tags(pairs: &[(&str, &str)]) -> Value {
     pairs.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
 }
 
-/// The JSON of an object in which one member is written in another way.
+/// Returns the JSON of an object with one member spelled differently.
 fn rewritten(object: &Value, member: &str, written: &str) -> String {
     let mut object = object.clone();
     object[member] = "*".into();
@@ -71,7 +71,7 @@ on_both_engines! {
         for (hash, written) in [("o", object.clone()), ("t", json!(object).to_string())] {
             let stored = app.send_body(Method::POST, "/api/v1/sessions/", JSON, as_sent(hash, &written)).await.expect(201);
             let mut stored = stored["tags"].clone();
-            // A float is a float.
+            // A float stays a float.
             assert!(stored[3]["value"].as_str().unwrap().contains('e'), "{stored}");
             stored[3]["value"] = "1e23".into();
             assert_eq!(stored, expected, "{hash}");
@@ -90,7 +90,7 @@ on_both_engines! {
         let literal = format!("mutation {{ announceSession(input: {{hash: \"l\", runDate: \"2026-01-05T03:00:00\", tags: {{n: {long}}}}}) {{
             session {{ tags {{ name value }} }} }} }}");
         assert_eq!(app.graphql(&literal).await["announceSession"]["session"]["tags"], tags(&[("n", long)]));
-        // Elsewhere they are numbers like others.
+        // Elsewhere they are ordinary numbers.
         let body = rewritten(&metric(json!({})), "total_time", long);
         let stored = app.send_body(Method::POST, "/api/v1/metrics/", JSON, body).await.expect(201);
         assert_eq!(stored["total_time"].as_f64(), Some(long.parse().unwrap()));
@@ -110,14 +110,14 @@ on_both_engines! {
         ].into_iter().enumerate() {
             let sent = session(json!({ "session_h": format!("s{n}"), "description": description }));
             assert_eq!(app.post("/api/v1/sessions/", &sent).await.expect(201)["tags"], expected, "{description}");
-            // The same again is the same.
+            // The same tags again are no conflict.
             app.post("/sessions/", &sent).await.expect(201);
         }
         for (description, named) in [("{\"a\": {\"b\": 1}}", "flat"), ("{\"a\": \"\\u0000\"}", "U+0000"), ("a\0b", "U+0000")] {
             let sent = session(json!({ "session_h": "x", "description": description }));
             app.post("/api/v1/sessions/", &sent).await.refuses(400, named);
         }
-        // In the graph, which nobody has spoken before, a text is JSON.
+        // GraphQL has no clients of old: there, a text is JSON.
         let answer = app.graphql_with("mutation($t: Tags!) { announceSession(input: {hash: \"g\", runDate: \"2026-01-05T03:00:00\", tags: $t}) { session { id } } }",
             json!({ "t": "nightly run" })).await;
         assert!(answer["errors"][0]["message"].as_str().unwrap().contains("JSON object"), "{answer}");

@@ -1,4 +1,4 @@
-//! REST v1, entry points of an operator's own, and their descriptions.
+//! REST v1, entry points of the operator, and their OpenAPI descriptions.
 
 mod entry_points;
 mod errors;

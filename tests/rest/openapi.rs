@@ -1,4 +1,4 @@
-//! What the OpenAPI descriptions say, in both renderings and of an operator's own entry points too.
+//! The OpenAPI descriptions, in both versions, including entry points of the operator.
 
 use std::{collections::BTreeSet, fs};
 
@@ -10,7 +10,7 @@ use crate::support::{
     on_both_engines,
 };
 
-/// Entry points that are not like those of REST v1.
+/// Entry points unlike those of REST v1.
 const TEAM: &str = r#"
 fragment ErrorMessage on Session { hash message: scmRef run_date: runDate build { id name } }
 
@@ -29,12 +29,12 @@ mutation tag($type: String!, $date: LocalDateTime!, $tags: Tags!) @rest(post: "/
 }
 "#;
 
-/// Both renderings of REST v1, as the server and the program give them, by their versions.
+/// Returns both versions of the description of REST v1, as the server and the program print them.
 async fn renderings(app: &TestApp) -> [(&'static str, Value); 2] {
     [("3.1", app.v1("/swagger.json").await), ("3.0", app.v1("/openapi-3.0.json").await)]
 }
 
-/// Every operation, with its path and method.
+/// Returns every operation with its path and method.
 fn operations(description: &Value) -> Vec<(String, &Value)> {
     let paths = description["paths"].as_object().unwrap();
     paths
@@ -45,7 +45,7 @@ fn operations(description: &Value) -> Vec<(String, &Value)> {
         .collect()
 }
 
-/// Every object within a value, examples left out.
+/// Returns every object within a value, except examples.
 fn objects<'v>(value: &'v Value, found: &mut Vec<&'v Value>) {
     match value {
         Value::Object(members) => {
@@ -76,12 +76,12 @@ fn resolved<'a>(description: &'a Value, schema: &'a Value) -> &'a Value {
     }
 }
 
-/// What holds of every description.
+/// Asserts what holds for every description.
 fn assert_well_made(version: &str, description: &Value) {
     assert!(description["openapi"].as_str().unwrap().starts_with(version));
     assert_eq!(description["servers"], json!([{ "url": "../.." }]));
     assert!(description["info"]["description"].as_str().unwrap().ends_with('.'));
-    let told: BTreeSet<_> =
+    let documented: BTreeSet<_> =
         description["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
     assert!(description["tags"].as_array().unwrap().iter().all(|tag| tag["description"].is_string()));
     let (mut ids, mut used) = (BTreeSet::new(), BTreeSet::new());
@@ -106,7 +106,7 @@ fn assert_well_made(version: &str, description: &Value) {
             assert!(body["content"]["application/json"]["schema"]["$ref"].is_string(), "{place}");
         }
     }
-    assert_eq!(told, used);
+    assert_eq!(documented, used);
     let references: BTreeSet<_> =
         all_objects(description).into_iter().filter_map(|object| object["$ref"].as_str()).collect();
     let components = description["components"]["schemas"].as_object().unwrap();
@@ -180,14 +180,14 @@ on_both_engines! {
         }
     }
 
-    async fn refusals_are_told_once_each(app: &TestApp) {
+    async fn refusals_are_documented_once_each(app: &TestApp) {
         let description = app.v1("/swagger.json").await;
         for (place, operation) in operations(&description) {
             let responses = &operation["responses"];
             assert!(responses["401"]["description"].as_str().unwrap().contains("token"), "{place}");
             assert!(responses["403"]["description"].as_str().unwrap().contains("scope"), "{place}");
         }
-        // What is described is what comes.
+        // The responses match the description.
         let error = app.get("/api/v1/metrics/?page=7").await.expect(404);
         assert_eq!(error.as_object().unwrap().keys().collect::<Vec<_>>(), ["message"]);
         app.post("/api/v1/sessions/", &session(json!({}))).await.expect(201);
@@ -218,7 +218,7 @@ on_both_engines! {
                     query.push(format!("{name}={value}"));
                 }
             }
-            // The examples are of one history: what one of them posts, the others find.
+            // The examples belong to one history: one of them posts what the others find.
             app.get(&format!("{path}?{}", query.join("&"))).await.expect(200);
         }
     }
@@ -243,7 +243,7 @@ async fn an_operators_entry_points_are_described_as_well() {
             &description["paths"]["/api/team/tag"]["post"]["requestBody"]["content"]["application/json"]["schema"];
         let members = resolved(&description, tag)["properties"].as_object().unwrap();
         assert_eq!(members.keys().collect::<Vec<_>>(), ["type", "date", "tags"]);
-        // The program's own schema keeps its name; a fragment that has it, too, gets another one.
+        // The program's own schema keeps its name; a fragment of the same name gets another one.
         let message = &description["components"]["schemas"]["ErrorMessage"]["properties"];
         assert_eq!(message.as_object().unwrap().keys().collect::<Vec<_>>(), ["message"]);
     }

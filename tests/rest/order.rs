@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::support::{TestApp, builders::rest::of_build, on_both_engines};
 
-/// Sessions whose builds are announced in one order and measured in another.
+/// Announces sessions in another order than that in which their builds are measured.
 async fn builds(app: &TestApp) {
     for (hash, pipeline, build) in [("s1", "main", "1"), ("s2", "main", "2"), ("s3", "next", "1"), ("s4", "main", "1")]
     {
@@ -17,7 +17,7 @@ async fn builds(app: &TestApp) {
     }
 }
 
-/// Metrics `n` to 1, each of which takes as much as its number.
+/// Records metrics `n` to 1, whose numbers are their time.
 async fn descending(app: &TestApp, n: u32) {
     for figure in (1..=n).rev() {
         app.record(json!({ "item": figure.to_string(), "mem_usage": figure, "total_time": -f64::from(figure) })).await;

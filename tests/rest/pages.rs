@@ -70,7 +70,7 @@ on_both_engines! {
         assert_eq!(items, json!(["e"]));
     }
 
-    async fn a_body_of_a_get_counts_only_when_it_says_that_it_is_json(app: &TestApp, page_size: 2) {
+    async fn a_body_of_a_get_counts_only_with_the_media_type_of_json(app: &TestApp, page_size: 2) {
         app.record_items(&FIVE).await;
         for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/octet-stream"] {
             assert_eq!(items_with_body(app, "/metrics/", media_type, r#"{"page": 2}"#).await, json!(["a", "b"]));

@@ -1,4 +1,4 @@
-//! REST v1: the ways in which one path may be written.
+//! REST v1: the spellings of a path.
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -154,7 +154,7 @@ on_both_engines! {
         }
     }
 
-    async fn words_of_the_paths_are_names_like_any_other(app: &TestApp) {
+    async fn segments_of_the_paths_are_names_like_any_other(app: &TestApp) {
         for name in ["like", "count", "metrics", "items"] {
             app.record(json!({ "item": name, "item_variant": name, "component": name })).await;
             assert_eq!(app.items(&format!("/items/{name}/metrics")).await, json!([name]));

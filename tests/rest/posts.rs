@@ -1,4 +1,4 @@
-//! REST v1: what is posted comes back as it was sent.
+//! REST v1: a payload is returned as it was sent.
 
 use serde_json::{Value, json};
 
@@ -104,8 +104,8 @@ on_both_engines! {
         assert_eq!(app.record(json!({ "test_passed": false })).await["test_passed"], false);
         assert_eq!(app.record(json!({})).await.get("test_passed"), None);
         let metrics = app.list("/metrics/").await;
-        let told: Vec<_> = metrics.as_array().unwrap().iter().map(|metric| metric.get("test_passed")).collect();
-        assert_eq!(told, [Some(&json!(true)), Some(&json!(false)), None]);
+        let passed: Vec<_> = metrics.as_array().unwrap().iter().map(|metric| metric.get("test_passed")).collect();
+        assert_eq!(passed, [Some(&json!(true)), Some(&json!(false)), None]);
     }
 
     async fn the_same_metric_twice_is_two_metrics(app: &TestApp) {
@@ -217,13 +217,13 @@ on_both_engines! {
         assert_eq!(app.count("/sessions/count").await + app.count("/contexts/count").await, 2);
     }
 
-    async fn a_known_context_answers_the_stored_one(app: &TestApp) {
+    async fn an_existing_context_is_answered_as_stored(app: &TestApp) {
         let stored = app.announce_context(json!({})).await;
         assert_eq!(app.announce_context(json!({ "cpu_count": 99, "machine_node": "ci-2" })).await, stored);
         assert_eq!(app.list("/contexts/").await, json!([stored]));
     }
 
-    async fn a_known_session_with_another_payload_is_a_conflict(app: &TestApp) {
+    async fn an_existing_session_with_another_payload_is_a_conflict(app: &TestApp) {
         app.announce("s", json!({ "a": "1" })).await;
         let stored = app.v1("/sessions/s").await;
         for other in [json!({ "a": "2" }), json!({}), json!({ "a": "1", "b": "1" })] {

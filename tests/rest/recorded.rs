@@ -1,4 +1,4 @@
-//! The exchanges recorded with the server that Metrograph replaces, replayed in their order.
+//! Exchanges recorded with monitor-server, replayed in order.
 
 use axum::{
     body::Body,
@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::support::on_both_engines;
 
-/// Answers in which `context_h` stands beside `h`.
+/// Responses with `context_h` in addition to `h`.
 const WITH_CONTEXT_H: &[usize] = &[9, 10, 11, 12, 13, 14, 15, 129, 130, 132, 133];
-/// Counts named components alone: 3, where the recorded server says 4.
+/// Counts only named components: 3, where the recorded server has 4.
 const NAMED_COMPONENTS: usize = 141;
 /// Has the tags that the recorded server leaves null.
 const WITH_TAGS: usize = 173;
@@ -28,7 +28,7 @@ fn add_context_h(value: &mut Value) {
     }
 }
 
-/// What is better on purpose, and nothing else.
+/// Applies the intended improvements, and nothing else.
 fn expected(number: usize, recorded: &Value, cases: &[Value]) -> Value {
     let mut answer = recorded.clone();
     if WITH_CONTEXT_H.contains(&number) {

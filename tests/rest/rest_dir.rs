@@ -1,4 +1,4 @@
-//! REST entry points of an operator's own: the documents that `--rest-dir` points at.
+//! REST entry points of the operator, from the documents in `--rest-dir`.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Engine, TestApp, builders::rest::of_build};
 
-/// One operation of each form of answer, as a team would write them.
+/// An operation for each form of reply, as a team would write them.
 const TEAM: &str = r#"
 query machine($hash: String!) @rest(get: "/machines/{hash}", reply: OBJECT, summary: "Look at a machine.") {
   machine: context(hash: $hash) { node: machineNode cpus: cpuCount vendor: cpuVendor @omitNull }
@@ -59,14 +59,14 @@ fn load(folder: &Path) -> Result<usize, String> {
     facades.map(|facades| facades.len()).map_err(|error| error.to_string())
 }
 
-/// Why a document stops the start.
+/// Returns the reason why a document stops the start.
 fn refusal(name: &str, text: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(name), text).unwrap();
     load(folder.path()).expect_err(text).replace(&format!("{}/", folder.path().display()), "")
 }
 
-/// The document is refused at this line, for a reason that has these words.
+/// Asserts that the document is refused at this line, for a reason with these words.
 fn is_refused(text: &str, line: usize, words: &[&str]) {
     let said = refusal("team.graphql", text);
     assert!(said.starts_with(&format!("team.graphql:{line}:")), "{said}");
@@ -77,7 +77,7 @@ fn one(rest: &str, selection: &str) -> String {
     format!("\nquery one($name: String!)\n  @rest({rest}, summary: \"One.\") {{\n  {selection}\n}}\n")
 }
 
-async fn the_documents_are_served(engine: Engine) {
+async fn the_documents_become_entry_points(engine: Engine) {
     let Some(app) = with_documents(engine, &[("team.graphql", TEAM), ("note.txt", "not a document")]).await else {
         return;
     };
@@ -112,13 +112,13 @@ async fn the_documents_are_served(engine: Engine) {
 }
 
 #[tokio::test]
-async fn the_documents_are_served_on_sqlite() {
-    the_documents_are_served(Engine::Sqlite).await;
+async fn the_documents_become_entry_points_on_sqlite() {
+    the_documents_become_entry_points(Engine::Sqlite).await;
 }
 
 #[tokio::test]
-async fn the_documents_are_served_on_postgres() {
-    the_documents_are_served(Engine::Postgres).await;
+async fn the_documents_become_entry_points_on_postgres() {
+    the_documents_become_entry_points(Engine::Postgres).await;
 }
 
 #[tokio::test]
@@ -226,7 +226,7 @@ fn only_rest_v1_answers_at_the_root() {
 }
 
 #[test]
-fn an_operation_that_would_not_be_served_stops_the_start() {
+fn an_operation_without_a_route_stops_the_start() {
     is_refused("\nquery lost { metricCount }", 2, &["lost", "@rest"]);
     is_refused("\nquery @rest(get: \"/a\", reply: OBJECT, summary: \"x\") { metricCount }", 2, &["name"]);
     is_refused("\nquery a @rest(post: \"/a\", reply: OBJECT, summary: \"x\") { metricCount }", 2, &["post"]);
@@ -274,7 +274,7 @@ fn other_files_are_left_alone() {
 }
 
 #[tokio::test]
-async fn operations_of_the_newest_edition_are_served_like_others() {
+async fn operations_of_the_newest_edition_run_like_others() {
     let text = "\u{feff}\"How one went.\"\nquery one(\"Whose hash.\" $hash: String! = \"\\u{1F600}\") @rest(get: [\"/one/{hash}\", \"/one\"], reply: OBJECT, summary: \"One.\") {\n\
                 session(hash: $hash) { hash } ...F }\n\"\"\"A part.\"\"\" fragment F on Query { session(hash: $hash) { metrics: metricCount } }";
     let app = with_documents(Engine::Sqlite, &[("team.graphql", text)]).await.unwrap();

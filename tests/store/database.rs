@@ -1,4 +1,4 @@
-//! The database: its tables come and go, and what they hold comes back character for character.
+//! The database: migrations up and down, and texts that are returned character by character.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use crate::support::{
     on_both_engines,
 };
 
-/// Every table, index and column but those of the list of migrations.
+/// Returns every table, index and column, except those of the list of migrations.
 const SQLITE: &str = "SELECT type || ' ' || name || ' ' || COALESCE(sql, '') AS line FROM sqlite_master \
     WHERE tbl_name <> 'seaql_migrations' ORDER BY 1";
 const POSTGRES: &str = "SELECT indexdef AS line FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'seaql_migrations' \
     UNION ALL SELECT table_name || ' ' || column_name || ' ' || data_type || ' ' || is_nullable \
     FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'seaql_migrations' ORDER BY 1";
 
-/// No read here takes longer.
-const A_WHILE: Duration = Duration::from_mins(1);
+/// Upper bound of every read here.
+const QUIET_PERIOD: Duration = Duration::from_mins(1);
 
-/// An empty database.
+/// Creates an empty database.
 struct Empty {
     connection: DatabaseConnection,
     url: String,
@@ -88,8 +88,8 @@ async fn migrations_run_forward_and_back_and_forward_on_postgres() {
     migrations_run_forward_and_back_and_forward(Engine::Postgres).await;
 }
 
-/// `metric` is the last table to be made, `component` the last to go.
-async fn a_migration_that_fails_leaves_nothing_behind(engine: Engine) {
+/// `metric` is the last table to be created, `component` the last to be dropped.
+async fn a_migration_that_fails_is_rolled_back(engine: Engine) {
     let Some(empty) = Empty::open(engine).await else { return };
     empty.run("CREATE TABLE metric (theirs INTEGER)").await;
     let before = empty.tables().await;
@@ -100,7 +100,7 @@ async fn a_migration_that_fails_leaves_nothing_behind(engine: Engine) {
     empty.run("CREATE TABLE theirs (component_id BIGINT REFERENCES component(id))").await;
     empty.run("INSERT INTO component (name, digest) VALUES ('a', '0')").await;
     empty.run("INSERT INTO theirs (component_id) VALUES (1)").await;
-    // Each step is a transaction of its own: the later ones can be taken back, the first can't.
+    // Each step is a transaction: the later ones can be rolled back, the first cannot.
     let later = u32::try_from(Migrator::migrations().len() - 1).unwrap();
     Migrator::down(&empty.connection, Some(later)).await.unwrap();
     let before = empty.tables().await;
@@ -110,21 +110,21 @@ async fn a_migration_that_fails_leaves_nothing_behind(engine: Engine) {
 }
 
 #[tokio::test]
-async fn a_migration_that_fails_leaves_nothing_behind_on_sqlite() {
-    a_migration_that_fails_leaves_nothing_behind(Engine::Sqlite).await;
+async fn a_migration_that_fails_is_rolled_back_on_sqlite() {
+    a_migration_that_fails_is_rolled_back(Engine::Sqlite).await;
 }
 
 #[tokio::test]
-async fn a_migration_that_fails_leaves_nothing_behind_on_postgres() {
-    a_migration_that_fails_leaves_nothing_behind(Engine::Postgres).await;
+async fn a_migration_that_fails_is_rolled_back_on_postgres() {
+    a_migration_that_fails_is_rolled_back(Engine::Postgres).await;
 }
 
-/// Several instances may start at the same moment on a database that is still empty.
+/// Several instances may start at the same moment on an empty database.
 async fn servers_that_start_together_make_the_tables_once(engine: Engine) {
     let Some(empty) = Empty::open(engine).await else { return };
     let url: DatabaseUrl = empty.url.parse().unwrap();
     let storage = StorageSettings::default();
-    let opened = (0..4).map(|_| metrograph::Database::open(&url, &storage, A_WHILE));
+    let opened = (0..4).map(|_| metrograph::Database::open(&url, &storage, QUIET_PERIOD));
     let opened = futures_util::future::join_all(opened).await;
     for database in opened {
         database.unwrap().close().await.unwrap();
@@ -142,11 +142,12 @@ async fn servers_that_start_together_make_the_tables_once_on_postgres() {
     servers_that_start_together_make_the_tables_once(Engine::Postgres).await;
 }
 
-async fn a_database_with_a_table_of_somebody_else_stays_as_it_is(engine: Engine) {
+async fn a_database_with_a_foreign_table_stays_as_it_is(engine: Engine) {
     let Some(empty) = Empty::open(engine).await else { return };
     empty.run("CREATE TABLE session (theirs INTEGER)").await;
     let before = empty.tables().await;
-    let opened = metrograph::Database::open(&empty.url.parse().unwrap(), &StorageSettings::default(), A_WHILE).await;
+    let opened =
+        metrograph::Database::open(&empty.url.parse().unwrap(), &StorageSettings::default(), QUIET_PERIOD).await;
     let refused = opened.unwrap_err().to_string();
     assert!(refused.contains("'session' of another program"), "{refused}");
     assert_eq!(empty.tables().await, before);
@@ -154,24 +155,24 @@ async fn a_database_with_a_table_of_somebody_else_stays_as_it_is(engine: Engine)
 }
 
 #[tokio::test]
-async fn a_database_with_a_table_of_somebody_else_stays_as_it_is_on_sqlite() {
-    a_database_with_a_table_of_somebody_else_stays_as_it_is(Engine::Sqlite).await;
+async fn a_database_with_a_foreign_table_stays_as_it_is_on_sqlite() {
+    a_database_with_a_foreign_table_stays_as_it_is(Engine::Sqlite).await;
 }
 
 #[tokio::test]
-async fn a_database_with_a_table_of_somebody_else_stays_as_it_is_on_postgres() {
-    a_database_with_a_table_of_somebody_else_stays_as_it_is(Engine::Postgres).await;
+async fn a_database_with_a_foreign_table_stays_as_it_is_on_postgres() {
+    a_database_with_a_foreign_table_stays_as_it_is(Engine::Postgres).await;
 }
 
-async fn a_database_can_be_opened_again_and_beside_itself(engine: Engine) {
+async fn a_database_can_be_opened_again_and_twice_at_once(engine: Engine) {
     let Some(app) = TestApp::start(engine, 500).await else { return };
     app.post("/api/v1/metrics/", &metric_of("test_kept")).await.expect(201);
     for _ in 0..2 {
-        let other = app.beside().await;
+        let other = app.second_server().await;
         assert_eq!(other.get("/api/v1/metrics/count").await.json()["count"], 1);
         other.finish().await;
     }
-    let (one, two) = (app.beside().await, app.beside().await);
+    let (one, two) = (app.second_server().await, app.second_server().await);
     one.finish().await;
     two.finish().await;
     assert_eq!(app.get("/api/v1/metrics/count").await.json()["count"], 1);
@@ -179,16 +180,16 @@ async fn a_database_can_be_opened_again_and_beside_itself(engine: Engine) {
 }
 
 #[tokio::test]
-async fn a_database_can_be_opened_again_and_beside_itself_on_sqlite() {
-    a_database_can_be_opened_again_and_beside_itself(Engine::Sqlite).await;
+async fn a_database_can_be_opened_again_and_twice_at_once_on_sqlite() {
+    a_database_can_be_opened_again_and_twice_at_once(Engine::Sqlite).await;
 }
 
 #[tokio::test]
-async fn a_database_can_be_opened_again_and_beside_itself_on_postgres() {
-    a_database_can_be_opened_again_and_beside_itself(Engine::Postgres).await;
+async fn a_database_can_be_opened_again_and_twice_at_once_on_postgres() {
+    a_database_can_be_opened_again_and_twice_at_once(Engine::Postgres).await;
 }
 
-/// 10 kB that can't be packed, so that they are as long in an index as they are here.
+/// 10 kB that do not compress, so that index entries have the full length.
 fn long(head: &str) -> String {
     let mut seed = head.bytes().fold(7_u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
     let mut letter = || {
@@ -202,7 +203,7 @@ fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-/// Stores a session, a metric and a tag whose names are all `name` with a word before it, and asks for each.
+/// Stores a session, a metric and a tag whose names all end in `name`, and looks up each.
 async fn assert_names_come_back(app: &TestApp, name: impl Fn(&str) -> String) {
     let of = |what: &str| json!(name(what));
     let session = json!({
@@ -250,7 +251,7 @@ async fn assert_names_come_back(app: &TestApp, name: impl Fn(&str) -> String) {
 on_both_engines! {
     async fn names_of_ten_thousand_letters_are_stored_and_found(app: &TestApp) {
         assert_names_come_back(app, long).await;
-        // The same but for the last letter is another name.
+        // A name that differs in the last letter is another name.
         assert_names_come_back(app, |what| long(what) + "!").await;
     }
 
@@ -265,7 +266,7 @@ on_both_engines! {
         assert_eq!(app.get("/api/v1/metrics/count").await.json()["count"], odd.len());
     }
 
-    async fn what_a_transaction_stored_that_failed_is_stored_anew(app: &TestApp) {
+    async fn what_a_failed_transaction_stored_is_stored_again(app: &TestApp) {
         let tags = json!({ "pipeline_branch": "main", "pipeline_build_no": "1" });
         app.announce_session(session("s", json!({ "tags": tags }))).await;
         let mut metric = metric_of("test_again");

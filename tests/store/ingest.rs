@@ -1,4 +1,4 @@
-//! The way in: whatever comes at once is stored once, in one order, with counters that are right.
+//! Ingest: concurrent writes are stored once, in one order, with correct counters.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ fn of_session(item: &str, session: &str) -> Value {
     metric
 }
 
-/// Keys and items of all metrics, in their order.
+/// Returns the keys and items of all metrics, in order.
 async fn stored(app: &TestApp) -> Vec<(i64, String)> {
     let data = app.graphql("{ metrics(first: 500) { nodes { id itemName } } }").await;
     let row = |node: &Value| {
@@ -87,7 +87,7 @@ on_both_engines! {
         }
     }
 
-    async fn jobs_that_race_to_announce_the_same_are_all_welcome(app: &TestApp) {
+    async fn jobs_that_race_to_announce_the_same_all_succeed(app: &TestApp) {
         for (path, body) in [("/api/v1/sessions/", session("same", "1")), ("/api/v1/contexts/", rest::context(json!({ "h": "same" })))] {
             let replies = join_all((0..32).map(async |_| app.post(path, &body).await)).await;
             let first = replies[0].expect(201);
@@ -113,7 +113,7 @@ on_both_engines! {
     }
 }
 
-/// What was sent, chosen by chance that comes out the same each time.
+/// What was sent, chosen by a generator with a fixed seed.
 #[derive(Default)]
 struct History {
     seed: u64,
@@ -216,7 +216,7 @@ fn assert_counted(node: &Value, expected: usize) {
 
 async fn two_servers_on_one_database_keep_one_order(engine: Engine) {
     let Some(one) = TestApp::start(engine, 500).await else { return };
-    let two = one.beside().await;
+    let two = one.second_server().await;
     let items: Vec<_> = (0..100).map(|number| format!("test_{number}")).collect();
     let posts = items.iter().enumerate().map(async |(number, item)| {
         let app = if number % 2 == 0 { &one } else { &two };
@@ -255,7 +255,7 @@ async fn two_servers_on_one_database_keep_one_order_on_postgres() {
     two_servers_on_one_database_keep_one_order(Engine::Postgres).await;
 }
 
-/// The table of facts is taken away and given back behind the server's back.
+/// The table of metrics is removed and restored while the server runs.
 async fn what_the_database_refuses_is_stored_when_it_is_back(engine: Engine) {
     let Some(app) = TestApp::start(engine, 500).await else { return };
     app.post("/api/v1/metrics/", &metric_of("test_before")).await.expect(201);

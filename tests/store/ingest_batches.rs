@@ -1,4 +1,4 @@
-//! What the database refuses of a batch that many clients share: only whose it is hears of it.
+//! Requests that share a transaction: a value that the database refuses fails only its own request.
 
 use futures_util::future::join_all;
 use sea_orm::ConnectionTrait as _;
@@ -14,8 +14,8 @@ use crate::support::{
     on_both_engines,
 };
 
-/// Has the database refuse a name.
-async fn refuse_the_guilty(app: &TestApp, table: &str, column: &str) {
+/// Makes the database refuse a name.
+async fn refuse_guilty_values(app: &TestApp, table: &str, column: &str) {
     let connection = connect(app).await;
     let refuse = match app.engine() {
         Engine::Sqlite => format!(
@@ -30,15 +30,15 @@ async fn refuse_the_guilty(app: &TestApp, table: &str, column: &str) {
     connection.close().await.unwrap();
 }
 
-/// What the database says of them.
+/// The error of the database.
 fn guilty(engine: Engine) -> &'static str {
     if engine == Engine::Sqlite { "it is guilty" } else { "it_is_guilty" }
 }
 
 on_both_engines! {
-    async fn those_who_share_a_batch_with_a_guilty_one_are_stored(app: &TestApp) {
-        refuse_the_guilty(app, "component", "name").await;
-        refuse_the_guilty(app, "session", "hash").await;
+    async fn requests_that_share_a_batch_with_a_refused_one_are_stored(app: &TestApp) {
+        refuse_guilty_values(app, "component", "name").await;
+        refuse_guilty_values(app, "session", "hash").await;
         let sent = (0..300).map(async |n| {
             let (guilty_metric, guilty_session) = (n % 23 == 7, n % 31 == 5);
             let component = if guilty_metric { "guilty" } else { "core" };
@@ -61,7 +61,7 @@ on_both_engines! {
     }
 
     async fn of_one_request_nothing_is_stored_where_a_part_is_refused(app: &TestApp) {
-        refuse_the_guilty(app, "component", "name").await;
+        refuse_guilty_values(app, "component", "name").await;
         let metrics: Vec<_> = (0..20)
             .map(|n| graphql::metric(json!({ "itemName": format!("t{n}"), "componentName": if n == 13 { "guilty" } else { "core" } })))
             .collect();

@@ -1,4 +1,4 @@
-//! What is stored and how: ingest, SQLite, PostgreSQL.
+//! Storage: ingest, SQLite, PostgreSQL.
 
 mod database;
 mod ingest;

@@ -1,4 +1,4 @@
-//! Those who store, and supervisors, while every connection that reads is busy.
+//! Ingest and health checks while every read connection is busy.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use tokio::{task::JoinSet, time::timeout};
 
 use crate::support::{Engine, TestApp, builders::rest::metric_of, on_both_engines};
 
-/// Reads that wait for each connection that reads. On PostgreSQL each takes a second.
+/// Reads that wait for each read connection. On PostgreSQL each takes a second.
 const WAITING: usize = 60;
-/// Nothing here waits so long unless it waits for its turn among them.
+/// Only a wait for a read connection takes this long.
 const PROMPTLY: Duration = Duration::from_secs(20);
 
-/// Reads that go on until they are given up, on every connection that reads.
+/// Occupies every read connection until the reads are given up.
 struct Readers(JoinSet<()>);
 
 impl Readers {
     async fn on(app: &TestApp) -> Self {
         let long = match app.engine() {
             Engine::Sqlite => "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
-            // What was given up goes on there, and its connection with it.
+            // An abandoned read goes on there, and keeps its connection.
             Engine::Postgres => "SELECT 1::bigint FROM pg_sleep(1)",
         };
         let backend = match app.engine() {
@@ -34,7 +34,7 @@ impl Readers {
             let reader = app.reader().clone();
             readers.spawn(async move {
                 loop {
-                    // Those that wait in vain begin anew.
+                    // Reads that timed out are started again.
                     let _ = reader.all_of::<i64>(Statement::from_string(backend, long)).await;
                 }
             });
@@ -50,7 +50,7 @@ impl Readers {
 }
 
 on_both_engines! {
-    async fn whoever_stores_does_not_wait_for_them(app: &TestApp) {
+    async fn ingest_does_not_wait_for_them(app: &TestApp) {
         let readers = Readers::on(app).await;
         let all = async {
             let stored = app.post("/api/v1/metrics/", &metric_of("test_unseen")).await.expect(201);
@@ -74,16 +74,16 @@ on_both_engines! {
         };
         timeout(PROMPTLY, all).await.expect("it waits for those who read");
         readers.end().await;
-        // What was said without reading is what is read.
+        // The answer without a read equals the one with a read.
         let names = "{ metrics { nodes { variantName itemName componentName location kind sessionHash } } }";
         let read = app.graphql(names).await;
         assert_eq!(read["metrics"]["nodes"].as_array().unwrap().len(), 4, "{read}");
-        let other = app.beside().await;
+        let other = app.second_server().await;
         assert_eq!(other.graphql(names).await, read);
         other.finish().await;
     }
 
-    async fn a_supervisor_does_not_wait_for_them(app: &TestApp) {
+    async fn health_checks_do_not_wait_for_them(app: &TestApp) {
         let readers = Readers::on(app).await;
         for path in ["/health", "/health/ready", "/health/live"] {
             let answer = timeout(PROMPTLY, app.get(path)).await.expect("it waits for those who read");

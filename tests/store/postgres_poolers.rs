@@ -1,4 +1,4 @@
-//! Behind `PgBouncer`.
+//! Servers whose connections go through `PgBouncer`.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -13,7 +13,7 @@ use crate::support::{
 
 const ANYWHERE: (&str, &str) = ("METROGRAPH_LISTEN", "127.0.0.1:0");
 
-/// Stores and reads through both servers at once, and hears of it.
+/// Stores, reads and subscribes through both servers at once.
 async fn all_of_it_works(here: &TestApp, there: &TestApp) {
     let mut events = Events::of(there, "subscription { metricRecorded { itemName } }").await;
     for round in 0..5 {
@@ -41,12 +41,12 @@ async fn all_of_it_works(here: &TestApp, there: &TestApp) {
 }
 
 #[tokio::test]
-async fn a_pooler_of_sessions_serves_as_the_database_does() {
+async fn a_session_pooler_works_as_the_database_does() {
     let Some(database) = PostgresDatabase::create().await else { return };
     let Some(pooler) = Pooler::start(&database, "session", 30).await else { return };
     let url = pooler.url(&database);
     let here = TestApp::on(database, |settings| settings.database_url = url.parse().unwrap()).await;
-    let there = here.beside().await;
+    let there = here.second_server().await;
     all_of_it_works(&here, &there).await;
     there.finish().await;
     here.finish().await;
@@ -68,9 +68,9 @@ async fn a_pooler_with_fewer_sessions_than_are_asked_for_is_refused() {
 }
 
 #[tokio::test]
-async fn a_pooler_of_transactions_serves_with_a_direct_address_beside_it() {
+async fn a_transaction_pooler_works_with_a_direct_address() {
     let Some(database) = PostgresDatabase::create().await else { return };
-    // Fewer sessions than clients, so that each transaction gets another one.
+    // Fewer server connections than clients, so that each transaction gets another one.
     let Some(pooler) = Pooler::start(&database, "transaction", 3).await else { return };
     let (url, direct) = (pooler.url(&database), database.url());
     let here = TestApp::on(database, |settings| {
@@ -78,18 +78,18 @@ async fn a_pooler_of_transactions_serves_with_a_direct_address_beside_it() {
         settings.storage.direct_url = Some(direct.parse().unwrap());
     });
     let here = here.await;
-    let there = here.beside().await;
+    let there = here.second_server().await;
     all_of_it_works(&here, &there).await;
     there.finish().await;
     here.finish().await;
 }
 
 #[tokio::test]
-async fn a_pooler_of_transactions_without_a_direct_address_is_told_of_it() {
+async fn a_transaction_pooler_without_a_direct_address_is_refused_with_the_remedy() {
     let Some(database) = PostgresDatabase::create().await else { return };
     let Some(pooler) = Pooler::start(&database, "transaction", 3).await else { return };
     let (folder, url) = (tempfile::tempdir().unwrap(), pooler.url(&database));
-    // Statements that another client has left prepared are in the way of whoever comes next.
+    // Prepared statements that another client has left conflict with those of the next one.
     for _ in 0..20 {
         let ended = run(folder.path(), &["token", "list", "--database-url", &url], &[]);
         if ended.code == Some(2) && ended.stderr.contains("prepared statement") {

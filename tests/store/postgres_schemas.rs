@@ -1,4 +1,4 @@
-//! Several servers on one PostgreSQL, each with tables of its own, or with the same ones under what a role or a database presets.
+//! Several servers on one PostgreSQL, each in a schema of its own, or with defaults of a role or a database.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use crate::support::{Engine, PostgresDatabase, Role, TestApp, live::Events};
 
 const ITEMS: &str = "subscription { metricRecorded { itemName } }";
 
-/// A server on the tables of another schema of the same database.
+/// Starts a server on another schema of the same database.
 async fn in_schema(app: &TestApp, schema: &str) -> TestApp {
     app.postgres().run(&format!("CREATE SCHEMA {schema}")).await;
     let url = app.postgres().url_as("postgres", &format!("&options[search_path]={schema}"));
-    app.beside_with(|settings| settings.database_url = url.parse().unwrap()).await
+    app.second_server_with(|settings| settings.database_url = url.parse().unwrap()).await
 }
 
 #[tokio::test]
 async fn events_are_those_of_the_own_schema() {
     let Some(here) = TestApp::start(Engine::Postgres, 500).await else { return };
     let there = in_schema(&here, "other").await;
-    let also_there = there.beside().await;
+    let also_there = there.second_server().await;
     here.record_items(&["a", "b", "c", "d", "e"]).await;
     let mut far = Events::of(&there, ITEMS).await;
     let mut near = Events::of(&here, ITEMS).await;
@@ -48,7 +48,7 @@ async fn a_schema_may_be_that_of_the_role() {
         .run(&format!("CREATE SCHEMA AUTHORIZATION {name}; REVOKE CREATE ON SCHEMA public FROM PUBLIC"))
         .await;
     let url = here.postgres().url_as(name, "");
-    let there = here.beside_with(|settings| settings.database_url = url.parse().unwrap()).await;
+    let there = here.second_server_with(|settings| settings.database_url = url.parse().unwrap()).await;
     here.record_items(&["a", "b", "c"]).await;
     let mut events = Events::of(&there, ITEMS).await;
     there.record(json!({ "item": "mine" })).await;
@@ -61,7 +61,7 @@ async fn a_schema_may_be_that_of_the_role() {
 }
 
 #[tokio::test]
-async fn a_commit_that_takes_long_in_one_schema_keeps_nobody_waiting_in_another() {
+async fn a_slow_commit_in_one_schema_delays_nothing_in_another() {
     let Some(here) = TestApp::start(Engine::Postgres, 500).await else { return };
     let there = in_schema(&here, "other").await;
     here.record(json!({ "item": "first" })).await;
@@ -88,7 +88,7 @@ async fn a_commit_that_takes_long_in_one_schema_keeps_nobody_waiting_in_another(
     here.finish().await;
 }
 
-/// Holds the lock that the slow commit waits for.
+/// Takes the lock that the slow commit waits for.
 trait Holding {
     async fn begin_holding(&self) -> sea_orm::DatabaseTransaction;
 }
@@ -101,7 +101,7 @@ impl Holding for sea_orm::DatabaseConnection {
     }
 }
 
-/// Settings that a role or a database may have, none of which is meant for us.
+/// Defaults that a role or a database may have, all of them unsuitable.
 const PRESETS: [&str; 12] = [
     "default_transaction_isolation = 'serializable'",
     "default_transaction_isolation = 'repeatable read'",
@@ -127,7 +127,7 @@ async fn two_servers_store_under(presets: &[&str]) {
     let set: String = presets.iter().map(|preset| format!("ALTER DATABASE {name} SET {preset};")).collect();
     database.run(&set).await;
     let here = TestApp::on(database, |_| {}).await;
-    let there = here.beside().await;
+    let there = here.second_server().await;
     let plain = ["default_transaction_read_only]=off", "statement_timeout]=0", "lock_timeout]=0"];
     let plain: String = plain.iter().map(|set| format!("&options[{set}")).collect();
     let plain = Database::connect(here.postgres().url_as("postgres", &plain)).await.unwrap();
@@ -161,7 +161,7 @@ async fn two_servers_store_whatever_a_database_presets() {
     two_servers_store_under(&PRESETS).await;
 }
 
-/// Fails the first `times` inserts of a metric as the database does when transactions come in each other's way.
+/// Makes the first `times` inserts of a metric fail with a serialization failure.
 async fn collide(app: &TestApp, code: &str, times: u32) {
     let sql = format!(
         "DROP SEQUENCE IF EXISTS tries; CREATE SEQUENCE tries; CREATE OR REPLACE FUNCTION collide() RETURNS trigger LANGUAGE plpgsql AS \

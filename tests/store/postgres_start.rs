@@ -1,4 +1,4 @@
-//! What a PostgreSQL that can't be used is refused for at the start: the first thing in the way, where it is, and what helps.
+//! Errors of a start on PostgreSQL: the first obstacle, its address, and the remedy.
 
 use migration::MigratorTrait as _;
 use sea_orm::{ConnectionTrait as _, Database};
@@ -11,7 +11,7 @@ use crate::support::{
 
 const ANYWHERE: (&str, &str) = ("METROGRAPH_LISTEN", "127.0.0.1:0");
 
-/// The program, which must refuse `url` in a line with all of these words and without a password.
+/// Asserts that the program refuses `url` in one line with all of these words and without a password.
 fn refused(url: &str, arguments: &[&str], words: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let all: Vec<_> = ["--database-url", url].iter().chain(arguments).copied().collect();
@@ -21,7 +21,7 @@ fn refused(url: &str, arguments: &[&str], words: &[&str]) {
 }
 
 #[test]
-fn what_can_not_be_reached_is_told_with_its_own_error() {
+fn what_cannot_be_reached_is_refused_with_its_own_error() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let place = format!("127.0.0.1:{port}/name");
     refused(&format!("postgres://user:sekret@{place}"), &[], &["--database-url", &place, "refused"]);
@@ -37,7 +37,7 @@ fn what_can_not_be_reached_is_told_with_its_own_error() {
     );
 }
 
-/// The same for whoever makes a token, and for a direct address beside `url`.
+/// Asserts the same of `metrograph token`, and of a direct address in addition to `url`.
 fn refused_beside(url: &str, direct: &str, words: &[&str]) {
     refused(url, &["--database-direct-url", direct], words);
     let folder = tempfile::tempdir().unwrap();
@@ -47,7 +47,7 @@ fn refused_beside(url: &str, direct: &str, words: &[&str]) {
 }
 
 #[tokio::test]
-async fn tokens_and_direct_addresses_are_told_the_same() {
+async fn tokens_and_direct_addresses_are_refused_alike() {
     let Some(database) = PostgresDatabase::create().await else { return };
     let url = database.url();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -64,7 +64,7 @@ async fn tokens_and_direct_addresses_are_told_the_same() {
 }
 
 #[tokio::test]
-async fn who_and_what_is_not_there_is_told() {
+async fn a_missing_role_or_database_is_named() {
     let Some(database) = PostgresDatabase::create().await else { return };
     let gone = database.url().replace(database.name(), "no_such_database");
     refused(&gone, &[], &["--database-url", "no_such_database", "does not exist", "CREATE DATABASE", "UTF8"]);
@@ -118,7 +118,7 @@ async fn a_database_that_can_not_hold_every_text_is_refused() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_make_no_tables_is_told_what_to_grant() {
+async fn a_role_that_may_create_no_tables_is_refused_with_the_grant() {
     let Some(database) = PostgresDatabase::create().await else { return };
     database.run("REVOKE CREATE ON SCHEMA public FROM PUBLIC").await;
     let role = Role::create(&database, "").await;
@@ -132,7 +132,7 @@ async fn a_role_that_may_make_no_tables_is_told_what_to_grant() {
 }
 
 #[tokio::test]
-async fn a_role_with_no_more_rights_than_it_takes_is_served() {
+async fn a_role_with_no_more_rights_than_needed_suffices() {
     let Some(app) = TestApp::start(Engine::Postgres, 500).await else { return };
     app.record(json!({ "item": "a" })).await;
     let database = app.postgres();
@@ -140,11 +140,11 @@ async fn a_role_with_no_more_rights_than_it_takes_is_served() {
     let role = Role::create(database, "").await;
     let name = role.name();
     let url = database.url_as(name, "");
-    // Its owner has made the tables; others use them.
+    // Its owner has created the tables; others use them.
     refused(&url, &[], &["--database-url", "permission denied"]);
     database.run(&format!("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}")).await;
     refused(&url, &[], &["--database-url", "may not write", "metric", name, "--read-only"]);
-    let reader = app.beside_with(|settings| {
+    let reader = app.second_server_with(|settings| {
         settings.database_url = url.parse().unwrap();
         settings.storage.read_only = true;
     });
@@ -152,7 +152,7 @@ async fn a_role_with_no_more_rights_than_it_takes_is_served() {
     assert_eq!(reader.items("/api/v1/metrics/").await, json!(["a"]));
     reader.finish().await;
     database.run(&format!("GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}")).await;
-    let writer = app.beside_with(|settings| settings.database_url = url.parse().unwrap()).await;
+    let writer = app.second_server_with(|settings| settings.database_url = url.parse().unwrap()).await;
     writer.record(json!({ "item": "b" })).await;
     writer.announce("s", json!({ "pipeline_branch": "main" })).await;
     assert_eq!(app.items("/api/v1/metrics/").await, json!(["a", "b"]));

@@ -1,4 +1,4 @@
-//! Which index SQLite takes for lists of metrics: it knows nothing of what a history looks like, so statements leave it no choice.
+//! The index that SQLite uses for lists of metrics. It has no statistics of the history, so statements leave it no choice.
 
 use std::{collections::BTreeSet, sync::Mutex};
 
@@ -20,10 +20,10 @@ use sea_orm::{DbErr, Statement};
 
 use crate::support::{self, TestApp};
 
-/// The index by part and variant.
+/// The index by partition and variant.
 const BY_PART: &str = "metric_part_variant_id";
 
-/// Notes how the database goes about each statement that it is given.
+/// Records the query plan of each statement.
 struct Explained<'a> {
     reader: &'a Reader,
     plans: Mutex<Vec<String>>,
@@ -43,7 +43,7 @@ impl Source for Explained<'_> {
 }
 
 impl Explained<'_> {
-    /// The metrics are read through `index`, and through no other one.
+    /// Asserts that the metrics are read through `index`, and through no other one.
     fn are_through(&self, index: &str, what: &str) {
         let plans = std::mem::take(&mut *self.plans.lock().unwrap());
         let of_metrics = plans.iter().filter(|step| step.contains(" metric ")).flat_map(|step| step.split(' '));
@@ -53,8 +53,8 @@ impl Explained<'_> {
     }
 }
 
-/// What may stand beside a condition on variants, and lead to metrics by other ways.
-fn beside() -> Vec<(&'static str, Filter)> {
+/// Conditions in addition to one on variants, which have indexes of their own.
+fn residual_filters() -> Vec<(&'static str, Filter)> {
     let is = |text: &str| Some(Text::equals(text));
     let from = Number { gte: Some(5), ..Number::default() };
     let pattern = Text { like: vec!["a%".to_owned()], ..Text::default() };
@@ -94,14 +94,14 @@ async fn with_explained(test: impl AsyncFnOnce(&Explained<'_>)) {
 #[tokio::test]
 async fn metrics_by_variant_and_something_else_are_found_by_part() {
     with_explained(async |db| {
-        let behind = Some(Position { key: 500_000, id: 500_000 });
+        let position = Some(Position { key: 500_000, id: 500_000 });
         for (name, variant) in variants() {
-            for (other, filter) in beside() {
+            for (other, filter) in residual_filters() {
                 let what = format!("{name} and {other}");
                 let filter = Tree::from(Filter { variant: variant.clone(), ..filter });
                 list::count::<metric::Entity>(db, &filter).await.unwrap();
                 db.are_through(BY_PART, &what);
-                for (by, after) in [(Sort::Inserted, None), (Sort::Inserted, behind), (Sort::StartedAt, None)] {
+                for (by, after) in [(Sort::Inserted, None), (Sort::Inserted, position), (Sort::StartedAt, None)] {
                     list::rows(db, &slice(filter.clone(), by, after)).await.unwrap();
                     db.are_through(BY_PART, &format!("{what} by {by:?} after {after:?}"));
                 }
@@ -115,7 +115,7 @@ async fn metrics_by_variant_and_something_else_are_found_by_part() {
 async fn parts_of_a_filter_on_variants_and_something_else_are_found_by_part() {
     with_explained(async |db| {
         for (name, variant) in variants() {
-            for (other, filter) in beside() {
+            for (other, filter) in residual_filters() {
                 let of_variant = Tree::from(Filter { variant: variant.clone(), ..Filter::default() });
                 let both = Tree { and: vec![of_variant, filter.into()], ..Tree::default() };
                 list::count::<metric::Entity>(db, &both).await.unwrap();
@@ -130,7 +130,7 @@ async fn parts_of_a_filter_on_variants_and_something_else_are_found_by_part() {
 async fn metrics_under_items_are_found_by_part() {
     with_explained(async |db| {
         for edge in [edges::METRICS_OF_VARIANT, edges::METRICS_OF_ITEM, edges::METRICS_OF_COMPONENT] {
-            for (other, filter) in beside() {
+            for (other, filter) in residual_filters() {
                 for parents in [&[1][..], &[1, 2, 3]] {
                     let what = format!("{} of {parents:?} and {other}", edge.name);
                     list::counts_under(db, edge, parents, &filter.clone().into()).await.unwrap();
@@ -162,7 +162,7 @@ async fn an_edge_from_several_parents_leads_whatever_the_filter() {
         ];
         let of_variant = |(name, variant)| (name, Filter { variant, ..Filter::default() });
         for (edge, index) in edges {
-            for (other, filter) in beside().into_iter().chain(variants().into_iter().map(of_variant)) {
+            for (other, filter) in residual_filters().into_iter().chain(variants().into_iter().map(of_variant)) {
                 let what = format!("{} and {other}", edge.name);
                 list::counts_under(db, edge, &[1, 2, 3], &filter.clone().into()).await.unwrap();
                 db.are_through(index, &what);
@@ -192,12 +192,12 @@ async fn what_one_session_measured_of_a_variant_is_found_by_session() {
 async fn narrow_rankings_of_variants_are_found_by_part() {
     with_explained(async |db| {
         let (lists, counts) = (KnownLists::default(), KnownCounts::default());
-        let known = Known { lists: &lists, counts: &counts };
+        let caches = Known { lists: &lists, counts: &counts };
         for (name, variant) in variants() {
             let is_narrow = |filter: &Filter| filter.context.is_some() || filter.started_at.is_some();
-            for (other, filter) in beside().into_iter().filter(|(_, filter)| is_narrow(filter)) {
+            for (other, filter) in residual_filters().into_iter().filter(|(_, filter)| is_narrow(filter)) {
                 let filter = Filter { variant: variant.clone(), ..filter }.into();
-                top::top(db, known, Figure::TotalTime, End::Highest, &filter, 10).await.unwrap();
+                top::top(db, caches, Figure::TotalTime, End::Highest, &filter, 10).await.unwrap();
                 db.are_through(BY_PART, &format!("{name} and {other}"));
             }
         }

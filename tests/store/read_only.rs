@@ -1,4 +1,4 @@
-//! `--read-only`: what is stored is served, and nothing is stored, be it that nothing can be.
+//! `--read-only`: what is stored can be read, and nothing is stored, whether or not the database could.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command, time::Duration};
 
@@ -19,10 +19,10 @@ use crate::support::{
 const ITEMS: &str = "subscription { metricRecorded { itemName } }";
 
 async fn reading(app: &TestApp) -> TestApp {
-    app.beside_with(|settings| settings.storage.read_only = true).await
+    app.second_server_with(|settings| settings.storage.read_only = true).await
 }
 
-/// Refuses everything that would be stored, with the reason.
+/// Asserts that every write is refused with the reason.
 async fn stores_nothing(reader: &TestApp) {
     for (path, body) in
         [("/api/v1/metrics/", metric(json!({}))), ("/api/v1/sessions/", session(json!({ "session_h": "new" })))]
@@ -46,7 +46,7 @@ async fn comes_to_count(reader: &TestApp, count: u64) {
 }
 
 on_both_engines! {
-    async fn what_is_stored_is_served_and_nothing_is_stored(app: &TestApp) {
+    async fn what_is_stored_is_readable_and_nothing_is_stored(app: &TestApp) {
         app.record_items(&["a", "b"]).await;
         let reader = reading(app).await;
         assert_eq!(reader.items("/api/v1/metrics/").await, json!(["a", "b"]));
@@ -94,7 +94,7 @@ on_both_engines! {
 }
 
 #[tokio::test]
-async fn a_hot_standby_is_served() {
+async fn a_hot_standby_is_readable() {
     let Some(app) = TestApp::start(Engine::Postgres, 500).await else { return };
     app.record_items(&["a", "b"]).await;
     let token = app.token("read").await;
@@ -108,7 +108,7 @@ async fn a_hot_standby_is_served() {
     };
     start(&[]).assert_refused(&["--database-url", "standby", "--read-only"]);
     start(&["token", "create", "--name", "new", "--scope", "read"]).assert_refused(&["standby"]);
-    let reader = app.beside_with(|settings| {
+    let reader = app.second_server_with(|settings| {
         settings.database_url = url.parse().unwrap();
         settings.storage.read_only = true;
     });
@@ -149,7 +149,7 @@ fn a_file_stays_as_it_is() {
     assert!(!files(folder.path()).contains(&"other.db".to_owned()));
 }
 
-/// A database of PostgreSQL that is empty is not made into one of ours.
+/// An empty PostgreSQL database gets no tables.
 #[tokio::test]
 async fn an_empty_database_stays_empty() {
     let Some(database) = PostgresDatabase::create().await else { return };
@@ -159,7 +159,7 @@ async fn an_empty_database_stays_empty() {
     database.remove().await;
 }
 
-/// A folder with a file of this name that a server has stored a metric in, and its address.
+/// Returns a folder with a file of this name in which a server has stored a metric, and its address.
 fn stored(name: &str) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{name}");
@@ -170,7 +170,7 @@ fn stored(name: &str) -> (tempfile::TempDir, String) {
     (folder, url)
 }
 
-fn served(folder: &Path, url: &str) -> Command {
+fn read_only(folder: &Path, url: &str) -> Command {
     bound(&command(folder, &["--listen", "127.0.0.1:0", "--read-only", "--database-url", url], &[]))
 }
 
@@ -182,10 +182,10 @@ fn set(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Its folder may be on a disk that takes nothing.
+/// Its folder may be on a read-only disk.
 #[test]
-fn a_file_that_may_not_change_is_served() {
-    for (name, beside, mode) in [
+fn a_file_that_must_not_change_is_readable() {
+    for (name, other_files, mode) in [
         ("m.db", &[][..], 0o555),
         ("m.db", &["m.db-wal"], 0o555),
         ("a%20b%3F%23%25%C3%A9.db", &[], 0o555),
@@ -194,13 +194,13 @@ fn a_file_that_may_not_change_is_served() {
         let (folder, url) = stored(name);
         let file = folder.path().join(&files(folder.path())[0]);
         let before = fs::read(&file).unwrap();
-        for name in beside {
+        for name in other_files {
             fs::write(folder.path().join(name), "").unwrap();
         }
         let names = files(folder.path());
         set(&file, 0o444);
         set(folder.path(), mode);
-        let server = Server::of(served(folder.path(), &url));
+        let server = Server::of(read_only(folder.path(), &url));
         assert_eq!(server.count(), 1);
         assert_eq!(server.request("GET", "/health/ready", &json!(null)).0, 200);
         assert_eq!(server.request("POST", "/api/v1/metrics/", &rest::metric_of("b")).0, 403);
@@ -220,18 +220,18 @@ fn a_file_that_changes_although_it_was_at_rest_is_noticed() {
         if !url.contains("immutable") {
             set(folder.path(), 0o555);
         }
-        let reader = Server::of(served(folder.path(), url));
+        let reader = Server::of(read_only(folder.path(), url));
         assert_eq!(reader.count(), 1);
         set(folder.path(), 0o755);
         let writer = writing(folder.path(), "sqlite://m.db");
-        // Whoever only looks changes nothing.
+        // Reading changes nothing.
         assert_eq!(reader.request("GET", "/health/ready", &json!(null)).0, 200);
         writer.record("b");
         let noticed = || reader.request("GET", "/health/ready", &json!(null));
         until("the change is noticed", || noticed().0 == 503);
         assert!(noticed().1.to_string().contains("restart the server"), "{}", noticed().1);
         reader.stop();
-        let reader = Server::of(served(folder.path(), url));
+        let reader = Server::of(read_only(folder.path(), url));
         assert_eq!(reader.count(), 2);
         writer.record("c");
         until("what is written is seen", || reader.count() == 3);
@@ -242,21 +242,21 @@ fn a_file_that_changes_although_it_was_at_rest_is_noticed() {
 }
 
 #[test]
-fn nothing_is_left_beside_a_file_that_was_served() {
+fn nothing_is_left_next_to_a_file_that_was_read() {
     let (folder, url) = stored("m.db");
-    let reader = Server::of(served(folder.path(), &url));
+    let reader = Server::of(read_only(folder.path(), &url));
     assert_eq!(reader.count(), 1);
     reader.stop();
     assert_eq!(files(folder.path()), ["m.db"]);
-    let reader = Server::of(served(folder.path(), &url));
+    let reader = Server::of(read_only(folder.path(), &url));
     let writer = writing(folder.path(), &url);
     writer.record("b");
     until("what is written is seen", || reader.count() == 2);
     reader.stop();
     writer.stop();
     assert_eq!(files(folder.path()), ["m.db"]);
-    // What somebody else could not fold into the file is not folded by one who may not change it.
-    let reader = Server::of(served(folder.path(), &url));
+    // A write-ahead log that another process left is not checkpointed by a server that must not change the file.
+    let reader = Server::of(read_only(folder.path(), &url));
     let writer = writing(folder.path(), &url);
     writer.record("c");
     until("what is written is seen", || reader.count() == 3);
@@ -266,13 +266,13 @@ fn nothing_is_left_beside_a_file_that_was_served() {
     reader.stop();
     assert!(fs::read(folder.path().join("m.db")).unwrap() == before);
     for url in [&*url, "sqlite://m.db?immutable=1", "sqlite://m.db?mode=ro"] {
-        let reader = Server::of(served(folder.path(), url));
+        let reader = Server::of(read_only(folder.path(), url));
         assert_eq!(reader.count(), 3, "{url}");
         reader.stop();
     }
     fs::remove_file(folder.path().join("m.db-shm")).unwrap();
     set(folder.path(), 0o555);
-    let refused = ended(&mut served(folder.path(), &url));
+    let refused = ended(&mut read_only(folder.path(), &url));
     set(folder.path(), 0o755);
     refused.assert_refused(&["--database-url", "m.db", "its log", "a folder that it may write"]);
     assert!(!refused.stderr.contains("read and write it"), "{refused:?}");

@@ -1,4 +1,4 @@
-//! A server that can't store is not ready, whatever can be read, and is again by itself.
+//! A server that cannot store is not ready, even if it can read, and recovers by itself.
 #![cfg(unix)]
 
 use std::{
@@ -26,12 +26,12 @@ fn ready(server: &Server) -> (u16, Value) {
     server.request("GET", "/health/ready", &Value::Null)
 }
 
-/// Nothing can be stored now, and the server says so as long as it is so.
+/// Asserts that nothing can be stored, and that the server reports it for as long.
 fn assert_unwell(server: &Server, errors: usize) {
     assert_eq!(ready(server), (200, json!({ "status": "ok" })));
     assert_eq!(server.request("POST", "/api/v1/metrics/", &metric_of("test_lost")).0, 503);
     assert_not_ready(server);
-    // While it tries again.
+    // While it retries.
     std::thread::sleep(std::time::Duration::from_secs(2));
     assert_not_ready(server);
     assert_eq!(server.get("/health/live")["status"], "ok");
@@ -46,7 +46,7 @@ fn assert_not_ready(server: &Server) {
     assert!(said.contains("failed") && said.contains("log"), "{answer}");
 }
 
-/// Without anything that is stored.
+/// Asserts that it recovers without a new write.
 fn assert_well_again(server: &Server) {
     until("it is ready", || ready(server).0 == 200);
     server.record("test_after");
@@ -78,7 +78,7 @@ fn a_table_that_takes_no_rows_is_not_ready_until_it_does() {
     server.stop();
 }
 
-/// The program, whose files grow to a mebibyte at most.
+/// Starts the program with a limit of one mebibyte for its files.
 fn limited(folder: &Path) -> Command {
     let plain = command(folder, &[], &[ANYWHERE]);
     let mut limited = Command::new("sh");
@@ -91,7 +91,7 @@ fn limited(folder: &Path) -> Command {
 #[test]
 fn a_file_that_can_not_grow_is_not_ready_until_something_is_stored() {
     let folder = tempfile::tempdir().unwrap();
-    // Its tables are there.
+    // The tables exist.
     Server::start(folder.path(), &[], &[ANYWHERE]).stop();
     let server = Server::of(limited(folder.path()));
     until("there is no room", || server.request("POST", "/api/v1/metrics/", &metric_of("test_one_of_many")).0 == 503);
@@ -132,23 +132,23 @@ async fn a_role_that_may_no_longer_store_is_not_ready_until_it_may() {
 #[tokio::test]
 async fn a_database_that_takes_no_connections_is_not_ready_until_it_does() {
     let Some(database) = PostgresDatabase::create().await else { return };
-    let Some(beside) = PostgresDatabase::create().await else { return };
+    let Some(other) = PostgresDatabase::create().await else { return };
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &["--database-url", &database.url()], &[ANYWHERE]);
     server.record("test_before");
     let name = database.name();
-    beside.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
-    beside.run(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")).await;
+    other.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
+    other.run(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")).await;
     assert_eq!(server.request("POST", "/api/v1/metrics/", &metric_of("test_lost")).0, 503);
     assert_not_ready(&server);
-    beside.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
+    other.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
     assert_well_again(&server);
     server.stop();
-    beside.remove().await;
+    other.remove().await;
     database.remove().await;
 }
 
-/// The way to a PostgreSQL by a port of its own, until it is let go of; `None` where it is not reached by a socket in a folder.
+/// Forwards a port to a PostgreSQL, until it is dropped; `None` if that has no Unix socket.
 async fn port_before(database: &PostgresDatabase) -> Option<(String, JoinHandle<()>)> {
     let url = database.url();
     let socket = format!("{}/.s.PGSQL.5432", url.split_once("?host=")?.1);
@@ -166,7 +166,7 @@ async fn port_before(database: &PostgresDatabase) -> Option<(String, JoinHandle<
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_reads_a_database_that_is_gone_is_told_so() {
+async fn reads_of_a_database_that_is_gone_get_an_error() {
     let Some(database) = PostgresDatabase::create().await else { return };
     let Some((url, way)) = port_before(&database).await else { return };
     let folder = tempfile::tempdir().unwrap();
@@ -175,7 +175,7 @@ async fn whoever_reads_a_database_that_is_gone_is_told_so() {
     assert_eq!(server.count(), 1);
     way.abort();
     assert!(way.await.is_err());
-    // More often than there are connections that read.
+    // More often than there are read connections.
     for _ in 0..3 {
         let (status, answer) = server.request("GET", "/api/v1/metrics/count", &Value::Null);
         assert_eq!(status, 503, "{answer}");

@@ -1,5 +1,4 @@
-//! The database goes back in time, or becomes another one, under a server that runs: nothing is stored under another name, nothing is told
-//! of what is gone.
+//! The database is restored from a backup, or replaced, under a running server: no row gets a wrong name, and no event is about lost rows.
 
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use crate::support::{
     on_both_engines,
 };
 
-/// A metric all of whose names are made of one letter.
+/// Builds a metric whose names all consist of one letter.
 fn of(letter: &str) -> Value {
     let name = |what: &str| format!("{what} {letter}");
     json!({
@@ -28,8 +27,8 @@ async fn record(app: &TestApp, letter: &str) {
     app.record(of(letter)).await;
 }
 
-/// The letters of all metrics, each of which must be told as it was sent.
-async fn told(app: &TestApp) -> Vec<String> {
+/// Returns the letters of all metrics, each of which must be returned as it was sent.
+async fn recorded(app: &TestApp) -> Vec<String> {
     let list = app.get("/api/v1/metrics/").await;
     let metrics = if list.status == 204 { json!([]) } else { list.expect(200)["metrics"].take() };
     let letter = |metric: &Value| {
@@ -42,34 +41,34 @@ async fn told(app: &TestApp) -> Vec<String> {
     metrics.as_array().unwrap().iter().map(letter).collect()
 }
 
-/// Waits until `app` tells this, and no more than that.
-async fn comes_to_tell(app: &TestApp, letters: &[&str]) {
+/// Waits until `app` returns exactly these.
+async fn comes_to_publish(app: &TestApp, letters: &[&str]) {
     for _ in 0..200 {
-        if app.get("/api/v1/metrics/count").await.json()["count"] == letters.len() && told(app).await == letters {
+        if app.get("/api/v1/metrics/count").await.json()["count"] == letters.len() && recorded(app).await == letters {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(told(app).await, letters);
+    assert_eq!(recorded(app).await, letters);
 }
 
 on_both_engines! {
-    async fn names_that_came_after_a_backup_are_stored_anew_once_it_is_restored(app: &TestApp) {
+    async fn names_that_came_after_a_backup_are_stored_again_once_it_is_restored(app: &TestApp) {
         record(app, "a").await;
         let backup = Backup::of(app).await;
         for letter in ["b", "c", "b"] {
             record(app, letter).await;
         }
-        assert_eq!(told(app).await, ["a", "b", "c", "b"]);
+        assert_eq!(recorded(app).await, ["a", "b", "c", "b"]);
         backup.restore().await;
-        // Keys are handed out again: d gets those that b had.
+        // Keys are reused: d gets the keys that b had.
         for letter in ["d", "b", "a", "c"] {
             record(app, letter).await;
         }
-        assert_eq!(told(app).await, ["a", "d", "b", "a", "c"]);
+        assert_eq!(recorded(app).await, ["a", "d", "b", "a", "c"]);
     }
 
-    async fn many_names_at_once_are_stored_anew_as_well(app: &TestApp) {
+    async fn many_names_at_once_are_stored_again_as_well(app: &TestApp) {
         let backup = Backup::of(app).await;
         let many = |from: u32| (from..from + 300).map(|n| n.to_string()).collect::<Vec<_>>();
         for letter in many(0) {
@@ -78,9 +77,9 @@ on_both_engines! {
         backup.restore().await;
         let later = many(100);
         futures_util::future::join_all(later.iter().rev().map(|letter| record(app, letter))).await;
-        let mut told = told(app).await;
-        told.sort_by_key(|letter| letter.parse::<u32>().unwrap());
-        assert_eq!(told, later);
+        let mut recorded = recorded(app).await;
+        recorded.sort_by_key(|letter| letter.parse::<u32>().unwrap());
+        assert_eq!(recorded, later);
     }
 
     async fn another_server_may_have_gone_on_from_there(app: &TestApp) {
@@ -89,22 +88,22 @@ on_both_engines! {
         record(app, "b").await;
         record(app, "c").await;
         backup.restore().await;
-        let other = app.beside().await;
-        // As far as before, and beyond.
+        let other = app.second_server().await;
+        // As far as before, and further.
         for letter in ["x", "y", "z"] {
             record(&other, letter).await;
         }
         record(app, "c").await;
         record(&other, "b").await;
         for server in [app, &other] {
-            comes_to_tell(server, &["a", "x", "y", "z", "c", "b"]).await;
+            comes_to_publish(server, &["a", "x", "y", "z", "c", "b"]).await;
         }
         other.finish().await;
     }
 
-    async fn the_last_commit_alone_may_be_gone(app: &TestApp) {
+    async fn only_the_last_commit_may_be_gone(app: &TestApp) {
         record(app, "a").await;
-        let other = app.beside().await;
+        let other = app.second_server().await;
         record(&other, "m").await;
         let backup = Backup::of(app).await;
         record(app, "b").await;
@@ -113,17 +112,17 @@ on_both_engines! {
         record(app, "b").await;
         record(&other, "b").await;
         for server in [app, &other] {
-            comes_to_tell(server, &["a", "m", "n", "b", "b"]).await;
+            comes_to_publish(server, &["a", "m", "n", "b", "b"]).await;
         }
         other.finish().await;
     }
 
-    async fn the_tables_may_be_made_anew(app: &TestApp) {
+    async fn the_tables_may_be_recreated(app: &TestApp) {
         for letter in ["a", "b", "c"] {
             record(app, letter).await;
         }
         app.announce("s", of_build("main", "1")).await;
-        told(app).await;
+        recorded(app).await;
         let connection = connect(app).await;
         Migrator::down(&connection, None).await.unwrap();
         Migrator::up(&connection, None).await.unwrap();
@@ -131,14 +130,14 @@ on_both_engines! {
         for letter in ["c", "a"] {
             record(app, letter).await;
         }
-        assert_eq!(told(app).await, ["c", "a"]);
+        assert_eq!(recorded(app).await, ["c", "a"]);
         app.announce("s", of_build("dev", "1")).await;
         assert_eq!(app.bare("{ pipelines { nodes { name } } }").await, json!(["dev"]));
     }
 
     async fn a_server_that_only_reads_forgets_what_is_gone(app: &TestApp) {
         record(app, "a").await;
-        let reader = app.beside().await;
+        let reader = app.second_server().await;
         let backup = Backup::of(app).await;
         let mut events = Events::of(&reader, "subscription { sessionAnnounced { hash } }").await;
         for letter in ["b", "c"] {
@@ -146,11 +145,11 @@ on_both_engines! {
             app.announce(&format!("session {letter}"), of_build(letter, "1")).await;
             assert_eq!(events.field().await, json!({ "hash": format!("session {letter}") }));
         }
-        comes_to_tell(&reader, &["a", "b", "c"]).await;
+        comes_to_publish(&reader, &["a", "b", "c"]).await;
         let counted = "{ sessionCount(where: {hash: {like: \"session%\"}}) metricCount(where: {pipeline: {in: [\"b\", \"c\", \"d\"]}}) }";
         assert_eq!(reader.graphql(counted).await, json!({ "sessionCount": 2, "metricCount": 2 }));
         backup.restore().await;
-        comes_to_tell(&reader, &["a"]).await;
+        comes_to_publish(&reader, &["a"]).await;
         let mut patience = 0..200;
         while reader.graphql(counted).await != json!({ "sessionCount": 0, "metricCount": 0 }) {
             assert!(patience.next().is_some(), "what is gone is still counted");
@@ -160,13 +159,13 @@ on_both_engines! {
             record(app, letter).await;
             app.announce(&format!("session {letter}"), of_build(letter, "2")).await;
         }
-        comes_to_tell(&reader, &["a", "c", "d"]).await;
+        comes_to_publish(&reader, &["a", "c", "d"]).await;
         assert_eq!(reader.graphql(counted).await, json!({ "sessionCount": 2, "metricCount": 2 }));
         drop(events);
         reader.finish().await;
     }
 
-    async fn what_comes_after_is_heard_of(app: &TestApp) {
+    async fn what_comes_after_is_published(app: &TestApp) {
         record(app, "a").await;
         let backup = Backup::of(app).await;
         for letter in ["b", "c", "d"] {
@@ -185,13 +184,13 @@ on_both_engines! {
         app.announce("s2", json!({})).await;
         assert_eq!(sessions.field().await, json!({ "hash": "s2" }));
         while progress.field().await != json!({ "testsSeen": 2 }) {}
-        // And of those who join now.
+        // And for new subscribers.
         let mut joined = Events::of(app, "subscription { metricRecorded { itemName } }").await;
         record(app, "b").await;
         assert_eq!(joined.field().await, json!({ "itemName": "item b" }));
     }
 
-    async fn a_name_that_somebody_deleted_is_stored_anew(app: &TestApp) {
+    async fn a_deleted_name_is_stored_again(app: &TestApp) {
         record(app, "a").await;
         record(app, "b").await;
         let connection = connect(app).await;
@@ -202,15 +201,15 @@ on_both_engines! {
         for letter in ["c", "b"] {
             record(app, letter).await;
         }
-        assert_eq!(told(app).await, ["a", "c", "b"]);
+        assert_eq!(recorded(app).await, ["a", "c", "b"]);
     }
 }
 
-/// What another server stores is no other history, also while both store at once.
+/// What another server stores does not count as a restored backup, even while both store at once.
 #[tokio::test]
 async fn a_history_that_servers_share_goes_on() {
     let Some(here) = TestApp::start(Engine::Postgres, 500).await else { return };
-    let there = here.beside().await;
+    let there = here.second_server().await;
     let mut events = Events::of(&here, "subscription { metricRecorded { itemName } }").await;
     for _ in 0..10 {
         futures_util::future::join_all((0..10).map(|n| record(if n % 2 == 0 { &here } else { &there }, "a"))).await;
@@ -223,9 +222,9 @@ async fn a_history_that_servers_share_goes_on() {
     here.finish().await;
 }
 
-/// Nor is what else is written to the database, such as a token: what was stored just before is heard of.
+/// Nor does any other write, such as a new token: events of what was stored just before still arrive.
 #[tokio::test]
-async fn a_token_that_is_made_meanwhile_keeps_nothing_from_those_who_listen() {
+async fn a_token_created_meanwhile_keeps_nothing_from_subscribers() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let Some(app) = TestApp::start(engine, 500).await else { return };
         let mut events = Events::of(&app, "subscription { metricRecorded { itemName } }").await;
@@ -243,7 +242,7 @@ async fn a_token_that_is_made_meanwhile_keeps_nothing_from_those_who_listen() {
     }
 }
 
-/// Records until that is possible again: connections have ended.
+/// Retries until a metric is recorded: connections have been closed.
 async fn comes_to_record(app: &TestApp, letter: &str) {
     for _ in 0..200 {
         let reply = app.post("/api/v1/metrics/", &metric(of(letter))).await;
@@ -257,20 +256,20 @@ async fn comes_to_record(app: &TestApp, letter: &str) {
 }
 
 #[tokio::test]
-async fn the_whole_database_may_be_made_anew() {
+async fn the_whole_database_may_be_recreated() {
     let Some(app) = TestApp::start(Engine::Postgres, 500).await else { return };
     for letter in ["a", "b", "c"] {
         record(&app, letter).await;
     }
     let mut events = Events::of(&app, "subscription { metricRecorded { itemName } }").await;
     app.postgres().make_anew("").await;
-    // One who starts later makes the tables, and has gone further than the first one had.
-    let other = app.beside().await;
+    // A server that starts later creates the tables, and has stored more than the first one had.
+    let other = app.second_server().await;
     for letter in ["d", "e", "f", "g"] {
         record(&other, letter).await;
     }
     comes_to_record(&app, "b").await;
-    assert_eq!(told(&app).await, ["d", "e", "f", "g", "b"]);
+    assert_eq!(recorded(&app).await, ["d", "e", "f", "g", "b"]);
     while events.field().await != json!({ "itemName": "item b" }) {}
     drop(events);
     other.finish().await;

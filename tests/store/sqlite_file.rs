@@ -1,4 +1,4 @@
-//! The file that a server stores in, while somebody does something to it.
+//! The database file is removed, renamed or replaced while a server uses it.
 
 use std::{fs, path::Path};
 
@@ -17,7 +17,7 @@ fn start(folder: &Path) -> Server {
     Server::start(folder, &[], ANYWHERE)
 }
 
-/// A file that another server has stored one metric in.
+/// Returns a file in which another server has stored one metric.
 fn other_file(path: &Path) {
     let folder = tempfile::tempdir().unwrap();
     let server = start(folder.path());
@@ -26,7 +26,7 @@ fn other_file(path: &Path) {
     fs::copy(folder.path().join(NAME), path).unwrap();
 }
 
-/// The items of the metrics in a file that nobody has open; it must be sound.
+/// Returns the items of the metrics in a file that is not open; it must be sound.
 fn items(path: &Path) -> Vec<String> {
     let connection = Connection::open(path).unwrap();
     let verdict: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
@@ -37,7 +37,7 @@ fn items(path: &Path) -> Vec<String> {
     rows.map(Result::unwrap).collect()
 }
 
-/// What is sent is refused, with what is wrong and what to do, and nothing is said to be well.
+/// Asserts that requests fail with the problem and its remedy, and that the server is not ready.
 fn assert_refused(server: &Server, words: &[&str]) {
     for _ in 0..2 {
         let (status, answer) = server.request("POST", "/api/v1/metrics/", &metric_of("test_lost"));
@@ -98,7 +98,7 @@ fn a_folder_that_was_renamed_is_whole_and_serves_again_when_it_is_back() {
     assert_eq!(items(&there.join(NAME)), ["test_before", "test_back"]);
 }
 
-/// Neither by the server that stops, nor by what was left beside it, however that server ended.
+/// Neither by the server that stops, nor by the files that it left, however it ended.
 fn a_file_in_its_place_is_left_as_it_is(signal: &str) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(NAME);
@@ -111,7 +111,7 @@ fn a_file_in_its_place_is_left_as_it_is(signal: &str) {
     let content = fs::read(&new).unwrap();
     fs::rename(&new, &file).unwrap();
     assert_refused(&server, &["another file", NAME]);
-    // Whoever opens it meanwhile finds what is in it.
+    // Another program that opens it meanwhile finds all of its rows.
     assert_eq!(items(&file), ["test_other"]);
     server.signal(signal);
     server.ended();
@@ -133,7 +133,7 @@ fn a_file_in_its_place_is_left_as_it_is_at_a_kill() {
     a_file_in_its_place_is_left_as_it_is("KILL");
 }
 
-/// Nobody sends anything, so nobody asks: it is looked at all the same, since another program may open it at any time.
+/// Without any request: the file is checked regularly, since another program may open it at any time.
 #[test]
 fn a_file_in_its_place_is_noticed_while_nothing_is_sent() {
     let folder = tempfile::tempdir().unwrap();
@@ -146,7 +146,7 @@ fn a_file_in_its_place_is_noticed_while_nothing_is_sent() {
     assert_eq!(items(&folder.path().join(NAME)), ["test_other"]);
 }
 
-/// What was acknowledged is in the file at once: a kill loses nothing of it.
+/// What was acknowledged is in the file at once: a kill loses nothing.
 #[test]
 fn a_log_that_was_removed_is_saved_before_it_is_lost() {
     for (end, signal) in [("-wal", "KILL"), ("-wal", "TERM"), ("-shm", "KILL"), ("-shm", "TERM")] {
@@ -166,9 +166,9 @@ fn a_log_that_was_removed_is_saved_before_it_is_lost() {
     }
 }
 
-/// Two logs can't both be right: the other one stays, and nothing is folded into the file beneath it.
+/// Two logs can't both be right: the other one stays, and nothing is checkpointed into the file.
 #[test]
-fn a_log_of_somebody_else_is_left_as_it_is() {
+fn a_foreign_log_is_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join(format!("{NAME}-wal"));
     let server = start(folder.path());
@@ -200,7 +200,7 @@ fn a_link_that_leads_elsewhere_is_another_file() {
     assert_eq!((items(&first), items(&second)), (vec!["test_before".to_owned()], vec!["test_other".to_owned()]));
 }
 
-/// The log may hold what was stored last; a new file beside it would have SQLite remove it.
+/// The log may have the latest rows; SQLite would remove it when it creates a new file of that name.
 #[test]
 fn a_log_without_its_file_is_not_thrown_away() {
     let folder = tempfile::tempdir().unwrap();
@@ -222,10 +222,10 @@ fn a_log_without_its_file_is_not_thrown_away() {
     assert_eq!(items(&file), ["test_kept"]);
 }
 
-/// While no server runs, only the log itself can tell that it is another file's. Whoever copies both gets what both hold.
+/// While no server runs, only the log itself shows that it belongs to another file. A copy of both has the rows of both.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_log_is_replayed_over_its_own_file_alone() {
+fn a_log_is_replayed_only_over_its_own_file() {
     let folder = tempfile::tempdir().unwrap();
     let (file, log) = (folder.path().join(NAME), folder.path().join(format!("{NAME}-wal")));
     let server = start(folder.path());

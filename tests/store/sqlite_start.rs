@@ -1,4 +1,4 @@
-//! What a start on a file says that can't be served: which file, why, and what to do, at once and in one line.
+//! Errors of a start on a SQLite file: the file, the reason and the remedy, at once and in one line.
 #![cfg(unix)]
 
 use std::{
@@ -11,12 +11,12 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::support::program::{Ended, Server, behind, bound, command, ended, files, run};
+use crate::support::program::{Ended, Server, bound, command, ended, files, run, wrapped_by};
 
 const ANYWHERE: (&str, &str) = ("METROGRAPH_LISTEN", "127.0.0.1:0");
 const NAME: &str = "metrograph.db";
 
-/// A folder with a file that a server has stored a metric in.
+/// Returns a folder with a file in which a server has stored a metric.
 fn stored() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[], &[ANYWHERE]);
@@ -34,7 +34,7 @@ fn plain(folder: &Path) -> Command {
 }
 
 fn assert_says(ended: &Ended, words: &[&str]) {
-    // Lines of the log may come before.
+    // Log lines may come first.
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
     let last = ended.stderr.lines().last().unwrap();
     assert!(last.starts_with("metrograph: --database-url: "), "{ended:?}");
@@ -77,7 +77,7 @@ fn what_is_no_file_and_can_be_none_is_refused() {
 }
 
 #[test]
-fn a_file_of_another_version_is_told_from_a_damaged_one() {
+fn a_file_of_another_version_is_distinguished_from_a_damaged_one() {
     for (sql, words) in [
         ("INSERT INTO seaql_migrations VALUES ('m0099_later', 1)", &["newer metrograph (m0099_later)"][..]),
         ("DROP TABLE metric", &["no such table: metric", "put a backup"]),
@@ -103,19 +103,20 @@ fn a_file_that_another_process_has_locked_is_refused_soon() {
         held.execute_batch(how).unwrap();
         let start = Instant::now();
         assert_says(&start_on(folder.path(), &format!("sqlite://{NAME}")), &[NAME, "another process has it locked"]);
-        // Far from the ten minutes that one server waits for another that fills new tables.
+        // Far less than the ten minutes for which a server waits for another one that fills new tables.
         assert!(start.elapsed() < Duration::from_mins(1), "{:?}", start.elapsed());
         drop(held);
     }
 }
 
-/// Where the shell says how large a file may grow, in blocks of 512 or 1,024 bytes.
+/// The limits of file size by the shell's `ulimit`, in blocks of 512 or 1,024 bytes.
 #[test]
-fn a_disk_without_room_is_said_to_have_none() {
+fn a_full_disk_is_named_as_the_reason() {
     for blocks in ["0", "20"] {
         let folder = tempfile::tempdir().unwrap();
-        let mut limited = behind("sh", &["-c", &format!("ulimit -f {blocks} && exec \"$0\"")], &plain(folder.path()));
-        // The log has the same limit, where it is a file.
+        let mut limited =
+            wrapped_by("sh", &["-c", &format!("ulimit -f {blocks} && exec \"$0\"")], &plain(folder.path()));
+        // The limit applies to the log, too, if it is a file.
         let output = limited.output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let ended = Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
@@ -149,7 +150,7 @@ fn what_may_not_be_written_is_refused() {
         set(folder.path(), 0o755);
         assert_eq!(files(folder.path()), before);
     }
-    // A link into a folder that may not be written: the log would lie there.
+    // A link into a read-only folder: the write-ahead log would be there.
     let (folder, away) = (tempfile::tempdir().unwrap(), stored());
     std::os::unix::fs::symlink(away.path().join(NAME), folder.path().join(NAME)).unwrap();
     set(away.path(), 0o555);
@@ -162,7 +163,7 @@ fn what_may_not_be_written_is_refused() {
     set(away.path(), 0o755);
 }
 
-/// Whoever may read the file and write its folder leaves these behind, and they are theirs.
+/// A user who may read the file and write its folder leaves these, which belong to that user.
 #[test]
 fn a_log_that_may_not_be_written_is_refused() {
     for (end, mode) in [("-wal", 0o444), ("-shm", 0o444), ("-wal", 0o000), ("-shm", 0o200), ("-journal", 0o000)] {
@@ -178,7 +179,7 @@ fn a_log_that_may_not_be_written_is_refused() {
         let refused = ended(&mut bound(&plain(folder.path())));
         refused.assert_refused(&["--database-url", left.to_str().unwrap(), "Permission denied", "let the user"]);
         assert_eq!(files(folder.path()), before);
-        // As it says.
+        // As its own message suggests.
         fs::set_permissions(&left, fs::Permissions::from_mode(0o600)).unwrap();
         let server = Server::of(bound(&plain(folder.path())));
         server.record("test_more");

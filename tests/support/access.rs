@@ -1,4 +1,4 @@
-//! Servers that ask who enters, the tokens that let in, and every way to ask them.
+//! Servers with access control, tokens, and every kind of request to them.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use tower::ServiceExt as _;
 
 use crate::support::{Reply, TestApp, builders::rest::metric};
 
-/// The ways to ask.
+/// The kinds of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     Query,
@@ -41,23 +41,23 @@ pub const QUERY: &str = "{ metricCount }";
 pub const MUTATION: &str = r#"mutation { announceSession(input: {hash: "s", runDate: "2026-01-05T03:00:00", tags: {}}) { session { hash } } }"#;
 pub const SUBSCRIPTION: &str = "subscription { metricRecorded { itemName } }";
 
-/// The value of an `Authorization` header.
+/// Returns the value of an `Authorization` header with a bearer token.
 pub fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }
 
-/// Likewise.
+/// Returns the value of an `Authorization` header with a user and a token as the password.
 pub fn basic(user: &str, token: &str) -> String {
     format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{token}")))
 }
 
 impl TestApp {
-    /// Another server on the same database that asks who enters.
+    /// Starts another server on the same database, with access control.
     pub async fn guarded(&self, mode: AccessMode) -> Self {
-        self.beside_with(|settings| settings.access.mode = mode).await
+        self.second_server_with(|settings| settings.access.mode = mode).await
     }
 
-    /// What `metrograph token` says to these arguments.
+    /// Runs `metrograph token` with these arguments.
     pub async fn tokens(&self, arguments: &[&str]) -> Result<Said, TokenError> {
         let line = ["metrograph", "token"].iter().chain(arguments);
         let (command, _) = config::from(line.copied()).unwrap();
@@ -65,23 +65,23 @@ impl TestApp {
         commands::manage_tokens(&command, &self.settings().database_url, &self.settings().storage).await
     }
 
-    /// A new token, called like its scope.
+    /// Creates a token named after its scope.
     pub async fn token(&self, scope: &str) -> String {
         self.tokens(&["create", "--name", scope, "--scope", scope]).await.unwrap().result.trim_end().to_owned()
     }
 
-    /// GraphQL over POST.
+    /// Sends a GraphQL document by POST.
     pub async fn ask_as(&self, credentials: Option<&str>, query: &str) -> Reply {
         let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
         self.send_as(credentials, request.body(json!({ "query": query }).to_string().into()).unwrap()).await
     }
 
-    /// GET.
+    /// Sends a GET request.
     pub async fn get_as(&self, credentials: Option<&str>, path: &str) -> Reply {
         self.send_as(credentials, Request::get(path).body(Body::empty()).unwrap()).await
     }
 
-    /// Any request, with the value of an `Authorization` header.
+    /// Sends any request with this `Authorization` header.
     pub async fn send_as(&self, credentials: Option<&str>, mut request: Request<Body>) -> Reply {
         if let Some(credentials) = credentials {
             let value = HeaderValue::from_bytes(credentials.as_bytes()).unwrap();
@@ -90,7 +90,7 @@ impl TestApp {
         self.send(request).await
     }
 
-    /// The status of the answer to one request; 200 for whatever is as it should be.
+    /// Returns the status of the response to one request; 200 if everything is as it should be.
     pub async fn status_of(&self, way: Way, credentials: Option<&str>) -> u16 {
         let reply = match way {
             Way::Query => self.ask_as(credentials, QUERY).await,
@@ -111,7 +111,7 @@ impl TestApp {
         }
     }
 
-    /// Of a stream that is let in, only the head is read: it does not end.
+    /// Reads only the head: an accepted stream does not end.
     async fn status_of_stream(&self, credentials: Option<&str>) -> u16 {
         let request = Request::post("/graphql")
             .header(header::CONTENT_TYPE, "application/json")
@@ -123,12 +123,12 @@ impl TestApp {
         self.router().oneshot(request).await.unwrap().status().as_u16()
     }
 
-    /// Of the upgrade, or of what the operation comes to.
+    /// Returns the status of the upgrade, or of the operation's result.
     async fn status_of_socket(&self, credentials: Option<&str>, query: &str) -> u16 {
         match Socket::open(self, credentials).await {
-            Ok(socket) => match socket.introduced(json!({})).await {
+            Ok(socket) => match socket.initialized(json!({})).await {
                 Ok(mut socket) => status_in(&socket.answer(query).await),
-                // Closed before anything is asked: whoever may do nothing.
+                // The server closes before the first message if the caller has no access at all.
                 Err(code) => {
                     assert_eq!(code, 4403);
                     401
@@ -139,7 +139,7 @@ impl TestApp {
     }
 }
 
-/// The status that REST would have for what came over a socket.
+/// Returns the status that REST would have for a payload from a socket.
 pub fn status_in(payload: &Value) -> u16 {
     let errors = payload.get("errors").unwrap_or(payload);
     match errors[0]["extensions"]["code"].as_str() {
@@ -151,7 +151,7 @@ pub fn status_in(payload: &Value) -> u16 {
 }
 
 impl Reply {
-    /// A refusal of the caller, in the form of the surface, that says how to come back.
+    /// Asserts that the caller is refused, in the form of the protocol, with the scheme and scope to use.
     pub fn refuses_caller(&self, status: u16, scope: &str) {
         let answer = self.expect(status);
         let challenges: Vec<_> = self.headers.get_all(header::WWW_AUTHENTICATE).iter().collect();
@@ -175,7 +175,7 @@ impl Reply {
 pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
-    /// Opens a socket, or tells with what status that was refused.
+    /// Opens a socket, or returns the status of the refusal.
     pub async fn open(app: &TestApp, credentials: Option<&str>) -> Result<Self, u16> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -192,9 +192,9 @@ impl Socket {
         }
     }
 
-    /// Says hello with this payload, or tells with what code the server closes.
-    pub async fn introduced(mut self, payload: Value) -> Result<Self, u16> {
-        self.say(json!({ "type": "connection_init", "payload": payload })).await;
+    /// Sends `connection_init` with this payload, or returns the code that the server closes with.
+    pub async fn initialized(mut self, payload: Value) -> Result<Self, u16> {
+        self.send_json(json!({ "type": "connection_init", "payload": payload })).await;
         let answer = tokio::time::timeout(Duration::from_secs(20), self.0.next()).await;
         match answer.expect("an answer comes").unwrap().unwrap() {
             Message::Close(Some(frame)) => Err(frame.code.into()),
@@ -205,22 +205,22 @@ impl Socket {
         }
     }
 
-    /// The first answer to an operation.
+    /// Returns the first response to an operation.
     pub async fn answer(&mut self, query: &str) -> Value {
         self.subscribe(query).await;
-        self.hear().await["payload"].take()
+        self.receive().await["payload"].take()
     }
 
-    /// Asks, and does not wait.
+    /// Sends an operation without waiting for a response.
     pub async fn subscribe(&mut self, query: &str) {
-        self.say(json!({ "id": "1", "type": "subscribe", "payload": { "query": query } })).await;
+        self.send_json(json!({ "id": "1", "type": "subscribe", "payload": { "query": query } })).await;
     }
 
-    async fn say(&mut self, message: Value) {
+    async fn send_json(&mut self, message: Value) {
         self.0.send(Message::text(message.to_string())).await.unwrap();
     }
 
-    /// The code that the server closes with, whatever it says before.
+    /// Returns the close code, skipping other messages.
     pub async fn closed(&mut self) -> u16 {
         let closing = async {
             loop {
@@ -232,8 +232,8 @@ impl Socket {
         tokio::time::timeout(Duration::from_secs(20), closing).await.expect("the server closes")
     }
 
-    /// The next message.
-    async fn hear(&mut self) -> Value {
+    /// Receives the next message.
+    async fn receive(&mut self) -> Value {
         let message = tokio::time::timeout(Duration::from_secs(20), self.0.next()).await;
         serde_json::from_str(message.expect("an answer comes").unwrap().unwrap().to_text().unwrap()).unwrap()
     }

@@ -1,4 +1,4 @@
-//! A server without a socket.
+//! A server in this process: requests go to its router, without a socket.
 
 use axum::{
     body::{Body, Bytes},
@@ -16,25 +16,25 @@ use tower::ServiceExt as _;
 
 use super::postgres::PostgresDatabase;
 
-/// Where the test's server stores.
+/// The database engine of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     Sqlite,
     Postgres,
 }
 
-/// A server on a database of its own.
+/// A server with a database of its own.
 pub struct TestApp {
     app: App,
     engine: Engine,
     settings: Settings,
-    /// Removed with the test.
+    /// Removed when the test ends.
     _folder: TempDir,
     database: Option<PostgresDatabase>,
 }
 
 impl TestApp {
-    /// Starts a server whose numbered pages have `page_size` rows; `None` where PostgreSQL is left out.
+    /// Starts a server whose numbered pages have `page_size` rows; `None` if PostgreSQL tests are skipped.
     pub async fn start(engine: Engine, page_size: u32) -> Option<Self> {
         Self::with(engine, |settings| settings.page_size = page_size.to_string().parse().unwrap()).await
     }
@@ -48,7 +48,7 @@ impl TestApp {
         Some(Self::open(engine, database, change).await)
     }
 
-    /// Starts a server on a database of PostgreSQL that is there already.
+    /// Starts a server on an existing PostgreSQL database.
     pub async fn on(database: PostgresDatabase, change: impl FnOnce(&mut Settings)) -> Self {
         Self::open(Engine::Postgres, Some(database), change).await
     }
@@ -67,12 +67,12 @@ impl TestApp {
     }
 
     /// Starts another server on the same database.
-    pub async fn beside(&self) -> Self {
-        self.beside_with(|_| {}).await
+    pub async fn second_server(&self) -> Self {
+        self.second_server_with(|_| {}).await
     }
 
     /// Starts another server on the same database, with other settings.
-    pub async fn beside_with(&self, change: impl FnOnce(&mut Settings)) -> Self {
+    pub async fn second_server_with(&self, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = self.settings.clone();
         change(&mut settings);
         let app = App::open(&settings).await.unwrap();
@@ -80,37 +80,37 @@ impl TestApp {
         Self { app, engine: self.engine, settings, _folder: folder, database: None }
     }
 
-    /// Its database of PostgreSQL.
+    /// Returns its PostgreSQL database.
     pub fn postgres(&self) -> &PostgresDatabase {
         self.database.as_ref().unwrap()
     }
 
-    /// What it was started with.
+    /// Returns the settings it was started with.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// What answers requests.
+    /// Returns the router that answers requests.
     pub fn router(&self) -> axum::Router {
         self.app.router().clone()
     }
 
-    /// Where it stores.
+    /// Returns the engine of its database.
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
-    /// What it reads from.
+    /// Returns the reader of its database.
     pub fn reader(&self) -> &Reader {
         &self.app.database().reader
     }
 
-    /// How many SQL statements have run since the start.
+    /// Returns the number of SQL statements run since the start.
     pub fn statements(&self) -> u64 {
         self.app.database().statements()
     }
 
-    /// Ends the server and removes its database.
+    /// Stops the server and removes its database.
     pub async fn finish(self) {
         self.app.close().await;
         if let Some(database) = self.database {
@@ -126,30 +126,30 @@ impl TestApp {
         Reply { status: head.status, headers: head.headers, body }
     }
 
-    /// GET.
+    /// Sends a GET request.
     pub async fn get(&self, path: &str) -> Reply {
         self.send(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
-    /// POST with a JSON body.
+    /// Sends a POST request with a JSON body.
     pub async fn post(&self, path: &str, body: &Value) -> Reply {
         let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
         self.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
-    /// A GraphQL document with variables, whatever comes of it.
+    /// Returns the whole response to a GraphQL document with variables, errors included.
     pub async fn graphql_with(&self, query: &str, variables: Value) -> Value {
         self.post("/graphql", &json!({ "query": query, "variables": variables })).await.json()
     }
 
-    /// The data of a GraphQL document that must run without errors.
+    /// Returns the data of a GraphQL document; panics on errors.
     pub async fn graphql(&self, query: &str) -> Value {
         let mut answer = self.graphql_with(query, json!({})).await;
         assert!(answer.get("errors").is_none(), "{query}\n{answer:#}");
         answer["data"].take()
     }
 
-    /// The code of the first error of a GraphQL document that must fail.
+    /// Returns the code of the first error of a GraphQL document; panics if there is none.
     pub async fn graphql_error(&self, query: &str) -> String {
         let answer = self.graphql_with(query, json!({})).await;
         let code = answer["errors"][0]["extensions"]["code"].as_str();
@@ -157,7 +157,7 @@ impl TestApp {
     }
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub struct Reply {
     pub status: StatusCode,
@@ -166,7 +166,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The body, which must be JSON; null when it is empty.
+    /// Returns the body, which must be JSON; null if it is empty.
     pub fn json(&self) -> Value {
         if self.body.is_empty() {
             return Value::Null;
@@ -174,12 +174,12 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body of an answer that must have this status.
+    /// Returns the body of a response that must have this status.
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", self.text());
         self.json()

@@ -1,11 +1,11 @@
-//! Puts a database back to what it held before, under the servers that run on it.
+//! Backs up a database and restores it under running servers.
 
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, Statement};
 use tempfile::TempDir;
 
 use super::{Engine, TestApp};
 
-/// What a database held.
+/// The content of a database.
 pub struct Backup {
     connection: DatabaseConnection,
     engine: Engine,
@@ -14,7 +14,7 @@ pub struct Backup {
 }
 
 impl Backup {
-    /// Keeps what the database of `app` holds now.
+    /// Copies what the database of `app` contains now.
     pub async fn of(app: &TestApp) -> Self {
         let connection = connect(app).await;
         let (engine, folder) = (app.engine(), tempfile::tempdir().unwrap());
@@ -39,7 +39,7 @@ impl Backup {
         Self { connection, engine, tables, folder }
     }
 
-    /// Puts it back, with the counters of keys as they were.
+    /// Restores the content, including the counters of keys.
     pub async fn restore(self) {
         let Self { connection, engine, tables, folder } = self;
         let (begin, end) = match engine {
@@ -64,7 +64,7 @@ impl Backup {
     }
 }
 
-/// A connection of its own to the database of `app`.
+/// Opens a separate connection to the database of `app`.
 pub async fn connect(app: &TestApp) -> DatabaseConnection {
     let mut options = ConnectOptions::new(app.settings().database_url.as_str());
     options.max_connections(1).sqlx_logging(false);

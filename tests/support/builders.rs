@@ -1,4 +1,4 @@
-//! Builders of what clients send: metrics, sessions and execution contexts with usual values, each to be varied.
+//! Builders of what clients send: metrics, sessions and execution contexts with defaults, to be changed per test.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ pub mod graphql {
 
     use super::with;
 
-    /// A `MetricInput` with these members changed.
+    /// Builds a `MetricInput` with these members changed.
     pub fn metric(changes: Value) -> Value {
         let usual = json!({
             "sessionHash": "s1", "contextHash": "c1", "startedAt": "2026-01-05T03:00:00", "componentName": "core",
@@ -24,12 +24,12 @@ pub mod graphql {
         with(usual, changes)
     }
 
-    /// An `AnnounceSessionInput`.
+    /// Builds an `AnnounceSessionInput`.
     pub fn session(hash: &str, changes: Value) -> Value {
         with(json!({ "hash": hash, "runDate": "2026-01-05T03:00:00", "tags": {} }), changes)
     }
 
-    /// An `AnnounceContextInput`.
+    /// Builds an `AnnounceContextInput`.
     pub fn context(hash: &str, changes: Value) -> Value {
         let usual = json!({
             "hash": hash, "cpuCount": 8, "cpuFrequency": 2400.5, "cpuType": "x86_64", "cpuVendor": "Maker 1",
@@ -46,7 +46,7 @@ pub mod rest {
 
     use super::with;
 
-    /// A metric with these members changed.
+    /// Builds a metric with these members changed.
     pub fn metric(changes: Value) -> Value {
         let usual = json!({
             "session_h": "s", "context_h": "c", "item_start_time": "2026-01-05T03:00:00.125000",
@@ -57,18 +57,18 @@ pub mod rest {
         with(usual, changes)
     }
 
-    /// A metric of an item that has one variant.
+    /// Builds a metric of an item with a single variant.
     pub fn metric_of(item: &str) -> Value {
         metric(json!({ "item": item, "item_variant": item }))
     }
 
-    /// A session.
+    /// Builds a session.
     pub fn session(changes: Value) -> Value {
         let usual = json!({ "session_h": "s", "run_date": "2026-01-05T03:00:00", "scm_ref": "abc", "description": {} });
         with(usual, changes)
     }
 
-    /// An execution context.
+    /// Builds an execution context.
     pub fn context(changes: Value) -> Value {
         let usual = json!({
             "h": "c", "cpu_count": 4, "cpu_frequency": 2400, "cpu_type": "x86_64", "cpu_vendor": "AMD EPYC",
@@ -78,7 +78,7 @@ pub mod rest {
         with(usual, changes)
     }
 
-    /// The tags that name a pipeline and a build.
+    /// Builds the tags that name a pipeline and a build.
     pub fn of_build(pipeline: &str, build: &str) -> Value {
         json!({ "pipeline_branch": pipeline, "pipeline_build_no": build })
     }

@@ -1,4 +1,4 @@
-//! A small history that tests ask about, and short ways to add to one.
+//! A small history for tests, and short ways to add to one.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::support::{
     builders::graphql::{context, metric, session},
 };
 
-/// JSON whose nesting lies in texts: each is a member of a name by which a reader may take it for JSON, with a new limit of nesting.
+/// JSON nested inside strings: each is the value of a key that a reader may expand to JSON, which would reset its depth limit.
 pub fn nested_in_texts() -> String {
     (0..60).fold("1".to_owned(), |inner, _| {
         let nested = format!("{}{inner}{}", "[".repeat(100), "]".repeat(100));
@@ -16,7 +16,7 @@ pub fn nested_in_texts() -> String {
     })
 }
 
-/// What an answer says, without the objects that hold but one thing: `{"a": {"nodes": [{"name": 1}]}}` becomes `[1]`.
+/// Unwraps objects that have a single member: `{"a": {"nodes": [{"name": 1}]}}` becomes `[1]`.
 pub fn bare(value: Value) -> Value {
     match value {
         Value::Object(members) if members.len() == 1 => bare(members.into_iter().next().unwrap().1),
@@ -27,47 +27,47 @@ pub fn bare(value: Value) -> Value {
 }
 
 impl TestApp {
-    /// The data of a document with variables that must run without errors.
+    /// Returns the data of a document with variables; panics on errors.
     pub async fn run(&self, query: &str, variables: Value) -> Value {
         let mut answer = self.graphql_with(query, variables).await;
         assert!(answer.get("errors").is_none(), "{query}\n{answer:#}");
         answer["data"].take()
     }
 
-    /// The answer to a query, [`bare`].
+    /// Returns the data of a query, unwrapped by [`bare`].
     pub async fn bare(&self, query: &str) -> Value {
         bare(self.graphql(query).await)
     }
 
-    /// Each query is answered with this, [`bare`].
+    /// Asserts the unwrapped ([`bare`]) data of each query.
     pub async fn answers(&self, expected: &[(&str, Value)]) {
         for (query, expected) in expected {
             assert_eq!(&self.bare(query).await, expected, "{query}");
         }
     }
 
-    /// Stores metrics, which must work.
+    /// Records metrics; panics on errors.
     pub async fn record_all(&self, metrics: Vec<Value>) {
         let query = "mutation($m: [MetricInput!]!) { recordMetrics(input: {metrics: $m}) { userErrors { message } } }";
         let answer = self.run(query, json!({ "m": metrics })).await;
         assert_eq!(answer["recordMetrics"]["userErrors"], json!([]));
     }
 
-    /// Announces a session, which must work.
+    /// Announces a session; panics on errors.
     pub async fn announce_session(&self, input: Value) {
         let query = "mutation($i: AnnounceSessionInput!) { announceSession(input: $i) { userErrors { message } } }";
         let answer = self.run(query, json!({ "i": input })).await;
         assert_eq!(answer["announceSession"]["userErrors"], json!([]));
     }
 
-    /// Announces a context, which must work.
+    /// Announces an execution context; panics on errors.
     pub async fn announce_machine(&self, input: Value) {
         let query = "mutation($i: AnnounceContextInput!) { announceContext(input: $i) { userErrors { message } } }";
         let answer = self.run(query, json!({ "i": input })).await;
         assert_eq!(answer["announceContext"]["userErrors"], json!([]));
     }
 
-    /// Stores the small history. Its eight metrics are told apart by `memoryUsage`, which counts from 1:
+    /// Stores the small history. Its eight metrics are identified by `memoryUsage`, which counts from 1:
     ///
     /// | | session | context | component | variant | seconds |
     /// |---|---|---|---|---|---|

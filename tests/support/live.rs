@@ -1,4 +1,4 @@
-//! Those who listen: server-sent events, and a client of graphql-transport-ws.
+//! Clients of subscriptions: server-sent events and graphql-transport-ws.
 
 use std::time::Duration;
 
@@ -25,24 +25,24 @@ use tower::ServiceExt as _;
 
 use super::TestApp;
 
-/// Nothing that is waited for may take longer.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// What has not come by then does not come.
-const A_WHILE: Duration = Duration::from_millis(400);
+/// Upper bound of every wait.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// After this time without a message, none is expected.
+const QUIET_PERIOD: Duration = Duration::from_millis(400);
 
-/// Lets what was begun come to a rest.
+/// Waits until background work is likely to be done.
 pub async fn settle() {
-    tokio::time::sleep(A_WHILE).await;
+    tokio::time::sleep(QUIET_PERIOD).await;
 }
 
-/// Events as they come.
+/// A stream of server-sent events.
 pub struct Events {
     body: BodyDataStream,
     text: String,
 }
 
 impl Events {
-    /// Sends a request that is answered with events.
+    /// Sends a request whose response is a stream of events.
     pub async fn ask(app: &TestApp, request: Request<Body>) -> Self {
         let response = app.router().oneshot(request).await.unwrap();
         assert_eq!(response.status(), 200);
@@ -63,28 +63,28 @@ impl Events {
         Self::ask(app, post.body(Body::from(request.to_string())).unwrap()).await
     }
 
-    /// Subscribes: it listens when this returns.
+    /// Subscribes, and returns once the server listens.
     pub async fn of(app: &TestApp, query: &str) -> Self {
         let mut events = Self::post(app, query).await;
-        events.is_silent().await;
+        events.assert_silent().await;
         events
     }
 
-    /// Subscribes with a whole request.
+    /// Subscribes with a whole request, and returns once the server listens.
     pub async fn of_request(app: &TestApp, request: &Value) -> Self {
         let mut events = Self::post_request(app, request).await;
-        events.is_silent().await;
+        events.assert_silent().await;
         events
     }
 
-    /// Nothing comes but comments.
-    pub async fn is_silent(&mut self) {
+    /// Asserts that nothing arrives but comments.
+    pub async fn assert_silent(&mut self) {
         let something = async {
             while self.text.replace(":\n\n", "").is_empty() {
                 self.read().await;
             }
         };
-        assert!(timeout(A_WHILE, something).await.is_err(), "nothing has happened: {}", self.text);
+        assert!(timeout(QUIET_PERIOD, something).await.is_err(), "nothing has happened: {}", self.text);
     }
 
     async fn read(&mut self) {
@@ -92,9 +92,9 @@ impl Events {
         self.text.push_str(std::str::from_utf8(&chunk).unwrap());
     }
 
-    /// The next event's text, comments left out.
+    /// Returns the text of the next event, skipping comments.
     pub async fn event(&mut self) -> String {
-        timeout(PATIENCE, self.next_event()).await.expect("an event comes")
+        timeout(TIMEOUT, self.next_event()).await.expect("an event comes")
     }
 
     async fn next_event(&mut self) -> String {
@@ -110,33 +110,33 @@ impl Events {
         }
     }
 
-    /// The answer in the next event.
+    /// Returns the response in the next event.
     pub async fn next(&mut self) -> Value {
         let event = self.event().await;
         let data = event.strip_prefix("event: next\ndata: ").unwrap_or_else(|| panic!("no answer: {event}"));
         serde_json::from_str(data).unwrap()
     }
 
-    /// The one field in the next event's data.
+    /// Returns the only field of the next event's data.
     pub async fn field(&mut self) -> Value {
         let answer = self.next().await;
         assert!(answer.get("errors").is_none(), "{answer:#}");
         answer["data"].as_object().unwrap().values().next().unwrap().clone()
     }
 
-    /// What is left when the stream has come to its end, comments left out.
+    /// Reads to the end of the stream and returns the rest, without comments.
     pub async fn rest(mut self) -> String {
         let end = async {
             while let Some(chunk) = self.body.next().await {
                 self.text.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
             }
         };
-        timeout(PATIENCE, end).await.expect("the events end");
+        timeout(TIMEOUT, end).await.expect("the events end");
         self.text.replace(":\n\n", "")
     }
 }
 
-/// Subscribes to events over a connection, of which nothing but the head of the answer is read.
+/// Subscribes over a connection and reads only the head of the response.
 pub async fn subscribe_and_read_nothing(app: &TestApp, query: &str) -> TcpStream {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -151,7 +151,7 @@ pub async fn subscribe_and_read_nothing(app: &TestApp, query: &str) -> TcpStream
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        head.push(timeout(PATIENCE, stream.read_u8()).await.expect("an answer comes").unwrap());
+        head.push(timeout(TIMEOUT, stream.read_u8()).await.expect("an answer comes").unwrap());
     }
     stream
 }
@@ -164,7 +164,7 @@ impl Socket {
         Self(Self::connect(app, path, protocol).await.unwrap())
     }
 
-    /// The status and the text with which a handshake is refused.
+    /// Returns the status and the text of a refused handshake.
     pub async fn refused(app: &TestApp, path: &str, protocol: Option<&'static str>) -> (u16, String) {
         match Self::connect(app, path, protocol).await {
             Err(tungstenite::Error::Http(response)) => {
@@ -190,20 +190,20 @@ impl Socket {
         connect_async(request).await.map(|(stream, _)| stream)
     }
 
-    /// One that has said nothing yet.
+    /// Opens a socket that has not sent `connection_init` yet.
     pub async fn silent(app: &TestApp) -> Self {
         Self::open(app, "/graphql", Some("graphql-transport-ws")).await
     }
 
-    /// One that was acknowledged.
-    pub async fn introduced(app: &TestApp) -> Self {
+    /// Opens a socket with an acknowledged `connection_init`.
+    pub async fn initialized(app: &TestApp) -> Self {
         let mut socket = Self::silent(app).await;
-        socket.say(json!({ "type": "connection_init", "payload": { "any": "thing" } })).await;
-        assert_eq!(socket.hear().await, json!({ "type": "connection_ack" }));
+        socket.send_json(json!({ "type": "connection_init", "payload": { "any": "thing" } })).await;
+        assert_eq!(socket.receive().await, json!({ "type": "connection_ack" }));
         socket
     }
 
-    pub async fn say(&mut self, message: Value) {
+    pub async fn send_json(&mut self, message: Value) {
         self.send(Message::text(message.to_string())).await;
     }
 
@@ -212,36 +212,36 @@ impl Socket {
     }
 
     pub async fn subscribe(&mut self, id: &str, query: &str) {
-        self.say(json!({ "id": id, "type": "subscribe", "payload": { "query": query } })).await;
+        self.send_json(json!({ "id": id, "type": "subscribe", "payload": { "query": query } })).await;
     }
 
-    /// What an operation is answered first: the payload.
+    /// Returns the payload of the first response to an operation.
     pub async fn ask(&mut self, id: &str, query: &str) -> Value {
         self.subscribe(id, query).await;
         loop {
-            let mut answer = self.hear().await;
+            let mut answer = self.receive().await;
             if answer["id"] == id {
                 return answer["payload"].take();
             }
         }
     }
 
-    /// Subscribes: it listens when this returns.
+    /// Subscribes, and returns once the server listens.
     pub async fn listen(&mut self, id: &str, query: &str) {
         self.subscribe(id, query).await;
-        assert!(timeout(A_WHILE, self.0.next()).await.is_err(), "nothing has happened");
+        assert!(timeout(QUIET_PERIOD, self.0.next()).await.is_err(), "nothing has happened");
     }
 
     pub async fn frame(&mut self) -> Message {
-        timeout(PATIENCE, self.0.next()).await.expect("an answer comes").expect("the socket is open").unwrap()
+        timeout(TIMEOUT, self.0.next()).await.expect("an answer comes").expect("the socket is open").unwrap()
     }
 
-    pub async fn hear(&mut self) -> Value {
+    pub async fn receive(&mut self) -> Value {
         let frame = self.frame().await;
         serde_json::from_str(frame.to_text().unwrap()).unwrap_or_else(|_| panic!("{frame:?} is no message"))
     }
 
-    /// The code and the reason with which the server closes.
+    /// Returns the code and the reason of the server's close frame.
     pub async fn closed(&mut self) -> (u16, String) {
         match self.frame().await {
             Message::Close(Some(frame)) => (frame.code.into(), frame.reason.to_string()),
@@ -249,7 +249,7 @@ impl Socket {
         }
     }
 
-    /// Closes, and tells what the server answers.
+    /// Closes the socket and returns the server's close frame.
     pub async fn leave(mut self) -> (u16, String) {
         let code = CloseCode::Normal;
         self.send(Message::Close(Some(CloseFrame { code, reason: "done".into() }))).await;

@@ -1,4 +1,4 @@
-//! What makes a test two lines long: a server of its own on a database of its own, and short ways to ask it.
+//! Keeps tests short: a server on a database of its own, and short ways to send requests to it.
 
 pub mod access;
 mod app;
@@ -15,8 +15,8 @@ pub mod sources;
 pub use app::{Engine, Reply, TestApp};
 pub use postgres::{PostgresDatabase, Role, Standby};
 
-/// Writes each behaviour as a test on SQLite and one on PostgreSQL. `#[page_size(5)]`-like settings go through
-/// [`TestApp::with`]; the plain form serves pages of 500.
+/// Runs each behaviour as a test on SQLite and one on PostgreSQL, with pages of 500 rows. `async fn name(app: &TestApp, page_size: 5)`
+/// sets another size; any other setting goes through [`TestApp::with`].
 macro_rules! on_both_engines {
     ($($(#[doc = $doc:literal])* async fn $name:ident($app:ident: &TestApp $(, page_size: $rows:literal)?) $body:block)*) => {
         $(mod $name {

@@ -1,4 +1,4 @@
-//! `PgBouncer` for tests, in front of a database of one test.
+//! `PgBouncer` for tests, in front of a test's database.
 
 use std::{
     env, fs,
@@ -9,14 +9,14 @@ use std::{
 
 use super::PostgresDatabase;
 
-/// A pooler that ends with its test.
+/// A pooler that stops with its test.
 pub struct Pooler {
     process: Child,
     folder: PathBuf,
 }
 
 impl Pooler {
-    /// In this mode, with so many sessions of the database, where `PgBouncer` is installed and the database is reached by a socket.
+    /// Starts one in this mode with this many server connections; `None` without `PgBouncer` or a Unix socket to the database.
     pub async fn start(database: &PostgresDatabase, mode: &str, sessions: u32) -> Option<Self> {
         let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
         let program = program.iter().find(|program| fs::exists(program).unwrap());
@@ -39,7 +39,7 @@ impl Pooler {
         let mut command = Command::new(program);
         let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.starts_with(b"0\n"));
         if is_root {
-            // It refuses root.
+            // `PgBouncer` refuses to run as root.
             assert!(Command::new("chown").args(["-R", "postgres"]).arg(&folder).status().unwrap().success());
             command = Command::new("setpriv");
             command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig=KILL"]).arg(program);
@@ -58,7 +58,7 @@ impl Pooler {
         Some(started)
     }
 
-    /// The address of the database behind it.
+    /// Returns the address of the database through the pooler.
     pub fn url(&self, database: &PostgresDatabase) -> String {
         format!("postgres://postgres@localhost:6432/{}?host={}", database.name(), self.folder.display())
     }

@@ -1,5 +1,5 @@
-//! PostgreSQL for tests: one cluster of our own for the whole run, or the one that `METROGRAPH_TEST_POSTGRES_URL` names; a database
-//! of its own for each test.
+//! PostgreSQL for tests: a temporary cluster for the whole run, or the server in `METROGRAPH_TEST_POSTGRES_URL`; a database
+//! for each test.
 
 use std::{
     env,
@@ -14,19 +14,19 @@ use std::{
 
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, Statement};
 
-/// A database that one test has to itself.
+/// A database for one test.
 pub struct PostgresDatabase {
     server: &'static Server,
     name: String,
 }
 
 impl PostgresDatabase {
-    /// A new database; `None`, said once and loudly, where there is no PostgreSQL.
+    /// Creates a database; `None`, with one warning in the terminal, without PostgreSQL.
     pub async fn create() -> Option<Self> {
         Self::create_with("").await
     }
 
-    /// A new database with options of CREATE DATABASE.
+    /// Creates a database with options of CREATE DATABASE.
     pub async fn create_with(options: &str) -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let server = server()?;
@@ -35,7 +35,7 @@ impl PostgresDatabase {
         Some(Self { server, name })
     }
 
-    /// Drops it under those who use it, and makes an empty one of its name, with options of CREATE DATABASE.
+    /// Drops it under its users and creates an empty one of the same name, with options of CREATE DATABASE.
     pub async fn make_anew(&self, options: &str) {
         self.server.run("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
         self.server.run("postgres", &format!("CREATE DATABASE {} {options}", self.name)).await;
@@ -49,7 +49,7 @@ impl PostgresDatabase {
         self.server.url(&self.name)
     }
 
-    /// Its address for another user, with a password where one is given (`user:password`), and more parameters (`&a=b`).
+    /// Returns its address for another user, with an optional password (`user:password`) and more parameters (`&a=b`).
     pub fn url_as(&self, user: &str, parameters: &str) -> String {
         let url = self.url();
         let separator = if url.contains('?') { "" } else { "?" };
@@ -63,7 +63,7 @@ impl PostgresDatabase {
         self.server.run(&self.name, sql).await;
     }
 
-    /// The one number that a statement gives in it.
+    /// Returns the number that a statement selects.
     pub async fn number(&self, sql: &str) -> i64 {
         let connection = self.server.connect(&self.name).await;
         let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap().unwrap();
@@ -76,11 +76,11 @@ impl PostgresDatabase {
     }
 }
 
-/// A role that goes with its test. What it owns or may do lies in the databases of that test.
+/// A role that is dropped with its test. What it owns or is granted must be in the databases of that test.
 pub struct Role(String);
 
 impl Role {
-    /// A new one, with options of CREATE ROLE.
+    /// Creates one, with options of CREATE ROLE.
     pub async fn create(database: &PostgresDatabase, options: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("role_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -97,7 +97,7 @@ impl Role {
     }
 }
 
-/// A running PostgreSQL: its address before and after the name of the database.
+/// A running PostgreSQL server: its address before and after the name of the database.
 struct Server {
     before: String,
     after: String,
@@ -135,7 +135,7 @@ fn given() -> Option<Server> {
     Some(Server { before: address[..end].to_owned(), after })
 }
 
-/// Starts a cluster under the temporary folder. A shell waits for the end of this process, however it comes, and removes it.
+/// Starts a cluster in a temporary folder. A shell waits for the end of this process, however it ends, and removes it.
 fn start() -> Option<Server> {
     let Some(programs) = programs() else {
         left_out("neither METROGRAPH_TEST_POSTGRES_URL nor initdb is there (Debian: apt-get install postgresql)");
@@ -146,7 +146,7 @@ fn start() -> Option<Server> {
     let as_owner = |program: &str| as_owner(&programs, program);
     let data = folder.join("data");
     succeed(as_owner("initdb").args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "-D"]).arg(&data));
-    // A role of this name has to give its password.
+    // A role of this name must give its password.
     let guarded = "local all guarded scram-sha-256\nlocal all all trust\nlocal replication all trust\n";
     std::fs::write(data.join("pg_hba.conf"), guarded).unwrap();
     let socket = folder.display();
@@ -163,7 +163,7 @@ fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.starts_with(b"0\n"))
 }
 
-/// PostgreSQL refuses root.
+/// PostgreSQL refuses to run as root.
 fn give_to_owner(folder: &Path) {
     if is_root() {
         succeed(Command::new("chown").arg("postgres").arg(folder));
@@ -180,14 +180,14 @@ fn as_owner(programs: &Path, program: &str) -> Command {
     command
 }
 
-/// A hot standby of the cluster, which ends with its test.
+/// A hot standby of the cluster, which stops with its test.
 pub struct Standby {
     folder: PathBuf,
     programs: PathBuf,
 }
 
 impl Standby {
-    /// Of the cluster in which `database` is; `None` where that is not one of our own.
+    /// Starts one of the cluster that has `database`; `None` if that is not the temporary one.
     pub fn of(database: &PostgresDatabase) -> Option<Self> {
         let (_, host) = database.server.after.split_once("?host=")?;
         let programs = programs()?;
@@ -206,7 +206,7 @@ impl Standby {
         Some(Self { folder, programs })
     }
 
-    /// The address of a database in it.
+    /// Returns the address of a database on it.
     pub fn url(&self, database: &PostgresDatabase) -> String {
         format!("{}/{}?host={}", database.server.before, database.name, self.folder.display())
     }
@@ -229,7 +229,7 @@ fn watch(pg_ctl: &Command, data: &Path, folder: &Path) {
     std::mem::forget(watcher);
 }
 
-/// Where initdb and `pg_ctl` are: on the path, or where Debian puts them.
+/// Finds initdb and `pg_ctl`: on the path, or where Debian installs them.
 fn programs() -> Option<PathBuf> {
     let on_path = env::var_os("PATH").into_iter().flat_map(|path| env::split_paths(&path).collect::<Vec<_>>());
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
@@ -238,7 +238,7 @@ fn programs() -> Option<PathBuf> {
     on_path
         .chain(packaged.into_iter().rev())
         .find(|folder| folder.join("initdb").exists() && folder.join("pg_ctl").exists())
-        // Where only these two are linked to, the others are behind the links.
+        // If only these two are linked, the other programs are next to the targets of the links.
         .and_then(|folder| Some(folder.join("initdb").canonicalize().ok()?.parent()?.to_owned()))
 }
 
@@ -250,6 +250,6 @@ fn succeed(command: &mut Command) {
 
 fn left_out(reason: &str) {
     assert!(env::var_os("METROGRAPH_REQUIRE_POSTGRES").is_none(), "PostgreSQL is required: {reason}");
-    // Straight to the terminal: the test harness keeps what passing tests print to itself.
+    // Straight to the terminal: the test harness captures what passing tests print.
     let _ = writeln!(io::stderr(), "\nTHE TESTS ON POSTGRESQL ARE LEFT OUT: {reason}\n");
 }

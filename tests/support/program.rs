@@ -1,4 +1,4 @@
-//! The real program: a folder and an environment of its own, a real socket, real signals.
+//! The real program, with a folder and an environment of its own, real sockets and signals.
 
 use std::{
     fs::{self, File},
@@ -14,19 +14,19 @@ use serde_json::Value;
 
 use crate::support::builders::rest::metric_of;
 
-/// Nothing that the program does may take longer.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// Upper bound of everything the program does.
+const TIMEOUT: Duration = Duration::from_secs(90);
 
-/// The program with nothing in its environment but `variables`.
+/// Returns the command of the program, with nothing in its environment but `variables`.
 pub fn command(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_metrograph"));
-    // A load balancer is waited for where that is what is tested.
+    // Only tests of draining wait for a load balancer.
     command.env_clear().env("METROGRAPH_DRAIN", "0s");
     command.args(arguments).envs(variables.iter().copied()).current_dir(folder).stdin(Stdio::null());
     command
 }
 
-/// What a program that ended has said.
+/// Exit code and output of a program that ended.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
@@ -35,7 +35,7 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// A start that was refused for a reason in which all of `words` occur.
+    /// Asserts a start that was refused in one line that contains all of `words`.
     pub fn assert_refused(&self, words: &[&str]) {
         assert_eq!(self.code, Some(2), "{self:?}");
         assert_eq!(self.stdout, "", "{self:?}");
@@ -52,7 +52,7 @@ pub fn run(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> End
     ended(&mut command(folder, arguments, variables))
 }
 
-/// The same for a program that is made ready otherwise.
+/// Runs a prepared command to its end.
 pub fn ended(command: &mut Command) -> Ended {
     let (mut stdout, mut stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
     let mut child = command.stdout(stdout.try_clone().unwrap()).stderr(stderr.try_clone().unwrap()).spawn().unwrap();
@@ -60,8 +60,8 @@ pub fn ended(command: &mut Command) -> Ended {
     Ended { code, stdout: text(&mut stdout), stderr: text(&mut stderr) }
 }
 
-/// The program run by another one.
-pub fn behind(program: &str, arguments: &[&str], plain: &Command) -> Command {
+/// Returns the command that runs the program through another one.
+pub fn wrapped_by(program: &str, arguments: &[&str], plain: &Command) -> Command {
     let mut wrapped = Command::new(program);
     wrapped.args(arguments).arg(plain.get_program()).args(plain.get_args()).stdin(Stdio::null());
     wrapped.current_dir(plain.get_current_dir().unwrap());
@@ -69,18 +69,18 @@ pub fn behind(program: &str, arguments: &[&str], plain: &Command) -> Command {
     wrapped
 }
 
-/// The program as one that the bits of permissions bind, also where the tests are run by root.
+/// Returns the command of the program without root's right to pass over file permissions.
 pub fn bound(plain: &Command) -> Command {
     use std::os::unix::fs::MetadataExt as _;
 
     let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
     let arguments: &[&str] = if is_root { &["--bounding-set=-dac_override,-dac_read_search"] } else { &[] };
-    behind(if is_root { "setpriv" } else { "env" }, arguments, plain)
+    wrapped_by(if is_root { "setpriv" } else { "env" }, arguments, plain)
 }
 
 fn wait(child: &mut Child) -> Option<i32> {
     let start = Instant::now();
-    while start.elapsed() < PATIENCE {
+    while start.elapsed() < TIMEOUT {
         if let Some(status) = child.try_wait().unwrap() {
             return status.code();
         }
@@ -98,16 +98,16 @@ fn text(file: &mut File) -> String {
     text
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "it never came: {what}");
+        assert!(start.elapsed() < TIMEOUT, "it never came: {what}");
         thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// The names of the files in a folder, in order.
+/// Returns the sorted names of the files in a folder.
 pub fn files(folder: &Path) -> Vec<String> {
     let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
     let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| name(entry.unwrap())).collect();
@@ -115,7 +115,7 @@ pub fn files(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The program while it serves. It is killed when the test lets go of it.
+/// A running server. It is killed when dropped.
 pub struct Server {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -124,19 +124,19 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the program and waits for the line that says where it listens.
+    /// Starts the program and waits for the log line with its address.
     pub fn start(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         Self::of(command(folder, arguments, variables))
     }
 
-    /// The same for a program that is made ready otherwise.
+    /// Starts a prepared command likewise.
     pub fn of(command: Command) -> Self {
         let stderr = tempfile::tempfile().unwrap();
         let log = stderr.try_clone().unwrap();
         Self::logging_to(command, log.into(), stderr)
     }
 
-    /// The same with another standard error than `stderr`, which holds what can be told of it.
+    /// Starts a prepared command whose standard error goes elsewhere; `stderr` has what the log would.
     pub fn logging_to(mut command: Command, log: Stdio, mut stderr: File) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -149,30 +149,30 @@ impl Server {
         Self { child, stdout, stderr, address }
     }
 
-    /// What it has logged so far.
+    /// Returns what has been logged so far.
     pub fn log(&self) -> String {
-        // Through a cursor of its own.
+        // Through a separate cursor.
         let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&self.stderr));
         fs::read_to_string(path).unwrap()
     }
 
-    /// A connection.
+    /// Opens a connection.
     pub fn connect(&self) -> TcpStream {
         connect(self.address)
     }
 
-    /// Status and JSON of an answer.
+    /// Returns the status and the JSON of a response.
     pub fn request(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         request(self.address, method, path, body).unwrap()
     }
 
-    /// The status of an answer to whoever sends these credentials.
+    /// Returns the status of the response to a caller with these credentials.
     pub fn status_as(&self, credentials: &str, method: &str, path: &str, body: &Value) -> u16 {
         let headers = format!("Authorization: {credentials}\r\n");
         request_with(self.address, method, path, &headers, body).unwrap().0
     }
 
-    /// The JSON of an answer that must be 200.
+    /// Returns the JSON of a response that must be 200.
     pub fn get(&self, path: &str) -> Value {
         let (status, answer) = self.request("GET", path, &Value::Null);
         assert_eq!(status, 200, "{path}: {answer}");
@@ -185,12 +185,12 @@ impl Server {
         assert_eq!(status, 201, "{answer}");
     }
 
-    /// How many metrics are stored.
+    /// Returns the number of stored metrics.
     pub fn count(&self) -> u64 {
         self.get("/api/v1/metrics/count")["count"].as_u64().unwrap()
     }
 
-    /// The number of its process.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -201,7 +201,7 @@ impl Server {
         assert!(sent.success());
     }
 
-    /// Waits for the end.
+    /// Waits for the process to end.
     pub fn ended(mut self) -> Ended {
         let code = wait(&mut self.child);
         let mut stdout = String::new();
@@ -209,7 +209,7 @@ impl Server {
         Ended { code, stdout, stderr: text(&mut self.stderr) }
     }
 
-    /// Ends the program as a supervisor does.
+    /// Stops the program as a supervisor does.
     pub fn stop(self) {
         self.signal("TERM");
         let ended = self.ended();
@@ -227,16 +227,16 @@ impl Drop for Server {
 
 fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     stream
 }
 
-/// Status and JSON of an answer; `None` when the connection was refused or cut.
+/// Returns the status and the JSON of a response; `None` if the connection was refused or cut.
 pub fn request(address: SocketAddr, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
     request_with(address, method, path, "", body)
 }
 
-/// The same with further lines of its head.
+/// Sends further header lines, too.
 fn request_with(address: SocketAddr, method: &str, path: &str, headers: &str, body: &Value) -> Option<(u16, Value)> {
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let head = format!(
@@ -245,7 +245,7 @@ fn request_with(address: SocketAddr, method: &str, path: &str, headers: &str, bo
         body.len()
     );
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     stream.write_all((head + &body).as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;

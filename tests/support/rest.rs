@@ -39,41 +39,41 @@ impl TestApp {
         self.post("/api/v1/contexts/", &context(changes)).await.expect(201)
     }
 
-    /// What an entry point of REST v1 answers: null for 204, which has no body.
+    /// Returns what an entry point of REST v1 answers; null for 204, which has no body.
     pub async fn v1(&self, path: &str) -> Value {
         let reply = self.get(&format!("/api/v1{path}")).await;
         let status = if reply.body.is_empty() { 204 } else { 200 };
         reply.expect(status)
     }
 
-    /// The list in an answer; an empty one for 204.
+    /// Returns the list in an answer; an empty one for 204.
     pub async fn list(&self, path: &str) -> Value {
         let answer = self.v1(path).await;
         let found = answer.as_object().and_then(|members| members.values().find(|value| value.is_array()));
         found.cloned().unwrap_or_else(|| json!([]))
     }
 
-    /// One member of everything in the list of an answer.
+    /// Returns one member of every object in the list of an answer.
     pub async fn column(&self, path: &str, member: &str) -> Value {
         self.list(path).await.as_array().unwrap().iter().map(|row| row[member].clone()).collect()
     }
 
-    /// The items in a list of metrics.
+    /// Returns the items in a list of metrics.
     pub async fn items(&self, path: &str) -> Value {
         self.column(path, "item").await
     }
 
-    /// The hashes in a list of sessions.
+    /// Returns the hashes in a list of sessions.
     pub async fn sessions(&self, path: &str) -> Value {
         self.column(path, "session_h").await
     }
 
-    /// The number that a count answers.
+    /// Returns the number that a count answers.
     pub async fn count(&self, path: &str) -> u64 {
         self.v1(path).await["count"].as_u64().unwrap()
     }
 
-    /// Any request with a body of this type.
+    /// Sends any request with a body of this media type.
     pub async fn send_body(&self, method: Method, path: &str, media_type: &str, body: impl Into<Body>) -> Reply {
         let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, media_type);
         self.send(request.body(body.into()).unwrap()).await
@@ -81,7 +81,7 @@ impl TestApp {
 }
 
 impl Reply {
-    /// An error in the one form that errors have, which names what is at fault.
+    /// Asserts an error in the one form that errors of REST v1 have, whose message names what is wrong.
     pub fn refuses(&self, status: u16, named: &str) {
         let answer = self.expect(status);
         assert_eq!(self.headers[header::CONTENT_TYPE], "application/json");

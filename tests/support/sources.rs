@@ -1,49 +1,49 @@
-//! The project's own sources, cut into tokens: comments are gone, texts are kept apart from words.
+//! The project's own sources as tokens: without comments, with string literals apart from words.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// A piece of Rust.
+/// A token of Rust.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Token {
     /// A keyword or a name.
     Word(String),
-    /// What stands between quotes.
+    /// The content of a string literal.
     Text(String),
     /// `::`
     Separator,
-    /// Any other sign.
+    /// Any other character.
     Sign(char),
 }
 
 /// A source file.
 pub struct Source {
-    /// From the root of the repository, with `/`.
+    /// Relative to the root of the repository, with `/`.
     pub path: String,
     pub text: String,
     pub tokens: Vec<Token>,
 }
 
 impl Source {
-    /// The words.
+    /// Returns the keywords and names.
     pub fn words(&self) -> impl Iterator<Item = &str> {
         self.tokens.iter().filter_map(|token| if let Token::Word(word) = token { Some(word.as_str()) } else { None })
     }
 
-    /// The texts between quotes.
+    /// Returns the contents of string literals.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.tokens.iter().filter_map(|token| if let Token::Text(text) = token { Some(text.as_str()) } else { None })
     }
 
-    /// Every path, those inside the braces of a `use` written out.
+    /// Returns every path, with the groups of `use` lines expanded.
     pub fn paths(&self) -> Vec<Vec<String>> {
         paths(&self.tokens)
     }
 }
 
-/// Every path, those inside the braces of a `use` written out.
+/// Returns every path, with the groups of `use` lines expanded.
 pub fn paths(tokens: &[Token]) -> Vec<Vec<String>> {
     let mut paths = Vec::new();
     let mut at = 0;
@@ -54,7 +54,7 @@ pub fn paths(tokens: &[Token]) -> Vec<Vec<String>> {
     paths.into_iter().map(|import| import.path).collect()
 }
 
-/// What the `use` lines bring in.
+/// Returns what the `use` lines import.
 pub fn imports(tokens: &[Token]) -> Vec<Import> {
     let mut imports = Vec::new();
     for (at, two) in tokens.windows(2).enumerate() {
@@ -66,7 +66,7 @@ pub fn imports(tokens: &[Token]) -> Vec<Import> {
     imports
 }
 
-/// A name that a `use` brings in, and the path that it stands for.
+/// A name that a `use` line brings in, and the path that it stands for.
 pub struct Import {
     pub name: String,
     pub path: Vec<String>,
@@ -100,7 +100,7 @@ fn group(tokens: &[Token], mut at: usize, prefix: &[String], paths: &mut Vec<Imp
     }
 }
 
-/// Gives the last import the name after `as`, if that is what stands here.
+/// Gives the last import the name after `as`, if there is one.
 fn name_last(tokens: &[Token], at: usize, paths: &mut [Import]) -> usize {
     match (tokens.get(at), tokens.get(at + 1), paths.last_mut()) {
         (Some(Token::Word(word)), Some(Token::Word(name)), Some(last)) if word == "as" => {
@@ -111,7 +111,7 @@ fn name_last(tokens: &[Token], at: usize, paths: &mut [Import]) -> usize {
     }
 }
 
-/// The files below these places of the repository whose names end so, in order.
+/// Reads the files below these places of the repository that have one of these extensions, in order.
 pub fn sources(places: &[&str], endings: &[&str]) -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
@@ -144,7 +144,7 @@ fn collect(place: &Path, endings: &[&str], files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Cuts Rust into tokens.
+/// Splits Rust into tokens.
 pub fn tokens(source: &str) -> Vec<Token> {
     let chars: Vec<char> = source.chars().collect();
     let starts_with = |at: usize, text: &str| text.chars().enumerate().all(|(i, c)| chars.get(at + i) == Some(&c));
@@ -155,11 +155,11 @@ pub fn tokens(source: &str) -> Vec<Token> {
         if starts_with(at, "//") {
             at += chars[at..].iter().take_while(|c| **c != '\n').count();
         } else if starts_with(at, "/*") {
-            at = behind_comment(&chars, at);
+            at = after_comment(&chars, at);
         } else if char == '"' {
             at = text(&chars, at, &mut tokens);
         } else if char == '\'' {
-            at = behind_quote(&chars, at);
+            at = after_quote(&chars, at);
         } else if char.is_alphanumeric() || char == '_' {
             let end = at + chars[at..].iter().take_while(|c| c.is_alphanumeric() || **c == '_').count();
             let word: String = chars[at..end].iter().collect();
@@ -182,7 +182,7 @@ pub fn tokens(source: &str) -> Vec<Token> {
     tokens
 }
 
-fn behind_comment(chars: &[char], mut at: usize) -> usize {
+fn after_comment(chars: &[char], mut at: usize) -> usize {
     let mut depth = 0;
     while at < chars.len() {
         match (chars[at], chars.get(at + 1)) {
@@ -216,8 +216,8 @@ fn raw_text(chars: &[char], quote: usize, hashes: usize, tokens: &mut Vec<Token>
     end + 1 + hashes
 }
 
-/// Behind a character between quotes, or behind a lifetime.
-fn behind_quote(chars: &[char], at: usize) -> usize {
+/// Returns the position after a character literal or a lifetime.
+fn after_quote(chars: &[char], at: usize) -> usize {
     match (chars.get(at + 1), chars.get(at + 2)) {
         (Some('\\'), _) => at + 3 + chars[at + 3..].iter().take_while(|c| **c != '\'').count() + 1,
         (_, Some('\'')) => at + 3,
@@ -225,7 +225,7 @@ fn behind_quote(chars: &[char], at: usize) -> usize {
     }
 }
 
-/// The tokens but those of items under `#[cfg(test)]`.
+/// Returns the tokens without items under `#[cfg(test)]`.
 pub fn without_tests(all: &[Token]) -> Vec<Token> {
     let mark = tokens("#[cfg(test)]");
     let mut kept = Vec::new();
@@ -241,7 +241,7 @@ pub fn without_tests(all: &[Token]) -> Vec<Token> {
     kept
 }
 
-/// Where the item ends that begins here: after a semicolon, or after its braces.
+/// Returns the end of the item that begins here: after a semicolon, or after its braces.
 fn after_item(tokens: &[Token], mut at: usize) -> usize {
     let mut depth = 0_usize;
     while let Some(token) = tokens.get(at) {

@@ -1,4 +1,4 @@
-//! What comes with a request beside its address: encodings and media types of bodies, and who asks.
+//! Headers of requests: encodings and media types of bodies, and the user agent.
 
 use axum::{
     body::Body,
@@ -43,7 +43,7 @@ async fn a_compressed_body_is_refused_by_the_header_that_says_so() {
 }
 
 #[tokio::test]
-async fn a_browser_is_known_by_its_name() {
+async fn a_browser_is_recognised_by_its_user_agent() {
     let app = app().await;
     let path = "/graphql?query=%7BmetricCount%7D";
     let get = async |headers: &[(&str, &str)]| {
@@ -53,13 +53,13 @@ async fn a_browser_is_known_by_its_name() {
     for agent in ["Opera/9.80 (X11) Presto/2.12", "Mozilla/5.0 (X11; Linux x86_64) Chrome/140"] {
         let browser = [("user-agent", agent), ("accept-language", "de-CH,de;q=0.9")];
         assert_eq!(get(&browser).await, 403, "{agent}");
-        // What no form sends, but no browser asks about either, shows nothing.
+        // A header that no form sends, but that needs no preflight, proves nothing.
         for odd in ["foo", "a/b", "text/plain, application/json"] {
             assert_eq!(get(&[&browser[..], &[("content-type", odd)]].concat()).await, 403, "{agent} {odd}");
         }
         assert_eq!(get(&[&browser[..], &[("content-type", "application/json")]].concat()).await, 200, "{agent}");
     }
-    // Node and programs like it.
+    // Node and similar programs.
     assert_eq!(get(&[("user-agent", "node"), ("accept-language", "*"), ("sec-fetch-mode", "cors")]).await, 200);
     for site in ["Cross-Site", "SAME-SITE"] {
         assert_eq!(get(&[("sec-fetch-site", site)]).await, 403, "{site}");
@@ -86,7 +86,7 @@ async fn a_mutation_that_stores_nothing_counts_as_asking() {
         let app = TestApp::with(Engine::Sqlite, |settings| settings.limits.rate_limit = "2/min".parse().unwrap())
             .await
             .unwrap();
-        let mut socket = live::Socket::introduced(&app).await;
+        let mut socket = live::Socket::initialized(&app).await;
         assert!(socket.ask("1", query).await["data"].is_object());
         assert_eq!(socket.ask("2", query).await[0]["extensions"]["code"], "RATE_LIMITED", "{query}");
         app.finish().await;
@@ -99,10 +99,10 @@ async fn a_socket_is_introduced_whatever_the_case_of_its_authorization() {
     let token = bearer(&open.token("read").await);
     let closed = open.guarded(AccessMode::Closed).await;
     for payload in [json!({ "Authorization": token }), json!({ "AUTHORIZATION": token })] {
-        Socket::open(&closed, None).await.unwrap().introduced(payload).await.unwrap();
+        Socket::open(&closed, None).await.unwrap().initialized(payload).await.unwrap();
     }
     let twice = json!({ "Authorization": token, "authorization": token });
-    assert_eq!(Socket::open(&closed, None).await.unwrap().introduced(twice).await.err(), Some(4403));
+    assert_eq!(Socket::open(&closed, None).await.unwrap().initialized(twice).await.err(), Some(4403));
     closed.finish().await;
     open.finish().await;
 }

@@ -1,4 +1,4 @@
-//! What clients say of themselves, and what caches and browsers are told.
+//! Detection of browsers by what clients send, and headers for caches, proxies and browsers.
 
 use std::io::{Read as _, Write as _};
 
@@ -41,7 +41,7 @@ async fn programs_are_not_taken_for_browsers() {
     let mute = [("user-agent", browser), ("accept-language", "en-US,en;q=0.5")];
     get(&app, QUERY, &mute).await.expect(403);
     get(&app, "/graphql/?query=%7BmetricCount%7D", &mute).await.expect(403);
-    // A page can set the languages, but not the name, without being asked.
+    // A page can set the languages without a preflight, but not the user agent.
     get(&app, QUERY, &[mute[0], ("accept-language", "*")]).await.expect(403);
     get(&app, QUERY, &[mute[0], mute[1], ("sec-fetch-site", "same-origin")]).await.expect(200);
     app.finish().await;
@@ -74,7 +74,7 @@ async fn pages_of_named_sites_may_send_what_headers_they_like() {
             assert_eq!(reply.headers[header::ACCESS_CONTROL_ALLOW_ORIGIN], "https://dash.example.org");
         }
     }
-    // Another site is let in no more than before.
+    // Another site gets no more access than before.
     let reply = preflight("/graphql", "https://evil.example", "traceparent").await;
     assert!(!reply.headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
     get(&app, QUERY, &[("origin", "https://evil.example"), ("traceparent", "x")]).await.expect(403);
@@ -145,9 +145,9 @@ async fn proxies_pass_events_on_at_once() {
         tokio::time::timeout(std::time::Duration::from_secs(10), futures_util::StreamExt::next(&mut body)).await;
     assert_eq!(first.expect("something comes at once").unwrap().unwrap(), ":\n\n");
     drop(body);
-    // And a client passes over it.
+    // And a client ignores it.
     let mut events = Events::post(&app, "subscription { metricRecorded { itemName } }").await;
-    events.is_silent().await;
+    events.assert_silent().await;
     app.record_items(&["a"]).await;
     assert_eq!(events.field().await["itemName"], "a");
     app.finish().await;
@@ -177,15 +177,15 @@ async fn files_and_sockets_may_begin_with_a_byte_order_mark() {
         let answer = app.post("/graphql", &json!({ "documentId": id })).await.expect(200);
         assert_eq!(answer, json!({ "data": { field: 0 } }));
     }
-    let mut socket = Socket::introduced(&app).await;
+    let mut socket = Socket::initialized(&app).await;
     let subscribe = json!({ "id": "1", "type": "subscribe", "payload": { "query": "{ metricCount }" } });
     socket.send(Message::text(format!("{mark}{subscribe}"))).await;
-    assert_eq!(socket.hear().await["payload"], json!({ "data": { "metricCount": 0 } }));
+    assert_eq!(socket.receive().await["payload"], json!({ "data": { "metricCount": 0 } }));
     app.finish().await;
 }
 
 #[test]
-fn sockets_give_a_sign_of_life_every_15_seconds() {
+fn sockets_send_a_keep_alive_every_15_seconds() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[], &[("METROGRAPH_LISTEN", "127.0.0.1:0")]);
     let mut stream = server.connect();
@@ -198,7 +198,7 @@ fn sockets_give_a_sign_of_life_every_15_seconds() {
         stream.read_exact(&mut byte).unwrap();
         head.extend(byte);
     }
-    // A text of a client is masked, here with zeros.
+    // A client's text frame is masked, here with zeros.
     let init = br#"{"type":"connection_init"}"#;
     let frame = [&[0x81, 0x80 | u8::try_from(init.len()).unwrap(), 0, 0, 0, 0][..], init].concat();
     stream.write_all(&frame).unwrap();

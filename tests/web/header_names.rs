@@ -1,4 +1,4 @@
-//! The heads of answers, as clients read them that take the names of headers literally.
+//! Response headers for clients that compare header names by case.
 
 use std::io::{Read as _, Write as _};
 
@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::support::program::Server;
 
-/// The head of the answer to a request of HTTP/1.1.
+/// Returns the head of the response to a request of HTTP/1.1.
 fn head(server: &Server, request: &str) -> String {
     let mut stream = server.connect();
     stream.write_all(request.replace('\n', "\r\n").as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! Connections of HTTP/1 on which nothing happens: which of them are closed, and which are waited on.
+//! Idle HTTP/1 connections: which are closed, and which stay open.
 
 use std::{
     io::{Read as _, Write as _},

@@ -1,4 +1,4 @@
-//! Each limit of the HTTP side, crossed.
+//! The limits of the HTTP layer: timeouts, rate limits, connections, subscriptions, bodies.
 
 use std::{
     io::{Read as _, Write as _},
@@ -31,7 +31,7 @@ async fn limited(change: impl FnOnce(&mut metrograph::config::HttpLimits)) -> Te
     TestApp::with(Engine::Sqlite, |settings| change(&mut settings.limits)).await.unwrap()
 }
 
-/// The code of an answer of either form, which has no data.
+/// Returns the code of an error in either form, without data.
 fn code(reply: &Reply) -> String {
     let answer = reply.json();
     assert!(answer.get("data").is_none(), "{answer}");
@@ -57,7 +57,7 @@ async fn a_body_over_the_limit_is_refused() {
         assert_eq!((graphql.status.as_u16(), code(&graphql).as_str()), (413, "PAYLOAD_TOO_LARGE"));
         assert!(rest.expect(413)["message"].as_str().unwrap().contains("--max-body"));
     }
-    let mut socket = Socket::introduced(&app).await;
+    let mut socket = Socket::initialized(&app).await;
     socket.subscribe("1", &format!("{{ metricCount }} #{}", "x".repeat(3000))).await;
     let (code, reason) = socket.closed().await;
     assert!(code == 1009 && reason.contains("--max-body"), "{code}: {reason}");
@@ -79,7 +79,7 @@ async fn gives_up_in_time(engine: Engine) {
         patient.record_all((first..first + 1000).map(|n| graphql::metric(name(n))).collect()).await;
     }
     let app = patient
-        .beside_with(|settings| {
+        .second_server_with(|settings| {
             settings.limits.request_timeout = Duration::from_secs(1);
             settings.graphql.limits.max_root_fields = 200;
         })
@@ -90,18 +90,18 @@ async fn gives_up_in_time(engine: Engine) {
     assert_eq!((reply.status.as_u16(), code(&reply).as_str()), (504, "TIMEOUT"), "{}", reply.text());
     assert!(reply.text().contains("--request-timeout"));
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-    // Nor does it help to ask in another way.
+    // The same in every other form of request.
     for way in ["events", "socket"] {
         let answer = if way == "events" {
             let mut events = stream(&app, slow_query()["query"].as_str().unwrap()).await.unwrap();
             next(&mut events).await
         } else {
-            let mut socket = Socket::introduced(&app).await;
+            let mut socket = Socket::initialized(&app).await;
             socket.ask("1", slow_query()["query"].as_str().unwrap()).await.to_string()
         };
         assert!(answer.contains("TIMEOUT"), "{way}: {answer}");
     }
-    // Were the reads still going on, no connection would be free for this one in its time.
+    // If the reads went on, no connection would be free for this one in time.
     assert_eq!(app.get("/api/v1/metrics/count").await.expect(200)["count"], 3000);
     app.record(json!({ "item": "after" })).await;
     assert!(next(&mut events).await.contains("after"), "a subscription outlives the time of a request");
@@ -122,7 +122,7 @@ async fn a_request_that_takes_too_long_is_given_up_on_postgresql() {
 
 /// PostgreSQL would not notice by itself.
 #[tokio::test]
-async fn a_statement_that_nobody_waits_for_ends_on_postgresql() {
+async fn an_abandoned_statement_ends_on_postgresql() {
     let change = |settings: &mut metrograph::config::Settings| settings.limits.request_timeout = Duration::from_secs(1);
     let Some(app) = TestApp::with(Engine::Postgres, change).await else { return };
     let keeper = Database::connect(app.settings().database_url.as_str()).await.unwrap();
@@ -146,11 +146,11 @@ async fn a_statement_that_nobody_waits_for_ends_on_postgresql() {
 }
 
 #[tokio::test]
-async fn a_client_that_asks_too_often_is_told_when_to_come_back() {
+async fn a_client_over_the_rate_limit_gets_retry_after() {
     let tokens = limited(|_| ()).await;
     let (one, another) = (tokens.token("read").await, tokens.token("admin").await);
     let app = tokens
-        .beside_with(|settings| {
+        .second_server_with(|settings| {
             settings.access.mode = AccessMode::Read;
             settings.limits.rate_limit = "3/min".parse().unwrap();
         })
@@ -185,7 +185,7 @@ async fn what_is_stored_does_not_count_as_asking() {
     app.finish().await;
 }
 
-/// The statuses of the same request sent four times.
+/// Sends the same request four times and returns the statuses.
 async fn four_times(app: &TestApp, path: &str, token: Option<&str>, body: &str) -> Vec<u16> {
     let mut statuses = Vec::new();
     for _ in 0..4 {
@@ -224,7 +224,7 @@ async fn what_is_refused_counts_as_asking() {
 }
 
 #[tokio::test]
-async fn a_batch_of_which_nothing_may_be_answered_says_so() {
+async fn a_batch_over_the_rate_limit_gets_429() {
     let app = limited(|limits| limits.rate_limit = "1/min".parse().unwrap()).await;
     let batch = json!([{ "query": "{ metricCount }" }, { "query": "{ metricCount }" }]);
     assert_eq!(app.post("/graphql", &batch).await.expect(200)[0]["data"]["metricCount"], 0);
@@ -258,7 +258,7 @@ async fn a_mutation_that_reads_what_is_stored_counts_as_asking() {
     }
     app.finish().await;
     let app = limited(|limits| limits.rate_limit = "1/min".parse().unwrap()).await;
-    let mut socket = Socket::introduced(&app).await;
+    let mut socket = Socket::initialized(&app).await;
     let read = "mutation { announceSession(input: {hash: \"s\", runDate: \"2026-01-05T03:00:00\"}) { session { metrics { nodes { id } } } } }";
     assert_eq!(socket.ask("1", read).await[0]["extensions"]["code"], "RATE_LIMITED");
     app.finish().await;
@@ -266,9 +266,9 @@ async fn a_mutation_that_reads_what_is_stored_counts_as_asking() {
 
 #[tokio::test]
 async fn a_socket_counts_each_of_its_operations() {
-    // Opening it counts as well.
+    // Opening the socket counts, too.
     let app = limited(|limits| limits.rate_limit = "3/min".parse().unwrap()).await;
-    let mut socket = Socket::introduced(&app).await;
+    let mut socket = Socket::initialized(&app).await;
     for id in ["1", "2"] {
         assert_eq!(socket.ask(id, "{ metricCount }").await["data"]["metricCount"], 0);
     }
@@ -281,7 +281,7 @@ async fn a_token_that_comes_with_the_first_message_of_a_socket_is_what_is_counte
     let tokens = limited(|_| ()).await;
     let token = tokens.token("read").await;
     let app = tokens
-        .beside_with(|settings| {
+        .second_server_with(|settings| {
             settings.access.mode = AccessMode::Read;
             settings.limits.rate_limit = "2/min".parse().unwrap();
         })
@@ -289,8 +289,8 @@ async fn a_token_that_comes_with_the_first_message_of_a_socket_is_what_is_counte
     assert_eq!(get_as(&app, COUNT, &token).await.status, 200);
     let mut socket = Socket::silent(&app).await;
     let credentials = json!({ "authorization": format!("Bearer {token}") });
-    socket.say(json!({ "type": "connection_init", "payload": credentials })).await;
-    assert_eq!(socket.hear().await["type"], "connection_ack");
+    socket.send_json(json!({ "type": "connection_init", "payload": credentials })).await;
+    assert_eq!(socket.receive().await["type"], "connection_ack");
     assert_eq!(socket.ask("1", "{ metricCount }").await["data"]["metricCount"], 0);
     assert_eq!(socket.ask("2", "{ metricCount }").await[0]["extensions"]["code"], "RATE_LIMITED");
     assert_eq!(app.get(COUNT).await.status, 200, "the address has opened a socket, and asked nothing yet");
@@ -302,7 +302,7 @@ async fn a_token_that_comes_with_the_first_message_of_a_socket_is_what_is_counte
 async fn subscriptions_over_the_limit_are_refused_until_one_ends() {
     let app = limited(|limits| limits.max_subscriptions = NonZeroU32::new(2).unwrap()).await;
     let first = events(&app, RECORDED).await.unwrap();
-    let mut socket = Socket::introduced(&app).await;
+    let mut socket = Socket::initialized(&app).await;
     socket.listen("1", RECORDED).await;
     let refused = events(&app, RECORDED).await.unwrap_err();
     assert_eq!((refused.status.as_u16(), code(&refused).as_str()), (503, "TOO_MANY_SUBSCRIPTIONS"));
@@ -311,20 +311,20 @@ async fn subscriptions_over_the_limit_are_refused_until_one_ends() {
     assert_eq!(socket.ask("2", RECORDED).await[0]["extensions"]["code"], "TOO_MANY_SUBSCRIPTIONS");
     drop(first);
     assert!(events(&app, RECORDED).await.is_ok(), "a place is free again");
-    // Over a socket it is free as soon as the operation has ended.
+    // On a socket it is free as soon as the operation has ended.
     let last = events(&app, RECORDED).await.unwrap();
     for _ in 0..20 {
-        socket.say(json!({ "id": "1", "type": "complete" })).await;
+        socket.send_json(json!({ "id": "1", "type": "complete" })).await;
         socket.subscribe("1", RECORDED).await;
     }
-    socket.say(json!({ "type": "ping" })).await;
-    assert_eq!(socket.hear().await["type"], "pong");
+    socket.send_json(json!({ "type": "ping" })).await;
+    assert_eq!(socket.receive().await["type"], "pong");
     drop(last);
     app.finish().await;
 }
 
 #[test]
-fn connections_over_the_limit_are_told_so_until_one_ends() {
+fn connections_over_the_limit_are_refused_until_one_ends() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &["--max-connections", "2"], ANYWHERE);
     let held = [server.connect(), server.connect()];
@@ -346,7 +346,7 @@ fn connections_over_the_limit_are_told_so_until_one_ends() {
 }
 
 #[test]
-fn a_client_that_sends_slowly_is_hung_up_on() {
+fn a_client_that_sends_slowly_is_disconnected() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &["--request-timeout", "500ms"], ANYWHERE);
     let head = "POST /api/v1/metrics/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
@@ -362,17 +362,17 @@ fn a_client_that_sends_slowly_is_hung_up_on() {
     server.stop();
 }
 
-/// The events of a subscription that has begun, or its refusal.
+/// Returns the events of a running subscription, or its refusal.
 async fn events(app: &TestApp, query: &str) -> Result<BodyDataStream, Reply> {
     let mut events = stream(app, query).await?;
-    // Until the first poll nothing is listened for.
+    // The subscription starts with the first poll.
     assert_eq!(events.next().await.unwrap().unwrap(), ":\n\n", "a comment comes at once");
     let first = tokio::time::timeout(Duration::from_millis(300), events.next()).await;
     assert!(first.is_err(), "nothing has happened yet");
     Ok(events)
 }
 
-/// The answers to an operation as events, or its refusal.
+/// Returns the responses to an operation as events, or its refusal.
 async fn stream(app: &TestApp, query: &str) -> Result<BodyDataStream, Reply> {
     let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
     let request = request.header(header::ACCEPT, "text/event-stream");

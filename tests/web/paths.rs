@@ -1,4 +1,4 @@
-//! Paths as clients and proxies write them.
+//! Paths as clients and proxies spell them.
 
 use axum::{
     body::Body,
@@ -24,12 +24,12 @@ on_both_engines! {
         for path in ["/api/v1//metrics/count", "//api/v1/metrics/count/", "/api/v1//metrics/count//"] {
             assert_eq!(app.get(path).await.expect(200), json!({ "count": 2 }), "{path}");
         }
-        // An empty name in its place is one.
+        // An empty name in its place is a name.
         for path in ["/api/v1/components//metrics", "/api/v1//components//metrics", "/api/v1//components//metrics//"] {
             let metrics = app.get(path).await.expect(200)["metrics"].clone();
             assert_eq!((metrics.as_array().unwrap().len(), &metrics[0]["component"]), (1, &json!("")), "{path}");
         }
-        // Links are the canonical ones.
+        // Links are canonical.
         let pages = app.get("/api/v1//metrics/?page=1").await.expect(200);
         assert_eq!(pages["total_page"], 1);
         app.get("//graphql?query=%7BmetricCount%7D").await.expect(200);
@@ -65,7 +65,7 @@ on_both_engines! {
             assert_eq!(app.get(&format!("/api/v1{raw}")).await.expect(200), right, "{raw}");
             assert_eq!(app.get(&format!("/api/v1//{}", &raw[1..])).await.expect(200), right, "//{raw}");
         }
-        // What is served exactly so is not looked for otherwise: builds of the pipeline `main`, sessions of its build 7.
+        // An exact match wins: builds of the pipeline `main`, sessions of its build 7.
         let sessions = app.get("/api/v1/pipelines/main/builds/7/sessions").await.expect(200);
         assert_eq!(sessions["sessions"], json!(["s2"]));
         assert_eq!(app.get("/api/v1/pipelines/a/builds/b/builds").await.expect(200)["builds"], json!(["1"]));
@@ -81,7 +81,7 @@ on_both_engines! {
         }
         let page = app.get("/api/v1/components/a/b/metrics").await.expect(200);
         assert_eq!(page["next_url"], "/api/v1/components/a%2Fb/metrics?page=2");
-        // An old client appends it to its base address, without encoding what is in it.
+        // A legacy client appends it to its base address without encoding.
         let next = app.get("/api/v1//api/v1/components/a/b/metrics?page=2").await.expect(200);
         assert_eq!(next["metrics"][0]["session_h"], "s2");
     }
@@ -95,13 +95,13 @@ async fn pages_and_graphql_may_end_in_a_slash() {
     }
     let body = json!({ "query": "{ metricCount }" });
     assert_eq!(app.post("/graphql/", &body).await.expect(200)["data"]["metricCount"], 0);
-    // As the same without the slash.
+    // The same as without the slash.
     assert_eq!(app.get("/graphql/").await.expect(400), app.get("/graphql").await.expect(400));
     app.finish().await;
 }
 
 #[tokio::test]
-async fn a_handshake_that_lost_its_upgrade_hears_of_it() {
+async fn a_handshake_that_lost_its_upgrade_is_refused_with_the_reason() {
     let Some(app) = TestApp::start(crate::support::Engine::Sqlite, 500).await else { return };
     let key = "dGhlIHNhbXBsZSBub25jZQ==";
     for path in ["/graphql", "/graphql/", "/graphql/ws", "/graphql/ws/"] {
@@ -134,7 +134,7 @@ async fn a_handshake_that_lost_its_upgrade_hears_of_it() {
         assert_eq!(reply.headers["sec-websocket-version"], "13");
     }
     app.get("/graphql/ws").await.refuses(426, "Upgrade");
-    // A query is a query.
+    // A query string is not part of the path.
     app.get("/graphql?query=%7BmetricCount%7D").await.expect(200);
     app.finish().await;
 }

@@ -1,4 +1,4 @@
-//! Whatever text comes from outside, the answer is an answer: never a defect, never a connection that drops.
+//! Property tests (proptest): any text from outside gets a response, never an internal error or a dropped connection.
 
 use std::fmt::Debug;
 
@@ -23,38 +23,38 @@ use crate::support::{
     builders::graphql::{context, metric, session},
 };
 
-/// Texts tried on each engine.
+/// Cases per engine.
 const CASES: u32 = 200;
 
-/// The same texts each time: a failure is found again.
+/// A fixed seed, so that failures can be reproduced.
 fn runner(cases: u32) -> TestRunner {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
 }
 
-/// Tries texts of `strategy` on a server with some data, and shrinks one that fails.
+/// Tries texts of `strategy` on a server with some data, and shrinks a failing one.
 fn for_any<T: Debug>(strategy: &impl Strategy<Value = T>, property: &impl AsyncFn(&TestApp, T)) {
     for_any_in(AccessMode::Open, strategy, property);
 }
 
-/// [`for_any`], of a server that lets in by this mode.
+/// Like [`for_any`], on a server in this access mode.
 fn for_any_in<T: Debug>(mode: AccessMode, strategy: &impl Strategy<Value = T>, property: &impl AsyncFn(&TestApp, T)) {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let Some(app) = runtime.block_on(TestApp::start(engine, 5)) else { continue };
         runtime.block_on(app.seed());
-        let served = runtime.block_on(app.guarded(mode));
+        let guarded = runtime.block_on(app.guarded(mode));
         let outcome = runner(CASES).run(strategy, |text| {
-            runtime.block_on(property(&served, text));
+            runtime.block_on(property(&guarded, text));
             Ok(())
         });
-        runtime.block_on(served.finish());
+        runtime.block_on(guarded.finish());
         runtime.block_on(app.finish());
         outcome.unwrap();
     }
 }
 
-/// Text as it may come: with quotes, wildcards, escapes, zeros, and whatever else there is.
+/// Arbitrary text with quotes, wildcards, escapes, zeros and whatever else there is.
 fn text() -> impl Strategy<Value = String> {
     let awkward = prop_oneof![
         Just("\0".to_owned()),
@@ -92,7 +92,7 @@ fn anything() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The code of the first error, where there is one; a defect of the server never is.
+/// Returns the code of the first error, if there is one; it is never an internal error.
 fn check(reply: &Reply, input: &str) -> Option<String> {
     assert!(reply.status.as_u16() < 500, "{input}: {} {}", reply.status, reply.text());
     let answer = reply.json();
@@ -139,7 +139,7 @@ fn bodies() {
 
 #[test]
 fn cursors_and_ids() {
-    // Some that look like ours: text in Base64, the alphabet of cursors.
+    // Some that look like real ones: text in Base64, the alphabet of cursors.
     let cursor = prop_oneof![text(), "[A-Za-z0-9_-]{0,40}={0,2}"];
     for_any(&cursor, &async |app: &TestApp, cursor| {
         let variables = json!({ "c": cursor, "i": cursor });

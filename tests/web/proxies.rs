@@ -1,4 +1,4 @@
-//! Behind a proxy: below a prefix that it takes away, and under a `Host` that it changed.
+//! Servers after a reverse proxy that strips a prefix or changes `Host`.
 
 use axum::{
     body::Body,
@@ -10,12 +10,12 @@ use url::Url;
 
 use crate::support::{Engine, Reply, TestApp};
 
-/// What a team adds, in short.
+/// An entry point of the operator.
 const TEAM: &str = "query count @rest(get: \"/count\", reply: OBJECT, summary: \"Count.\") { count: metricCount }";
-/// Browsers that just look at an address.
+/// The `Accept` header of a browser's navigation.
 const LOOKS: (&str, &str) = ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
 const JSON: (&str, &str) = ("content-type", "application/json");
-/// Every page, by each address that it has.
+/// Every page with each of its addresses.
 const PAGES: [&str; 12] = [
     "/",
     "/index.html",
@@ -30,7 +30,7 @@ const PAGES: [&str; 12] = [
     "/api/team/docs",
     "/api/team/docs/",
 ];
-/// What nginx makes of `Host` unless told otherwise: the name in `proxy_pass`.
+/// nginx's default `Host`: the name in `proxy_pass`.
 const CHANGED: &str = "127.0.0.1:8181";
 
 async fn app() -> TestApp {
@@ -45,14 +45,14 @@ async fn send(app: &TestApp, request: (Method, &str), headers: &[(&str, &str)], 
     app.send(request.body(Body::from(body)).unwrap()).await
 }
 
-/// What a page names in an attribute.
+/// Returns the values of an attribute in a page.
 fn named<'a>(page: &'a str, attribute: &str) -> Vec<&'a str> {
     let mark = format!("{attribute}=\"");
     page.split(&mark).skip(1).filter_map(|rest| rest.split('"').next()).collect()
 }
 
-/// What the server is asked for when a browser asks for `address` and a proxy takes `prefix` away.
-fn behind<'a>(prefix: &str, address: &'a Url) -> &'a str {
+/// Returns the path that the server gets when a browser requests `address` and a proxy strips `prefix`.
+fn without_prefix<'a>(prefix: &str, address: &'a Url) -> &'a str {
     let path = address.path();
     path.strip_prefix(prefix)
         .filter(|rest| rest.starts_with('/'))
@@ -75,7 +75,7 @@ async fn what_a_page_names_is_found_below_any_prefix() {
             assert!(loaded.len() >= 2, "{text}");
             for address in loaded.iter().filter(|address| !address.contains("://")) {
                 let address = base.join(address).unwrap();
-                assert_eq!(app.get(behind(prefix, &address)).await.status, 200, "{address} of {page}");
+                assert_eq!(app.get(without_prefix(prefix, &address)).await.status, 200, "{address} of {page}");
             }
         }
     }
@@ -97,14 +97,14 @@ async fn entry_points_are_described_relative_to_their_description() {
             let found_at = Url::parse(&format!("https://public.example{prefix}{description}")).unwrap();
             let server = found_at.join(said["servers"][0]["url"].as_str().unwrap()).unwrap();
             let address = Url::parse(&format!("{}{path}", server.as_str().trim_end_matches('/'))).unwrap();
-            assert_eq!(app.get(behind(prefix, &address)).await.expect(200)["count"], 0, "{address}");
+            assert_eq!(app.get(without_prefix(prefix, &address)).await.expect(200)["count"], 0, "{address}");
         }
     }
     app.finish().await;
 }
 
 #[tokio::test]
-async fn pages_say_where_a_token_is_needed_to_send_a_run() {
+async fn pages_name_the_access_mode() {
     let open = TestApp::with(Engine::Sqlite, |_| ()).await.unwrap();
     for (mode, said) in [(AccessMode::Open, "open"), (AccessMode::Read, "token"), (AccessMode::Closed, "token")] {
         let app = open.guarded(mode).await;
@@ -119,7 +119,7 @@ async fn pages_say_where_a_token_is_needed_to_send_a_run() {
     open.finish().await;
 }
 
-/// A socket's handshake, as browsers send it.
+/// The headers of a browser's WebSocket handshake.
 const HANDSHAKE: [(&str, &str); 5] = [
     ("connection", "Upgrade"),
     ("upgrade", "websocket"),
@@ -128,7 +128,7 @@ const HANDSHAKE: [(&str, &str); 5] = [
     ("sec-websocket-protocol", "graphql-transport-ws"),
 ];
 
-/// Every way in, each asked from somewhere.
+/// Sends every kind of request from a page with these headers.
 async fn asked_from(app: &TestApp, host: &str, from: &[(&str, &str)]) -> Vec<Reply> {
     let from = [&[(header::HOST.as_str(), host)], from].concat();
     let events = [&from[..], &[JSON, ("accept", "text/event-stream")]].concat();
@@ -151,7 +151,7 @@ async fn handshake(app: &TestApp, path: &str, host: &str, from: &[(&str, &str)])
 const SOCKETS: [&str; 2] = ["/graphql", "/graphql/ws"];
 
 #[tokio::test]
-async fn a_page_is_ours_if_the_browser_says_so_whatever_became_of_host() {
+async fn a_page_is_ours_by_sec_fetch_site_whatever_became_of_host() {
     let app = app().await;
     for origin in ["https://public.example", "http://localhost:8080", "null"] {
         let ours = [("origin", origin), ("sec-fetch-site", "same-origin")];
@@ -159,7 +159,7 @@ async fn a_page_is_ours_if_the_browser_says_so_whatever_became_of_host() {
             assert_eq!(reply.status, 200, "{origin}: {}", reply.text());
         }
         for path in SOCKETS {
-            // It goes as far as to the connection, which a test of the router lacks.
+            // It gets as far as the connection, which a test of the router lacks.
             assert_ne!(handshake(&app, path, CHANGED, &ours).await.status, 403, "{origin} {path}");
         }
     }
@@ -167,11 +167,11 @@ async fn a_page_is_ours_if_the_browser_says_so_whatever_became_of_host() {
 }
 
 #[tokio::test]
-async fn a_page_that_may_be_ours_behind_a_proxy_hears_what_to_pass_on() {
+async fn a_page_that_may_be_ours_is_refused_with_what_a_proxy_must_pass_on() {
     let app = app().await;
-    // Fetch metadata is only sent where it is safe from others, and not by older browsers.
+    // Browsers send fetch metadata only to trustworthy origins, and older ones never.
     let mute = [("origin", "http://public.example:8080")];
-    // `$host` of nginx lacks the port.
+    // nginx's `$host` lacks the port.
     for host in [CHANGED, "localhost", "127.0.0.1"] {
         let refused = asked_from(&app, host, &mute).await;
         for reply in refused.into_iter().chain([handshake(&app, SOCKETS[1], host, &mute).await]) {
@@ -181,7 +181,7 @@ async fn a_page_that_may_be_ours_behind_a_proxy_hears_what_to_pass_on() {
             }
         }
     }
-    // It is known to be another site: no word of proxies.
+    // It is certainly another site, so proxies are not mentioned.
     for site in ["cross-site", "same-site"] {
         for from in [&[("origin", "https://evil.example"), ("sec-fetch-site", site)][..], &[("sec-fetch-site", site)]] {
             for reply in asked_from(&app, CHANGED, from).await {
@@ -194,7 +194,7 @@ async fn a_page_that_may_be_ours_behind_a_proxy_hears_what_to_pass_on() {
 }
 
 #[tokio::test]
-async fn a_name_that_was_made_to_lead_here_is_refused_whatever_the_browser_says() {
+async fn a_rebound_dns_name_is_refused_whatever_the_browser_sends() {
     let app = app().await;
     let rebound = [("origin", "http://evil.example:8181"), ("sec-fetch-site", "same-origin")];
     let mut refused = asked_from(&app, "evil.example:8181", &rebound).await;

@@ -1,4 +1,4 @@
-//! What keeps other sites, people who look around and readers of logs out.
+//! Browser security: CSRF, CORS, DNS rebinding, security headers, introspection.
 
 use axum::{
     body::Body,
@@ -12,7 +12,7 @@ use crate::support::{Engine, Reply, TestApp, program::run};
 const COUNT: &str = "/graphql?query=%7BmetricCount%7D";
 const BROWSER: (&str, &str) = ("user-agent", "Mozilla/5.0 (X11; Linux x86_64)");
 
-/// A server that goes by the name that `send` sends.
+/// Starts a server with the host name that `send` uses.
 async fn exposed(change: impl FnOnce(&mut Exposure)) -> TestApp {
     let change = |settings: &mut Settings| {
         settings.exposure.hosts = vec!["ours.example".parse().unwrap()];
@@ -35,14 +35,14 @@ async fn post(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> u16 {
     send(app, Method::POST, path, headers, r#"{"query": "{ metricCount }"}"#).await.status.as_u16()
 }
 
-/// The status of a query sent to this name.
+/// Returns the status of a query sent to this host name.
 async fn status_at(app: &TestApp, host: &str) -> u16 {
     let request = Request::get(COUNT).header(header::HOST, host).body(Body::empty()).unwrap();
     app.send(request).await.status.as_u16()
 }
 
 #[tokio::test]
-async fn a_name_that_was_made_to_lead_here_is_none_of_ours() {
+async fn a_rebound_dns_name_is_refused() {
     let app = TestApp::with(Engine::Sqlite, |_| ()).await.unwrap();
     for ours in
         ["localhost", "localhost:8181", "LOCALHOST.", "a.localhost:1", "127.0.0.1:8181", "[::1]:8181", "192.168.0.7"]
@@ -60,7 +60,7 @@ async fn a_name_that_was_made_to_lead_here_is_none_of_ours() {
     ] {
         assert_eq!(status_at(&app, other).await, 403, "{other}");
     }
-    // To the browser it is the same site.
+    // To a browser it is the same site.
     let origin = ("origin", "http://evil.example:8181");
     for path in ["/graphql", "/graphql/ws", "/api/v1/metrics/count"] {
         let request = Request::get(path).header(header::HOST, "evil.example:8181").header(origin.0, origin.1);
@@ -68,7 +68,7 @@ async fn a_name_that_was_made_to_lead_here_is_none_of_ours() {
         assert_eq!(refused.status, 403, "{path}");
         assert!(refused.text().contains("--hosts"), "{}", refused.text());
     }
-    // In an address, as HTTP/2 has it.
+    // In the address, as in HTTP/2.
     let request = Request::get(format!("http://evil.example{COUNT}")).body(Body::empty()).unwrap();
     assert_eq!(app.send(request).await.status, 403);
     app.finish().await;
@@ -84,7 +84,7 @@ async fn names_count_where_they_were_given_and_where_strangers_could_be_let_in()
         ("", "0.0.0.0:0", AccessMode::Open, 200),
         ("", "[::1]:0", AccessMode::Open, 403),
         ("", "127.0.0.1:0", AccessMode::Read, 403),
-        // It is the token that is missing.
+        // It fails only for want of a token.
         ("", "127.0.0.1:0", AccessMode::Closed, 401),
     ] {
         let change = |settings: &mut Settings| {
@@ -92,7 +92,7 @@ async fn names_count_where_they_were_given_and_where_strangers_could_be_let_in()
             settings.listen = listen.parse().unwrap();
             settings.access.mode = mode;
         };
-        let app = named.beside_with(change).await;
+        let app = named.second_server_with(change).await;
         assert_eq!(status_at(&app, "any.example").await, status, "{host} {listen} {mode:?}");
         app.finish().await;
     }
@@ -100,7 +100,7 @@ async fn names_count_where_they_were_given_and_where_strangers_could_be_let_in()
 }
 
 #[tokio::test]
-async fn a_page_of_another_site_can_neither_ask_nor_store() {
+async fn a_cross_site_page_can_neither_query_nor_store() {
     let app = exposed(|_| ()).await;
     let json = ("content-type", "application/json");
     for from in [
@@ -118,7 +118,7 @@ async fn a_page_of_another_site_can_neither_ask_nor_store() {
     let refused = send(&app, Method::GET, COUNT, &[("origin", "https://evil.example")], "").await;
     assert_eq!(refused.json()["errors"][0]["extensions"]["code"], "FORBIDDEN");
     assert!(refused.text().contains("--cors-origin"));
-    // What a form can send needs no permission of a browser: it is not taken from anybody.
+    // What a form can send needs no CORS preflight: it is refused from everywhere.
     for simple in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""] {
         for path in ["/graphql", "/api/v1/metrics/"] {
             assert_eq!(post(&app, path, &[("content-type", simple)]).await, 415, "{path}: {simple}");
@@ -150,7 +150,7 @@ async fn our_own_pages_and_clients_that_are_no_browsers_may_ask() {
 }
 
 #[tokio::test]
-async fn a_browser_that_does_not_say_who_asks_needs_a_header_that_forms_cannot_send() {
+async fn a_browser_without_sec_fetch_site_needs_a_header_that_forms_cannot_send() {
     let app = exposed(|_| ()).await;
     for simple in
         [&[BROWSER][..], &[BROWSER, ("content-type", "text/plain")], &[BROWSER, ("apollo-require-preflight", "")]]
@@ -209,7 +209,7 @@ async fn other_sites_may_ask_once_they_are_named() {
         (answer.status.as_u16(), &answer.headers["access-control-allow-origin"]),
         (200, &"https://dash.example".parse().unwrap())
     );
-    // A refusal can be read there, too.
+    // The refusal is readable there, too.
     let refused = send(&app, Method::POST, "/graphql", &[dash, ("content-type", "text/plain")], "{}").await;
     assert_eq!(
         (refused.status.as_u16(), &refused.headers["access-control-allow-origin"]),
@@ -245,7 +245,7 @@ async fn no_site_may_ask_unless_it_is_named() {
 }
 
 #[tokio::test]
-async fn every_answer_tells_browsers_what_they_may_not_do_with_it() {
+async fn every_answer_has_the_security_headers() {
     let app = exposed(|_| ()).await;
     for (method, path) in [
         (Method::GET, "/"),
@@ -306,7 +306,7 @@ async fn no_page_has_a_script_in_it_or_loads_one_from_elsewhere() {
 }
 
 #[tokio::test]
-async fn the_schema_is_told_unless_that_is_off() {
+async fn introspection_can_be_turned_off() {
     let asks = [
         "{ __schema { queryType { name } } }",
         "{ __type(name: \"Metric\") { name } }",
@@ -322,7 +322,7 @@ async fn the_schema_is_told_unless_that_is_off() {
         assert!(refused["errors"][0]["message"].as_str().unwrap().contains("--introspection"));
     }
     assert_eq!(closed.graphql("{ __typename metricCount }").await, json!({ "__typename": "Query", "metricCount": 0 }));
-    // An operation that is not asked for asks nothing.
+    // An operation that does not run does not count.
     let two =
         json!({ "query": "query A { __schema { queryType { name } } } query B { metricCount }", "operationName": "B" });
     assert_eq!(closed.post("/graphql", &two).await.expect(200)["data"], json!({ "metricCount": 0 }));
@@ -332,7 +332,7 @@ async fn the_schema_is_told_unless_that_is_off() {
 }
 
 #[tokio::test]
-async fn names_that_were_perhaps_meant_are_told_unless_that_is_off() {
+async fn suggestions_can_be_turned_off() {
     for (suggestions, is_told) in [(Switch::On, true), (Switch::Off, false)] {
         let app = exposed(|exposure| exposure.suggestions = suggestions).await;
         for query in ["{ metricCoun }", "{ metricCount(wher: {}) }"] {
@@ -347,7 +347,7 @@ async fn names_that_were_perhaps_meant_are_told_unless_that_is_off() {
 }
 
 #[test]
-fn settings_of_the_fence_that_make_no_sense_are_refused() {
+fn guard_settings_that_make_no_sense_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     for (flag, value) in [
         ("--max-body", "0"),

@@ -1,4 +1,4 @@
-//! Clients that ask and don't take the answer in: they lose their connection, and nobody else waits for them.
+//! Clients that do not read their responses: they lose their connection, and no other client waits for them.
 
 use std::{
     io::{Read as _, Write as _},
@@ -15,20 +15,20 @@ use crate::support::{
     program::{Server, request},
 };
 
-/// More than the system takes in for a client that reads nothing, in all: a hundred events of this size.
+/// A hundred events of this size exceed all socket buffers.
 const LONG_NAME: usize = 200_000;
-/// Less than it takes until such a client is hung up on.
+/// Less than the time after which such a client is disconnected.
 const PROMPT: Duration = Duration::from_secs(15);
 
 on_both_engines! {
     async fn subscribers_do_not_wait_for_one_that_reads_nothing(app: &TestApp) {
         // Looked up for each event.
         let subscription = "subscription { metricRecorded { itemName variant { metrics(last: 1) { nodes { id } } } } }";
-        // What they do not poll, they do not read.
+        // Streams that are not polled are not read.
         let mut deaf = Vec::new();
-        // Some of them are stuck while others of their operations are being answered.
+        // Some of them are stuck while other operations of theirs are answered.
         for operations in 1..=8 {
-            let mut socket = Socket::introduced(app).await;
+            let mut socket = Socket::initialized(app).await;
             for id in 0..operations {
                 socket.subscribe(&id.to_string(), subscription).await;
             }
@@ -46,7 +46,7 @@ on_both_engines! {
     }
 }
 
-/// Asks on one connection for far more than the system holds for whoever does not read it.
+/// Requests far more on one connection than socket buffers can hold.
 fn ask(server: &Server) -> TcpStream {
     let mut client = server.connect();
     let question = format!("GET /api/v1/swagger.json HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
@@ -61,7 +61,7 @@ fn a_client_that_reads_slowly_gets_all_of_it() {
     let mut slow = ask(&server);
     slow.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let mut part = vec![0; 1_000_000];
-    // The server waits for longer than its limit in all, but never at once.
+    // The server waits longer than its limit in total, but never at once.
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(6) {
         slow.read_exact(&mut part).expect("the connection is open");
@@ -81,7 +81,7 @@ fn a_connection_whose_answers_are_not_read_is_closed() {
         assert!(begun.elapsed() < Duration::from_secs(20), "it still has its place");
         std::thread::sleep(Duration::from_millis(50));
     }
-    // What had been sent may still be read; then nothing comes.
+    // What had been sent can still be read; then the connection ends.
     let mut taken = Vec::new();
     let _ = deaf.read_to_end(&mut taken);
     server.stop();

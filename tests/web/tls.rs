@@ -1,4 +1,4 @@
-//! HTTPS, through the program: which protocols, which certificate, and what happens when it changes.
+//! HTTPS through the program: protocols, certificates, and their renewal.
 
 use std::{
     fs,
@@ -36,7 +36,7 @@ fn certify(folder: &Path) -> CertificateDer<'static> {
     made.cert.der().clone()
 }
 
-/// A client that trusts this certificate alone.
+/// Builds a client that trusts only this certificate.
 fn client(trusted: &CertificateDer<'static>, protocol: &str) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).unwrap();
@@ -51,7 +51,7 @@ fn localhost() -> ServerName<'static> {
     "localhost".try_into().unwrap()
 }
 
-/// What a request gets over HTTP/1.1; an error where the certificate is not trusted or nothing answers.
+/// Returns the response over HTTP/1.1; an error if the certificate is not trusted or the server does not respond.
 fn get(address: SocketAddr, trusted: &CertificateDer<'static>, path: &str) -> std::io::Result<String> {
     let socket = TcpStream::connect(address)?;
     socket.set_read_timeout(Some(Duration::from_secs(30)))?;
@@ -75,7 +75,7 @@ fn eventually(what: &str, is_so: impl Fn() -> bool) {
 }
 
 #[test]
-fn https_is_spoken_over_http_1_and_browsers_are_told_to_stay_with_it() {
+fn https_works_over_http_1_and_sends_hsts() {
     let folder = tempfile::tempdir().unwrap();
     let trusted = certify(folder.path());
     let server = Server::start(folder.path(), FILES, ANYWHERE);
@@ -85,7 +85,7 @@ fn https_is_spoken_over_http_1_and_browsers_are_told_to_stay_with_it() {
     server.stop();
 }
 
-/// A connection of HTTP/2.
+/// Opens a connection of HTTP/2.
 async fn http2_to(
     server: &Server,
     trusted: &CertificateDer<'static>,
@@ -93,7 +93,7 @@ async fn http2_to(
     let socket = tokio::net::TcpStream::connect(server.address).await.unwrap();
     let stream = TlsConnector::from(client(trusted, "h2")).connect(localhost(), socket).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-    // Small windows: what is not read does not come.
+    // Small windows: what is not read is not sent.
     let mut client = http2::Builder::new(TokioExecutor::new());
     client.initial_stream_window_size(16 * 1024).initial_connection_window_size(64 * 1024);
     let (sender, connection) = client.handshake(TokioIo::new(stream)).await.unwrap();
@@ -114,23 +114,23 @@ async fn a_connection_of_http_2_that_asks_nothing_more_is_closed() {
     let subscription = subscription.header("accept", "text/event-stream").body(body).unwrap();
     let events = listening.send_request(subscription).await.unwrap();
     assert_eq!(events.status(), 200);
-    // The handle is kept: it is the server that hangs up.
+    // The handle is kept, so the server is the one that disconnects.
     tokio::time::timeout(Duration::from_secs(20), idle_connection).await.unwrap().unwrap().unwrap();
     assert!(idle.is_closed());
-    // Whoever listens is not idle, even when nothing happens.
+    // A subscriber is not idle, even without events.
     assert_eq!(listening.send_request(health).await.unwrap().status(), 200);
     drop(events);
     tokio::time::timeout(Duration::from_secs(20), listening_connection).await.unwrap().unwrap().unwrap();
     tokio::task::spawn_blocking(|| server.stop()).await.unwrap();
 }
 
-/// A frame of HTTP/2 (RFC 9113, 4.1) on the first stream or, of its kind 4 (SETTINGS), on the connection.
+/// Builds a frame of HTTP/2 (RFC 9113, 4.1) on the first stream or, of type 4 (SETTINGS), on the connection.
 fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     let length = u8::try_from(payload.len()).unwrap();
     [&[0, 0, length, kind, flags, 0, 0, 0, u8::from(kind != 4)], payload].concat()
 }
 
-/// The kind and payload of the next frame.
+/// Reads the type and payload of the next frame.
 fn next_frame(stream: &mut impl Read) -> std::io::Result<(u8, Vec<u8>)> {
     let mut head = [0; 9];
     stream.read_exact(&mut head)?;
@@ -146,7 +146,7 @@ fn a_request_that_meets_the_end_of_an_idle_connection_is_answered() {
     let session = ClientConnection::new(client(&trusted, "h2"), localhost()).unwrap();
     let mut stream = StreamOwned::new(session, server.connect());
     stream.write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &frame(4, 0, &[])[..]].concat()).unwrap();
-    // GOAWAY: the server has had enough. The request was on its way already.
+    // GOAWAY: the server closes the connection. The request was already on its way.
     while next_frame(&mut stream).unwrap().0 != 7 {}
     // :method POST, :scheme https, :path /graphql, :authority localhost, content-type application/json (RFC 7541).
     let head = b"\x83\x87\x04\x08/graphql\x01\x09localhost\x0f\x10\x10application/json";
@@ -186,12 +186,12 @@ async fn a_long_answer_over_http_2_may_be_read_slowly_but_not_be_left_unread() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn https_is_spoken_over_http_2_and_its_log_holds_no_secret() {
+async fn https_works_over_http_2_and_its_log_holds_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let trusted = certify(folder.path());
     let server = Server::start(folder.path(), FILES, &[ANYWHERE, &[("METROGRAPH_LOG", "trace")]].concat());
     let (mut sender, connection) = http2_to(&server, &trusted).await;
-    // Without a Host: HTTP/2 has it in the address, and a page of ours is still known by it.
+    // Without `Host`: HTTP/2 has the name in the address, which identifies a page of ours, too.
     for (origin, status) in [("https://localhost", 200), ("https://evil.example", 403)] {
         let request = Request::post("https://localhost/graphql").header("origin", origin);
         let request = request.header("content-type", "application/json").header("authorization", "Bearer sekret");
@@ -211,7 +211,7 @@ async fn https_is_spoken_over_http_2_and_its_log_holds_no_secret() {
 }
 
 #[test]
-fn the_variable_of_old_names_both_files() {
+fn the_legacy_variable_names_both_files() {
     let folder = tempfile::tempdir().unwrap();
     let trusted = certify(folder.path());
     let server =
@@ -268,7 +268,7 @@ fn a_new_certificate_is_taken_on_sighup_and_a_bad_one_is_not() {
 }
 
 #[test]
-fn a_handshake_that_does_not_come_keeps_nobody_waiting_and_is_given_up() {
+fn a_handshake_that_does_not_come_delays_no_other_and_times_out() {
     let folder = tempfile::tempdir().unwrap();
     let trusted = certify(folder.path());
     let server = Server::start(folder.path(), &[FILES, &["--request-timeout", "1s"]].concat(), ANYWHERE);

@@ -1,4 +1,4 @@
-//! What the bytes on a connection may be, and what is said of those that are no request.
+//! The bytes of HTTP/1: what is accepted, and how malformed requests are refused.
 
 use std::{
     io::{Read as _, Write as _},
@@ -15,7 +15,7 @@ fn server(folder: &TempDir, variables: &[(&str, &str)]) -> Server {
     Server::start(folder.path(), &[], &variables)
 }
 
-/// Status, head and body of the next answer of a connection.
+/// Reads the next response of a connection: status, head and body.
 fn answer(stream: &mut TcpStream) -> Option<(u16, String, String)> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -37,7 +37,7 @@ fn ask(server: &Server, request: &[u8]) -> (u16, String, String) {
     answer(&mut stream).unwrap()
 }
 
-/// A refusal in JSON whose message names something.
+/// Asserts a refusal in JSON whose message contains this.
 fn assert_refused((status, head, body): &(u16, String, String), expected: u16, named: &str) {
     assert_eq!(*status, expected, "{head}{body}");
     assert!(head.to_ascii_lowercase().contains("\r\ncontent-type: application/"), "{head}");
@@ -47,7 +47,7 @@ fn assert_refused((status, head, body): &(u16, String, String), expected: u16, n
 }
 
 #[test]
-fn a_request_says_once_and_clearly_which_host_it_is_for() {
+fn a_request_names_exactly_one_host() {
     let folder = TempDir::new().unwrap();
     let server = server(&folder, &[]);
     for path in ["/health", "/graphql?query=%7BmetricCount%7D", "/api/v1/metrics/count", "/", "/nowhere"] {
@@ -100,7 +100,7 @@ fn the_host_in_the_address_counts() {
 }
 
 #[test]
-fn what_is_no_http_is_refused_in_words() {
+fn what_is_no_http_is_refused_with_a_reason() {
     let folder = TempDir::new().unwrap();
     let server = server(&folder, &[]);
     let long = "x".repeat(100_000);
@@ -118,7 +118,7 @@ fn what_is_no_http_is_refused_in_words() {
         assert!(refused.1.to_ascii_lowercase().contains("\r\nconnection: close\r\n"), "{}", refused.1);
         assert!(refused.1.contains("\r\nX-Content-Type-Options: nosniff\r\n"), "{}", refused.1);
     }
-    // Whoever still sends comes to read why.
+    // A client that is still sending can read the reason.
     let refused =
         ask(&server, format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "y".repeat(3_000_000)).as_bytes());
     assert_refused(&refused, 431, "headers");
@@ -126,7 +126,7 @@ fn what_is_no_http_is_refused_in_words() {
 }
 
 #[test]
-fn signs_that_are_not_encoded_are_taken_for_themselves() {
+fn characters_that_are_not_encoded_stand_for_themselves() {
     let folder = TempDir::new().unwrap();
     let server = server(&folder, &[]);
     let mut stream = server.connect();
@@ -137,7 +137,7 @@ fn signs_that_are_not_encoded_are_taken_for_themselves() {
     let name = "<lambda>`\"|^{}";
     let body = metric_of(name).to_string();
     let length = body.len();
-    // Over one connection, in front of a body and behind one.
+    // On one connection, before a body and after one.
     for _ in 0..2 {
         let head = "POST /api/v1/metrics/?<`>\" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
         assert_eq!(send(format!("{head}Content-Length: {length}\r\n\r\n{body}")).0, 201);
@@ -166,7 +166,7 @@ fn the_next_request_of_a_connection_is_not_lost_to_a_refused_one() {
         ("POST /api/v1/metrics/", "Content-Type: application/json\r\nContent-Encoding: gzip\r\n", 415),
         ("POST /api/v1/metrics/", json, 413),
     ] {
-        // Some that is read besides, more than is read.
+        // Some within what is read ahead, and more than that.
         for size in [1_000, 100_000, 900_000, 8_000_000] {
             if expected == 413 && size < 300_000
                 || expected == 415 && target.ends_with("metrics/") && !headers.contains("gzip") && size > 200_000
@@ -176,7 +176,7 @@ fn the_next_request_of_a_connection_is_not_lost_to_a_refused_one() {
             let mut stream = server.connect();
             let head = format!("{target} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {size}\r\n\r\n");
             stream.write_all(head.as_bytes()).unwrap();
-            // The server may have enough of it.
+            // The server may close the connection first.
             let _ = stream.write_all(&vec![b'x'; size]);
             let (status, head, body) = answer(&mut stream).unwrap_or_else(|| panic!("{target} {size}: no answer"));
             assert_eq!(status, expected, "{target} {size}: {body}");
@@ -189,13 +189,13 @@ fn the_next_request_of_a_connection_is_not_lost_to_a_refused_one() {
             }
         }
     }
-    // A body that is broken where it is read.
+    // A malformed body, on an entry point that reads it.
     let mut stream = server.connect();
     let head = "POST /api/v1/metrics/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked";
     stream.write_all(format!("{head}\r\n\r\nzz\r\n").as_bytes()).unwrap();
     let (status, head, _) = answer(&mut stream).unwrap();
     assert!(status == 400 && head.to_ascii_lowercase().contains("\r\nconnection: close\r\n"), "{head}");
-    // Chunks, too; and whoever waits for a word before the body need not send it.
+    // Chunked bodies, too; and a client that waits for `100 Continue` need not send its body.
     let mut stream = server.connect();
     stream
         .write_all(
@@ -212,7 +212,7 @@ fn the_next_request_of_a_connection_is_not_lost_to_a_refused_one() {
 }
 
 #[test]
-fn a_server_is_asked_what_may_be_sent() {
+fn options_lists_the_allowed_methods() {
     for variables in [&[][..], &[("METROGRAPH_CORS_ORIGIN", "https://dash.example.org")]] {
         let folder = TempDir::new().unwrap();
         let server = server(&folder, variables);
@@ -239,7 +239,7 @@ fn a_server_is_asked_what_may_be_sent() {
         }
         assert_eq!(allow("OPTIONS", "/nowhere").0, 404);
         assert_eq!(allow("PUT", "/api/v1/sessions/count"), (405, "GET HEAD OPTIONS".to_owned()));
-        // As HAProxy asks whether a server is there.
+        // HAProxy's default health check.
         assert_eq!(ask(&server, b"OPTIONS / HTTP/1.0\r\n\r\n").0, 204);
         server.stop();
     }
