@@ -86,7 +86,49 @@ const UPWARD: &[(&str, usize)] =
 
 /// Which modules inside a folder import which, from the top down: an arrow leads to a later line. A folder that has a line here has all
 /// of its arrows here. A module is a folder or a file; the folder's own file (`mod.rs`, `lib.rs`) counts as `mod`.
-const INNER_ARROWS: &[(&str, Arrows)] = &[];
+const INNER_ARROWS: &[(&str, Arrows)] = &[
+    (
+        "src/web",
+        &[
+            ("mod", &["fallback", "graphql", "guard", "health", "limits", "pages", "server", "state"]),
+            ("server", &["graphql", "guard", "health", "limits"]),
+            ("health", &["limits"]),
+            ("graphql", &["guard", "limits", "pages", "state"]),
+            ("state", &["guard"]),
+            ("pages", &[]),
+            ("guard", &["limits"]),
+            ("limits", &[]),
+            ("fallback", &[]),
+        ],
+    ),
+    (
+        "entity/src",
+        &[
+            (
+                "top",
+                &["column", "dialect", "driver", "filter", "key_range", "known_counts", "known_lists", "list", "table"],
+            ),
+            ("run", &["column", "digest", "driver", "table"]),
+            ("mod", &[]),
+            ("listing", &["column", "digest", "driver", "filter", "list", "table"]),
+            ("known_lists", &["announced", "column", "digest", "driver", "filter", "list"]),
+            ("known_counts", &["announced", "column", "digest", "driver", "filter", "list", "pages", "table"]),
+            ("pages", &["dialect", "driver", "filter", "key_range", "list", "metric_block", "table"]),
+            ("metric_block", &["column", "dialect", "driver", "key_range", "list", "table"]),
+            ("edges", &["column", "list", "table"]),
+            ("announced", &["column", "digest", "driver", "filter", "list", "table"]),
+            ("table", &["column", "dialect", "driver", "filter", "list", "time"]),
+            ("time", &[]),
+            ("list", &["column", "dialect", "driver", "filter", "key_range"]),
+            ("filter", &["column", "dialect", "digest"]),
+            ("driver", &["dialect"]),
+            ("dialect", &["key_range"]),
+            ("key_range", &[]),
+            ("digest", &[]),
+            ("column", &[]),
+        ],
+    ),
+];
 
 /// A line a module: its name, and what it imports.
 type Arrows = &'static [(&'static str, &'static [&'static str])];
