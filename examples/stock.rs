@@ -28,7 +28,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let database = Database::open(&settings.database_url, &settings.storage, settings.limits.request_timeout).await?;
     let (ingest, committer) = Ingest::start(&database).await?;
     let caller = Access::new(AccessMode::Open, &database, ingest.clone()).caller_of(None).await;
-    let documents = Documents::open(&settings.graphql, Told { introspection: true, suggestions: true }, &[])?;
+    let documents =
+        Documents::open(&metrograph::sdl(), &settings.graphql, Told { introspection: true, suggestions: true }, &[])?;
     let graph = Graph::new(database.clone(), ingest, settings.page_size.rows(), 1_000, documents);
     let stock = graph.stock(caller);
     drop(graph);

@@ -92,10 +92,11 @@ impl App {
     /// A certificate that can't be used; a document that does not fit the schema; a database that can't be used.
     pub async fn open(settings: &Settings) -> Result<Self, StartError> {
         let tls = settings.tls.as_ref().map(Tls::load).transpose()?;
-        let facades = rest::load(&sdl(), settings.rest_dir.as_deref())?;
+        let schema = sdl();
+        let facades = rest::load(&schema, settings.rest_dir.as_deref())?;
         let exposure = &settings.exposure;
         let told = Told { introspection: exposure.introspection.is_on(), suggestions: exposure.suggestions.is_on() };
-        let documents = Documents::open(&settings.graphql, told, web::DOCUMENTS)?;
+        let documents = Documents::open(&schema, &settings.graphql, told, web::DOCUMENTS)?;
         let ignored = settings.database_url.ignored();
         if !ignored.is_empty() {
             tracing::warn!("--database-url: {} of the address changes nothing here", ignored.join(", "));

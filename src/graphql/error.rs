@@ -1,11 +1,10 @@
 //! How what went wrong is told in an answer: every error has a code.
 
-use async_graphql::{Response, ServerError};
+use async_graphql::{Response, ServerError, Value};
 
 use crate::{
     config::Limits,
     error::{Code, Error},
-    graphql::request::document_limits::crossed,
 };
 
 /// A failure inside a resolver. It has no text form of its own, so that its code is never left behind.
@@ -65,4 +64,17 @@ pub fn as_server_error(Error { code, message, scope, retry_after }: Error) -> Se
         error.extensions.get_or_insert_default().set("retryAfter", seconds);
     }
     error
+}
+
+/// A limit that was crossed: its setting, what was asked for, and the way out.
+pub fn crossed(setting: &str, asked: &str, most: usize, remedy: &str) -> ServerError {
+    let message = format!("{setting}: {asked}, at most {most} are allowed: {remedy}");
+    let mut error = with_code(ServerError::new(message, None), Code::LimitExceeded);
+    error.extensions.get_or_insert_default().set("limit", Value::from(setting));
+    error
+}
+
+/// The answer to whoever may not ask: the error's code in the extensions, and the scope that is lacking.
+pub fn refusal(error: Error) -> Response {
+    Response::from_errors(vec![as_server_error(error)])
 }

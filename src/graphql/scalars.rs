@@ -14,10 +14,24 @@ use crate::{
     graphql::{
         error::Failure,
         json::{read_exactly, without_mark_of_text},
-        lists::{connection::SHORT, json_writer::is_own},
-        request::coerce_variables::check_text,
+        limits::{MAX_SHORT_LIST, MAX_TEXT_BYTES},
+        response_options::is_own,
     },
 };
+
+/// Refuses a text that can't be stored or looked for.
+///
+/// # Errors
+/// The remedy, in words.
+pub fn check_text(text: &str) -> Result<(), String> {
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(format!("a text has at most {MAX_TEXT_BYTES} bytes, not {}: shorten it", text.len()));
+    }
+    if text.contains('\0') {
+        return Err("U+0000 can't be stored or looked for: leave it out".to_owned());
+    }
+    Ok(())
+}
 
 /// A whole number as the graph gives it: an `Int` of GraphQL has 32 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +129,7 @@ const FORMS: &str = "tags are a JSON object such as {\"python\": \"3.12\"}, a li
 
 impl Tags {
     /// Tags that a session may have.
-    pub const MOST: usize = SHORT as usize;
+    pub const MOST: usize = MAX_SHORT_LIST as usize;
 
     /// The members of a JSON object that comes as text.
     fn of_text(text: &str) -> Result<Members, String> {

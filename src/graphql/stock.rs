@@ -5,38 +5,35 @@
 use std::sync::Arc;
 
 use async_graphql::{Data, Executor, Request, Response};
+use entity::source::Reader;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 
 use crate::{
     access::Caller,
     graphql::{
-        Graph, Inner, builder,
         fairness::Hearing,
         lists::dataloader::{Driver, Loaders},
         response_budget::Room,
+        schema::ExecutableSchema,
     },
 };
 
 /// The graph as the engine alone runs it. Lists are values like any other: they don't write themselves.
 #[derive(Clone)]
 pub struct Stock {
-    schema: Inner,
-    graph: Graph,
+    schema: ExecutableSchema,
+    reader: Reader,
     caller: Caller,
 }
 
-impl Graph {
-    /// This graph for a service of the engine, all of whose requests are those of `caller`. It has no limits.
-    pub fn stock(&self, caller: Caller) -> Stock {
-        let schema = builder().data(Arc::clone(&self.0.served)).finish();
-        Stock { schema, graph: self.clone(), caller }
-    }
-}
-
 impl Stock {
+    pub(crate) fn new(schema: ExecutableSchema, reader: Reader, caller: Caller) -> Self {
+        Self { schema, reader, caller }
+    }
+
     /// The request with what resolvers need, and what runs its look-ups.
     fn prepare(&self, request: Request) -> (Request, Driver) {
-        let loaders = Loaders::new(self.graph.0.reader.clone());
+        let loaders = Loaders::new(self.reader.clone());
         let driver = loaders.driver();
         (request.data(loaders).data(self.caller.clone()).data(Room::unlimited()), driver)
     }

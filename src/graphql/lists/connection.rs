@@ -15,25 +15,18 @@ use crate::{
     error::{Code, Error},
     graphql::{
         error::Answer,
+        limits::DEFAULT_ROWS,
         lists::{
+            dataloader::loaders_of,
             filter::Where,
             json_writer::{Items, Leads, Written},
             loader_keys::{Counts, Lists},
             page::page_number,
         },
-        loaders_of,
         scalars::Int,
-        served,
+        state::served,
     },
 };
-
-/// Rows of a connection when nothing is said.
-pub const FEW: i64 = 50;
-/// Rows of a connection, at most.
-pub const MOST: i64 = 500;
-
-/// Objects of a list that is no connection, at most.
-pub const SHORT: u32 = 100;
 
 /// The row behind a type of the graph.
 pub type RowOf<T> = <<T as Listed>::Entity as EntityTrait>::Model;
@@ -150,7 +143,7 @@ macro_rules! listed_as_row {
                 ctx: &async_graphql::Context<'_>,
                 filter: &entity::filter::Tree<row::Filter>,
             ) -> Result<u64, crate::error::Error> {
-                let reader = &crate::graphql::served(ctx).database.reader;
+                let reader = &crate::graphql::state::served(ctx).database.reader;
                 Ok(entity::list::count::<row::Entity>(reader, filter).await?)
             }
         }
@@ -184,7 +177,7 @@ impl<T: Listed> Arguments<T> {
         let (limit, from_end) = match (limit("first", first, most)?, limit("last", last, most)?) {
             (Some(_), Some(_)) => return Err(Error::bad_input("first, last: give one of them, not both")),
             (None, Some(last)) => (last, true),
-            (first, None) => (first.unwrap_or(FEW.unsigned_abs().min(most)), false),
+            (first, None) => (first.unwrap_or(DEFAULT_ROWS.unsigned_abs().min(most)), false),
         };
         let filter = filter.map(|filter| filter.check()).transpose()?.unwrap_or_default();
         let order = order_by.map(Into::into).unwrap_or_default();
@@ -247,13 +240,6 @@ fn limit(argument: &str, given: Option<i64>, most: u64) -> Result<Option<u64>, E
         Ok(_) => Err(Error::new(Code::LimitExceeded, format!("{} (max-rows)", remedy()))),
         Err(_) => Err(Error::bad_input(remedy())),
     }
-}
-
-/// The cost of a connection: that of its rows. It ends where the engine, adding such costs up, could not go on.
-pub fn cost(first: Option<i64>, last: Option<i64>, a_row: usize) -> usize {
-    const BEYOND_ALL_LIMITS: usize = 1_000_000_000_000;
-    let rows = first.or(last).unwrap_or(FEW).clamp(1, MOST);
-    usize::try_from(rows).unwrap_or(1).saturating_mul(a_row).min(BEYOND_ALL_LIMITS)
 }
 
 /// A cursor holds the list it was made for, so that it is not taken for a place in another.

@@ -13,6 +13,7 @@ use std::{
 };
 
 use async_graphql::{
+    ContextBase,
     dataloader::{DataLoader, Loader},
     runtime::Timer,
 };
@@ -131,6 +132,11 @@ impl Loaders {
     pub fn driver(&self) -> Driver {
         Driver(self.queue.clone())
     }
+}
+
+/// The look-ups of the request that is answered.
+pub fn loaders_of<'a, T>(ctx: &ContextBase<'a, T>) -> &'a Loaders {
+    ctx.data_unchecked::<Loaders>()
 }
 
 /// Runs a request together with its look-ups.

@@ -1,10 +1,10 @@
 //! Big lists write themselves: a list of which nothing is asked but what its objects hold, and objects next to them, becomes JSON in
 //! one go instead of a tree of values. Whatever else is asked of a list is left to the engine, which gives the same answer.
 
-use std::{borrow::Cow, collections::HashMap, ops::Range, slice, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, ops::Range, slice};
 
 use async_graphql::{
-    ContextBase, ContextSelectionSet, OutputType, Positioned, QueryPathNode, QueryPathSegment, ServerResult, Value,
+    ContextSelectionSet, OutputType, Positioned, QueryPathNode, QueryPathSegment, ServerResult, Value,
     parser::types::{Field, Selection, SelectionSet},
     registry::Registry,
 };
@@ -17,10 +17,11 @@ use crate::{
         error::Answer,
         lists::{
             connection::{Listed, RowOf},
+            dataloader::loaders_of,
             loader_keys::Row,
         },
-        loaders_of,
         response_budget::room_of,
+        response_options::ResponseOptions,
     },
 };
 
@@ -39,7 +40,7 @@ pub type WriteEdge<T> = Box<dyn Fn(&T, &mut Vec<u8>) + Send + Sync>;
 /// An edge to objects that can be written.
 pub trait Leads<T>: Sync {
     /// Whether `set`, asked of these objects, can be written.
-    fn suits(&self, writing: &Writing, set: &SelectionSet) -> bool;
+    fn suits(&self, set: &SelectionSet) -> bool;
 
     /// Reads what `objects` lead to.
     fn follow<'a>(&'a self, place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a, Answer<WriteEdge<T>>>;
@@ -55,17 +56,6 @@ pub struct Place<'a> {
     path: Vec<&'a str>,
 }
 
-/// What a request lets its lists write.
-pub struct Writing {
-    omitted: Arc<[Vec<String>]>,
-    is_own: bool,
-}
-
-/// Whether a document of our own is answered.
-pub fn is_own<T>(ctx: &ContextBase<'_, T>) -> bool {
-    ctx.data_opt::<Writing>().is_some_and(|writing| writing.is_own)
-}
-
 /// The fields of an object type: that of a plan has nothing else ([`crate::graphql::request::collect_fields`]).
 fn fields(set: &SelectionSet) -> impl Iterator<Item = &Field> {
     set.items.iter().filter_map(|selection| match &selection.node {
@@ -74,26 +64,19 @@ fn fields(set: &SelectionSet) -> impl Iterator<Item = &Field> {
     })
 }
 
-impl Writing {
-    /// Lists write themselves, and leave out what is null where a path of `omitted` leads; the document is our own, or a client's.
-    pub fn of(omitted: Arc<[Vec<String>]>, is_own: bool) -> Self {
-        Self { omitted, is_own }
-    }
-
-    /// Whether `set`, asked of a `T`, can be written.
-    pub fn suits<T: Listed>(&self, set: &SelectionSet) -> bool {
-        let can_be_written = |field: &Field| {
-            let name = field.name.node.as_str();
-            if !field.arguments.is_empty() {
-                return false;
-            }
-            match T::edge(name) {
-                Some(edge) => edge.suits(self, &field.selection_set.node),
-                None => name == "__typename" || T::plain(name).is_some(),
-            }
-        };
-        fields(set).all(can_be_written)
-    }
+/// Whether `set`, asked of a `T`, can be written.
+pub fn suits<T: Listed>(set: &SelectionSet) -> bool {
+    let can_be_written = |field: &Field| {
+        let name = field.name.node.as_str();
+        if !field.arguments.is_empty() {
+            return false;
+        }
+        match T::edge(name) {
+            Some(edge) => edge.suits(&field.selection_set.node),
+            None => name == "__typename" || T::plain(name).is_some(),
+        }
+    };
+    fields(set).all(can_be_written)
 }
 
 enum Member<T> {
@@ -116,16 +99,16 @@ const IN_ONE_GO: usize = 1024 * 1024;
 /// Bytes of an object, about.
 const AN_OBJECT: usize = 600;
 
-/// Writes what is asked of `objects`. It must suit, see [`Writing::suits`].
+/// Writes what is asked of `objects`. It must suit, see [`suits`].
 pub fn write<'a, T: Listed>(place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a, Answer<Texts>> {
     Box::pin(async move {
         let Place { ctx, set, path } = place;
-        let writing = ctx.data_unchecked::<Writing>();
+        let options = ctx.data_unchecked::<ResponseOptions>();
         let mut members: Vec<(String, Member<T>, bool)> = Vec::new();
         for field in fields(set) {
             let (name, key) = (field.name.node.as_str(), field.response_key().node.as_str());
             let member_path: Vec<&str> = path.iter().copied().chain([key]).collect();
-            let is_omitted = writing.omitted.iter().any(|omitted| *omitted == member_path);
+            let is_omitted = options.omitted.iter().any(|omitted| *omitted == member_path);
             let key = ["\"", key, "\":"].concat();
             let member = match (T::edge(name), T::plain(name)) {
                 (Some(edge), _) => {
@@ -201,8 +184,8 @@ pub struct ToOne<T, U: Listed> {
 }
 
 impl<T: Sync + 'static, U: Listed> Leads<T> for ToOne<T, U> {
-    fn suits(&self, writing: &Writing, set: &SelectionSet) -> bool {
-        writing.suits::<U>(set)
+    fn suits(&self, set: &SelectionSet) -> bool {
+        suits::<U>(set)
     }
 
     fn follow<'a>(&'a self, place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a, Answer<WriteEdge<T>>> {
@@ -301,11 +284,11 @@ impl<T: Listed> OutputType for One<T> {
     }
 }
 
-/// What is asked of `objects`; `None` where that is the engine's to answer, as all is that comes without a [`Writing`].
+/// What is asked of `objects`; `None` where that is the engine's to answer, as all is that comes without [`ResponseOptions`].
 async fn written<T: Listed>(ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>, objects: &[T]) -> Option<Texts> {
-    let writing = ctx.data_opt::<Writing>()?;
+    ctx.data_opt::<ResponseOptions>()?;
     let set = &field.node.selection_set.node;
-    if objects.is_empty() || !writing.suits::<T>(set) {
+    if objects.is_empty() || !suits::<T>(set) {
         return None;
     }
     let place = Place { ctx, set, path: ctx.path_node.as_ref().map(names).unwrap_or_default() };

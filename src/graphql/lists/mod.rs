@@ -1,6 +1,7 @@
 //! Lists: what all of them share, whatever they are lists of.
 
 pub mod connection;
+pub mod cost;
 pub mod dataloader;
 pub mod filter;
 pub mod json_writer;

@@ -2,7 +2,7 @@
 
 /// Writes the fields of a type of the graph: those in `plain`, whose values the object holds, so that lists can write them by
 /// themselves ([`crate::graphql::lists::json_writer`]); then its other ones as they stand; then a field of at most
-/// [`crate::graphql::lists::connection::SHORT`] objects, if it has one; then a connection for each `list` line.
+/// [`crate::graphql::limits::MAX_SHORT_LIST`] objects, if it has one; then a connection for each `list` line.
 macro_rules! graph_object {
     (
         $(#[$meta:meta])*
@@ -73,15 +73,15 @@ macro_rules! graph_object {
             $(
                 $(#[doc = $about])+
                 #[graphql(
-                    complexity = "crate::graphql::lists::connection::cost(Some(crate::graphql::lists::connection::SHORT.into()), None, child_complexity)"
+                    complexity = "crate::graphql::lists::cost::cost(Some(crate::graphql::limits::MAX_SHORT_LIST.into()), None, child_complexity)"
                 )]
                 $($short)*
             )?
             $(
                 $(#[doc = $doc])+
                 #[graphql(
-                    complexity = "crate::graphql::lists::connection::cost(first, last, child_complexity)",
-                    directive = crate::graphql::request::authorization::access::apply(crate::config::Scope::Read)
+                    complexity = "crate::graphql::lists::cost::cost(first, last, child_complexity)",
+                    directive = crate::graphql::directive::access::apply(crate::config::Scope::Read)
                 )]
                 #[allow(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
                 async fn $name(

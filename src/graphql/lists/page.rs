@@ -11,7 +11,7 @@ use crate::{
         lists::{connection::Listed, filter::Where, json_writer::Items},
         response_budget::room_of,
         scalars::Int,
-        served,
+        state::served,
     },
 };
 
@@ -33,7 +33,7 @@ impl<T: Listed> TypeName for Page<T> {
 impl<T: Listed> Page<T> {
     /// The items on the page.
     #[graphql(
-        complexity = "crate::graphql::lists::connection::cost(Some(crate::graphql::lists::connection::MOST), None, child_complexity)"
+        complexity = "crate::graphql::lists::cost::cost(Some(crate::graphql::limits::MAX_ROWS), None, child_complexity)"
     )]
     async fn items(&self) -> &Items<T> {
         &self.items
@@ -76,9 +76,7 @@ pub struct NamePage {
 #[Object]
 impl NamePage {
     /// The names on the page; for sessions, the hashes.
-    #[graphql(
-        complexity = "crate::graphql::lists::connection::cost(Some(crate::graphql::lists::connection::MOST), None, 1)"
-    )]
+    #[graphql(complexity = "crate::graphql::lists::cost::cost(Some(crate::graphql::limits::MAX_ROWS), None, 1)")]
     async fn names(&self, ctx: &Context<'_>) -> Answer<&[String]> {
         take_names(ctx, &self.names)?;
         Ok(&self.names)

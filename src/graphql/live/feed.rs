@@ -21,15 +21,14 @@ use tokio::task::AbortHandle;
 use crate::{
     error::Error,
     graphql::{
-        Served,
-        fairness::Hearing,
+        fairness::{Hearing, Turns},
         lists::{
             connection::{Listed, RowOf},
             dataloader::Loaders,
             filter::Where,
         },
         live::broadcast::{Reader, Ring},
-        shared,
+        state::{Served, shared},
     },
     ingest::Latest,
 };
@@ -49,9 +48,6 @@ pub trait Live: Listed {
     /// The latest on disk: the sort key of the noun's own order.
     fn number(latest: &Latest) -> i64;
 
-    /// Its feeds.
-    fn feeds(served: &Served) -> &Feeds<Self>;
-
     /// Makes graph objects of rows, in their order.
     fn objects(
         served: &Served,
@@ -66,8 +62,15 @@ pub trait Live: Listed {
 /// The feeds of a noun, by what they are narrowed to.
 pub struct Feeds<T: Live> {
     listening: Arc<Mutex<Listening<T>>>,
+    turns: Turns,
     /// Events that may wait for a slow subscriber.
     most: usize,
+}
+
+impl<T: Live> Clone for Feeds<T> {
+    fn clone(&self) -> Self {
+        Self { listening: Arc::clone(&self.listening), turns: self.turns.clone(), most: self.most }
+    }
 }
 
 /// Those who listen, and what reads for them.
@@ -124,8 +127,8 @@ impl<T: Live> Drop for Feed<T> {
 
 impl<T: Live> Feeds<T> {
     /// No feeds yet; each will hold so many events for those who are slow.
-    pub fn new(most: usize) -> Self {
-        Self { listening: Arc::new(Mutex::new(Listening { by_filter: HashMap::new(), reading: None })), most }
+    pub fn new(most: usize, turns: Turns) -> Self {
+        Self { listening: Arc::new(Mutex::new(Listening { by_filter: HashMap::new(), reading: None })), turns, most }
     }
 
     /// A listener to what matches `filter` and comes to be known from now on, or came just before.
@@ -141,7 +144,8 @@ impl<T: Live> Feeds<T> {
         });
         listening.reading.get_or_insert_with(|| {
             let seen = last::<T>(&served.ingest.latest().borrow());
-            tokio::spawn(read_on(Arc::clone(served), Reading(Arc::clone(&self.listening)), seen)).abort_handle()
+            let reading = Reading(Arc::clone(&self.listening));
+            tokio::spawn(read_on(Arc::clone(served), self.turns.clone(), reading, seen)).abort_handle()
         });
         // A feed that ends here takes the same lock.
         drop(listening);
@@ -174,7 +178,7 @@ impl<T: Live> Drop for Reading<T> {
 }
 
 /// Reads on after each commit, until the committer ends.
-async fn read_on<T: Live>(served: Arc<Served>, reading: Reading<T>, mut seen: Place) {
+async fn read_on<T: Live>(served: Arc<Served>, turns: Turns, reading: Reading<T>, mut seen: Place) {
     let mut latest = served.ingest.latest();
     let feeds = || lock(&reading.0).feeds();
     while let Ok(known) = latest.wait_for(|latest| last::<T>(latest) > seen).await.map(|latest| *latest) {
@@ -184,7 +188,7 @@ async fn read_on<T: Live>(served: Arc<Served>, reading: Reading<T>, mut seen: Pl
         }
         // Before it is read, so that whoever joins meanwhile hears nothing from before.
         let feeds = feeds();
-        match served.turns.take(Batch::read(&served, seen, T::number(&known), &feeds)).await {
+        match turns.take(Batch::read(&served, seen, T::number(&known), &feeds)).await {
             Ok(batch) => {
                 seen.1 = batch.last;
                 for (feed, events) in feeds.iter().zip(batch.events) {
@@ -254,7 +258,7 @@ pub fn follow<T: Live>(
 ) -> Result<impl Stream<Item = Arc<T>> + use<T>, Error> {
     let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
     let served = shared(ctx);
-    let events = T::feeds(served).listen(served, filter);
+    let events = ctx.data_unchecked::<Feeds<T>>().listen(served, filter);
     // What is being read may have some way to go until now.
     let from = last::<T>(&served.ingest.latest().borrow());
     let events = stream::unfold(events, async |mut events| Some((events.next().await?, events)));
@@ -267,7 +271,7 @@ pub fn in_turn<T: Send + 'static>(
     ctx: &Context<'_>,
     events: impl Stream<Item = (T, u64)> + Send + 'static,
 ) -> BoxStream<'static, T> {
-    let (hearing, turns) = (ctx.data_unchecked::<Hearing>().clone(), shared(ctx).turns.clone());
+    let (hearing, turns) = (ctx.data_unchecked::<Hearing>().clone(), ctx.data_unchecked::<Turns>().clone());
     let events = events.then(move |(event, lost)| {
         let (hearing, turns) = (hearing.clone(), turns.clone());
         async move {

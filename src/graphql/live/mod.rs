@@ -3,3 +3,4 @@
 pub mod broadcast;
 pub mod elapsed;
 pub mod feed;
+pub mod run_watcher;

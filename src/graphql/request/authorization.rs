@@ -8,7 +8,7 @@ use apollo_compiler::{
     executable::{Operation, Selection, SelectionSet},
 };
 use async_graphql::{
-    InputType, Name, Positioned, Response, TypeDirective,
+    InputType, Name, Positioned,
     parser::{
         parse_schema,
         types::{ConstDirective, FieldDefinition, TypeKind, TypeSystemDefinition},
@@ -17,16 +17,8 @@ use async_graphql::{
 
 use crate::{
     config::Scope,
-    error::Error,
-    graphql::{
-        error::as_server_error,
-        request::document::{Asked, Document},
-    },
+    graphql::request::document::{Asked, Document},
 };
-
-/// Requires a token with this scope, or with ADMIN, unless `--access` permits anonymous access.
-#[TypeDirective(location = "Object", location = "FieldDefinition")]
-pub fn access(#[graphql(desc = "The scope; what a field takes adds to what its type takes.")] scope: Scope) {}
 
 /// What each field takes, as the schema says.
 pub(crate) struct Requirements(HashMap<Name, Requires>);
@@ -141,9 +133,4 @@ impl<'a> Reading<'a> {
             self.found.push(scope);
         }
     }
-}
-
-/// The answer to whoever may not ask: the error's code in the extensions, and the scope that is lacking.
-pub fn refusal(error: Error) -> Response {
-    Response::from_errors(vec![as_server_error(error)])
 }

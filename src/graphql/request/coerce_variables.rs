@@ -22,23 +22,19 @@ use crate::{
     error::Code,
     graphql::{
         error::with_code,
-        request::{
-            document::Asked,
-            document_limits::{DEEPEST_VALUE, too_deep},
-        },
-        scalars,
-        schema::record::MetricInput,
+        limits::MAX_VALUE_DEPTH,
+        request::{document::Asked, document_limits::too_deep},
+        scalars::{self, check_text},
     },
 };
-
-/// Bytes of a text, at most.
-pub(crate) const LONGEST_TEXT: usize = 256 * 1024;
 
 /// The types that values may have.
 pub(crate) struct InputTypes {
     kinds: HashMap<Name, Kind>,
     /// Whether an error says which values an enum has.
     suggests: bool,
+    /// The type of which a list may be a text: see [`crate::graphql::are_metrics`].
+    as_text: Name,
 }
 
 enum Kind {
@@ -70,14 +66,14 @@ impl Misfit {
 }
 
 impl InputTypes {
-    /// Those of a schema. Where it does not suggest, errors don't list the values of enums.
-    pub(crate) fn of(sdl: &str, suggests: bool) -> Self {
+    /// Those of a schema. Where it does not suggest, errors don't list the values of enums. Lists of the type `as_text` may be texts.
+    pub(crate) fn of(sdl: &str, suggests: bool, as_text: &str) -> Self {
         let definitions = parse_schema(sdl).map(|document| document.definitions).unwrap_or_default();
         let types = definitions.into_iter().filter_map(|definition| match definition {
             TypeSystemDefinition::Type(ty) => Some((ty.node.name.node, Kind::of(ty.node.kind)?)),
             TypeSystemDefinition::Schema(_) | TypeSystemDefinition::Directive(_) => None,
         });
-        Self { kinds: types.collect(), suggests }
+        Self { kinds: types.collect(), suggests, as_text: Name::new(as_text) }
     }
 
     /// Coerces the variables of an operation: refuses those that do not fit their types, or are not given where they must be, and
@@ -86,10 +82,10 @@ impl InputTypes {
         for Positioned { pos, node: VariableDefinition { name, var_type, default_value, .. } } in &asked.variables {
             let fit = match (variables.get_mut(&name.node), default_value) {
                 (Some(_), _) if is_own => Ok(()),
-                (Some(value), _) => self.fits(&var_type.node, value, DEEPEST_VALUE).or_else(|_| {
+                (Some(value), _) => self.fits(&var_type.node, value, MAX_VALUE_DEPTH).or_else(|_| {
                     // What was kept as text has no values yet that a reason could be given for.
                     spell_out(value);
-                    self.fits(&var_type.node, value, DEEPEST_VALUE)
+                    self.fits(&var_type.node, value, MAX_VALUE_DEPTH)
                 }),
                 (None, Some(default)) => {
                     variables.insert(name.node.clone(), default.node.clone());
@@ -119,7 +115,7 @@ impl InputTypes {
             }
             // A text that was kept: it was found to be metrics when it was read.
             (BaseType::List(item), Value::Binary(_)) => match &item.base {
-                BaseType::Named(name) if **name == *MetricInput::type_name() => Ok(()),
+                BaseType::Named(name) if *name == self.as_text => Ok(()),
                 _ => Err(Misfit::new("another list is expected")),
             },
             // One value stands for a list of one.
@@ -200,20 +196,6 @@ fn check_texts(value: &Value) -> Result<(), String> {
         }
         _ => Ok(()),
     }
-}
-
-/// Refuses a text that can't be stored or looked for.
-///
-/// # Errors
-/// The remedy, in words.
-pub fn check_text(text: &str) -> Result<(), String> {
-    if text.len() > LONGEST_TEXT {
-        return Err(format!("a text has at most {LONGEST_TEXT} bytes, not {}: shorten it", text.len()));
-    }
-    if text.contains('\0') {
-        return Err("U+0000 can't be stored or looked for: leave it out".to_owned());
-    }
-    Ok(())
 }
 
 /// Puts values in the place of metrics that were kept as text ([`crate::graphql::are_metrics`]): the engine itself looks at values alone.

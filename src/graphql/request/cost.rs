@@ -4,15 +4,12 @@
 use std::sync::{Arc, OnceLock};
 
 use async_graphql::{
-    Request, ServerError, ValidationMode, ValidationResult, Value, async_trait,
+    Executor, Request, ServerError, ValidationResult, Value, async_trait,
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation},
     value,
 };
 
-use crate::{
-    config::Limits,
-    graphql::{Graph, Inner, builder, request::operation::Operation},
-};
+use crate::config::Limits;
 
 /// What a request costs, and what it may.
 #[derive(Debug, Clone, Copy)]
@@ -31,10 +28,21 @@ impl From<Cost> for Value {
     }
 }
 
+impl Cost {
+    /// What `request` costs in a `schema` that is [`Measuring`]; `None` when it is not valid.
+    pub(crate) async fn measured(schema: &impl Executor, request: Request, limits: Limits) -> Option<Self> {
+        let found = Found::default();
+        schema.execute(request.data(Arc::clone(&found))).await;
+        let ValidationResult { complexity, depth, .. } = *found.get()?;
+        Some(Self { complexity, depth, limits })
+    }
+}
+
 /// Where the engine's finding is left.
 type Found = Arc<OnceLock<ValidationResult>>;
 
-struct Measuring;
+/// Makes a schema find out costs and run nothing.
+pub struct Measuring;
 
 impl ExtensionFactory for Measuring {
     fn create(&self) -> Arc<dyn Extension> {
@@ -56,27 +64,5 @@ impl Extension for Measuring {
             let _ = place.set(found);
         }
         Err(Vec::new())
-    }
-}
-
-/// A schema that finds out costs and runs nothing.
-pub(crate) fn measuring() -> Inner {
-    builder().validation_mode(ValidationMode::Fast).limit_recursive_depth(usize::MAX).extension(Measuring).finish()
-}
-
-impl Graph {
-    /// What an operation costs, whether it may or not; `None` when it is not valid.
-    pub async fn cost(&self, operation: &Operation) -> Option<Cost> {
-        let Operation { document, name, variables, .. } = operation;
-        let mut variables = variables.clone();
-        let asked = document.operation(name.as_deref()).ok()?;
-        self.0.input_types.coerce(asked, document.is_own(), &mut variables).ok()?;
-        let plan = document.plan(asked, &variables).ok()?;
-        let found = Found::default();
-        let mut request = Request::new("").variables(variables).data(Arc::clone(&found));
-        request.set_parsed_query(plan.document.clone());
-        self.0.measuring.execute(request).await;
-        let ValidationResult { complexity, depth, .. } = *found.get()?;
-        Some(Cost { complexity, depth, limits: *self.limits() })
     }
 }

@@ -23,12 +23,11 @@ use crate::{
     config::{Limits, Scope},
     error::Code,
     graphql::{
-        Told,
         error::with_code,
         request::{
             collect_fields::{Collector, Given, constant_of, place_of},
             document_limits::{Size, sizes},
-            introspection,
+            introspection::{self, Told},
         },
     },
 };

@@ -9,17 +9,16 @@ use apollo_compiler::{
     executable::{Selection, SelectionSet},
 };
 use apollo_parser::{Lexer, TokenKind};
-use async_graphql::{ServerError, Value as EngineValue};
+use async_graphql::ServerError;
 
 use crate::{
     config::Limits,
     error::Code,
     graphql::{
-        error::with_code,
-        request::{
-            coerce_variables::{LONGEST_TEXT, check_text},
-            document::each_selection,
-        },
+        error::{crossed, with_code},
+        limits::{MAX_TEXT_BYTES, MAX_VALUE_DEPTH},
+        request::document::each_selection,
+        scalars::check_text,
     },
 };
 
@@ -37,17 +36,6 @@ const A_VALUE: usize = 64;
 const A_FIELD: usize = 300;
 /// Selection sets within each other, fragments spread, at most: whatever looks at them takes stack.
 const DEEPEST_SPREAD: usize = 90;
-/// Objects and lists within each other in one value, at most: reading them takes stack.
-pub(crate) const DEEPEST_VALUE: usize = 20;
-
-/// A limit that was crossed: its setting, what was asked for, and the way out.
-pub fn crossed(setting: &str, asked: &str, most: usize, remedy: &str) -> ServerError {
-    let message = format!("{setting}: {asked}, at most {most} are allowed: {remedy}");
-    let mut error = with_code(ServerError::new(message, None), Code::LimitExceeded);
-    error.extensions.get_or_insert_default().set("limit", EngineValue::from(setting));
-    error
-}
-
 /// Refuses documents of too many tokens, which takes a moment where parsing them would take long, and of too long texts.
 pub(crate) fn check_tokens(text: &str, limits: &Limits) -> Result<(), ServerError> {
     let counts = |kind| !matches!(kind, TokenKind::Whitespace | TokenKind::Comment | TokenKind::Comma | TokenKind::Eof);
@@ -55,8 +43,8 @@ pub(crate) fn check_tokens(text: &str, limits: &Limits) -> Result<(), ServerErro
     let mut count = 0;
     for token in tokens.take(limits.max_tokens + 1) {
         count += 1;
-        if token.is_ok_and(|token| text_length(token.data()) > LONGEST_TEXT) {
-            let message = format!("a text has at most {LONGEST_TEXT} bytes: shorten it");
+        if token.is_ok_and(|token| text_length(token.data()) > MAX_TEXT_BYTES) {
+            let message = format!("a text has at most {MAX_TEXT_BYTES} bytes: shorten it");
             return Err(with_code(ServerError::new(message, None), Code::BadUserInput));
         }
     }
@@ -113,7 +101,7 @@ fn check_values(document: &ExecutableDocument) -> Result<(), ServerError> {
             values.extend(of_field.iter().chain(of_directives).map(|argument| &*argument.value));
         });
     }
-    values.into_iter().try_for_each(|value| check_value(value, DEEPEST_VALUE))
+    values.into_iter().try_for_each(|value| check_value(value, MAX_VALUE_DEPTH))
 }
 
 fn check_value(value: &Value, levels: usize) -> Result<(), ServerError> {
@@ -134,7 +122,7 @@ fn check_value(value: &Value, levels: usize) -> Result<(), ServerError> {
 
 /// What is said of a value that is nested too deep.
 pub(crate) fn too_deep() -> String {
-    format!("a value has at most {DEEPEST_VALUE} objects and lists within each other")
+    format!("a value has at most {MAX_VALUE_DEPTH} objects and lists within each other")
 }
 
 fn refusal(code: Code, message: impl Into<String>) -> ServerError {

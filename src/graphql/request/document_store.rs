@@ -9,17 +9,16 @@ use crate::{
     config::{GraphqlSettings, Limits},
     error::{Code, Error},
     graphql::{
-        Told,
         error::as_server_error,
         request::{
             document::Document,
             document_limits,
             file::{DocumentError, read_schema},
+            introspection::Told,
             persisted::{Hash, Persisted},
             trusted::Trusted,
             validation::{self, Rejected},
         },
-        sdl,
     },
 };
 
@@ -55,14 +54,19 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// Reads the trusted documents, those of the program's own pages among them.
+    /// Reads the schema and the trusted documents, those of the program's own pages among them.
     ///
     /// # Errors
     /// The first document that does not fit the schema or the limits, with file, line and reason.
-    pub fn open(settings: &GraphqlSettings, told: Told, own: &[(&str, &str)]) -> Result<Self, DocumentError> {
+    pub fn open(
+        sdl: &str,
+        settings: &GraphqlSettings,
+        told: Told,
+        own: &[(&str, &str)],
+    ) -> Result<Self, DocumentError> {
         let GraphqlSettings { limits, documents, .. } = settings;
         let is_trusted_only = documents.trusted_only;
-        let schema = Arc::new(read_schema(sdl())?);
+        let schema = Arc::new(read_schema(sdl)?);
         let load = |folder: &Path| Trusted::load(folder, &schema, limits, told);
         let mut trusted = documents.documents_dir.as_deref().map(load).transpose()?.unwrap_or_default();
         for (name, text) in own {

@@ -1,4 +1,4 @@
-//! Questions about the schema, where they are not answered.
+//! What is told of the schema, and questions about it where they are not answered.
 
 use apollo_compiler::{ExecutableDocument, executable::Operation};
 use async_graphql::ServerError;
@@ -7,6 +7,15 @@ use crate::{
     error::Code,
     graphql::{error::with_code, request::collect_fields::place_of},
 };
+
+/// What is told of the schema.
+#[derive(Debug, Clone, Copy)]
+pub struct Told {
+    /// Whether it can be asked for.
+    pub introspection: bool,
+    /// Whether an error says which name was perhaps meant.
+    pub suggestions: bool,
+}
 
 /// Refuses operations that ask for the schema. `__typename` tells only what was asked for.
 pub(crate) fn refuse(document: &ExecutableDocument, operation: &Operation) -> Result<(), ServerError> {

@@ -14,12 +14,12 @@ use serde_json::Value;
 use crate::{
     config::Limits,
     graphql::{
-        Told,
         json::without_mark_of_text,
         request::{
             document::Document,
             document_limits,
             file::{DocumentError, read_document, read_measured},
+            introspection::Told,
             persisted::Hash,
         },
     },

@@ -14,15 +14,15 @@ use crate::{
         error::Answer,
         lists::{
             connection::{Listed, Of, listed_as_row},
+            dataloader::loaders_of,
             filter::{Connectives, StringFilter, Where, check},
             loader_keys::MetricsIn,
             object::graph_object,
             page::{NamePage, Page, page_number},
         },
-        loaders_of,
         scalars::Int,
         schema::{build::Build, item::Item, metric::Metric, node, pipeline::Pipeline, variant::Variant},
-        served,
+        state::served,
     },
 };
 

@@ -8,6 +8,7 @@ use crate::{
     config::Scope,
     error::Error,
     graphql::{
+        directive::access,
         error::Answer,
         lists::{
             connection::{Listed, Of, announced_page},
@@ -15,7 +16,6 @@ use crate::{
             object::graph_object,
             page::Page,
         },
-        request::authorization::access,
         scalars::Int,
         schema::{
             metric::Metric,
@@ -23,7 +23,7 @@ use crate::{
             session::Session,
             user_error::{self, UserError},
         },
-        served,
+        state::served,
     },
     ingest::NewContext,
 };

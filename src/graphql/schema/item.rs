@@ -12,11 +12,11 @@ use crate::{
         error::Answer,
         lists::{
             connection::{Of, listed_as_row},
+            dataloader::loaders_of,
             filter::{Connectives, StringFilter, Where, check},
             loader_keys::{MetricsIn, Row},
             object::graph_object,
         },
-        loaders_of,
         scalars::Int,
         schema::{
             component::Component,

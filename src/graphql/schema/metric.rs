@@ -18,26 +18,24 @@ use crate::{
     config::Scope,
     error::{Code, Error},
     graphql::{
-        Served,
+        directive::access,
         error::Answer,
         lists::{
             connection::{Listed, Of},
-            dataloader::{Loaders, known},
+            dataloader::{Loaders, known, loaders_of},
             filter::{Connectives, DateTimeFilter, Direction, FloatFilter, StringFilter, Where, check},
             json_writer::{Leads, ToOne},
             loader_keys::{HashOf, Row, WordsOf},
             object::graph_object,
             page::{Page, page_number},
         },
-        live::feed::{Feeds, Live},
-        loaders_of,
-        request::authorization::access,
+        live::feed::Live,
         scalars::{Int, LocalDateTime},
         schema::{
             component::Component, execution_context::ExecutionContext, item::Item, node, session::Session,
             variant::Variant,
         },
-        served,
+        state::{Served, served},
     },
     ingest::Latest,
 };
@@ -102,10 +100,6 @@ impl Listed for Metric {
 impl Live for Metric {
     fn number(latest: &Latest) -> i64 {
         latest.metric
-    }
-
-    fn feeds(served: &Served) -> &Feeds<Self> {
-        &served.metrics
     }
 
     async fn objects(served: &Served, loaders: &Loaders, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {

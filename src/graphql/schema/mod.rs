@@ -3,6 +3,7 @@
 pub mod build;
 pub mod component;
 pub mod execution_context;
+pub mod hub;
 pub mod item;
 pub mod metric;
 pub mod node;
@@ -14,3 +15,46 @@ pub mod session;
 pub mod tag;
 pub mod user_error;
 pub mod variant;
+
+use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
+
+use crate::{config::Scope, graphql::directive::access};
+
+/// Read operations.
+#[derive(Default, MergedObject)]
+#[graphql(directive = access::apply(Scope::Read))]
+pub struct Query(
+    node::NodeQuery,
+    session::SessionQuery,
+    execution_context::ContextQuery,
+    metric::MetricQuery,
+    ranking::TopQuery,
+    component::ComponentQuery,
+    item::ItemQuery,
+    variant::VariantQuery,
+    pipeline::PipelineQuery,
+    build::BuildQuery,
+    tag::TagQuery,
+);
+
+/// Write operations. A successful response means that the data is on disk.
+#[derive(Default, MergedObject)]
+#[graphql(directive = access::apply(Scope::Ingest))]
+pub struct Mutation(session::SessionMutation, execution_context::ContextMutation, record::RecordMutation);
+
+/// Events, pushed as they are recorded.
+#[derive(Default, MergedSubscription)]
+pub struct Subscription(record::RecordSubscription, run_progress::RunSubscription);
+
+/// The schema with what runs requests.
+pub type ExecutableSchema = Schema<Query, Mutation, Subscription>;
+
+/// What an executable schema is made with.
+pub fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query::default(), Mutation::default(), Subscription::default())
+}
+
+/// The schema as text.
+pub fn sdl() -> String {
+    builder().finish().sdl()
+}

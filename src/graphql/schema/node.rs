@@ -8,13 +8,12 @@ use crate::{
     error::Error,
     graphql::{
         error::Answer,
-        lists::{connection::Listed, loader_keys::Row},
-        loaders_of,
+        lists::{connection::Listed, dataloader::loaders_of, loader_keys::Row},
         schema::{
             build::Build, component::Component, execution_context::ExecutionContext, item::Item, metric::Metric,
             pipeline::Pipeline, session::Session, tag::Tag, variant::Variant,
         },
-        served,
+        state::served,
     },
 };
 
@@ -121,9 +120,7 @@ impl NodeQuery {
     }
 
     /// The objects with these global IDs, in the given order. Null for each that does not exist.
-    #[graphql(
-        complexity = "crate::graphql::lists::connection::cost(i64::try_from(ids.len()).ok(), None, child_complexity)"
-    )]
+    #[graphql(complexity = "crate::graphql::lists::cost::cost(i64::try_from(ids.len()).ok(), None, child_complexity)")]
     async fn nodes(
         &self,
         ctx: &Context<'_>,

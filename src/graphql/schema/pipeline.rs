@@ -14,7 +14,7 @@ use crate::{
             page::take_names,
         },
         schema::{build::Build, metric::Metric, node, session::Session},
-        served,
+        state::served,
     },
 };
 
@@ -83,7 +83,7 @@ graph_object! {
         }
 
         /// The names of all pipelines, in order of their first sessions.
-        #[graphql(complexity = "crate::graphql::lists::connection::cost(Some(crate::graphql::lists::connection::MOST), None, 1)")]
+        #[graphql(complexity = "crate::graphql::lists::cost::cost(Some(crate::graphql::limits::MAX_ROWS), None, 1)")]
         async fn pipeline_names(&self, ctx: &Context<'_>) -> Answer<Vec<String>> {
             let names = listing::pipelines(&served(ctx).database.reader).await.map_err(Error::from)?;
             take_names(ctx, &names)?;

@@ -7,13 +7,10 @@ use crate::{
     error::Error,
     graphql::{
         error::Answer,
-        lists::{
-            connection::{Listed, MOST},
-            filter::Where,
-            json_writer::Items,
-        },
+        limits::MAX_ROWS,
+        lists::{connection::Listed, filter::Where, json_writer::Items},
         schema::metric::{Metric, MetricWhere},
-        served,
+        state::served,
     },
 };
 
@@ -73,9 +70,7 @@ pub struct TopQuery;
 impl TopQuery {
     /// The metrics that used most (or least) of a resource. The most extreme comes first; ties are in the order
     /// recorded.
-    #[graphql(
-        complexity = "crate::graphql::lists::connection::cost(Some(first.unwrap_or(FEW)), None, child_complexity)"
-    )]
+    #[graphql(complexity = "crate::graphql::lists::cost::cost(Some(first.unwrap_or(FEW)), None, child_complexity)")]
     async fn top_metrics(
         &self,
         ctx: &Context<'_>,
@@ -94,8 +89,8 @@ impl TopQuery {
     ) -> Answer<Items<Metric>> {
         let end = direction.unwrap_or_default().into();
         let first = first.unwrap_or(FEW);
-        let limit = u64::try_from(first.min(MOST))
-            .map_err(|_| Error::bad_input(format!("first: give a number from 0 to {MOST}, not {first}")))?;
+        let limit = u64::try_from(first.min(MAX_ROWS))
+            .map_err(|_| Error::bad_input(format!("first: give a number from 0 to {MAX_ROWS}, not {first}")))?;
         let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
         let served = served(ctx);
         let known = served.known();

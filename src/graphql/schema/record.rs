@@ -15,17 +15,16 @@ use serde_json::value::RawValue;
 use crate::{
     config::Scope,
     graphql::{
-        Known, Served,
+        directive::access,
         error::{Answer, Failure},
         lists::json_writer::{Items, One},
         live::feed,
-        request::{authorization::access, coerce_variables::check_text},
-        scalars::LocalDateTime,
+        scalars::{LocalDateTime, check_text},
         schema::{
             metric::{Metric, MetricWhere},
             user_error::{self, UserError},
         },
-        served,
+        state::{Known, Served, served},
     },
     ingest::{Ingest, NewMetric, Recorded},
 };

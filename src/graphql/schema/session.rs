@@ -15,20 +15,18 @@ use crate::{
     config::Scope,
     error::Error,
     graphql::{
-        Known, Served,
+        directive::access,
         error::Answer,
         lists::{
             connection::{Listed, Of, announced_page},
-            dataloader::{Loaders, known},
+            dataloader::{Loaders, known, loaders_of},
             filter::{Connectives, DateTimeFilter, Direction, StringFilter, Where, check},
             json_writer::Leads,
             loader_keys::{Row, TagOf, TagsOf},
             object::graph_object,
             page::{NamePage, Page},
         },
-        live::feed::{Feeds, Live},
-        loaders_of,
-        request::authorization::access,
+        live::feed::Live,
         scalars::{Int, LocalDateTime, Tags},
         schema::{
             build::Build,
@@ -39,7 +37,7 @@ use crate::{
             tag::{Tag, TagsOfSessions},
             user_error::{self, UserError},
         },
-        served,
+        state::{Known, Served, served},
     },
     ingest::{Announced, Latest, NewSession},
 };
@@ -89,10 +87,6 @@ impl Listed for Session {
 impl Live for Session {
     fn number(latest: &Latest) -> i64 {
         latest.session
-    }
-
-    fn feeds(served: &Served) -> &Feeds<Self> {
-        &served.sessions
     }
 
     async fn objects(_: &Served, _: &Loaders, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {

@@ -9,19 +9,17 @@ use futures_util::future::BoxFuture;
 use crate::{
     error::Error,
     graphql::{
-        Known,
         error::Answer,
         lists::{
             connection::{Of, listed_as_row},
-            dataloader::known,
+            dataloader::{known, loaders_of},
             filter::{Connectives, StringFilter, Where, check},
-            json_writer::{Leads, Place, Texts, WriteEdge, Writing, write},
+            json_writer::{Leads, Place, Texts, WriteEdge, suits, write},
             loader_keys::{TagOf, TagsOf},
             object::graph_object,
         },
-        loaders_of,
         schema::{node, session::Session},
-        served,
+        state::{Known, served},
     },
 };
 
@@ -96,8 +94,8 @@ graph_object! {
 pub struct TagsOfSessions;
 
 impl Leads<Session> for TagsOfSessions {
-    fn suits(&self, writing: &Writing, set: &SelectionSet) -> bool {
-        writing.suits::<Tag>(set)
+    fn suits(&self, set: &SelectionSet) -> bool {
+        suits::<Tag>(set)
     }
 
     fn follow<'a>(&'a self, place: Place<'a>, sessions: &'a [Session]) -> BoxFuture<'a, Answer<WriteEdge<Session>>> {

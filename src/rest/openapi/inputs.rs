@@ -10,7 +10,7 @@ use apollo_compiler::{
 use serde_json::{Value, json};
 
 use crate::{
-    graphql::{MOST_ROWS, MOST_TAGS},
+    graphql::{MAX_ROWS, MAX_SHORT_LIST},
     rest::{
         document::{Document, EntryPoint},
         openapi::Writer,
@@ -103,7 +103,7 @@ pub(in crate::rest::openapi) fn bound(schema: &mut Value, place: Option<&Place>)
     let name = place.and_then(|place| place.trail.last()).map(|last| last.name.as_str());
     if let (Some("first" | "last"), "integer") = (name, schema["type"].as_str().unwrap_or_default()) {
         schema["minimum"] = 0.into();
-        schema["maximum"] = MOST_ROWS.into();
+        schema["maximum"] = MAX_ROWS.into();
     }
 }
 
@@ -166,7 +166,7 @@ impl Writer<'_> {
             Some(ExtendedType::Scalar(definition)) if name == "Tags" => {
                 let values = self.components.scalars();
                 let mut schema =
-                    json!({ "type": "object", "maxProperties": MOST_TAGS, "additionalProperties": values });
+                    json!({ "type": "object", "maxProperties": MAX_SHORT_LIST, "additionalProperties": values });
                 if let Some(text) = &definition.description {
                     schema["description"] = text.to_string().into();
                 }
