@@ -29,7 +29,7 @@ use crate::{
         },
         response_budget::Room,
         response_options::ResponseOptions,
-        schema::{ExecutableSchema, builder, hub::Hub, record::MetricInput},
+        schema::{ExecutableSchema, builder, hub::Hub, metric_input::MetricInput},
         state::Served,
         stock::Stock,
     },

@@ -33,6 +33,6 @@ pub use self::{
         operation::Operation,
     },
     scalars::check_text,
-    schema::{record::are_metrics, sdl},
+    schema::{metric_input::are_metrics, sdl},
     stock::Stock,
 };

@@ -2,14 +2,12 @@
 
 use std::borrow::Cow;
 
-use async_graphql::{Context, InputType, Object, OutputType, SimpleObject, TypeName};
+use async_graphql::{Context, Object, SimpleObject, TypeName};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use entity::{
-    announced::{self, Announced},
     filter::Tree,
     list::{self, Edge as Way, Noun, Order, Position, Slice},
 };
-use sea_orm::EntityTrait;
 
 use crate::{
     error::{Code, Error},
@@ -19,137 +17,17 @@ use crate::{
         lists::{
             dataloader::loaders_of,
             filter::Where,
-            json_writer::{Items, Leads, Written},
+            json_writer::Items,
+            listed::{Listed, RowOf},
             loader_keys::{Counts, Lists},
-            page::page_number,
         },
         scalars::Int,
         state::served,
     },
 };
 
-/// The row behind a type of the graph.
-pub type RowOf<T> = <<T as Listed>::Entity as EntityTrait>::Model;
-
 /// The order of a list of a type of the graph.
 type OrderOf<T> = Order<<<T as Listed>::Entity as Noun>::Sort>;
-
-/// A type of the graph that lists are made of.
-pub trait Listed: OutputType + Written {
-    /// Its table.
-    type Entity: Noun;
-    /// Its `where`.
-    type Where: InputType + Where<Filter = <Self::Entity as Noun>::Filter>;
-    /// Its `orderBy`.
-    type OrderBy: InputType + Into<Order<<Self::Entity as Noun>::Sort>>;
-
-    /// Makes graph objects of rows, in their order.
-    fn from_rows(ctx: &Context<'_>, rows: Vec<RowOf<Self>>) -> impl Future<Output = Result<Vec<Self>, Error>> + Send;
-
-    /// How lists write the field of this name, where it leads to other objects.
-    fn edge(_field: &str) -> Option<&'static dyn Leads<Self>> {
-        None
-    }
-
-    /// The rows of the page that `number` names, see [`page_number`], of those that match, `size` each, in the order in which they
-    /// came to be known; and how many match.
-    fn page(
-        ctx: &Context<'_>,
-        filter: &Tree<<Self::Entity as Noun>::Filter>,
-        number: Option<i64>,
-        size: u64,
-    ) -> impl Future<Output = Result<(Vec<RowOf<Self>>, u64), Error>> + Send {
-        async move {
-            let db = &served(ctx).database.reader;
-            let page = async |number| Ok(list::page::<Self::Entity>(db, filter, number, size).await?);
-            counted(Self::count(ctx, filter), page, number, size).await
-        }
-    }
-
-    /// How many match.
-    fn count(
-        ctx: &Context<'_>,
-        filter: &Tree<<Self::Entity as Noun>::Filter>,
-    ) -> impl Future<Output = Result<u64, Error>> + Send;
-}
-
-/// The rows of the page that `number` names, and how many rows all pages have. Where the number can be taken as it stands, both
-/// are asked for at once.
-///
-/// # Errors
-/// Those of [`page_number`], `count` and `page`.
-pub async fn counted<R>(
-    count: impl Future<Output = Result<u64, Error>>,
-    page: impl AsyncFnOnce(u64) -> Result<Vec<R>, Error>,
-    number: Option<i64>,
-    size: u64,
-) -> Result<(Vec<R>, u64), Error> {
-    match u64::try_from(number.unwrap_or(1)) {
-        Ok(given @ 1..) if given.checked_mul(size).is_some_and(|rows| i64::try_from(rows).is_ok()) => {
-            let (total, rows) = futures_util::try_join!(count, page(given))?;
-            // What came to be known in between is on no page yet.
-            let seen = (given - 1) * size + rows.len() as u64;
-            let total = if (rows.len() as u64) < size { total.min(seen) } else { total };
-            page_number(number, total, size)?;
-            Ok((rows, total))
-        }
-        _ => {
-            let total = count.await?;
-            Ok((page(page_number(number, total, size)?).await?, total))
-        }
-    }
-}
-
-/// [`Listed::page`] of a type that is announced.
-///
-/// # Errors
-/// Those of [`counted`].
-pub async fn announced_page<T: Listed<Entity: Announced>>(
-    ctx: &Context<'_>,
-    filter: &Tree<<T::Entity as Noun>::Filter>,
-    number: Option<i64>,
-    size: u64,
-) -> Result<(Vec<RowOf<T>>, u64), Error> {
-    let served = served(ctx);
-    let db = &served.database.reader;
-    if *filter == Tree::default() {
-        let page = async |number| Ok(announced::page::<T::Entity>(db, number, size).await?);
-        return counted(T::count(ctx, filter), page, number, size).await;
-    }
-    let ids = served.known().lists.ids::<T::Entity>(db, filter).await?;
-    let total = ids.len() as u64;
-    let skip = usize::try_from((page_number(number, total, size)? - 1) * size).unwrap_or(usize::MAX);
-    let on_page: Vec<i64> = ids.iter().skip(skip).take(usize::try_from(size).unwrap_or(usize::MAX)).copied().collect();
-    let mut rows = list::by_ids::<T::Entity>(db, &on_page).await?;
-    Ok((on_page.iter().filter_map(|id| rows.remove(id)).collect(), total))
-}
-
-/// What [`Listed`] says of a type that is its row and nothing else.
-macro_rules! listed_as_row {
-    ($Type:ident, $Where:ident) => {
-        impl crate::graphql::lists::connection::Listed for $Type {
-            type Entity = row::Entity;
-            type Where = $Where;
-            type OrderBy = crate::graphql::lists::filter::FirstSeenOrder;
-
-            async fn from_rows(
-                _: &async_graphql::Context<'_>,
-                rows: Vec<row::Model>,
-            ) -> Result<Vec<Self>, crate::error::Error> {
-                Ok(rows.into_iter().map(|row| Self(row.into())).collect())
-            }
-
-            async fn count(
-                ctx: &async_graphql::Context<'_>,
-                filter: &entity::filter::Tree<row::Filter>,
-            ) -> Result<u64, crate::error::Error> {
-                let reader = &crate::graphql::state::served(ctx).database.reader;
-                Ok(entity::list::count::<row::Entity>(reader, filter).await?)
-            }
-        }
-    };
-}
-pub(crate) use listed_as_row;
 
 /// Whose list it is.
 #[derive(Debug)]

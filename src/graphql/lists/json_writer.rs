@@ -16,45 +16,14 @@ use crate::{
     graphql::{
         error::Answer,
         lists::{
-            connection::{Listed, RowOf},
             dataloader::loaders_of,
+            listed::{Leads, Listed, Place, RowOf, Write, WriteEdge},
             loader_keys::Row,
         },
         response_budget::room_of,
         response_options::ResponseOptions,
     },
 };
-
-/// Writes one value of an object as JSON. What fails is left to the engine, which tells where.
-pub type Write<T> = fn(&T, &mut Vec<u8>) -> serde_json::Result<()>;
-
-/// An object that can write what it holds.
-pub trait Written: Send + Sync + Sized + 'static {
-    /// How to write the field of this name, where the object holds its value.
-    fn plain(field: &str) -> Option<Write<Self>>;
-}
-
-/// Writes what an edge leads to.
-pub type WriteEdge<T> = Box<dyn Fn(&T, &mut Vec<u8>) + Send + Sync>;
-
-/// An edge to objects that can be written.
-pub trait Leads<T>: Sync {
-    /// Whether `set`, asked of these objects, can be written.
-    fn suits(&self, set: &SelectionSet) -> bool;
-
-    /// Reads what `objects` lead to.
-    fn follow<'a>(&'a self, place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a, Answer<WriteEdge<T>>>;
-}
-
-/// What is asked of objects, and where in the answer they stand.
-#[derive(Clone)]
-pub struct Place<'a> {
-    /// The engine's context.
-    pub ctx: &'a ContextSelectionSet<'a>,
-    set: &'a SelectionSet,
-    /// The names that lead there.
-    path: Vec<&'a str>,
-}
 
 /// The fields of an object type: that of a plan has nothing else ([`crate::graphql::request::collect_fields`]).
 fn fields(set: &SelectionSet) -> impl Iterator<Item = &Field> {

@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use async_graphql::Context;
 use entity::{
     announced::{self, Announced},
     driver::executor::Reader,
@@ -20,7 +21,13 @@ use entity::{
     },
 };
 
-use crate::{error::Error, graphql::lists::dataloader::Key};
+use crate::{
+    error::{Code, Error},
+    graphql::{
+        error::Answer,
+        lists::dataloader::{Key, loaders_of},
+    },
+};
 
 /// A row by its key.
 pub struct Row<E>(i64, PhantomData<fn() -> E>);
@@ -59,6 +66,12 @@ impl<E: Noun> Key for Row<E> {
         let ids: Vec<i64> = keys.iter().map(|key| key.0).collect();
         Ok(list::by_ids::<E>(db, &ids).await?.into_iter().map(|(id, row)| (Self::key(id), row)).collect())
     }
+}
+
+/// The row that a stored reference leads to.
+pub async fn stored<E: Noun>(ctx: &Context<'_>, id: i64, key: fn(i64) -> Row<E>) -> Answer<E::Model> {
+    let row = loaders_of(ctx).load(key(id)).await?;
+    Ok(row.ok_or_else(|| Error::new(Code::Internal, "a reference leads nowhere"))?)
 }
 
 /// A tag, by its key. It never changes once stored.

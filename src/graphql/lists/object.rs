@@ -2,7 +2,7 @@
 
 /// Writes the fields of a type of the graph: those in `plain`, whose values the object holds, so that lists can write them by
 /// themselves ([`crate::graphql::lists::json_writer`]); then its other ones as they stand; then a field of at most
-/// [`crate::graphql::limits::MAX_SHORT_LIST`] objects, if it has one; then a connection for each `list` line.
+/// [`crate::graphql::limits::MAX_SHORT_LIST`] objects, if it has one; then a connection for each `list` line, which names the table that it lists.
 macro_rules! graph_object {
     (
         $(#[$meta:meta])*
@@ -28,8 +28,8 @@ macro_rules! graph_object {
                 $( fn $field(&$this) -> $Value $body )*
             }
 
-            impl crate::graphql::lists::json_writer::Written for $Type {
-                fn plain(field: &str) -> Option<crate::graphql::lists::json_writer::Write<Self>> {
+            impl crate::graphql::lists::listed::Written for $Type {
+                fn plain(field: &str) -> Option<crate::graphql::lists::listed::Write<Self>> {
                     $(
                         if crate::graphql::lists::object::is_name(field, stringify!($field)) {
                             return Some(|object, json| serde_json::to_writer(json, &Plain::$field(object)));
@@ -50,7 +50,8 @@ macro_rules! graph_object {
                             ctx: &async_graphql::Context<'_>,
                         ) -> Result<$Value, crate::graphql::error::Failure> {
                             let value = Plain::$field(self);
-                            crate::graphql::response_budget::room_of(ctx).take(crate::graphql::response_budget::Weighed::bytes(&value))?;
+                            let bytes = crate::graphql::response_budget::Weighed::bytes(&value);
+                            crate::graphql::response_budget::room_of(ctx).take(bytes)?;
                             Ok(value)
                         }
                     )*
@@ -64,7 +65,7 @@ macro_rules! graph_object {
         $(#[$meta:meta])*
         impl $Type:ident { $($own:tt)* }
         $(short { $(#[doc = $about:literal])+ $($short:tt)* })?
-        $( $(#[doc = $doc:literal])+ list $name:ident: $Node:ty = $of_whom:expr; )*
+        $( $(#[doc = $doc:literal])+ list $name:ident: $Table:ty = $of_whom:expr; )*
     ) => {
         $(#[$meta])*
         #[async_graphql::Object]
@@ -73,7 +74,11 @@ macro_rules! graph_object {
             $(
                 $(#[doc = $about])+
                 #[graphql(
-                    complexity = "crate::graphql::lists::cost::cost(Some(crate::graphql::limits::MAX_SHORT_LIST.into()), None, child_complexity)"
+                    complexity = "crate::graphql::lists::cost::cost(
+                        Some(crate::graphql::limits::MAX_SHORT_LIST.into()),
+                        None,
+                        child_complexity,
+                    )"
                 )]
                 $($short)*
             )?
@@ -96,13 +101,17 @@ macro_rules! graph_object {
                     #[graphql(desc = "Return items before this cursor. The cursor must come from a list in the same order.")]
                     before: Option<String>,
                     #[graphql(name = "where", desc = "Filter: return only items that match.")]
-                    filter: Option<Box<<$Node as crate::graphql::lists::connection::Listed>::Where>>,
+                    filter: Option<Box<crate::graphql::lists::listed::WhereOf<$Table>>>,
                     #[graphql(desc = "Sort order. Default: order of arrival.")]
-                    order_by: Option<<$Node as crate::graphql::lists::connection::Listed>::OrderBy>,
-                ) -> crate::graphql::error::Answer<crate::graphql::lists::connection::Connection<$Node>> {
-                    let of_whom: fn(&$Type) -> crate::graphql::lists::connection::Of<<$Node as crate::graphql::lists::connection::Listed>::Entity> =
-                        $of_whom;
-                    let list = crate::graphql::lists::connection::Arguments::<$Node> { first, after, last, before, filter, order_by };
+                    order_by: Option<crate::graphql::lists::listed::OrderByOf<$Table>>,
+                ) -> crate::graphql::error::Answer<
+                    crate::graphql::lists::connection::Connection<crate::graphql::lists::listed::ObjectOf<$Table>>,
+                > {
+                    type Arguments = crate::graphql::lists::connection::Arguments<
+                        crate::graphql::lists::listed::ObjectOf<$Table>,
+                    >;
+                    let of_whom: fn(&$Type) -> crate::graphql::lists::connection::Of<$Table> = $of_whom;
+                    let list = Arguments { first, after, last, before, filter, order_by };
                     // In a box of its own: the engine moves what any field of the type may take, whichever it resolves.
                     Box::pin(list.read(ctx, of_whom(self))).await
                 }

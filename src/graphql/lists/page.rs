@@ -3,12 +3,22 @@
 use std::borrow::Cow;
 
 use async_graphql::{Context, Object, TypeName};
+use entity::{
+    announced::{self, Announced},
+    filter::Tree,
+    list::{self, Noun},
+};
 
 use crate::{
-    error::{Code, Error},
+    error::Error,
     graphql::{
         error::Answer,
-        lists::{connection::Listed, filter::Where, json_writer::Items},
+        lists::{
+            filter::Where,
+            json_writer::Items,
+            listed::{Listed, RowOf},
+            page_number::{counted, page_number},
+        },
         response_budget::room_of,
         scalars::Int,
         state::served,
@@ -123,24 +133,26 @@ impl NamePage {
     }
 }
 
-/// The page that `given` names, counted from 1, the first when nothing is given: negative numbers count from the end, page 1 is always there.
+/// [`Listed::page`] of a type that is announced.
 ///
 /// # Errors
-/// [`Code::NotFound`] for 0 and for a page past either end.
-pub fn page_number(given: Option<i64>, total_count: u64, size: u64) -> Result<u64, Error> {
-    let given = given.unwrap_or(1);
-    let pages = total_count.div_ceil(size).max(1);
-    let number = if given < 0 {
-        i64::try_from(pages).unwrap_or(i64::MAX).saturating_add(given).saturating_add(1)
-    } else {
-        given
-    };
-    match u64::try_from(number) {
-        Ok(number @ 1..) if number <= pages => Ok(number),
-        _ => {
-            let message =
-                format!("page: there is no page {given}; the pages are 1 to {pages}, or -1 to -{pages} from the end");
-            Err(Error::new(Code::NotFound, message))
-        }
+/// Those of [`counted`].
+pub async fn announced_page<T: Listed<Entity: Announced>>(
+    ctx: &Context<'_>,
+    filter: &Tree<<T::Entity as Noun>::Filter>,
+    number: Option<i64>,
+    size: u64,
+) -> Result<(Vec<RowOf<T>>, u64), Error> {
+    let served = served(ctx);
+    let db = &served.database.reader;
+    if *filter == Tree::default() {
+        let page = async |number| Ok(announced::page::<T::Entity>(db, number, size).await?);
+        return counted(T::count(ctx, filter), page, number, size).await;
     }
+    let ids = served.known().lists.ids::<T::Entity>(db, filter).await?;
+    let total = ids.len() as u64;
+    let skip = usize::try_from((page_number(number, total, size)? - 1) * size).unwrap_or(usize::MAX);
+    let on_page: Vec<i64> = ids.iter().skip(skip).take(usize::try_from(size).unwrap_or(usize::MAX)).copied().collect();
+    let mut rows = list::by_ids::<T::Entity>(db, &on_page).await?;
+    Ok((on_page.iter().filter_map(|id| rows.remove(id)).collect(), total))
 }

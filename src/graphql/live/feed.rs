@@ -23,9 +23,9 @@ use crate::{
     graphql::{
         fairness::{Hearing, Turns},
         lists::{
-            connection::{Listed, RowOf},
             dataloader::Loaders,
             filter::Where,
+            listed::{Listed, RowOf},
         },
         live::broadcast::{Reader, Ring},
         state::{Served, shared},

@@ -17,7 +17,7 @@ use crate::{
     graphql::{
         error::{crossed, with_code},
         limits::{MAX_TEXT_BYTES, MAX_VALUE_DEPTH},
-        request::document::each_selection,
+        request::selections::each_selection,
         scalars::check_text,
     },
 };

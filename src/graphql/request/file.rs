@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use apollo_compiler::{ExecutableDocument, Schema, schema::ExtendedType, validation::Valid};
 use async_graphql::{Pos, ServerError};
 
-use crate::graphql::request::validation::{self, Problem};
+use crate::graphql::request::validation::{self, problem::Problem};
 
 /// Why a document can't be served: the file, the place in it, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -11,5 +11,6 @@ pub mod file;
 pub mod introspection;
 pub mod operation;
 pub mod persisted;
+pub mod selections;
 pub mod trusted;
 pub mod validation;

@@ -11,18 +11,16 @@ use crate::{
     graphql::{
         error::Answer,
         lists::{
-            connection::{Of, listed_as_row},
+            connection::Of,
             filter::{Connectives, StringFilter, Where, check},
-            loader_keys::Row,
+            listed::listed_as_row,
+            loader_keys::{Row, stored},
             object::graph_object,
             page::{NamePage, Page},
         },
         schema::{
-            component::Component,
-            metric::{Metric, stored},
-            node,
+            global_id::{find_by_id, global_id},
             pipeline::Pipeline,
-            session::Session,
         },
     },
 };
@@ -38,7 +36,7 @@ graph_object! {
         plain {
             /// Global ID of the build.
             fn id(&self) -> ID {
-                node::global_id::<Self>(self.0.id)
+                global_id::<Self>(self.0.id)
             }
 
             /// Name of the build, usually a number. Empty for sessions of a pipeline without a build number.
@@ -53,11 +51,11 @@ graph_object! {
         }
     }
     /// The sessions of the build.
-    list sessions: Session = |build| Of::Parent(edges::SESSIONS_OF_BUILD, build.0.id);
+    list sessions: session_row::Entity = |build| Of::Parent(session_row::OF_BUILD, build.0.id);
     /// The components measured in the build.
-    list components: Component = |build| Of::Parent(edges::COMPONENTS_OF_BUILD, build.0.id);
+    list components: component_row::Entity = |build| Of::Parent(component_row::OF_BUILD, build.0.id);
     /// The metrics recorded in it.
-    list metrics: Metric = |build| Of::Parent(edges::METRICS_OF_BUILD, build.0.id);
+    list metrics: metric_row::Entity = |build| Of::Parent(metric_row::OF_BUILD, build.0.id);
 }
 
 /// Filter for builds. All given conditions must match.
@@ -91,7 +89,7 @@ graph_object! {
     impl BuildQuery {
         /// The build with this global ID. Null if there is none.
         async fn build(&self, ctx: &Context<'_>, #[graphql(desc = "The `id` of the build.")] id: ID) -> Option<Answer<Build>> {
-            node::find_by_id(ctx, &id).await
+            find_by_id(ctx, &id).await
         }
 
         /// A numbered page of the names of builds, in order of their first sessions.
@@ -106,5 +104,5 @@ graph_object! {
         }
     }
     /// All builds with a build number.
-    list builds: Build = |_| Of::Everyone;
+    list builds: row::Entity = |_| Of::Everyone;
 }

@@ -13,15 +13,17 @@ use crate::{
     graphql::{
         error::Answer,
         lists::{
-            connection::{Listed, Of, listed_as_row},
+            connection::Of,
             dataloader::loaders_of,
             filter::{Connectives, StringFilter, Where, check},
+            listed::{Listed, listed_as_row},
             loader_keys::MetricsIn,
             object::graph_object,
-            page::{NamePage, Page, page_number},
+            page::{NamePage, Page},
+            page_number::page_number,
         },
         scalars::Int,
-        schema::{build::Build, item::Item, metric::Metric, node, pipeline::Pipeline, variant::Variant},
+        schema::global_id::{find_first, global_id},
         state::served,
     },
 };
@@ -37,7 +39,7 @@ graph_object! {
         plain {
             /// Global ID of the component.
             fn id(&self) -> ID {
-                node::global_id::<Self>(self.0.id)
+                global_id::<Self>(self.0.id)
             }
 
             /// Name of the component. Empty for tests without a component.
@@ -52,15 +54,15 @@ graph_object! {
         }
     }
     /// The metrics of the component.
-    list metrics: Metric = |component| Of::Parent(edges::METRICS_OF_COMPONENT, component.0.id);
+    list metrics: metric_row::Entity = |component| Of::Parent(metric_row::OF_COMPONENT, component.0.id);
     /// The test functions of the component.
-    list items: Item = |component| Of::Parent(edges::ITEMS_OF_COMPONENT, component.0.id);
+    list items: item_row::Entity = |component| Of::Parent(item_row::OF_COMPONENT, component.0.id);
     /// The test functions of the component, with their parameters.
-    list variants: Variant = |component| Of::Parent(edges::VARIANTS_OF_COMPONENT, component.0.id);
+    list variants: variant_row::Entity = |component| Of::Parent(variant_row::OF_COMPONENT, component.0.id);
     /// The pipelines in which it was measured.
-    list pipelines: Pipeline = |component| Of::Parent(edges::PIPELINES_OF_COMPONENT, component.0.id);
+    list pipelines: pipeline_row::Entity = |component| Of::Parent(pipeline_row::OF_COMPONENT, component.0.id);
     /// The builds in which it was measured.
-    list builds: Build = |component| Of::Parent(edges::BUILDS_OF_COMPONENT, component.0.id);
+    list builds: build_row::Entity = |component| Of::Parent(build_row::OF_COMPONENT, component.0.id);
 }
 
 /// Filter for components. All given conditions must match.
@@ -99,7 +101,7 @@ graph_object! {
             #[graphql(desc = "The exact name.")] name: String,
         ) -> Option<Answer<Component>> {
             let filter = row::Filter { name: Some(Text::equals(name)), named: None };
-            node::find_first(ctx, filter).await
+            find_first(ctx, filter).await
         }
 
         /// Number of components that match.
@@ -172,5 +174,5 @@ graph_object! {
         }
     }
     /// All components. Includes the one with the empty name if there are metrics without a component.
-    list components: Component = |_| Of::Everyone;
+    list components: row::Entity = |_| Of::Everyone;
 }

@@ -1,31 +1,25 @@
 //! Execution contexts: a machine and its Python, as a worker found them.
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
-use entity::{announced, edges, filter::Tree, list, table::execution_context as row};
+use async_graphql::{Context, Enum, ID, InputObject};
+use entity::{announced, execution_context as row, filter::Tree, list, metric as metric_row, session as session_row};
 
 use crate::{
-    access::Caller,
     config::Scope,
     error::Error,
     graphql::{
         directive::access,
         error::Answer,
         lists::{
-            connection::{Listed, Of, announced_page},
+            connection::Of,
             filter::{Connectives, Direction, IntFilter, StringFilter, Where, check},
+            listed::{Exposed, Listed},
             object::graph_object,
-            page::Page,
+            page::{Page, announced_page},
         },
         scalars::Int,
-        schema::{
-            metric::Metric,
-            node,
-            session::Session,
-            user_error::{self, UserError},
-        },
+        schema::global_id::global_id,
         state::served,
     },
-    ingest::NewContext,
 };
 
 /// An announced execution context.
@@ -36,6 +30,10 @@ impl ExecutionContext {
     pub fn announced(row: row::Model) -> Option<Self> {
         row.announced.is_some().then_some(Self(row))
     }
+}
+
+impl Exposed for row::Entity {
+    type Object = ExecutionContext;
 }
 
 impl Listed for ExecutionContext {
@@ -77,7 +75,7 @@ graph_object! {
         plain {
             /// Global ID of the context.
             fn id(&self) -> ID {
-                node::global_id::<Self>(self.0.id)
+                global_id::<Self>(self.0.id)
             }
 
             /// The hash that identifies the context.
@@ -149,9 +147,9 @@ graph_object! {
         }
     }
     /// The metrics recorded in the context.
-    list metrics: Metric = |context| Of::Parent(edges::METRICS_OF_CONTEXT, context.0.id);
+    list metrics: metric_row::Entity = |context| Of::Parent(metric_row::OF_CONTEXT, context.0.id);
     /// The sessions with metrics recorded in the context.
-    list sessions: Session = |context| Of::Parent(edges::SESSIONS_OF_CONTEXT, context.0.id);
+    list sessions: session_row::Entity = |context| Of::Parent(session_row::OF_CONTEXT, context.0.id);
 }
 
 /// Filter for execution contexts. All given conditions must match.
@@ -266,109 +264,5 @@ graph_object! {
         }
     }
     /// All execution contexts.
-    list contexts: ExecutionContext = |_| Of::Everyone;
-}
-
-/// The description of an execution context to announce.
-#[derive(Debug, InputObject)]
-pub struct AnnounceContextInput {
-    /// The hash by which metrics refer to the context. Any text; the plugin sends a digest.
-    hash: String,
-    /// Number of logical processors.
-    cpu_count: i64,
-    /// Processor frequency, in MHz.
-    cpu_frequency: f64,
-    /// Processor type, such as `x86_64`.
-    cpu_type: String,
-    /// Processor vendor and model.
-    cpu_vendor: Option<String>,
-    /// Total memory, in MB.
-    ram_total: i64,
-    /// Network name of the machine.
-    machine_node: String,
-    /// Machine type, such as `x86_64`.
-    machine_type: String,
-    /// Word size of the Python interpreter, such as `64bit`.
-    machine_arch: String,
-    /// Operating system and release.
-    system_info: String,
-    /// Python version, as `sys.version` gives it.
-    python_info: String,
-}
-
-/// The result of an announcement.
-#[derive(SimpleObject)]
-pub struct AnnounceContextPayload {
-    /// The stored context. Null if it was not stored (see `userErrors`), or if one of its fields failed to resolve (see
-    /// the response's `errors`); in the latter case the context is stored nevertheless.
-    context: Option<ExecutionContext>,
-    /// The reasons why it was not stored. Empty on success.
-    user_errors: Vec<UserError>,
-}
-
-/// What is told of a context to those who may not read: somebody else may have announced another one of this hash.
-fn as_sent(stored: row::Model, sent: NewContext) -> row::Model {
-    row::Model {
-        cpu_count: Some(sent.cpu_count),
-        cpu_frequency: Some(sent.cpu_frequency),
-        cpu_type: Some(sent.cpu_type),
-        cpu_vendor: sent.cpu_vendor,
-        ram_total: Some(sent.ram_total),
-        machine_node: Some(sent.machine_node),
-        machine_type: Some(sent.machine_type),
-        machine_arch: Some(sent.machine_arch),
-        system_info: Some(sent.system_info),
-        python_info: Some(sent.python_info),
-        ..stored
-    }
-}
-
-#[derive(Default)]
-pub struct ContextMutation;
-
-#[Object]
-impl ContextMutation {
-    /// Announces an execution context, before or after its metrics. If the hash is already stored, the stored context
-    /// is returned and the rest of the input is ignored; callers without the scope READ get their input back.
-    async fn announce_context(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The execution context to announce.")] input: AnnounceContextInput,
-    ) -> Answer<AnnounceContextPayload> {
-        let AnnounceContextInput {
-            hash,
-            cpu_count,
-            cpu_frequency,
-            cpu_type,
-            cpu_vendor,
-            ram_total,
-            machine_node,
-            machine_type,
-            machine_arch,
-            system_info,
-            python_info,
-        } = input;
-        let context = NewContext {
-            hash,
-            cpu_count,
-            cpu_frequency,
-            cpu_type,
-            cpu_vendor,
-            ram_total,
-            machine_node,
-            machine_type,
-            machine_arch,
-            system_info,
-            python_info,
-        };
-        let may_read = ctx.data_unchecked::<Caller>().may_read().is_ok();
-        let sent = (!may_read).then(|| context.clone());
-        let outcome = served(ctx).ingest.announce_context(context).await;
-        let (context, user_errors) = user_error::part(outcome, "hash")?;
-        let context = context.map(|stored| match sent {
-            Some(sent) => as_sent(stored, sent),
-            None => stored,
-        });
-        Ok(AnnounceContextPayload { context: context.and_then(ExecutionContext::announced), user_errors })
-    }
+    list contexts: row::Entity = |_| Of::Everyone;
 }

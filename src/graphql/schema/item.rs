@@ -11,18 +11,17 @@ use crate::{
     graphql::{
         error::Answer,
         lists::{
-            connection::{Of, listed_as_row},
+            connection::Of,
             dataloader::loaders_of,
             filter::{Connectives, StringFilter, Where, check},
-            loader_keys::{MetricsIn, Row},
+            listed::listed_as_row,
+            loader_keys::{MetricsIn, Row, stored},
             object::graph_object,
         },
         scalars::Int,
         schema::{
             component::Component,
-            metric::{Metric, stored},
-            node,
-            variant::Variant,
+            global_id::{find_by_id, global_id},
         },
     },
 };
@@ -38,7 +37,7 @@ graph_object! {
         plain {
             /// Global ID of the item.
             fn id(&self) -> ID {
-                node::global_id::<Self>(self.0.id)
+                global_id::<Self>(self.0.id)
             }
 
             /// Name of the function, without its class; for a whole module, the name of the module.
@@ -63,9 +62,9 @@ graph_object! {
         }
     }
     /// The variants of the function: one for each set of parameters.
-    list variants: Variant = |item| Of::Parent(edges::VARIANTS_OF_ITEM, item.0.id);
+    list variants: variant_row::Entity = |item| Of::Parent(variant_row::OF_ITEM, item.0.id);
     /// The metrics of all its variants.
-    list metrics: Metric = |item| Of::Parent(edges::METRICS_OF_ITEM, item.0.id);
+    list metrics: metric_row::Entity = |item| Of::Parent(metric_row::OF_ITEM, item.0.id);
 }
 
 /// Filter for items. All given conditions must match.
@@ -105,9 +104,9 @@ graph_object! {
     impl ItemQuery {
         /// The item with this global ID. Null if there is none.
         async fn item(&self, ctx: &Context<'_>, #[graphql(desc = "The `id` of the item.")] id: ID) -> Option<Answer<Item>> {
-            node::find_by_id(ctx, &id).await
+            find_by_id(ctx, &id).await
         }
     }
     /// All items.
-    list items: Item = |_| Of::Everyone;
+    list items: row::Entity = |_| Of::Everyone;
 }

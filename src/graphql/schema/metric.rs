@@ -16,24 +16,26 @@ use entity::{
 
 use crate::{
     config::Scope,
-    error::{Code, Error},
+    error::Error,
     graphql::{
         directive::access,
         error::Answer,
         lists::{
-            connection::{Listed, Of},
+            connection::Of,
             dataloader::{Loaders, known, loaders_of},
             filter::{Connectives, DateTimeFilter, Direction, FloatFilter, StringFilter, Where, check},
-            json_writer::{Leads, ToOne},
-            loader_keys::{HashOf, Row, WordsOf},
+            json_writer::ToOne,
+            listed::{Exposed, Leads, Listed},
+            loader_keys::{HashOf, Row, WordsOf, stored},
             object::graph_object,
-            page::{Page, page_number},
+            page::Page,
+            page_number::page_number,
         },
         live::feed::Live,
         scalars::{Int, LocalDateTime},
         schema::{
-            component::Component, execution_context::ExecutionContext, item::Item, node, session::Session,
-            variant::Variant,
+            component::Component, execution_context::ExecutionContext, global_id::global_id, item::Item,
+            session::Session, variant::Variant,
         },
         state::{Served, served},
     },
@@ -46,6 +48,10 @@ pub struct Metric {
     pub(crate) words: Arc<Words>,
     pub(crate) session_hash: Arc<str>,
     pub(crate) context_hash: Arc<str>,
+}
+
+impl Exposed for row::Entity {
+    type Object = Metric;
 }
 
 impl Listed for Metric {
@@ -137,7 +143,7 @@ graph_object! {
         plain {
             /// Global ID of the metric.
             fn id(&self) -> ID {
-                node::global_id::<Self>(self.row.id)
+                global_id::<Self>(self.row.id)
             }
 
             /// Hash of its session, which may not have been announced yet.
@@ -258,12 +264,6 @@ graph_object! {
             stored(ctx, self.words.component_id, Row::<component_row::Entity>::key).await.map(Component)
         }
     }
-}
-
-/// The row that a stored reference leads to.
-pub async fn stored<E: list::Noun>(ctx: &Context<'_>, id: i64, key: fn(i64) -> Row<E>) -> Answer<E::Model> {
-    let row = loaders_of(ctx).load(key(id)).await?;
-    Ok(row.ok_or_else(|| Error::new(Code::Internal, "a reference leads nowhere"))?)
 }
 
 /// Filter for metrics. All given conditions must match.
@@ -397,5 +397,5 @@ graph_object! {
         }
     }
     /// All metrics.
-    list metrics: Metric = |_| Of::Everyone;
+    list metrics: row::Entity = |_| Of::Everyone;
 }

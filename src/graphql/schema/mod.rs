@@ -1,11 +1,14 @@
 //! The schema: object types, and what can be asked, stored and subscribed to.
 
+pub mod announce;
 pub mod build;
 pub mod component;
 pub mod execution_context;
+pub mod global_id;
 pub mod hub;
 pub mod item;
 pub mod metric;
+pub mod metric_input;
 pub mod node;
 pub mod pipeline;
 pub mod ranking;
@@ -40,7 +43,7 @@ pub struct Query(
 /// Write operations. A successful response means that the data is on disk.
 #[derive(Default, MergedObject)]
 #[graphql(directive = access::apply(Scope::Ingest))]
-pub struct Mutation(session::SessionMutation, execution_context::ContextMutation, record::RecordMutation);
+pub struct Mutation(announce::SessionMutation, announce::ContextMutation, record::RecordMutation);
 
 /// Events, pushed as they are recorded.
 #[derive(Default, MergedSubscription)]

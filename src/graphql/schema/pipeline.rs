@@ -8,12 +8,13 @@ use crate::{
     graphql::{
         error::Answer,
         lists::{
-            connection::{Of, listed_as_row},
+            connection::Of,
             filter::{Connectives, StringFilter, Where, check},
+            listed::listed_as_row,
             object::graph_object,
             page::take_names,
         },
-        schema::{build::Build, metric::Metric, node, session::Session},
+        schema::global_id::{find_first, global_id},
         state::served,
     },
 };
@@ -29,7 +30,7 @@ graph_object! {
         plain {
             /// Global ID of the pipeline.
             fn id(&self) -> ID {
-                node::global_id::<Self>(self.0.id)
+                global_id::<Self>(self.0.id)
             }
 
             /// The name.
@@ -39,11 +40,11 @@ graph_object! {
         }
     }
     /// The builds of the pipeline, in order of their first sessions.
-    list builds: Build = |pipeline| Of::Parent(edges::BUILDS_OF_PIPELINE, pipeline.0.id);
+    list builds: build_row::Entity = |pipeline| Of::Parent(build_row::OF_PIPELINE, pipeline.0.id);
     /// The sessions of the pipeline, including those without a build number.
-    list sessions: Session = |pipeline| Of::Parent(edges::SESSIONS_OF_PIPELINE, pipeline.0.id);
+    list sessions: session_row::Entity = |pipeline| Of::Parent(session_row::OF_PIPELINE, pipeline.0.id);
     /// The metrics recorded in it.
-    list metrics: Metric = |pipeline| Of::Parent(edges::METRICS_OF_PIPELINE, pipeline.0.id);
+    list metrics: metric_row::Entity = |pipeline| Of::Parent(metric_row::OF_PIPELINE, pipeline.0.id);
 }
 
 /// Filter for pipelines. All given conditions must match.
@@ -79,7 +80,7 @@ graph_object! {
             ctx: &Context<'_>,
             #[graphql(desc = "The exact name.")] name: String,
         ) -> Option<Answer<Pipeline>> {
-            node::find_first(ctx, row::Filter { name: Some(Text::equals(name)) }).await
+            find_first(ctx, row::Filter { name: Some(Text::equals(name)) }).await
         }
 
         /// The names of all pipelines, in order of their first sessions.
@@ -91,5 +92,5 @@ graph_object! {
         }
     }
     /// All pipelines.
-    list pipelines: Pipeline = |_| Of::Everyone;
+    list pipelines: row::Entity = |_| Of::Everyone;
 }

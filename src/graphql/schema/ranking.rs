@@ -8,7 +8,7 @@ use crate::{
     graphql::{
         error::Answer,
         limits::MAX_ROWS,
-        lists::{connection::Listed, filter::Where, json_writer::Items},
+        lists::{filter::Where, json_writer::Items, listed::Listed},
         schema::metric::{Metric, MetricWhere},
         state::served,
     },

@@ -1,8 +1,8 @@
 //! Sessions: one pytest run, or one worker of a parallel run.
 
-use std::sync::Arc;
+use std::{collections::HashMap, ops::Range};
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, parser::types::SelectionSet};
 use entity::{
     announced, edges,
     filter::Tree,
@@ -11,6 +11,8 @@ use entity::{
     time,
 };
 
+use futures_util::future::BoxFuture;
+
 use crate::{
     config::Scope,
     error::Error,
@@ -18,28 +20,21 @@ use crate::{
         directive::access,
         error::Answer,
         lists::{
-            connection::{Listed, Of, announced_page},
+            connection::Of,
             dataloader::{Loaders, known, loaders_of},
             filter::{Connectives, DateTimeFilter, Direction, StringFilter, Where, check},
-            json_writer::Leads,
+            json_writer::{Texts, suits, write},
+            listed::{Exposed, Leads, Listed, Place, WriteEdge},
             loader_keys::{Row, TagOf, TagsOf},
             object::graph_object,
-            page::{NamePage, Page},
+            page::{NamePage, Page, announced_page},
         },
         live::feed::Live,
-        scalars::{Int, LocalDateTime, Tags},
-        schema::{
-            build::Build,
-            execution_context::ExecutionContext,
-            metric::Metric,
-            node,
-            pipeline::Pipeline,
-            tag::{Tag, TagsOfSessions},
-            user_error::{self, UserError},
-        },
+        scalars::{Int, LocalDateTime},
+        schema::{build::Build, global_id::global_id, pipeline::Pipeline, tag::Tag},
         state::{Known, Served, served},
     },
-    ingest::{Announced, Latest, NewSession},
+    ingest::Latest,
 };
 
 /// An announced session.
@@ -55,6 +50,10 @@ impl Session {
     pub fn key(&self) -> i64 {
         self.0.id
     }
+}
+
+impl Exposed for row::Entity {
+    type Object = Session;
 }
 
 impl Listed for Session {
@@ -105,7 +104,7 @@ graph_object! {
         plain {
             /// Global ID of the session.
             fn id(&self) -> ID {
-                node::global_id::<Self>(self.0.id)
+                global_id::<Self>(self.0.id)
             }
 
             /// The hash that identifies the session.
@@ -160,9 +159,9 @@ graph_object! {
         }
     }
     /// The metrics recorded in the session.
-    list metrics: Metric = |session| Of::Parent(edges::METRICS_OF_SESSION, session.0.id);
+    list metrics: metric_row::Entity = |session| Of::Parent(metric_row::OF_SESSION, session.0.id);
     /// The execution contexts in which the session recorded metrics.
-    list contexts: ExecutionContext = |session| Of::Parent(edges::CONTEXTS_OF_SESSION, session.0.id);
+    list contexts: execution_context::Entity = |session| Of::Parent(execution_context::OF_SESSION, session.0.id);
 }
 
 async fn build_row_of(ctx: &Context<'_>, session: &row::Model) -> Answer<Option<build_row::Model>> {
@@ -331,56 +330,41 @@ graph_object! {
         }
     }
     /// All sessions.
-    list sessions: Session = |_| Of::Everyone;
+    list sessions: row::Entity = |_| Of::Everyone;
 }
 
-/// The description of a session to announce.
-#[derive(Debug, InputObject)]
-pub struct AnnounceSessionInput {
-    /// The hash by which metrics refer to the session. Any text; the plugin sends a digest.
-    hash: String,
-    /// Start time of the run, on the clock of its machine.
-    run_date: LocalDateTime,
-    /// The revision under test, as the version control system names it.
-    scm_ref: Option<String>,
-    /// The tags of the session. `pipeline_branch`, `pipeline_build_no` and `__ci__` give pipeline, build and CI system.
-    tags: Tags,
-}
+/// The tags of sessions, each tag written once.
+pub struct TagsOfSessions;
 
-/// The result of an announcement.
-#[derive(SimpleObject)]
-pub struct AnnounceSessionPayload {
-    /// The stored session. Null if it was not stored (see `userErrors`), or if one of its fields failed to resolve (see
-    /// the response's `errors`); in the latter case the session is stored nevertheless.
-    session: Option<Session>,
-    /// The reasons why it was not stored. Empty on success.
-    user_errors: Vec<UserError>,
-}
+impl Leads<Session> for TagsOfSessions {
+    fn suits(&self, set: &SelectionSet) -> bool {
+        suits::<Tag>(set)
+    }
 
-#[derive(Default)]
-pub struct SessionMutation;
-
-#[Object]
-impl SessionMutation {
-    /// Announces a session, before or after its metrics. Announcing the same session again returns the stored one.
-    async fn announce_session(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The session to announce.")] input: AnnounceSessionInput,
-    ) -> Answer<AnnounceSessionPayload> {
-        let AnnounceSessionInput { hash, run_date: LocalDateTime(run_date), scm_ref, tags: Tags(tags) } = input;
-        let outcome = served(ctx).ingest.announce_session(NewSession { hash, run_date, scm_ref, tags }).await;
-        let (announced, user_errors) = user_error::part(outcome, "hash")?;
-        let session = announced.and_then(|Announced { row, tags: stored }| {
-            // Nothing is read: whoever stores does not wait for those who read.
-            let known = served(ctx).known();
-            let Known { tags, session_tags, .. } = &*known;
-            session_tags.insert(row.id, stored.iter().map(|tag| tag.id).collect());
-            for tag in stored {
-                tags.insert(tag.id, Arc::new(tag));
-            }
-            Session::announced(row)
-        });
-        Ok(AnnounceSessionPayload { session, user_errors })
+    fn follow<'a>(&'a self, place: Place<'a>, sessions: &'a [Session]) -> BoxFuture<'a, Answer<WriteEdge<Session>>> {
+        Box::pin(async move {
+            let known_now = served(place.ctx).known();
+            let Known { tags, session_tags, .. } = &*known_now;
+            let ids = sessions.iter().map(Session::key);
+            let lists = known(loaders_of(place.ctx), session_tags, ids.clone(), TagsOf).await?;
+            let mut keys: Vec<i64> = lists.iter().flat_map(|keys| keys.iter().copied()).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            let tags = known(loaders_of(place.ctx), tags, keys.iter().copied(), TagOf).await?;
+            let tags: Vec<Tag> = tags.into_iter().map(Tag).collect();
+            let Texts { json, places } = write(place, &tags).await?;
+            let places: HashMap<i64, Range<usize>> = keys.into_iter().zip(places).collect();
+            let lists: HashMap<i64, _> = ids.zip(lists).collect();
+            Ok(Box::new(move |session: &Session, out: &mut Vec<u8>| {
+                out.push(b'[');
+                for (i, tag) in lists[&session.key()].iter().enumerate() {
+                    if i > 0 {
+                        out.push(b',');
+                    }
+                    out.extend_from_slice(&json[places[tag].clone()]);
+                }
+                out.push(b']');
+            }) as WriteEdge<Session>)
+        })
     }
 }

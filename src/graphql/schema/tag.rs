@@ -1,25 +1,21 @@
 //! Tags: names and values that sessions bear.
 
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::sync::Arc;
 
-use async_graphql::{Context, ID, InputObject, parser::types::SelectionSet};
-use entity::{edges, table::tag as row};
-use futures_util::future::BoxFuture;
+use async_graphql::{Context, ID, InputObject};
+use entity::{session as session_row, tag as row};
 
 use crate::{
     error::Error,
     graphql::{
         error::Answer,
         lists::{
-            connection::{Of, listed_as_row},
-            dataloader::{known, loaders_of},
+            connection::Of,
             filter::{Connectives, StringFilter, Where, check},
-            json_writer::{Leads, Place, Texts, WriteEdge, suits, write},
-            loader_keys::{TagOf, TagsOf},
+            listed::listed_as_row,
             object::graph_object,
         },
-        schema::{node, session::Session},
-        state::{Known, served},
+        schema::global_id::{find_by_id, global_id},
     },
 };
 
@@ -34,7 +30,7 @@ graph_object! {
         plain {
             /// Global ID of the tag.
             fn id(&self) -> ID {
-                node::global_id::<Self>(self.0.id)
+                global_id::<Self>(self.0.id)
             }
 
             /// The name.
@@ -49,7 +45,7 @@ graph_object! {
         }
     }
     /// The sessions with this tag.
-    list sessions: Session = |tag| Of::Parent(edges::SESSIONS_OF_TAG, tag.0.id);
+    list sessions: session_row::Entity = |tag| Of::Parent(session_row::OF_TAG, tag.0.id);
 }
 
 /// Filter for tags. All given conditions must match.
@@ -83,45 +79,9 @@ graph_object! {
     impl TagQuery {
         /// The tag with this global ID. Null if there is none.
         async fn tag(&self, ctx: &Context<'_>, #[graphql(desc = "The `id` of the tag.")] id: ID) -> Option<Answer<Tag>> {
-            node::find_by_id(ctx, &id).await
+            find_by_id(ctx, &id).await
         }
     }
     /// All tags.
-    list tags: Tag = |_| Of::Everyone;
-}
-
-/// The tags of sessions, each tag written once.
-pub struct TagsOfSessions;
-
-impl Leads<Session> for TagsOfSessions {
-    fn suits(&self, set: &SelectionSet) -> bool {
-        suits::<Tag>(set)
-    }
-
-    fn follow<'a>(&'a self, place: Place<'a>, sessions: &'a [Session]) -> BoxFuture<'a, Answer<WriteEdge<Session>>> {
-        Box::pin(async move {
-            let known_now = served(place.ctx).known();
-            let Known { tags, session_tags, .. } = &*known_now;
-            let ids = sessions.iter().map(Session::key);
-            let lists = known(loaders_of(place.ctx), session_tags, ids.clone(), TagsOf).await?;
-            let mut keys: Vec<i64> = lists.iter().flat_map(|keys| keys.iter().copied()).collect();
-            keys.sort_unstable();
-            keys.dedup();
-            let tags = known(loaders_of(place.ctx), tags, keys.iter().copied(), TagOf).await?;
-            let tags: Vec<Tag> = tags.into_iter().map(Tag).collect();
-            let Texts { json, places } = write(place, &tags).await?;
-            let places: HashMap<i64, Range<usize>> = keys.into_iter().zip(places).collect();
-            let lists: HashMap<i64, _> = ids.zip(lists).collect();
-            Ok(Box::new(move |session: &Session, out: &mut Vec<u8>| {
-                out.push(b'[');
-                for (i, tag) in lists[&session.key()].iter().enumerate() {
-                    if i > 0 {
-                        out.push(b',');
-                    }
-                    out.extend_from_slice(&json[places[tag].clone()]);
-                }
-                out.push(b']');
-            }) as WriteEdge<Session>)
-        })
-    }
+    list tags: row::Entity = |_| Of::Everyone;
 }

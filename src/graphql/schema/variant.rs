@@ -11,17 +11,17 @@ use crate::{
     graphql::{
         error::Answer,
         lists::{
-            connection::{Of, listed_as_row},
+            connection::Of,
             filter::{Connectives, StringFilter, Where, check},
-            loader_keys::Row,
+            listed::listed_as_row,
+            loader_keys::{Row, stored},
             object::graph_object,
         },
         scalars::Int,
         schema::{
             component::Component,
+            global_id::{find_by_id, global_id},
             item::Item,
-            metric::{Metric, stored},
-            node,
         },
     },
 };
@@ -51,7 +51,7 @@ graph_object! {
         plain {
             /// Global ID of the variant.
             fn id(&self) -> ID {
-                node::global_id::<Self>(self.0.id)
+                global_id::<Self>(self.0.id)
             }
 
             /// Name of the function with its parameters, without its class. Empty for a whole module.
@@ -113,7 +113,7 @@ graph_object! {
         }
     }
     /// The history of the variant: all its metrics.
-    list metrics: Metric = |variant| Of::Parent(edges::METRICS_OF_VARIANT, variant.0.id);
+    list metrics: metric_row::Entity = |variant| Of::Parent(metric_row::OF_VARIANT, variant.0.id);
 }
 
 /// Filter for variants. All given conditions must match.
@@ -166,9 +166,9 @@ graph_object! {
             ctx: &Context<'_>,
             #[graphql(desc = "The `id` of the variant.")] id: ID,
         ) -> Option<Answer<Variant>> {
-            node::find_by_id(ctx, &id).await
+            find_by_id(ctx, &id).await
         }
     }
     /// All variants.
-    list variants: Variant = |_| Of::Everyone;
+    list variants: row::Entity = |_| Of::Everyone;
 }

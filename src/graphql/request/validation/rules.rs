@@ -13,14 +13,8 @@ use apollo_compiler::{
 
 use crate::graphql::request::{
     collect_fields::{Collector, Given},
-    validation::{MOST_PROBLEMS, Problem},
+    validation::problem::{MOST_PROBLEMS, Problem},
 };
-
-/// Whether the library's word on this is not taken, since [`broken`] looks at the same: it counts the fields of a subscription as
-/// written, where the specification counts response names.
-pub fn is_ours(name: Option<&str>) -> bool {
-    name == Some("SubscriptionUsesMultipleFields")
-}
 
 /// What is wrong with a document in which the library found nothing.
 pub fn broken(schema: &Valid<Schema>, document: &Valid<ExecutableDocument>) -> Vec<Problem> {

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use apollo_compiler::parser::LineColumn;
 use apollo_parser::{Lexer, Token, TokenKind};
 
-use crate::graphql::request::validation::Problem;
+use crate::graphql::request::validation::problem::Problem;
 
 const BYTE_ORDER_MARK: char = '\u{FEFF}';
 
