@@ -9,16 +9,16 @@ use crate::{
 
 /// A failure inside a resolver. It has no text form of its own, so that its code is never left behind.
 #[derive(Debug, Clone)]
-pub struct Failure(Error);
+pub struct FieldError(Error);
 
-impl From<Error> for Failure {
+impl From<Error> for FieldError {
     fn from(error: Error) -> Self {
         Self(error)
     }
 }
 
-impl From<Failure> for async_graphql::Error {
-    fn from(Failure(error): Failure) -> Self {
+impl From<FieldError> for async_graphql::Error {
+    fn from(FieldError(error): FieldError) -> Self {
         let mut extensions = async_graphql::ErrorExtensionValues::default();
         extensions.set("code", error.code.as_str());
         Self { message: error.message, source: None, extensions: Some(extensions) }
@@ -26,7 +26,7 @@ impl From<Failure> for async_graphql::Error {
 }
 
 /// What a resolver gives.
-pub type Answer<T> = Result<T, Failure>;
+pub type FieldResult<T> = Result<T, FieldError>;
 
 /// The engine's own errors have no code: those without a path come from before the first resolver.
 pub(crate) fn coded(mut response: Response, limits: &Limits) -> Response {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_graphql::{InputType as _, Request, Response, ServerError, ValidationMode, Value};
-use entity::source::Reader;
+use entity::driver::executor::Reader;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 
 use crate::{
@@ -27,10 +27,10 @@ use crate::{
             operation::Operation,
             validation::Rejected,
         },
-        response_budget::Room,
+        response_budget::ResponseBudget,
         response_options::ResponseOptions,
         schema::{ExecutableSchema, builder, hub::Hub, metric_input::MetricInput},
-        state::Served,
+        state::GraphState,
         stock::Stock,
     },
     ingest::Ingest,
@@ -51,7 +51,7 @@ struct Opened {
     reader: Reader,
     turns: Turns,
     hub: Hub,
-    served: Arc<Served>,
+    state: Arc<GraphState>,
     documents: Documents,
 }
 
@@ -59,7 +59,7 @@ struct Opened {
 struct Prepared<'a> {
     schema: &'a ExecutableSchema,
     request: Request,
-    room: Room,
+    budget: ResponseBudget,
     driver: Driver,
     plan: Arc<Plan>,
 }
@@ -69,16 +69,16 @@ impl Graph {
     /// and which is asked with `documents`.
     pub fn new(database: Database, ingest: Ingest, page_size: u32, buffer: usize, documents: Documents) -> Self {
         let Limits { max_complexity, max_rows, .. } = *documents.limits();
-        let (page_size, most_rows) = (page_size.into(), max_rows as u64);
-        let served =
-            Arc::new(Served { database: database.clone(), ingest, page_size, most_rows, known: Mutex::default() });
+        let (page_size, max_rows) = (page_size.into(), max_rows as u64);
+        let state =
+            Arc::new(GraphState { database: database.clone(), ingest, page_size, max_rows, caches: Mutex::default() });
         let turns = Turns::default();
         let hub = Hub::new(buffer, turns.clone());
         // Documents are validated when they are read: see `validation`.
         let schema = |most| {
             let builder = hub.feed(builder()).validation_mode(ValidationMode::Fast).limit_complexity(most);
             // Limits are checked when documents are read, and ours has none.
-            builder.limit_recursive_depth(usize::MAX).data(Arc::clone(&served)).finish()
+            builder.limit_recursive_depth(usize::MAX).data(Arc::clone(&state)).finish()
         };
         let limited = schema(max_complexity);
         let sdl = limited.sdl();
@@ -95,7 +95,7 @@ impl Graph {
             reader: database.reader,
             turns,
             hub,
-            served,
+            state,
             documents,
         }))
     }
@@ -159,7 +159,7 @@ impl Graph {
 
     /// Runs a subscription. Each event is answered within `limit`, or ends it with `too_late`.
     pub fn subscribe(&self, operation: Operation, limit: Duration, too_late: Error) -> BoxStream<'static, Response> {
-        let Prepared { schema, mut request, room, .. } = match self.prepare(operation) {
+        let Prepared { schema, mut request, budget, .. } = match self.prepare(operation) {
             Ok(prepared) => prepared,
             Err(refused) => return stream::iter([*refused]).boxed(),
         };
@@ -170,7 +170,7 @@ impl Graph {
         request = request.data(loaders).data(hearing.clone());
         let answers = schema.execute_stream(request).boxed();
         stream::unfold((driver, answers), move |(driver, mut answers)| {
-            let (graph, hearing, room) = (graph.clone(), hearing.clone(), room.clone());
+            let (graph, hearing, budget) = (graph.clone(), hearing.clone(), budget.clone());
             let too_late = too_late.clone();
             async move {
                 let answer = tokio::select! {
@@ -178,7 +178,7 @@ impl Graph {
                     () = hearing.overdue(limit) => None,
                 };
                 let missed = hearing.answered();
-                room.clear();
+                budget.reset();
                 let Some(answer) = answer else {
                     return Some((refusal(too_late), (driver, stream::empty().boxed())));
                 };
@@ -206,7 +206,7 @@ impl Graph {
 
     /// This graph for a service of the engine, all of whose requests are those of `caller`. It has no limits.
     pub fn stock(&self, caller: Caller) -> Stock {
-        let schema = self.0.hub.feed(builder()).data(Arc::clone(&self.0.served)).finish();
+        let schema = self.0.hub.feed(builder()).data(Arc::clone(&self.0.state)).finish();
         Stock::new(schema, self.0.reader.clone(), caller)
     }
 
@@ -220,16 +220,16 @@ impl Graph {
         }
         self.0.input_types.coerce(asked, document.is_own(), &mut variables).map_err(refused)?;
         let plan = document.plan(asked, &variables).map_err(refused)?;
-        let (schema, room) = if document.is_own() {
-            (&self.0.unlimited, Room::unlimited())
+        let (schema, budget) = if document.is_own() {
+            (&self.0.unlimited, ResponseBudget::unlimited())
         } else {
-            (&self.0.schema, Room::of(self.limits().max_answer))
+            (&self.0.schema, ResponseBudget::new(self.limits().max_answer))
         };
         let loaders = Loaders::new(self.0.reader.clone());
         let driver = loaders.driver();
-        let mut request = Request::new("").variables(variables).data(loaders).data(caller).data(room.clone());
+        let mut request = Request::new("").variables(variables).data(loaders).data(caller).data(budget.clone());
         request.set_parsed_query(plan.document.clone());
         request = request.data(ResponseOptions { omitted, is_own: document.is_own() });
-        Ok(Prepared { schema, request, room, driver, plan })
+        Ok(Prepared { schema, request, budget, driver, plan })
     }
 }

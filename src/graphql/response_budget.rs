@@ -14,27 +14,27 @@ use crate::{
 
 /// Bytes that an answer may still take.
 #[derive(Debug, Clone)]
-pub struct Room {
+pub struct ResponseBudget {
     free: Arc<AtomicUsize>,
     most: usize,
 }
 
-impl Room {
-    /// Room for so many bytes.
-    pub fn of(most: usize) -> Self {
+impl ResponseBudget {
+    /// A budget of so many bytes.
+    pub fn new(most: usize) -> Self {
         Self { free: Arc::new(AtomicUsize::new(most)), most }
     }
 
-    /// Room for whatever our own documents ask for.
+    /// No limit: for our own documents.
     pub fn unlimited() -> Self {
-        Self::of(usize::MAX)
+        Self::new(usize::MAX)
     }
 
     /// Takes up room.
     ///
     /// # Errors
     /// [`Code::LimitExceeded`] when there is not so much; then none is left.
-    pub fn take(&self, bytes: usize) -> Result<(), Error> {
+    pub fn charge(&self, bytes: usize) -> Result<(), Error> {
         let taken = self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(bytes));
         taken.map(drop).map_err(|_| {
             self.free.store(0, Ordering::Relaxed);
@@ -47,44 +47,44 @@ impl Room {
     }
 
     /// All of it is free again: for the next event of a subscription.
-    pub fn clear(&self) {
+    pub fn reset(&self) {
         self.free.store(self.most, Ordering::Relaxed);
     }
 }
 
 /// The room of the answer that is being made.
-pub fn room_of<'a, T>(ctx: &ContextBase<'a, T>) -> &'a Room {
-    ctx.data_unchecked::<Room>()
+pub fn budget_of<'a, T>(ctx: &ContextBase<'a, T>) -> &'a ResponseBudget {
+    ctx.data_unchecked::<ResponseBudget>()
 }
 
 /// A value of a field.
-pub trait Weighed {
+pub trait ResponseSize {
     /// The bytes that it takes in an answer, about.
     fn bytes(&self) -> usize;
 }
 
-impl Weighed for &str {
+impl ResponseSize for &str {
     fn bytes(&self) -> usize {
         self.len()
     }
 }
 
-impl Weighed for ID {
+impl ResponseSize for ID {
     fn bytes(&self) -> usize {
         self.len()
     }
 }
 
-impl<T: Weighed> Weighed for Option<T> {
+impl<T: ResponseSize> ResponseSize for Option<T> {
     fn bytes(&self) -> usize {
-        self.as_ref().map_or(0, Weighed::bytes)
+        self.as_ref().map_or(0, ResponseSize::bytes)
     }
 }
 
 /// What takes about as much room as its name.
 macro_rules! small {
     ($($Type:ty),*) => {
-        $(impl Weighed for $Type {
+        $(impl ResponseSize for $Type {
             fn bytes(&self) -> usize {
                 size_of::<Self>()
             }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use crate::{
     error::{Code, Error},
     graphql::{
-        error::Failure,
+        error::FieldError,
         json::{read_exactly, without_mark_of_text},
         limits::{MAX_SHORT_LIST, MAX_TEXT_BYTES},
         response_options::is_own,
@@ -77,7 +77,7 @@ impl OutputType for Int {
             return Ok(self.0.into());
         }
         let number = self.in_range().map_err(|reason| {
-            let failure = Failure::from(Error::new(Code::Internal, reason));
+            let failure = FieldError::from(Error::new(Code::Internal, reason));
             ctx.set_error_path(async_graphql::Error::from(failure).into_server_error(field.pos))
         })?;
         Ok(number.into())

@@ -4,37 +4,40 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::ContextBase;
 use entity::{
-    known_counts::KnownCounts, known_lists::KnownLists, metric_block::KnownBlocks, tag as tag_row, variant::Words,
+    known_counts::KnownCounts,
+    known_lists::KnownLists,
+    metric_block::KnownBlocks,
+    table::{tag as tag_row, variant::Words},
 };
 use quick_cache::sync::Cache;
 
 use crate::{db::Database, ingest::Ingest};
 
 /// What every request is served from.
-pub struct Served {
+pub struct GraphState {
     pub database: Database,
     pub ingest: Ingest,
     pub page_size: u64,
     /// Rows of a connection, at most.
-    pub most_rows: u64,
-    pub known: Mutex<(u64, Arc<Known>)>,
+    pub max_rows: u64,
+    pub caches: Mutex<(u64, Arc<ObjectCaches>)>,
 }
 
-impl Served {
+impl GraphState {
     /// What is remembered of rows; nothing where it had to be forgotten since. Whoever has read a row meanwhile remembers it with the rest of
     /// what held when he began.
-    pub fn known(&self) -> Arc<Known> {
+    pub fn caches(&self) -> Arc<ObjectCaches> {
         let memory = self.ingest.memory();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.0 < memory {
-            *known = (memory, Arc::default());
+        let mut caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        if caches.0 < memory {
+            *caches = (memory, Arc::default());
         }
-        Arc::clone(&known.1)
+        Arc::clone(&caches.1)
     }
 }
 
 /// What never changes once stored, by key, and what has not changed since it was asked for.
-pub struct Known {
+pub struct ObjectCaches {
     pub variants: Cache<i64, Arc<Words>>,
     pub sessions: Cache<i64, Arc<str>>,
     pub contexts: Cache<i64, Arc<str>>,
@@ -46,7 +49,7 @@ pub struct Known {
     pub lists: KnownLists,
 }
 
-impl Default for Known {
+impl Default for ObjectCaches {
     fn default() -> Self {
         Self {
             variants: Cache::new(50_000),
@@ -61,10 +64,10 @@ impl Default for Known {
     }
 }
 
-pub fn served<'a, T>(ctx: &ContextBase<'a, T>) -> &'a Served {
-    shared(ctx)
+pub fn state_of<'a, T>(ctx: &ContextBase<'a, T>) -> &'a GraphState {
+    shared_state(ctx)
 }
 
-pub fn shared<'a, T>(ctx: &ContextBase<'a, T>) -> &'a Arc<Served> {
-    ctx.data_unchecked::<Arc<Served>>()
+pub fn shared_state<'a, T>(ctx: &ContextBase<'a, T>) -> &'a Arc<GraphState> {
+    ctx.data_unchecked::<Arc<GraphState>>()
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Data, Executor, Request, Response};
-use entity::source::Reader;
+use entity::driver::executor::Reader;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     graphql::{
         fairness::Hearing,
         lists::dataloader::{Driver, Loaders},
-        response_budget::Room,
+        response_budget::ResponseBudget,
         schema::ExecutableSchema,
     },
 };
@@ -35,7 +35,7 @@ impl Stock {
     fn prepare(&self, request: Request) -> (Request, Driver) {
         let loaders = Loaders::new(self.reader.clone());
         let driver = loaders.driver();
-        (request.data(loaders).data(self.caller.clone()).data(Room::unlimited()), driver)
+        (request.data(loaders).data(self.caller.clone()).data(ResponseBudget::unlimited()), driver)
     }
 }
 

@@ -12,7 +12,7 @@ use entity::{
 use crate::{
     error::{Code, Error},
     graphql::{
-        error::Answer,
+        error::FieldResult,
         limits::DEFAULT_ROWS,
         lists::{
             dataloader::loaders_of,
@@ -22,7 +22,7 @@ use crate::{
             loader_keys::{Counts, Lists},
         },
         scalars::Int,
-        state::served,
+        state::state_of,
     },
 };
 
@@ -75,11 +75,11 @@ impl<T: Listed> Arguments<T> {
     }
 
     /// Reads the connection.
-    pub async fn read(self, ctx: &Context<'_>, of_whom: Of<T::Entity>) -> Answer<Connection<T>> {
-        let slice = self.slice(served(ctx).most_rows)?;
+    pub async fn read(self, ctx: &Context<'_>, of_whom: Of<T::Entity>) -> FieldResult<Connection<T>> {
+        let slice = self.slice(state_of(ctx).max_rows)?;
         let asked = usize::try_from(slice.limit - 1).unwrap_or(usize::MAX);
         let mut rows = match &of_whom {
-            Of::Everyone => list::rows(&served(ctx).database.reader, &slice).await.map_err(Error::from)?,
+            Of::Everyone => list::rows(&state_of(ctx).database.reader, &slice).await.map_err(Error::from)?,
             Of::Parent(way, parent) => {
                 loaders_of(ctx).load(Lists::key(*way, *parent, &slice)).await?.unwrap_or_default()
             }
@@ -188,7 +188,7 @@ impl<T: Listed> Connection<T> {
     }
 
     /// Number of items in the whole list. Computed only when selected.
-    async fn total_count(&self, ctx: &Context<'_>) -> Answer<Int> {
+    async fn total_count(&self, ctx: &Context<'_>) -> FieldResult<Int> {
         match &self.of_whom {
             Of::Everyone => Ok(T::count(ctx, &self.filter).await?.into()),
             Of::Parent(way, parent) => {

@@ -167,7 +167,7 @@ impl Driver {
 }
 
 /// What `ids` lead to, in their order: from what is `remembered`, the rest in one statement. For what never changes once stored.
-pub async fn known<K: Key>(
+pub async fn load_cached<K: Key>(
     loaders: &Loaders,
     remembered: &Cache<i64, K::Value>,
     ids: impl Iterator<Item = i64> + Clone,

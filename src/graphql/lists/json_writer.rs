@@ -14,13 +14,13 @@ use serde::Serialize;
 use crate::{
     error::{Code, Error},
     graphql::{
-        error::Answer,
+        error::FieldResult,
         lists::{
             dataloader::loaders_of,
             listed::{Leads, Listed, Place, RowOf, Write, WriteEdge},
             loader_keys::Row,
         },
-        response_budget::room_of,
+        response_budget::budget_of,
         response_options::ResponseOptions,
     },
 };
@@ -69,7 +69,7 @@ const IN_ONE_GO: usize = 1024 * 1024;
 const AN_OBJECT: usize = 600;
 
 /// Writes what is asked of `objects`. It must suit, see [`suits`].
-pub fn write<'a, T: Listed>(place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a, Answer<Texts>> {
+pub fn write<'a, T: Listed>(place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a, FieldResult<Texts>> {
     Box::pin(async move {
         let Place { ctx, set, path } = place;
         let options = ctx.data_unchecked::<ResponseOptions>();
@@ -93,7 +93,7 @@ pub fn write<'a, T: Listed>(place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a,
         let mut json = Vec::with_capacity(objects.len() * AN_OBJECT);
         json.push(b'[');
         let mut places = Vec::with_capacity(objects.len());
-        let room = room_of(ctx);
+        let budget = budget_of(ctx);
         let mut taken = 0;
         for object in objects {
             if json.len() > 1 {
@@ -121,13 +121,13 @@ pub fn write<'a, T: Listed>(place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a,
             json.push(b'}');
             places.push(start..json.len());
             if json.len() - taken > IN_ONE_GO {
-                room.take(json.len() - taken)?;
+                budget.charge(json.len() - taken)?;
                 taken = json.len();
                 tokio::task::yield_now().await;
             }
         }
         json.push(b']');
-        room.take(json.len() - taken)?;
+        budget.charge(json.len() - taken)?;
         Ok(Texts { json, places })
     })
 }
@@ -157,7 +157,7 @@ impl<T: Sync + 'static, U: Listed> Leads<T> for ToOne<T, U> {
         suits::<U>(set)
     }
 
-    fn follow<'a>(&'a self, place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a, Answer<WriteEdge<T>>> {
+    fn follow<'a>(&'a self, place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a, FieldResult<WriteEdge<T>>> {
         Box::pin(async move {
             let Self { key, object, is_nullable } = *self;
             let mut keys: Vec<i64> = objects.iter().map(key).collect();

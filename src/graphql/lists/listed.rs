@@ -11,9 +11,9 @@ use sea_orm::EntityTrait;
 use crate::{
     error::Error,
     graphql::{
-        error::Answer,
+        error::FieldResult,
         lists::{filter::Where, page_number::counted},
-        state::served,
+        state::state_of,
     },
 };
 
@@ -46,7 +46,7 @@ pub trait Listed: OutputType + Written {
         size: u64,
     ) -> impl Future<Output = Result<(Vec<RowOf<Self>>, u64), Error>> + Send {
         async move {
-            let db = &served(ctx).database.reader;
+            let db = &state_of(ctx).database.reader;
             let page = async |number| Ok(list::page::<Self::Entity>(db, filter, number, size).await?);
             counted(Self::count(ctx, filter), page, number, size).await
         }
@@ -90,7 +90,7 @@ pub trait Leads<T>: Sync {
     fn suits(&self, set: &SelectionSet) -> bool;
 
     /// Reads what `objects` lead to.
-    fn follow<'a>(&'a self, place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a, Answer<WriteEdge<T>>>;
+    fn follow<'a>(&'a self, place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a, FieldResult<WriteEdge<T>>>;
 }
 
 /// What is asked of objects, and where in the answer they stand.
@@ -127,7 +127,7 @@ macro_rules! listed_as_row {
                 ctx: &async_graphql::Context<'_>,
                 filter: &entity::filter::Tree<row::Filter>,
             ) -> Result<u64, crate::error::Error> {
-                let reader = &crate::graphql::state::served(ctx).database.reader;
+                let reader = &crate::graphql::state::state_of(ctx).database.reader;
                 Ok(entity::list::count::<row::Entity>(reader, filter).await?)
             }
         }

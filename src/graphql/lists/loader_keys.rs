@@ -24,7 +24,7 @@ use entity::{
 use crate::{
     error::{Code, Error},
     graphql::{
-        error::Answer,
+        error::FieldResult,
         lists::dataloader::{Key, loaders_of},
     },
 };
@@ -69,7 +69,7 @@ impl<E: Noun> Key for Row<E> {
 }
 
 /// The row that a stored reference leads to.
-pub async fn stored<E: Noun>(ctx: &Context<'_>, id: i64, key: fn(i64) -> Row<E>) -> Answer<E::Model> {
+pub async fn stored<E: Noun>(ctx: &Context<'_>, id: i64, key: fn(i64) -> Row<E>) -> FieldResult<E::Model> {
     let row = loaders_of(ctx).load(key(id)).await?;
     Ok(row.ok_or_else(|| Error::new(Code::Internal, "a reference leads nowhere"))?)
 }

@@ -48,10 +48,10 @@ macro_rules! graph_object {
                         pub(crate) async fn $field(
                             &self,
                             ctx: &async_graphql::Context<'_>,
-                        ) -> Result<$Value, crate::graphql::error::Failure> {
+                        ) -> Result<$Value, crate::graphql::error::FieldError> {
                             let value = Plain::$field(self);
-                            let bytes = crate::graphql::response_budget::Weighed::bytes(&value);
-                            crate::graphql::response_budget::room_of(ctx).take(bytes)?;
+                            let bytes = crate::graphql::response_budget::ResponseSize::bytes(&value);
+                            crate::graphql::response_budget::budget_of(ctx).charge(bytes)?;
                             Ok(value)
                         }
                     )*
@@ -104,7 +104,7 @@ macro_rules! graph_object {
                     filter: Option<Box<crate::graphql::lists::listed::WhereOf<$Table>>>,
                     #[graphql(desc = "Sort order. Default: order of arrival.")]
                     order_by: Option<crate::graphql::lists::listed::OrderByOf<$Table>>,
-                ) -> crate::graphql::error::Answer<
+                ) -> crate::graphql::error::FieldResult<
                     crate::graphql::lists::connection::Connection<crate::graphql::lists::listed::ObjectOf<$Table>>,
                 > {
                     type Arguments = crate::graphql::lists::connection::Arguments<

@@ -12,16 +12,16 @@ use entity::{
 use crate::{
     error::Error,
     graphql::{
-        error::Answer,
+        error::FieldResult,
         lists::{
             filter::Where,
             json_writer::Items,
             listed::{Listed, RowOf},
             page_number::{counted, page_number},
         },
-        response_budget::room_of,
+        response_budget::budget_of,
         scalars::Int,
-        state::served,
+        state::state_of,
     },
 };
 
@@ -67,9 +67,9 @@ impl<T: Listed> Page<T> {
     }
 
     /// Reads page `number` of what matches `filter`.
-    pub async fn read(ctx: &Context<'_>, filter: Option<T::Where>, number: Option<i64>) -> Answer<Self> {
+    pub async fn read(ctx: &Context<'_>, filter: Option<T::Where>, number: Option<i64>) -> FieldResult<Self> {
         let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
-        let size = served(ctx).page_size;
+        let size = state_of(ctx).page_size;
         let (rows, total) = T::page(ctx, &filter, number, size).await?;
         Ok(Self::new(T::from_rows(ctx, rows).await?, total, size))
     }
@@ -87,7 +87,7 @@ pub struct NamePage {
 impl NamePage {
     /// The names on the page; for sessions, the hashes.
     #[graphql(complexity = "crate::graphql::lists::cost::cost(Some(crate::graphql::limits::MAX_ROWS), None, 1)")]
-    async fn names(&self, ctx: &Context<'_>) -> Answer<&[String]> {
+    async fn names(&self, ctx: &Context<'_>) -> FieldResult<&[String]> {
         take_names(ctx, &self.names)?;
         Ok(&self.names)
     }
@@ -106,9 +106,9 @@ impl NamePage {
 /// Takes the room of a list of names.
 ///
 /// # Errors
-/// Those of [`crate::graphql::response_budget::Room::take`].
+/// Those of [`crate::graphql::response_budget::ResponseBudget::take`].
 pub fn take_names(ctx: &Context<'_>, names: &[String]) -> Result<(), Error> {
-    room_of(ctx).take(names.iter().map(String::len).sum())
+    budget_of(ctx).charge(names.iter().map(String::len).sum())
 }
 
 impl NamePage {
@@ -143,13 +143,13 @@ pub async fn announced_page<T: Listed<Entity: Announced>>(
     number: Option<i64>,
     size: u64,
 ) -> Result<(Vec<RowOf<T>>, u64), Error> {
-    let served = served(ctx);
+    let served = state_of(ctx);
     let db = &served.database.reader;
     if *filter == Tree::default() {
         let page = async |number| Ok(announced::page::<T::Entity>(db, number, size).await?);
         return counted(T::count(ctx, filter), page, number, size).await;
     }
-    let ids = served.known().lists.ids::<T::Entity>(db, filter).await?;
+    let ids = served.caches().lists.ids::<T::Entity>(db, filter).await?;
     let total = ids.len() as u64;
     let skip = usize::try_from((page_number(number, total, size)? - 1) * size).unwrap_or(usize::MAX);
     let on_page: Vec<i64> = ids.iter().skip(skip).take(usize::try_from(size).unwrap_or(usize::MAX)).copied().collect();

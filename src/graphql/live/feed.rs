@@ -28,7 +28,7 @@ use crate::{
             listed::{Listed, RowOf},
         },
         live::broadcast::{Reader, Ring},
-        state::{Served, shared},
+        state::{GraphState, shared_state},
     },
     ingest::Latest,
 };
@@ -50,7 +50,7 @@ pub trait Live: Listed {
 
     /// Makes graph objects of rows, in their order.
     fn objects(
-        served: &Served,
+        served: &GraphState,
         loaders: &Loaders,
         rows: Vec<RowOf<Self>>,
     ) -> impl Future<Output = Result<Vec<Self>, Error>> + Send;
@@ -132,7 +132,7 @@ impl<T: Live> Feeds<T> {
     }
 
     /// A listener to what matches `filter` and comes to be known from now on, or came just before.
-    pub fn listen(&self, served: &Arc<Served>, filter: Tree<FilterOf<T>>) -> Listener<T> {
+    pub fn listen(&self, served: &Arc<GraphState>, filter: Tree<FilterOf<T>>) -> Listener<T> {
         // Filters are the same when they read the same.
         let name = format!("{filter:?}");
         let mut listening = lock(&self.listening);
@@ -178,7 +178,7 @@ impl<T: Live> Drop for Reading<T> {
 }
 
 /// Reads on after each commit, until the committer ends.
-async fn read_on<T: Live>(served: Arc<Served>, turns: Turns, reading: Reading<T>, mut seen: Place) {
+async fn read_on<T: Live>(served: Arc<GraphState>, turns: Turns, reading: Reading<T>, mut seen: Place) {
     let mut latest = served.ingest.latest();
     let feeds = || lock(&reading.0).feeds();
     while let Ok(known) = latest.wait_for(|latest| last::<T>(latest) > seen).await.map(|latest| *latest) {
@@ -216,7 +216,7 @@ struct Batch<T> {
 
 impl<T: Live> Batch<T> {
     /// The next rows behind `seen`, up to the number `known` at most, as far as these feeds ask for them.
-    async fn read(served: &Served, seen: Place, known: i64, feeds: &[Arc<Feed<T>>]) -> Result<Self, Error> {
+    async fn read(served: &GraphState, seen: Place, known: i64, feeds: &[Arc<Feed<T>>]) -> Result<Self, Error> {
         let db = &served.database.reader;
         let slice: Slice<T::Entity> = Slice {
             filter: Tree::default(),
@@ -257,7 +257,7 @@ pub fn follow<T: Live>(
     filter: Option<T::Where>,
 ) -> Result<impl Stream<Item = Arc<T>> + use<T>, Error> {
     let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
-    let served = shared(ctx);
+    let served = shared_state(ctx);
     let events = ctx.data_unchecked::<Feeds<T>>().listen(served, filter);
     // What is being read may have some way to go until now.
     let from = last::<T>(&served.ingest.latest().borrow());

@@ -6,7 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use entity::{announced, build as build_row, filter::Text, metric as metric_row, run, session as session_row};
+use entity::{
+    announced,
+    filter::Text,
+    run,
+    table::{build as build_row, metric as metric_row, session as session_row},
+};
 use futures_util::{Stream, stream};
 use tokio::{sync::watch, task::AbortHandle};
 
@@ -19,7 +24,7 @@ use crate::{
             elapsed::{self, Elapsed, Span},
             feed::{Feeds, Live},
         },
-        state::Served,
+        state::GraphState,
     },
 };
 
@@ -92,7 +97,11 @@ where
     }
 
     /// How far `run` has come: at once, and whenever more of it is on disk; each with whether anything has changed since the one before.
-    pub fn follow(&self, served: &Arc<Served>, run: Run) -> impl Stream<Item = (Arc<Progress<M>>, bool)> + use<M, S> {
+    pub fn follow(
+        &self,
+        served: &Arc<GraphState>,
+        run: Run,
+    ) -> impl Stream<Item = (Arc<Progress<M>>, bool)> + use<M, S> {
         let watched = self.watch(served, run);
         let mut news = watched.progress.clone();
         news.mark_changed();
@@ -108,7 +117,7 @@ where
         })
     }
 
-    fn watch(&self, served: &Arc<Served>, run: Run) -> Arc<Watched<M>> {
+    fn watch(&self, served: &Arc<GraphState>, run: Run) -> Arc<Watched<M>> {
         let mut runs = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(watched) = runs.get(&run).and_then(Weak::upgrade) {
             return watched;
@@ -116,8 +125,8 @@ where
         runs.retain(|_, watched| watched.strong_count() > 0);
         let (tell, progress) = watch::channel(None);
         let (metrics, sessions, turns) = (self.metrics.clone(), self.sessions.clone(), self.turns.clone());
-        let watcher = Watcher { served: Arc::clone(served), run: run.clone(), metrics, sessions, turns };
-        let watching = tokio::spawn(watcher.look_on(tell)).abort_handle();
+        let look = Watcher { served: Arc::clone(served), run: run.clone(), metrics, sessions, turns };
+        let watching = tokio::spawn(look.look_on(tell)).abort_handle();
         let watched = Arc::new(Watched { progress, watching });
         runs.insert(run, Arc::downgrade(&watched));
         watched
@@ -145,7 +154,7 @@ impl Run {
 
 /// What looks at one run.
 struct Watcher<M: Live, S: Live> {
-    served: Arc<Served>,
+    served: Arc<GraphState>,
     run: Run,
     metrics: Feeds<M>,
     sessions: Feeds<S>,
@@ -243,7 +252,7 @@ impl<M: Live<Entity = metric_row::Entity>> State<M> {
     }
 
     /// Brings itself up to date, or stays as it is where that fails; tells whether anything has changed.
-    async fn look(&mut self, served: &Served, run: &Run) -> Result<bool, Error> {
+    async fn look(&mut self, served: &GraphState, run: &Run) -> Result<bool, Error> {
         let db = &served.database.reader;
         if let (Run::Build { pipeline, name }, None) = (run, &self.build) {
             self.build = run::build_named(db, pipeline, name).await?;
@@ -291,7 +300,7 @@ impl<M: Live<Entity = metric_row::Entity>> State<M> {
         news
     }
 
-    async fn parts(&self, served: &Served, sessions: &[session_row::Model]) -> Result<HashMap<i64, Part>, Error> {
+    async fn parts(&self, served: &GraphState, sessions: &[session_row::Model]) -> Result<HashMap<i64, Part>, Error> {
         let now = Instant::now();
         let mut parts = HashMap::new();
         for row in sessions {
@@ -331,7 +340,7 @@ impl<M: Live<Entity = metric_row::Entity>> State<M> {
     }
 
     /// The slowest of those known and those that `parts` have more.
-    async fn slowest(&self, served: &Served, parts: &HashMap<i64, Part>) -> Result<Vec<Slow<M>>, Error> {
+    async fn slowest(&self, served: &GraphState, parts: &HashMap<i64, Part>) -> Result<Vec<Slow<M>>, Error> {
         let last = parts.values().map(|part| part.newest).max().unwrap_or(0);
         let mut rows = Vec::new();
         for (sessions, after) in self.news(parts.keys().copied()) {

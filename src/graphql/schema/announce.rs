@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
-use entity::execution_context as context_row;
+use entity::table::execution_context as context_row;
 
 use crate::{
     access::Caller,
     graphql::{
-        error::Answer,
+        error::FieldResult,
         scalars::{LocalDateTime, Tags},
         schema::{
             execution_context::ExecutionContext,
             session::Session,
             user_error::{self, UserError},
         },
-        state::{Known, served},
+        state::{ObjectCaches, state_of},
     },
     ingest::{Announced, NewContext, NewSession},
 };
@@ -53,14 +53,14 @@ impl SessionMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The session to announce.")] input: AnnounceSessionInput,
-    ) -> Answer<AnnounceSessionPayload> {
+    ) -> FieldResult<AnnounceSessionPayload> {
         let AnnounceSessionInput { hash, run_date: LocalDateTime(run_date), scm_ref, tags: Tags(tags) } = input;
-        let outcome = served(ctx).ingest.announce_session(NewSession { hash, run_date, scm_ref, tags }).await;
+        let outcome = state_of(ctx).ingest.announce_session(NewSession { hash, run_date, scm_ref, tags }).await;
         let (announced, user_errors) = user_error::part(outcome, "hash")?;
         let session = announced.and_then(|Announced { row, tags: stored }| {
             // Nothing is read: whoever stores does not wait for those who read.
-            let known = served(ctx).known();
-            let Known { tags, session_tags, .. } = &*known;
+            let known = state_of(ctx).caches();
+            let ObjectCaches { tags, session_tags, .. } = &*known;
             session_tags.insert(row.id, stored.iter().map(|tag| tag.id).collect());
             for tag in stored {
                 tags.insert(tag.id, Arc::new(tag));
@@ -135,7 +135,7 @@ impl ContextMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The execution context to announce.")] input: AnnounceContextInput,
-    ) -> Answer<AnnounceContextPayload> {
+    ) -> FieldResult<AnnounceContextPayload> {
         let AnnounceContextInput {
             hash,
             cpu_count,
@@ -164,7 +164,7 @@ impl ContextMutation {
         };
         let may_read = ctx.data_unchecked::<Caller>().may_read().is_ok();
         let sent = (!may_read).then(|| context.clone());
-        let outcome = served(ctx).ingest.announce_context(context).await;
+        let outcome = state_of(ctx).ingest.announce_context(context).await;
         let (context, user_errors) = user_error::part(outcome, "hash")?;
         let context = context.map(|stored| match sent {
             Some(sent) => as_sent(stored, sent),

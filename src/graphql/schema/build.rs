@@ -3,13 +3,16 @@
 use async_graphql::{Context, ID, InputObject};
 use entity::{
     edges,
-    table::{build as row, pipeline as pipeline_row},
+    table::{
+        build as row, component as component_row, metric as metric_row, pipeline as pipeline_row,
+        session as session_row,
+    },
 };
 
 use crate::{
     error::Error,
     graphql::{
-        error::Answer,
+        error::FieldResult,
         lists::{
             connection::Of,
             filter::{Connectives, StringFilter, Where, check},
@@ -46,16 +49,16 @@ graph_object! {
         }
 
         /// The pipeline of the build.
-        async fn pipeline(&self, ctx: &Context<'_>) -> Answer<Pipeline> {
+        async fn pipeline(&self, ctx: &Context<'_>) -> FieldResult<Pipeline> {
             stored(ctx, self.0.pipeline_id, Row::<pipeline_row::Entity>::key).await.map(Pipeline)
         }
     }
     /// The sessions of the build.
-    list sessions: session_row::Entity = |build| Of::Parent(session_row::OF_BUILD, build.0.id);
+    list sessions: session_row::Entity = |build| Of::Parent(edges::SESSIONS_OF_BUILD, build.0.id);
     /// The components measured in the build.
-    list components: component_row::Entity = |build| Of::Parent(component_row::OF_BUILD, build.0.id);
+    list components: component_row::Entity = |build| Of::Parent(edges::COMPONENTS_OF_BUILD, build.0.id);
     /// The metrics recorded in it.
-    list metrics: metric_row::Entity = |build| Of::Parent(metric_row::OF_BUILD, build.0.id);
+    list metrics: metric_row::Entity = |build| Of::Parent(edges::METRICS_OF_BUILD, build.0.id);
 }
 
 /// Filter for builds. All given conditions must match.
@@ -88,7 +91,7 @@ pub struct BuildQuery;
 graph_object! {
     impl BuildQuery {
         /// The build with this global ID. Null if there is none.
-        async fn build(&self, ctx: &Context<'_>, #[graphql(desc = "The `id` of the build.")] id: ID) -> Option<Answer<Build>> {
+        async fn build(&self, ctx: &Context<'_>, #[graphql(desc = "The `id` of the build.")] id: ID) -> Option<FieldResult<Build>> {
             find_by_id(ctx, &id).await
         }
 
@@ -98,7 +101,7 @@ graph_object! {
             ctx: &Context<'_>,
             #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<BuildWhere>,
             #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
-        ) -> Answer<NamePage> {
+        ) -> FieldResult<NamePage> {
             let page = Page::<Build>::read(ctx, filter, page).await?;
             Ok(NamePage::of_page(page, |build| build.0.name))
         }

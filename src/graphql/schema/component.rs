@@ -5,13 +5,16 @@ use entity::{
     edges,
     filter::Text,
     listing::{self, Builds},
-    table::component as row,
+    table::{
+        build as build_row, component as row, item as item_row, metric as metric_row, pipeline as pipeline_row,
+        variant as variant_row,
+    },
 };
 
 use crate::{
     error::Error,
     graphql::{
-        error::Answer,
+        error::FieldResult,
         lists::{
             connection::Of,
             dataloader::loaders_of,
@@ -24,7 +27,7 @@ use crate::{
         },
         scalars::Int,
         schema::global_id::{find_first, global_id},
-        state::served,
+        state::state_of,
     },
 };
 
@@ -49,20 +52,20 @@ graph_object! {
         }
 
         /// Number of metrics recorded for it.
-        async fn metric_count(&self, ctx: &Context<'_>) -> Answer<Int> {
+        async fn metric_count(&self, ctx: &Context<'_>) -> FieldResult<Int> {
             Ok(loaders_of(ctx).load(MetricsIn::Component(self.0.id)).await?.unwrap_or(0).into())
         }
     }
     /// The metrics of the component.
-    list metrics: metric_row::Entity = |component| Of::Parent(metric_row::OF_COMPONENT, component.0.id);
+    list metrics: metric_row::Entity = |component| Of::Parent(edges::METRICS_OF_COMPONENT, component.0.id);
     /// The test functions of the component.
-    list items: item_row::Entity = |component| Of::Parent(item_row::OF_COMPONENT, component.0.id);
+    list items: item_row::Entity = |component| Of::Parent(edges::ITEMS_OF_COMPONENT, component.0.id);
     /// The test functions of the component, with their parameters.
-    list variants: variant_row::Entity = |component| Of::Parent(variant_row::OF_COMPONENT, component.0.id);
+    list variants: variant_row::Entity = |component| Of::Parent(edges::VARIANTS_OF_COMPONENT, component.0.id);
     /// The pipelines in which it was measured.
-    list pipelines: pipeline_row::Entity = |component| Of::Parent(pipeline_row::OF_COMPONENT, component.0.id);
+    list pipelines: pipeline_row::Entity = |component| Of::Parent(edges::PIPELINES_OF_COMPONENT, component.0.id);
     /// The builds in which it was measured.
-    list builds: build_row::Entity = |component| Of::Parent(build_row::OF_COMPONENT, component.0.id);
+    list builds: build_row::Entity = |component| Of::Parent(edges::BUILDS_OF_COMPONENT, component.0.id);
 }
 
 /// Filter for components. All given conditions must match.
@@ -99,7 +102,7 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(desc = "The exact name.")] name: String,
-        ) -> Option<Answer<Component>> {
+        ) -> Option<FieldResult<Component>> {
             let filter = row::Filter { name: Some(Text::equals(name)), named: None };
             find_first(ctx, filter).await
         }
@@ -109,7 +112,7 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<ComponentWhere>,
-        ) -> Answer<Int> {
+        ) -> FieldResult<Int> {
             let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
             Ok(Component::count(ctx, &filter).await?.into())
         }
@@ -120,7 +123,7 @@ graph_object! {
             ctx: &Context<'_>,
             #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<ComponentWhere>,
             #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
-        ) -> Answer<NamePage> {
+        ) -> FieldResult<NamePage> {
             let page = Page::<Component>::read(ctx, filter, page).await?;
             Ok(NamePage::of_page(page, |component| component.0.name))
         }
@@ -132,9 +135,9 @@ graph_object! {
             ctx: &Context<'_>,
             #[graphql(desc = "Exact name of the component.")] component: String,
             #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
-        ) -> Answer<NamePage> {
-            let names = listing::pipelines_of_component(&served(ctx).database.reader, &component).await;
-            Ok(NamePage::of_all(names.map_err(Error::from)?, page, served(ctx).page_size)?)
+        ) -> FieldResult<NamePage> {
+            let names = listing::pipelines_of_component(&state_of(ctx).database.reader, &component).await;
+            Ok(NamePage::of_all(names.map_err(Error::from)?, page, state_of(ctx).page_size)?)
         }
 
         /// A numbered page of the names of a pipeline's builds in which a component was measured, in order of its first
@@ -145,13 +148,13 @@ graph_object! {
             #[graphql(desc = "Exact name of the component.")] component: String,
             #[graphql(desc = "Exact name of the pipeline.")] pipeline: String,
             #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
-        ) -> Answer<NamePage> {
-            let db = &served(ctx).database.reader;
-            let size = served(ctx).page_size;
+        ) -> FieldResult<NamePage> {
+            let db = &state_of(ctx).database.reader;
+            let size = state_of(ctx).page_size;
             let Some(builds) = Builds::of(db, &component, &pipeline).await.map_err(Error::from)? else {
                 return Ok(NamePage::of_all(Vec::new(), page, size)?);
             };
-            let known = served(ctx).known();
+            let known = state_of(ctx).caches();
             let total = known.counts.of(db, format!("{builds:?}"), builds.count(db)).await;
             let total = total.map_err(Error::from)?;
             let skip = (page_number(page, total, size)? - 1) * size;
@@ -167,10 +170,10 @@ graph_object! {
             #[graphql(desc = "Exact name of the pipeline.")] pipeline: String,
             #[graphql(desc = "Exact name of the build.")] build: String,
             #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
-        ) -> Answer<NamePage> {
-            let db = &served(ctx).database.reader;
+        ) -> FieldResult<NamePage> {
+            let db = &state_of(ctx).database.reader;
             let hashes = listing::sessions_of_component(db, &component, &pipeline, &build).await;
-            Ok(NamePage::of_all(hashes.map_err(Error::from)?, page, served(ctx).page_size)?)
+            Ok(NamePage::of_all(hashes.map_err(Error::from)?, page, state_of(ctx).page_size)?)
         }
     }
     /// All components. Includes the one with the empty name if there are metrics without a component.

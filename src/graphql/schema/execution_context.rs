@@ -1,14 +1,19 @@
 //! Execution contexts: a machine and its Python, as a worker found them.
 
 use async_graphql::{Context, Enum, ID, InputObject};
-use entity::{announced, execution_context as row, filter::Tree, list, metric as metric_row, session as session_row};
+use entity::{
+    announced, edges,
+    filter::Tree,
+    list,
+    table::{execution_context as row, metric as metric_row, session as session_row},
+};
 
 use crate::{
     config::Scope,
     error::Error,
     graphql::{
         directive::access,
-        error::Answer,
+        error::FieldResult,
         lists::{
             connection::Of,
             filter::{Connectives, Direction, IntFilter, StringFilter, Where, check},
@@ -18,7 +23,7 @@ use crate::{
         },
         scalars::Int,
         schema::global_id::global_id,
-        state::served,
+        state::state_of,
     },
 };
 
@@ -55,7 +60,7 @@ impl Listed for ExecutionContext {
     }
 
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        Ok(served(ctx).known().lists.count::<row::Entity>(&served(ctx).database.reader, filter).await?)
+        Ok(state_of(ctx).caches().lists.count::<row::Entity>(&state_of(ctx).database.reader, filter).await?)
     }
 }
 
@@ -147,9 +152,9 @@ graph_object! {
         }
     }
     /// The metrics recorded in the context.
-    list metrics: metric_row::Entity = |context| Of::Parent(metric_row::OF_CONTEXT, context.0.id);
+    list metrics: metric_row::Entity = |context| Of::Parent(edges::METRICS_OF_CONTEXT, context.0.id);
     /// The sessions with metrics recorded in the context.
-    list sessions: session_row::Entity = |context| Of::Parent(session_row::OF_CONTEXT, context.0.id);
+    list sessions: session_row::Entity = |context| Of::Parent(edges::SESSIONS_OF_CONTEXT, context.0.id);
 }
 
 /// Filter for execution contexts. All given conditions must match.
@@ -238,8 +243,8 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(desc = "The hash that identifies the context.")] hash: String,
-        ) -> Option<Answer<ExecutionContext>> {
-            let row = announced::by_hash::<row::Entity>(&served(ctx).database.reader, &hash).await;
+        ) -> Option<FieldResult<ExecutionContext>> {
+            let row = announced::by_hash::<row::Entity>(&state_of(ctx).database.reader, &hash).await;
             row.map(|row| row.and_then(ExecutionContext::announced)).map_err(|error| Error::from(error).into()).transpose()
         }
 
@@ -248,7 +253,7 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<ExecutionContextWhere>,
-        ) -> Answer<Int> {
+        ) -> FieldResult<Int> {
             let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
             Ok(ExecutionContext::count(ctx, &filter).await?.into())
         }
@@ -259,7 +264,7 @@ graph_object! {
             ctx: &Context<'_>,
             #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<ExecutionContextWhere>,
             #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
-        ) -> Answer<Page<ExecutionContext>> {
+        ) -> FieldResult<Page<ExecutionContext>> {
             Page::read(ctx, filter, page).await
         }
     }

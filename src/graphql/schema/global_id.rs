@@ -7,9 +7,9 @@ use entity::list::{self, Noun};
 use crate::{
     error::Error,
     graphql::{
-        error::Answer,
+        error::FieldResult,
         lists::{dataloader::loaders_of, listed::Listed, loader_keys::Row},
-        state::served,
+        state::state_of,
     },
 };
 
@@ -50,7 +50,7 @@ pub async fn find<T: Listed>(ctx: &Context<'_>, id: i64) -> Result<Option<T>, Er
 }
 
 /// The object of one type that a key names, as a nullable field gives it.
-pub async fn find_by_id<T: Listed>(ctx: &Context<'_>, id: &ID) -> Option<Answer<T>> {
+pub async fn find_by_id<T: Listed>(ctx: &Context<'_>, id: &ID) -> Option<FieldResult<T>> {
     match row_id::<T>("id", id) {
         Ok(row) => find(ctx, row).await.map_err(Into::into).transpose(),
         Err(error) => Some(Err(error.into())),
@@ -58,8 +58,8 @@ pub async fn find_by_id<T: Listed>(ctx: &Context<'_>, id: &ID) -> Option<Answer<
 }
 
 /// The first object that matches, as a nullable field gives it.
-pub async fn find_first<T: Listed>(ctx: &Context<'_>, filter: <T::Entity as Noun>::Filter) -> Option<Answer<T>> {
-    let rows = list::page::<T::Entity>(&served(ctx).database.reader, &filter.into(), 1, 1).await;
+pub async fn find_first<T: Listed>(ctx: &Context<'_>, filter: <T::Entity as Noun>::Filter) -> Option<FieldResult<T>> {
+    let rows = list::page::<T::Entity>(&state_of(ctx).database.reader, &filter.into(), 1, 1).await;
     let found = match rows {
         Ok(rows) => T::from_rows(ctx, rows).await,
         Err(error) => Err(error.into()),

@@ -3,13 +3,13 @@
 use async_graphql::{Context, ID, InputObject};
 use entity::{
     edges,
-    table::{component as component_row, item as row},
+    table::{component as component_row, item as row, metric as metric_row, variant as variant_row},
 };
 
 use crate::{
     error::Error,
     graphql::{
-        error::Answer,
+        error::FieldResult,
         lists::{
             connection::Of,
             dataloader::loaders_of,
@@ -52,19 +52,19 @@ graph_object! {
         }
 
         /// The component under test. Tests without one belong to the component with the empty name.
-        async fn component(&self, ctx: &Context<'_>) -> Answer<Component> {
+        async fn component(&self, ctx: &Context<'_>) -> FieldResult<Component> {
             stored(ctx, self.0.component_id, Row::<component_row::Entity>::key).await.map(Component)
         }
 
         /// Number of metrics recorded for it.
-        async fn metric_count(&self, ctx: &Context<'_>) -> Answer<Int> {
+        async fn metric_count(&self, ctx: &Context<'_>) -> FieldResult<Int> {
             Ok(loaders_of(ctx).load(MetricsIn::Item(self.0.id)).await?.unwrap_or(0).into())
         }
     }
     /// The variants of the function: one for each set of parameters.
-    list variants: variant_row::Entity = |item| Of::Parent(variant_row::OF_ITEM, item.0.id);
+    list variants: variant_row::Entity = |item| Of::Parent(edges::VARIANTS_OF_ITEM, item.0.id);
     /// The metrics of all its variants.
-    list metrics: metric_row::Entity = |item| Of::Parent(metric_row::OF_ITEM, item.0.id);
+    list metrics: metric_row::Entity = |item| Of::Parent(edges::METRICS_OF_ITEM, item.0.id);
 }
 
 /// Filter for items. All given conditions must match.
@@ -103,7 +103,7 @@ pub struct ItemQuery;
 graph_object! {
     impl ItemQuery {
         /// The item with this global ID. Null if there is none.
-        async fn item(&self, ctx: &Context<'_>, #[graphql(desc = "The `id` of the item.")] id: ID) -> Option<Answer<Item>> {
+        async fn item(&self, ctx: &Context<'_>, #[graphql(desc = "The `id` of the item.")] id: ID) -> Option<FieldResult<Item>> {
             find_by_id(ctx, &id).await
         }
     }

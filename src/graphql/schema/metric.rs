@@ -19,10 +19,10 @@ use crate::{
     error::Error,
     graphql::{
         directive::access,
-        error::Answer,
+        error::FieldResult,
         lists::{
             connection::Of,
-            dataloader::{Loaders, known, loaders_of},
+            dataloader::{Loaders, load_cached, loaders_of},
             filter::{Connectives, DateTimeFilter, Direction, FloatFilter, StringFilter, Where, check},
             json_writer::ToOne,
             listed::{Exposed, Leads, Listed},
@@ -37,7 +37,7 @@ use crate::{
             component::Component, execution_context::ExecutionContext, global_id::global_id, item::Item,
             session::Session, variant::Variant,
         },
-        state::{Served, served},
+        state::{GraphState, state_of},
     },
     ingest::Latest,
 };
@@ -60,7 +60,7 @@ impl Listed for Metric {
     type OrderBy = MetricOrder;
 
     async fn from_rows(ctx: &Context<'_>, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
-        Self::objects(served(ctx), loaders_of(ctx), rows).await
+        Self::objects(state_of(ctx), loaders_of(ctx), rows).await
     }
 
     fn edge(field: &str) -> Option<&'static dyn Leads<Self>> {
@@ -90,16 +90,16 @@ impl Listed for Metric {
         number: Option<i64>,
         size: u64,
     ) -> Result<(Vec<row::Model>, u64), Error> {
-        let db = &served(ctx).database.reader;
+        let db = &state_of(ctx).database.reader;
         let pages = Pages::of(db, filter).await?;
         let number = page_number(number, pages.total, size)?;
-        let known = served(ctx).known();
+        let known = state_of(ctx).caches();
         Ok((pages.page(db, &known.blocks, number, size).await?, pages.total))
     }
 
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        let served = served(ctx);
-        Ok(served.known().counts.metrics(&served.database.reader, filter).await?)
+        let served = state_of(ctx);
+        Ok(served.caches().counts.metrics(&served.database.reader, filter).await?)
     }
 }
 
@@ -108,12 +108,17 @@ impl Live for Metric {
         latest.metric
     }
 
-    async fn objects(served: &Served, loaders: &Loaders, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
-        let words = served.known();
+    async fn objects(served: &GraphState, loaders: &Loaders, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
+        let words = served.caches();
         let (words, sessions, contexts) = futures_util::try_join!(
-            known(loaders, &words.variants, rows.iter().map(|row| row.variant_id), WordsOf),
-            known(loaders, &words.sessions, rows.iter().map(|row| row.session_id), hash_of::<session_row::Entity>),
-            known(
+            load_cached(loaders, &words.variants, rows.iter().map(|row| row.variant_id), WordsOf),
+            load_cached(
+                loaders,
+                &words.sessions,
+                rows.iter().map(|row| row.session_id),
+                hash_of::<session_row::Entity>
+            ),
+            load_cached(
                 loaders,
                 &words.contexts,
                 rows.iter().map(|row| row.context_id),
@@ -233,14 +238,14 @@ graph_object! {
 
         /// Its session. Null until the session is announced.
         #[graphql(directive = access::apply(Scope::Read))]
-        async fn session(&self, ctx: &Context<'_>) -> Option<Answer<Session>> {
+        async fn session(&self, ctx: &Context<'_>) -> Option<FieldResult<Session>> {
             let row = loaders_of(ctx).load(Row::<session_row::Entity>::key(self.row.session_id)).await;
             row.map(|row| row.and_then(Session::announced)).map_err(Into::into).transpose()
         }
 
         /// The machine and Python it was measured on. Null until the context is announced.
         #[graphql(directive = access::apply(Scope::Read))]
-        async fn context(&self, ctx: &Context<'_>) -> Option<Answer<ExecutionContext>> {
+        async fn context(&self, ctx: &Context<'_>) -> Option<FieldResult<ExecutionContext>> {
             let row = loaders_of(ctx).load(Row::<execution_context::Entity>::key(self.row.context_id)).await;
             row.map(|row| row.and_then(ExecutionContext::announced)).map_err(Into::into).transpose()
         }
@@ -248,19 +253,19 @@ graph_object! {
         /// The measured test with its parameters. The plugin does not send classes: methods of the same name in several
         /// classes of a module are one variant with several metrics in each session.
         #[graphql(directive = access::apply(Scope::Read))]
-        async fn variant(&self, ctx: &Context<'_>) -> Answer<Variant> {
+        async fn variant(&self, ctx: &Context<'_>) -> FieldResult<Variant> {
             stored(ctx, self.row.variant_id, Row::<variant_row::Entity>::key).await.map(Variant)
         }
 
         /// The measured test function.
         #[graphql(directive = access::apply(Scope::Read))]
-        async fn item(&self, ctx: &Context<'_>) -> Answer<Item> {
+        async fn item(&self, ctx: &Context<'_>) -> FieldResult<Item> {
             stored(ctx, self.words.item_id, Row::<item_row::Entity>::key).await.map(Item)
         }
 
         /// The component under test. Tests without one belong to the component with the empty name.
         #[graphql(directive = access::apply(Scope::Read))]
-        async fn component(&self, ctx: &Context<'_>) -> Answer<Component> {
+        async fn component(&self, ctx: &Context<'_>) -> FieldResult<Component> {
             stored(ctx, self.words.component_id, Row::<component_row::Entity>::key).await.map(Component)
         }
     }
@@ -381,7 +386,7 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<MetricWhere>,
-        ) -> Answer<Int> {
+        ) -> FieldResult<Int> {
             let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
             Ok(Metric::count(ctx, &filter).await?.into())
         }
@@ -392,7 +397,7 @@ graph_object! {
             ctx: &Context<'_>,
             #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<MetricWhere>,
             #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
-        ) -> Answer<Page<Metric>> {
+        ) -> FieldResult<Page<Metric>> {
             Page::read(ctx, filter, page).await
         }
     }

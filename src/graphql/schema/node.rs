@@ -5,7 +5,7 @@ use async_graphql::{Context, ID, Interface, Object};
 use crate::{
     error::Error,
     graphql::{
-        error::Answer,
+        error::FieldResult,
         schema::{
             build::Build,
             component::Component,
@@ -65,7 +65,7 @@ impl NodeQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "A global ID: the `id` of any object.")] id: ID,
-    ) -> Option<Answer<Node>> {
+    ) -> Option<FieldResult<Node>> {
         node(ctx, "id", &id).await.map_err(Into::into).transpose()
     }
 
@@ -75,7 +75,7 @@ impl NodeQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Global IDs of any objects, at most 500.")] ids: Vec<ID>,
-    ) -> Answer<Vec<Option<Answer<Node>>>> {
+    ) -> FieldResult<Vec<Option<FieldResult<Node>>>> {
         if ids.len() > MOST_IDS {
             return Err(Error::bad_input(format!("ids: at most {MOST_IDS} at a time")).into());
         }

@@ -1,12 +1,17 @@
 //! Pipelines: as the session tag `pipeline_branch` names them.
 
 use async_graphql::{Context, ID, InputObject};
-use entity::{edges, filter::Text, listing, table::pipeline as row};
+use entity::{
+    edges,
+    filter::Text,
+    listing,
+    table::{build as build_row, metric as metric_row, pipeline as row, session as session_row},
+};
 
 use crate::{
     error::Error,
     graphql::{
-        error::Answer,
+        error::FieldResult,
         lists::{
             connection::Of,
             filter::{Connectives, StringFilter, Where, check},
@@ -15,7 +20,7 @@ use crate::{
             page::take_names,
         },
         schema::global_id::{find_first, global_id},
-        state::served,
+        state::state_of,
     },
 };
 
@@ -40,11 +45,11 @@ graph_object! {
         }
     }
     /// The builds of the pipeline, in order of their first sessions.
-    list builds: build_row::Entity = |pipeline| Of::Parent(build_row::OF_PIPELINE, pipeline.0.id);
+    list builds: build_row::Entity = |pipeline| Of::Parent(edges::BUILDS_OF_PIPELINE, pipeline.0.id);
     /// The sessions of the pipeline, including those without a build number.
-    list sessions: session_row::Entity = |pipeline| Of::Parent(session_row::OF_PIPELINE, pipeline.0.id);
+    list sessions: session_row::Entity = |pipeline| Of::Parent(edges::SESSIONS_OF_PIPELINE, pipeline.0.id);
     /// The metrics recorded in it.
-    list metrics: metric_row::Entity = |pipeline| Of::Parent(metric_row::OF_PIPELINE, pipeline.0.id);
+    list metrics: metric_row::Entity = |pipeline| Of::Parent(edges::METRICS_OF_PIPELINE, pipeline.0.id);
 }
 
 /// Filter for pipelines. All given conditions must match.
@@ -79,14 +84,14 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(desc = "The exact name.")] name: String,
-        ) -> Option<Answer<Pipeline>> {
+        ) -> Option<FieldResult<Pipeline>> {
             find_first(ctx, row::Filter { name: Some(Text::equals(name)) }).await
         }
 
         /// The names of all pipelines, in order of their first sessions.
         #[graphql(complexity = "crate::graphql::lists::cost::cost(Some(crate::graphql::limits::MAX_ROWS), None, 1)")]
-        async fn pipeline_names(&self, ctx: &Context<'_>) -> Answer<Vec<String>> {
-            let names = listing::pipelines(&served(ctx).database.reader).await.map_err(Error::from)?;
+        async fn pipeline_names(&self, ctx: &Context<'_>) -> FieldResult<Vec<String>> {
+            let names = listing::pipelines(&state_of(ctx).database.reader).await.map_err(Error::from)?;
             take_names(ctx, &names)?;
             Ok(names)
         }

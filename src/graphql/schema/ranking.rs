@@ -6,11 +6,11 @@ use entity::top::{self, End, Figure, Known};
 use crate::{
     error::Error,
     graphql::{
-        error::Answer,
+        error::FieldResult,
         limits::MAX_ROWS,
         lists::{filter::Where, json_writer::Items, listed::Listed},
         schema::metric::{Metric, MetricWhere},
-        state::served,
+        state::state_of,
     },
 };
 
@@ -86,14 +86,14 @@ impl TopQuery {
             default_with = "Some(FEW)"
         )]
         first: Option<i64>,
-    ) -> Answer<Items<Metric>> {
+    ) -> FieldResult<Items<Metric>> {
         let end = direction.unwrap_or_default().into();
         let first = first.unwrap_or(FEW);
         let limit = u64::try_from(first.min(MAX_ROWS))
             .map_err(|_| Error::bad_input(format!("first: give a number from 0 to {MAX_ROWS}, not {first}")))?;
         let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
-        let served = served(ctx);
-        let known = served.known();
+        let served = state_of(ctx);
+        let known = served.caches();
         let known = Known { lists: &known.lists, counts: &known.counts };
         let rows = top::top(&served.database.reader, known, resource.into(), end, &filter, limit).await;
         Ok(Metric::from_rows(ctx, rows.map_err(Error::from)?).await?.into())

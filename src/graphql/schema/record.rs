@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, InputObject, Object, SimpleObject, Subscription};
-use entity::variant::Words;
+use entity::table::variant::Words;
 use futures_util::Stream;
 use quick_cache::sync::Cache;
 
@@ -11,7 +11,7 @@ use crate::{
     config::Scope,
     graphql::{
         directive::access,
-        error::{Answer, Failure},
+        error::{FieldError, FieldResult},
         lists::json_writer::{Items, One},
         live::feed,
         schema::{
@@ -19,7 +19,7 @@ use crate::{
             metric_input::{MetricInput, MetricInputs},
             user_error::{self, UserError},
         },
-        state::{Known, Served, served},
+        state::{GraphState, ObjectCaches, state_of},
     },
     ingest::{Ingest, NewMetric, Recorded},
 };
@@ -64,9 +64,9 @@ impl RecordMetricsPayload {
 }
 
 /// What was recorded, in its order. Nothing is read: whoever stores does not wait for those who read.
-fn metrics_of(served: &Served, recorded: Vec<Recorded>) -> Vec<Metric> {
-    let known = served.known();
-    let Known { variants, sessions, contexts, .. } = &*known;
+fn metrics_of(served: &GraphState, recorded: Vec<Recorded>) -> Vec<Metric> {
+    let known = served.caches();
+    let ObjectCaches { variants, sessions, contexts, .. } = &*known;
     let remembered = |cache: &Cache<i64, Arc<str>>, id, hash: String| {
         cache.get(&id).unwrap_or_else(|| {
             let hash: Arc<str> = hash.into();
@@ -100,10 +100,10 @@ impl RecordMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The measurement to record.")] input: MetricInput,
-    ) -> Answer<RecordMetricPayload> {
-        let outcome = served(ctx).ingest.record(vec![input.into()]).await;
+    ) -> FieldResult<RecordMetricPayload> {
+        let outcome = state_of(ctx).ingest.record(vec![input.into()]).await;
         let (recorded, user_errors) = user_error::part(outcome, "")?;
-        let metric = metrics_of(served(ctx), recorded.unwrap_or_default()).pop().map(One);
+        let metric = metrics_of(state_of(ctx), recorded.unwrap_or_default()).pop().map(One);
         Ok(RecordMetricPayload { metric, user_errors })
     }
 
@@ -112,11 +112,11 @@ impl RecordMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The measurements to record.")] input: RecordMetricsInput,
-    ) -> Answer<RecordMetricsPayload> {
+    ) -> FieldResult<RecordMetricsPayload> {
         let metrics = input.metrics.0.into_iter().map(Into::into).collect();
-        let (recorded, user_errors) = user_error::part(served(ctx).ingest.record(metrics).await, "metrics")?;
+        let (recorded, user_errors) = user_error::part(state_of(ctx).ingest.record(metrics).await, "metrics")?;
         let metrics = if ctx.look_ahead().field("metrics").exists() {
-            metrics_of(served(ctx), recorded.unwrap_or_default())
+            metrics_of(state_of(ctx), recorded.unwrap_or_default())
         } else {
             Vec::new()
         };
@@ -135,7 +135,7 @@ impl RecordSubscription {
         &self,
         ctx: &Context<'_>,
         #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<MetricWhere>,
-    ) -> Result<impl Stream<Item = Arc<Metric>>, Failure> {
+    ) -> Result<impl Stream<Item = Arc<Metric>>, FieldError> {
         Ok(feed::follow(ctx, filter)?)
     }
 }

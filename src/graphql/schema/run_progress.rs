@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     graphql::{
         directive::access,
-        error::Failure,
+        error::FieldError,
         live::{
             feed,
             run_watcher::{Progress, Run, Runs},
@@ -20,7 +20,7 @@ use crate::{
             metric::Metric,
             session::{Session, SessionWhere},
         },
-        state::shared,
+        state::shared_state,
     },
 };
 
@@ -78,7 +78,7 @@ impl RunSubscription {
         &self,
         ctx: &Context<'_>,
         #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<SessionWhere>,
-    ) -> Result<impl Stream<Item = Arc<Session>>, Failure> {
+    ) -> Result<impl Stream<Item = Arc<Session>>, FieldError> {
         Ok(feed::follow(ctx, filter)?)
     }
 
@@ -90,13 +90,13 @@ impl RunSubscription {
         ctx: &Context<'_>,
         #[graphql(desc = "The hash of a session. Give either this or `build`.")] session: Option<String>,
         #[graphql(desc = "A build with all its sessions. Give either this or `session`.")] build: Option<BuildName>,
-    ) -> Result<impl Stream<Item = RunProgress>, Failure> {
+    ) -> Result<impl Stream<Item = RunProgress>, FieldError> {
         let run = match (session, build) {
             (Some(hash), None) => Run::Session(hash),
             (None, Some(BuildName { pipeline, name })) => Run::Build { pipeline, name },
             _ => return Err(Error::bad_input("session, build: give one of them").into()),
         };
-        let events = ctx.data_unchecked::<Arc<Runs<Metric, Session>>>().follow(shared(ctx), run);
+        let events = ctx.data_unchecked::<Arc<Runs<Metric, Session>>>().follow(shared_state(ctx), run);
         Ok(feed::in_turn(ctx, events.map(|(progress, changed)| (RunProgress::of(&progress, changed), 0))))
     }
 }

@@ -7,7 +7,10 @@ use entity::{
     announced, edges,
     filter::Tree,
     list,
-    table::{build as build_row, pipeline as pipeline_row, session as row},
+    table::{
+        build as build_row, execution_context as context_row, metric as metric_row, pipeline as pipeline_row,
+        session as row,
+    },
     time,
 };
 
@@ -18,10 +21,10 @@ use crate::{
     error::Error,
     graphql::{
         directive::access,
-        error::Answer,
+        error::FieldResult,
         lists::{
             connection::Of,
-            dataloader::{Loaders, known, loaders_of},
+            dataloader::{Loaders, load_cached, loaders_of},
             filter::{Connectives, DateTimeFilter, Direction, StringFilter, Where, check},
             json_writer::{Texts, suits, write},
             listed::{Exposed, Leads, Listed, Place, WriteEdge},
@@ -32,7 +35,7 @@ use crate::{
         live::feed::Live,
         scalars::{Int, LocalDateTime},
         schema::{build::Build, global_id::global_id, pipeline::Pipeline, tag::Tag},
-        state::{Known, Served, served},
+        state::{GraphState, ObjectCaches, state_of},
     },
     ingest::Latest,
 };
@@ -62,7 +65,7 @@ impl Listed for Session {
     type OrderBy = SessionOrder;
 
     async fn from_rows(ctx: &Context<'_>, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
-        Self::objects(served(ctx), loaders_of(ctx), rows).await
+        Self::objects(state_of(ctx), loaders_of(ctx), rows).await
     }
 
     fn edge(field: &str) -> Option<&'static dyn Leads<Self>> {
@@ -79,7 +82,7 @@ impl Listed for Session {
     }
 
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        Ok(served(ctx).known().lists.count::<row::Entity>(&served(ctx).database.reader, filter).await?)
+        Ok(state_of(ctx).caches().lists.count::<row::Entity>(&state_of(ctx).database.reader, filter).await?)
     }
 }
 
@@ -88,7 +91,7 @@ impl Live for Session {
         latest.session
     }
 
-    async fn objects(_: &Served, _: &Loaders, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
+    async fn objects(_: &GraphState, _: &Loaders, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
         Ok(rows.into_iter().filter_map(Self::announced).collect())
     }
 
@@ -132,14 +135,14 @@ graph_object! {
 
         /// The build of the session, from the tags `pipeline_build_no` and `pipeline_branch`. Null without these tags.
         #[graphql(directive = access::apply(Scope::Read))]
-        async fn build(&self, ctx: &Context<'_>) -> Option<Answer<Build>> {
+        async fn build(&self, ctx: &Context<'_>) -> Option<FieldResult<Build>> {
             let build = build_row_of(ctx, &self.0).await;
             build.map(|build| build.filter(|build| !build.name.is_empty()).map(Build)).transpose()
         }
 
         /// The pipeline of the session, from the tag `pipeline_branch`. Null without this tag.
         #[graphql(directive = access::apply(Scope::Read))]
-        async fn pipeline(&self, ctx: &Context<'_>) -> Option<Answer<Pipeline>> {
+        async fn pipeline(&self, ctx: &Context<'_>) -> Option<FieldResult<Pipeline>> {
             let build = match build_row_of(ctx, &self.0).await.transpose()? {
                 Ok(build) => build,
                 Err(failure) => return Some(Err(failure)),
@@ -150,21 +153,21 @@ graph_object! {
     }
     short {
         /// The tags of the session, in the order announced.
-        async fn tags(&self, ctx: &Context<'_>) -> Answer<Vec<Tag>> {
-            let known_now = served(ctx).known();
-            let Known { tags, session_tags, .. } = &*known_now;
-            let keys = known(loaders_of(ctx), session_tags, std::iter::once(self.0.id), TagsOf).await?;
-            let tags = known(loaders_of(ctx), tags, keys.iter().flat_map(|keys| keys.iter().copied()), TagOf).await?;
+        async fn tags(&self, ctx: &Context<'_>) -> FieldResult<Vec<Tag>> {
+            let known_now = state_of(ctx).caches();
+            let ObjectCaches { tags, session_tags, .. } = &*known_now;
+            let keys = load_cached(loaders_of(ctx), session_tags, std::iter::once(self.0.id), TagsOf).await?;
+            let tags = load_cached(loaders_of(ctx), tags, keys.iter().flat_map(|keys| keys.iter().copied()), TagOf).await?;
             Ok(tags.into_iter().map(Tag).collect())
         }
     }
     /// The metrics recorded in the session.
-    list metrics: metric_row::Entity = |session| Of::Parent(metric_row::OF_SESSION, session.0.id);
+    list metrics: metric_row::Entity = |session| Of::Parent(edges::METRICS_OF_SESSION, session.0.id);
     /// The execution contexts in which the session recorded metrics.
-    list contexts: execution_context::Entity = |session| Of::Parent(execution_context::OF_SESSION, session.0.id);
+    list contexts: context_row::Entity = |session| Of::Parent(edges::CONTEXTS_OF_SESSION, session.0.id);
 }
 
-async fn build_row_of(ctx: &Context<'_>, session: &row::Model) -> Answer<Option<build_row::Model>> {
+async fn build_row_of(ctx: &Context<'_>, session: &row::Model) -> FieldResult<Option<build_row::Model>> {
     match session.build_id {
         Some(build) => Ok(loaders_of(ctx).load(Row::<build_row::Entity>::key(build)).await?),
         None => Ok(None),
@@ -293,8 +296,8 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(desc = "The hash that identifies the session.")] hash: String,
-        ) -> Option<Answer<Session>> {
-            let row = announced::by_hash::<row::Entity>(&served(ctx).database.reader, &hash).await;
+        ) -> Option<FieldResult<Session>> {
+            let row = announced::by_hash::<row::Entity>(&state_of(ctx).database.reader, &hash).await;
             row.map(|row| row.and_then(Session::announced)).map_err(|error| Error::from(error).into()).transpose()
         }
 
@@ -303,7 +306,7 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<SessionWhere>,
-        ) -> Answer<Int> {
+        ) -> FieldResult<Int> {
             let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
             Ok(Session::count(ctx, &filter).await?.into())
         }
@@ -314,7 +317,7 @@ graph_object! {
             ctx: &Context<'_>,
             #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<SessionWhere>,
             #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
-        ) -> Answer<Page<Session>> {
+        ) -> FieldResult<Page<Session>> {
             Page::read(ctx, filter, page).await
         }
 
@@ -324,7 +327,7 @@ graph_object! {
             ctx: &Context<'_>,
             #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<SessionWhere>,
             #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
-        ) -> Answer<NamePage> {
+        ) -> FieldResult<NamePage> {
             let page = Page::<Session>::read(ctx, filter, page).await?;
             Ok(NamePage::of_page(page, |session| session.0.hash))
         }
@@ -341,16 +344,20 @@ impl Leads<Session> for TagsOfSessions {
         suits::<Tag>(set)
     }
 
-    fn follow<'a>(&'a self, place: Place<'a>, sessions: &'a [Session]) -> BoxFuture<'a, Answer<WriteEdge<Session>>> {
+    fn follow<'a>(
+        &'a self,
+        place: Place<'a>,
+        sessions: &'a [Session],
+    ) -> BoxFuture<'a, FieldResult<WriteEdge<Session>>> {
         Box::pin(async move {
-            let known_now = served(place.ctx).known();
-            let Known { tags, session_tags, .. } = &*known_now;
+            let known_now = state_of(place.ctx).caches();
+            let ObjectCaches { tags, session_tags, .. } = &*known_now;
             let ids = sessions.iter().map(Session::key);
-            let lists = known(loaders_of(place.ctx), session_tags, ids.clone(), TagsOf).await?;
+            let lists = load_cached(loaders_of(place.ctx), session_tags, ids.clone(), TagsOf).await?;
             let mut keys: Vec<i64> = lists.iter().flat_map(|keys| keys.iter().copied()).collect();
             keys.sort_unstable();
             keys.dedup();
-            let tags = known(loaders_of(place.ctx), tags, keys.iter().copied(), TagOf).await?;
+            let tags = load_cached(loaders_of(place.ctx), tags, keys.iter().copied(), TagOf).await?;
             let tags: Vec<Tag> = tags.into_iter().map(Tag).collect();
             let Texts { json, places } = write(place, &tags).await?;
             let places: HashMap<i64, Range<usize>> = keys.into_iter().zip(places).collect();

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject};
-use entity::{session as session_row, tag as row};
+use entity::{
+    edges,
+    table::{session as session_row, tag as row},
+};
 
 use crate::{
     error::Error,
     graphql::{
-        error::Answer,
+        error::FieldResult,
         lists::{
             connection::Of,
             filter::{Connectives, StringFilter, Where, check},
@@ -45,7 +48,7 @@ graph_object! {
         }
     }
     /// The sessions with this tag.
-    list sessions: session_row::Entity = |tag| Of::Parent(session_row::OF_TAG, tag.0.id);
+    list sessions: session_row::Entity = |tag| Of::Parent(edges::SESSIONS_OF_TAG, tag.0.id);
 }
 
 /// Filter for tags. All given conditions must match.
@@ -78,7 +81,7 @@ pub struct TagQuery;
 graph_object! {
     impl TagQuery {
         /// The tag with this global ID. Null if there is none.
-        async fn tag(&self, ctx: &Context<'_>, #[graphql(desc = "The `id` of the tag.")] id: ID) -> Option<Answer<Tag>> {
+        async fn tag(&self, ctx: &Context<'_>, #[graphql(desc = "The `id` of the tag.")] id: ID) -> Option<FieldResult<Tag>> {
             find_by_id(ctx, &id).await
         }
     }

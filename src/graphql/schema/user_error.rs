@@ -4,7 +4,7 @@ use async_graphql::{Enum, SimpleObject};
 
 use crate::{
     error::{Code, Error},
-    graphql::error::Answer,
+    graphql::error::FieldResult,
 };
 
 /// The kind of a user error.
@@ -28,7 +28,7 @@ pub struct UserError {
 }
 
 /// Parts what the one who asked can mend, which goes into the payload, from what he can't, which fails the field.
-pub fn part<T>(outcome: Result<T, Error>, field: &str) -> Answer<(Option<T>, Vec<UserError>)> {
+pub fn part<T>(outcome: Result<T, Error>, field: &str) -> FieldResult<(Option<T>, Vec<UserError>)> {
     let (code, message) = match outcome {
         Ok(object) => return Ok((Some(object), Vec::new())),
         Err(Error { code: Code::Conflict, message, .. }) => (UserErrorCode::Conflict, message),

@@ -3,13 +3,13 @@
 use async_graphql::{Context, ID, InputObject, SimpleObject};
 use entity::{
     edges,
-    table::{component as component_row, item as item_row, variant as row},
+    table::{component as component_row, item as item_row, metric as metric_row, variant as row},
 };
 
 use crate::{
     error::Error,
     graphql::{
-        error::Answer,
+        error::FieldResult,
         lists::{
             connection::Of,
             filter::{Connectives, StringFilter, Where, check},
@@ -76,12 +76,12 @@ graph_object! {
         }
 
         /// The test function without its parameters.
-        async fn item(&self, ctx: &Context<'_>) -> Answer<Item> {
+        async fn item(&self, ctx: &Context<'_>) -> FieldResult<Item> {
             stored(ctx, self.0.item_id, Row::<item_row::Entity>::key).await.map(Item)
         }
 
         /// The component under test. Tests without one belong to the component with the empty name.
-        async fn component(&self, ctx: &Context<'_>) -> Answer<Component> {
+        async fn component(&self, ctx: &Context<'_>) -> FieldResult<Component> {
             let item = stored(ctx, self.0.item_id, Row::<item_row::Entity>::key).await?;
             stored(ctx, item.component_id, Row::<component_row::Entity>::key).await.map(Component)
         }
@@ -113,7 +113,7 @@ graph_object! {
         }
     }
     /// The history of the variant: all its metrics.
-    list metrics: metric_row::Entity = |variant| Of::Parent(metric_row::OF_VARIANT, variant.0.id);
+    list metrics: metric_row::Entity = |variant| Of::Parent(edges::METRICS_OF_VARIANT, variant.0.id);
 }
 
 /// Filter for variants. All given conditions must match.
@@ -165,7 +165,7 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(desc = "The `id` of the variant.")] id: ID,
-        ) -> Option<Answer<Variant>> {
+        ) -> Option<FieldResult<Variant>> {
             find_by_id(ctx, &id).await
         }
     }
