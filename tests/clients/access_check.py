@@ -1,11 +1,11 @@
-"""Does the plugin, unmodified, enter a closed server with a token in its address?"""
+"""Checks that the unmodified plugin has access to a closed server with a token in its address."""
 import time
 import urllib.error
 
 from plugin import Run
 from wire import call
 
-# Seconds, and a little more: until then a server may go by what it knew.
+# Seconds; a server caches its tokens for one.
 REVOKED_WITHIN = 1.2
 
 SCM_REF = "5f2b8e1c9d7a4f60b3e8d1c2a9f7e6d5c4b3a291"
@@ -29,7 +29,7 @@ def check_access(report, server, python, folder):
     report.equal(called("every metric"), stored("metrics"), len(first.metrics()))
     report.equal(called("the session and its context"), (stored("sessions"), stored("contexts")), (1, 1))
 
-    # The context is known by now, and the plugin may not ask for it.
+    # The context exists by now, and the plugin has no right to read it.
     (folder / "second").mkdir()
     second = Run(python, folder / "second", f"http://ingest:{ingest}@{host}/api/v1", scm_ref=SCM_REF)
     report.equal(called("a second run"), stored("metrics"), len(first.metrics()) + len(second.metrics()))

@@ -1,4 +1,4 @@
-"""Audits a Metrograph with npm's graphql-http: starts a fresh one, then hands over to audits/audits.mjs.
+"""Runs the audits of npm's graphql-http (audits/audits.mjs) against a new server.
 
     python3 tests/clients/audits.py target/debug/metrograph [CACHE]
 """

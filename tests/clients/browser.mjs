@@ -1,4 +1,4 @@
-// Opens every page of a running Metrograph that holds data, in headless Chromium, and uses it as a person would.
+// Opens every page of a running Metrograph that has data in headless Chromium, and uses it as a person would.
 //
 //   READ=TOKEN INGEST=TOKEN node tests/clients/browser.mjs http://[NAME:TOKEN@]127.0.0.1:PORT[/PREFIX] [SCREENSHOT_DIR]
 //
@@ -209,7 +209,7 @@ async function runTab(page) {
   return name;
 }
 
-// What the result pane shows, once it holds these data.
+// The text of the result pane, once it has these data.
 function shown(page, data) {
   return page.waitForFunction((expected) => {
     const pane = document.querySelector('.result-window .CodeMirror')?.CodeMirror;
@@ -221,14 +221,14 @@ function shown(page, data) {
   }, JSON.stringify(data));
 }
 
-// Runs a subscription, hears of a metric, and stops it.
+// Runs a subscription until a metric arrives, and stops it.
 async function subscribe(page) {
   const response = await run(page);
   assert.equal(response.status(), 200);
   assert.match(response.headers()['content-type'], /^text\/event-stream/);
   const item = `browser-${Math.random()}`;
   const result = page.locator('.result-window');
-  // A subscription is not acknowledged: metrics are recorded until it is heard of one.
+  // A subscription is not acknowledged: metrics are recorded until one arrives.
   do await record(item);
   while (!(await result.getByText(item).first().waitFor({ timeout: 500 }).then(() => true, () => false)));
   await Promise.all([page.waitForEvent('requestfailed', isLive), page.locator('.graphiql-execute-button').click()]);

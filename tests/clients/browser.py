@@ -1,4 +1,4 @@
-"""Opens the pages of a Metrograph that holds data: fills a fresh one, then hands over to browser.mjs.
+"""Opens the pages (browser.mjs) of a new server that has data.
 
     python3 tests/clients/browser.py target/debug/metrograph [CACHE]
 """
@@ -29,7 +29,7 @@ def main(binary, cache=HERE.parent.parent / "target" / "clients"):
             history.fill(server.url, Path(folder) / "local.db")
             tokens = {scope.upper(): server.token("create", "--name", scope, "--scope", scope) for scope in ("read", "ingest")}
             code = use(server.url, tokens)
-        # The same pages, where the browser has to ask for a token.
+        # The same pages, where the browser must ask for a token.
         with Server(Path(binary).resolve(), folder, arguments=["--access", "closed"]) as server:
             return code or use(server.url.replace("://", f"://person:{tokens['READ']}@"), tokens)
 

@@ -1,4 +1,4 @@
-"""Composes the schema into supergraphs as gateways do: hands over to composers/composers.mjs.
+"""Composes the schema into supergraphs as gateways do (composers/composers.mjs).
 
     python3 tests/clients/composers.py target/debug/metrograph [CACHE]
 """

@@ -1,4 +1,4 @@
-"""What the real clients run in, made once and kept: virtual environments of Python, packages of Node.
+"""Environments of the clients, created once and kept: virtual environments of Python, packages of Node.
 
 As a command: `environments.py FOLDER REQUIREMENTS…` prints the path of the Python in FOLDER.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def python_with(folder, requirements, without_dependencies=()):
-    """The Python of an environment in `folder` that holds what the given files ask for."""
+    """Returns the Python of an environment in `folder` with the given requirements."""
     folder = Path(folder).resolve()
     python = folder / "bin" / "python"
     wanted = "\n".join([sys.version, *(Path(file).read_text() for file in [*requirements, *without_dependencies])])
@@ -28,7 +28,7 @@ def python_with(folder, requirements, without_dependencies=()):
 
 
 def rest_clients(cache):
-    """The Pythons of the plugin and of the old client library, in environments below `cache`."""
+    """Returns the Pythons of the plugin and of the legacy client library, in environments below `cache`."""
     here = Path(__file__).parent
     plugin = python_with(cache / "plugin", [here / "requirements-plugin.txt"])
     library = python_with(
@@ -38,7 +38,7 @@ def rest_clients(cache):
 
 
 def node_with(folder, sources):
-    """A copy of the scripts in `sources` in `folder`, beside the packages that their lock file names."""
+    """Copies the scripts in `sources` to `folder` and installs the packages of their lock file there."""
     folder, sources = Path(folder).resolve(), Path(sources)
     complete = folder / "complete.txt"
     wanted = (sources / "package-lock.json").read_text()

@@ -1,9 +1,9 @@
-"""Requests that schemathesis makes up from the OpenAPI description and from the GraphQL schema, a bounded number of them: on an open
-server, and fewer on a closed one, with a token and without.
+"""Sends requests that schemathesis generates from the OpenAPI description and from the GraphQL schema to an open server, and fewer
+to a closed one, with a token and without.
 
     python3 tests/clients/fuzz.py target/debug/metrograph [CACHE]
 
-Whether wrong data is refused is not asked: `page=abc` is page 1 by contract.
+Whether wrong data is refused is not checked: `page=abc` is page 1 by contract.
 """
 import sys
 import tempfile

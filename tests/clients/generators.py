@@ -1,5 +1,5 @@
-"""What reads OpenAPI descriptions takes ours, in both renderings: a validator, a linter, and two generators of clients, whose clients
-then talk to a running Metrograph.
+"""Checks both versions of the OpenAPI description with a validator, a linter and two client generators, whose clients then call a
+running Metrograph.
 
     python3 tests/clients/generators.py target/debug/metrograph [CACHE]
 """
@@ -27,8 +27,8 @@ class Generators:
         self.python, self.node, self.folder, self.report = python, node, folder, report
 
     def run(self, what, *command, cwd=None):
-        """Runs a command that must end with 0; what it says is for those who look why it did not."""
-        # openapi-python-client looks for ruff on the path.
+        """Runs a command that must end with 0; its output is shown on failure."""
+        # openapi-python-client searches the path for ruff.
         path = f"{self.python.parent}:{plain_environment()['PATH']}"
         environment = plain_environment(PATH=path, REDOCLY_TELEMETRY="off", REDOCLY_SUPPRESS_UPDATE_NOTICE="true")
         code, output = run_group([str(part) for part in command], SECONDS, cwd=cwd, env=environment)
@@ -60,7 +60,7 @@ class Generators:
         self.run(f"{version}: the Python client", self.python, script, target, url, f"python-{version}")
 
     def typescript_client(self, version, description, url):
-        # Beside the packages, where TypeScript and Node look for them.
+        # In the folder of the packages, where TypeScript and Node find them.
         target = self.node / f"typescript-{version}"
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir()

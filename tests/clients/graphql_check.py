@@ -1,4 +1,4 @@
-"""Uses a running Metrograph as Python's clients of GraphQL do: gql with each of its transports and its program, and sgqlc.
+"""Checks a running Metrograph with Python's GraphQL clients: gql with each of its transports and its program, and sgqlc.
 
     python graphql_check.py http://127.0.0.1:PORT
 """
@@ -78,7 +78,7 @@ def record(address, item):
 
 
 class Recording:
-    """`with Recording(address, item):` records until it is left: subscriptions are not acknowledged."""
+    """`with Recording(address, item):` records until it is left, since subscriptions are not acknowledged."""
 
     def __init__(self, address, item):
         self.left = threading.Event()

@@ -1,4 +1,4 @@
-"""Clients of GraphQL from npm and PyPI against fresh Metrographs: hands over to javascript/check.mjs and graphql_check.py.
+"""Runs GraphQL clients from npm and PyPI (javascript/check.mjs, graphql_check.py) against new servers.
 
     python3 tests/clients/graphql_clients.py target/debug/metrograph [CACHE]
 """

@@ -1,4 +1,4 @@
-"""Months of nightly builds, put on the server and in a local database of the plugin's form alike."""
+"""Months of nightly builds, stored on the server and in a local database of the plugin's format."""
 import hashlib
 import json
 import sqlite3
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from plugin import CONTEXT, METRIC
 from wire import call
 
-# The branch that the plugin runs on before all this.
+# The branch of the plugin's own runs, which come first.
 PLUGIN_PIPELINE = "main"
 
 BUILDS = 130

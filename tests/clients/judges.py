@@ -1,10 +1,10 @@
-"""Has a Metrograph judged by software of others, on requests made at random.
+"""Compares Metrograph with other software on random requests.
 
     python3 tests/clients/judges.py acceptance target/debug/metrograph [CACHE]
     python3 tests/clients/judges.py answers target/debug/metrograph target/debug/examples/stock [CACHE]
 
-`acceptance`: npm's graphql says which documents are to be accepted. `answers`: async-graphql-axum says what the data is. SEED in the
-environment makes the documents of an earlier run again.
+`acceptance`: npm's graphql decides which documents are valid. `answers`: async-graphql-axum decides what the data is. SEED in the
+environment repeats the documents of an earlier run.
 """
 import os
 import sys
@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 SECONDS = 300
 
-# So that no limit stands between a document and its judge.
+# No limit may refuse a document.
 UNLIMITED = [
     "--max-batch", "1000", "--max-aliases", "100000", "--max-directives", "100000", "--max-root-fields", "100000",
     "--max-tokens", "1000000", "--max-depth", "60", "--max-complexity", "1000000000",
@@ -41,7 +41,7 @@ def acceptance(binary, cache=ROOT / "target" / "clients"):
 
 
 class Stock(Server):
-    """The graph behind async-graphql-axum's own handlers, on the database of a Metrograph."""
+    """The schema with async-graphql-axum's own handlers, on the database of a Metrograph."""
 
     def __init__(self, binary, folder, database_folder):
         self.database_folder = Path(database_folder)
@@ -60,7 +60,7 @@ def answers(binary, stock, cache=ROOT / "target" / "clients"):
         with Server(Path(binary).resolve(), own, arguments=UNLIMITED) as server:
             if code := run(scripts / "past.mjs", server.url):
                 return code
-            # Begun later: on SQLite a server hears of no commits but its own.
+            # Started later: on SQLite a server sees only its own commits.
             with Stock(Path(stock).resolve(), other, own) as judge:
                 return run(scripts / "answers.mjs", server.url, judge.url, str(ROOT / "schema.graphql"))
 

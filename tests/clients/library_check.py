@@ -1,7 +1,7 @@
-"""monitor_api asked the same of a server and of the plugin's own database, which it can read as well.
+"""Compares what monitor_api reads from a server with what it reads from the plugin's own database.
 
 Run by run.py inside the library's environment: `library_check.py URL DATABASE`.
-What is expected comes from the plain lists of the local side, as its filters are not quite those of the server.
+The expectation comes from the unfiltered lists of the local side, as its filters differ slightly from those of the server.
 """
 import sys
 
@@ -44,7 +44,7 @@ class Check:
         self.report.equal(f"library: {call}", got, expected)
 
     def same(self, call, got, expected):
-        """The same objects in the same order, every field compared."""
+        """Compares objects field by field, in order."""
         self.report.same_list(f"library: {call}", plain(got), plain(expected))
 
     def tag(self, session, name):
@@ -233,21 +233,21 @@ class Check:
             ),
         )
         for scope, metrics, ask, arguments in scopes:
-            known, found = {metric.hash() for metric in metrics}, set()
+            all_hashes, found = {metric.hash() for metric in metrics}, set()
             for resource, figure in FIGURES.items():
                 for method in ResourceMethod:
                     figures = sorted((getattr(metric, figure) for metric in metrics), reverse=bool(method.value))
                     # 120 is more than a page; 10 is the library's default.
                     for most, limit in ((120, {"max_element": 120}), (10, {})):
                         answer = ask(*arguments, resource=resource, method=method, **limit)
-                        # Only the figures: which of several equals is taken is left open.
+                        # Only the values: which of several equal ones is taken is unspecified.
                         self.report.same_list(
                             f"library: list_metrics_resources{scope}: {method.name} {resource.name}",
                             [getattr(metric, figure) for metric in answer],
                             figures[:most],
                         )
                         found |= {metric.hash() for metric in answer}
-            self.equal(f"list_metrics_resources{scope}: metrics from elsewhere", found - known, set())
+            self.equal(f"list_metrics_resources{scope}: metrics from elsewhere", found - all_hashes, set())
 
     def crossings(self):
         remote = self.remote
@@ -268,7 +268,7 @@ class Check:
 
 
 def plain(objects):
-    """Comparable forms of sessions, contexts and metrics; other values stay as they are."""
+    """Returns comparable forms of sessions, contexts and metrics; other values stay as they are."""
     if hasattr(objects, "values"):
         objects = objects.values()
     forms = [each.to_dict() if hasattr(each, "to_dict") else each for each in objects]

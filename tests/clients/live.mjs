@@ -1,5 +1,4 @@
-// Talks with a running Metrograph as npm's graphql-ws and graphql-sse do: subscriptions, errors, ends, and the codes with which
-// sockets are closed.
+// Checks a running Metrograph with npm's graphql-ws and graphql-sse: subscriptions, errors, ends, and close codes.
 //
 //   node tests/clients/live.mjs http://127.0.0.1:PORT
 
@@ -31,7 +30,7 @@ const checks = [
   ['graphql-ws hears a metric', () => hears(socketClient())],
   ['graphql-ws hears in order', () => hearsInOrder(socketClient())],
   ['graphql-ws asks and changes', () => asksAndChanges(socketClient())],
-  ['graphql-ws is told what cannot run', socketErrors],
+  ['graphql-ws reports what cannot run', socketErrors],
   ['graphql-ws leaves one of two', leavesOne],
   ['graphql-ws pings', pings],
   ['graphql-ws follows a run', () => followsARun(socketClient())],
@@ -45,7 +44,7 @@ const checks = [
   ['graphql-sse hears a metric', () => hears(eventClient())],
   ['graphql-sse hears in order', () => hearsInOrder(eventClient())],
   ['graphql-sse asks and changes', () => asksAndChanges(eventClient())],
-  ['graphql-sse is told what cannot run', eventErrors],
+  ['graphql-sse reports what cannot run', eventErrors],
   ['graphql-sse follows a run', () => followsARun(eventClient())],
 ];
 let failed = 0;
@@ -88,7 +87,7 @@ async function record(item, session = 'live') {
   assert.equal(reply.status, 201);
 }
 
-// A subscription is not acknowledged: metrics are recorded until the first one is heard of.
+// A subscription is not acknowledged: metrics are recorded until the first one arrives.
 async function listening(client, item) {
   const events = client.iterate({ query: recorded(`${item}-`) });
   const first = events.next();

@@ -1,4 +1,4 @@
-"""The clients of live data, npm's graphql-ws and graphql-sse, against a fresh Metrograph: hands over to live.mjs.
+"""Runs the clients of subscriptions, npm's graphql-ws and graphql-sse (live.mjs), against a new server.
 
     python3 tests/clients/live.py target/debug/metrograph
 """

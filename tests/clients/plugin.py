@@ -1,4 +1,4 @@
-"""Runs the suite under the real plugin and reads what the plugin wrote down itself."""
+"""Runs the suite under the real plugin and reads the database that the plugin writes."""
 import json
 import os
 import re
@@ -23,7 +23,7 @@ CONTEXT = {
     "python_info": "PYTHON_INFO",
 }
 
-# What the plugin asks for with `git rev-parse HEAD`, answered the same wherever the suite runs.
+# The plugin runs `git rev-parse HEAD`; the result must not depend on where the suite runs.
 STAND_IN_FOR_GIT = """#!/bin/sh
 echo "$SCM_REF"
 """
@@ -42,7 +42,7 @@ class Run:
             NO_PROXY="127.0.0.1",
             PYTHONDONTWRITEBYTECODE="1",
             PYTHONUTF8="1",
-            # The frequency is part of the context's hash and would vary between the workers of one machine.
+            # The CPU frequency is part of the context's hash and would vary between the workers of one machine.
             PYTEST_MONITOR_FORCE_CPU_FREQ="1",
             PYTEST_MONITOR_CPU_FREQ="2445.404",
             SCM_REF=scm_ref,

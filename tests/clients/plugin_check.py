@@ -1,4 +1,4 @@
-"""Is everything the plugin measured on the server, exactly as the plugin wrote it down itself?"""
+"""Checks that the server has everything the plugin measured, exactly as in the plugin's own database."""
 from math import ceil
 from urllib.parse import quote
 
@@ -36,7 +36,7 @@ def check_plugin(report, way, server, page_size, python, folder, remote, *argume
         run.outcome("passed") - unmeasured,
     )
 
-    # A session for each worker, and one for the process that directs them.
+    # A session for each worker, and one for the xdist controller.
     sessions = run.sessions()
     report.equal(called("sessions"), len(sessions), workers + 1)
     check_metrics(report, called, server, page_size, local)
@@ -67,7 +67,7 @@ def check_announced(report, called, server, run):
     expected = [{**context, "context_h": context["h"]} for context in run.contexts()]
     report.equal(called("contexts"), by(contexts, "h"), by(expected, "h"))
 
-    # Asked for by the one that makes use of it: a slash in a branch is common.
+    # With the field that needs it: a slash in a branch is common.
     builds = f"/api/v1/pipelines/{quote(PIPELINE, safe='')}/builds"
     report.equal(called("pipelines"), call(f"{server.url}/api/v1/pipelines/"), {"pipelines": [PIPELINE]})
     listed = attempt(lambda: everything(server.url, builds, "builds"))
@@ -91,7 +91,7 @@ def check_graph(report, called, server, expected, local):
         for metric in node["metrics"]["nodes"]
         if metric["sessionHash"] != node["hash"]
         or (metric["variantName"], metric["totalTime"])
-        not in {(known["item_variant"], known["total_time"]) for known in metrics[node["hash"]]}
+        not in {(row["item_variant"], row["total_time"]) for row in metrics[node["hash"]]}
     ]
     report.check(called("GraphQL: metrics are those of the session"), shorten(strange) if strange else None)
     report.equal(
@@ -117,7 +117,7 @@ def by_session(metrics):
 
 
 def attempt(question):
-    """The answer, or the error in its place, so that one refusal does not end the other checks."""
+    """Returns the response or the error, so that one refusal does not end the other checks."""
     try:
         return question()
     except Exception as error:

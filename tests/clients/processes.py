@@ -1,4 +1,4 @@
-"""Child processes that never outlive this one."""
+"""Child processes that never outlive this process."""
 import os
 import signal
 import subprocess
@@ -6,18 +6,18 @@ import sys
 
 
 def end_children_on_sigterm():
-    """Lets an end from outside unwind like an error, through everything that ends children."""
+    """Makes SIGTERM raise an exception, so that everything that ends children runs."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def plain_environment(**more):
-    """An environment without the settings, proxies and CI variables of whoever runs this."""
+    """Returns an environment without the caller's settings, proxies and CI variables."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     return {**kept, **more}
 
 
 def run_group(command, seconds, **options):
-    """The exit code and output of a command whose own children end with it."""
+    """Returns the exit code and output of a command; its children end with it."""
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, **options
     )

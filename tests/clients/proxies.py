@@ -1,6 +1,5 @@
-"""Proxies in front of Metrograph, below a prefix: those that the documentation tells how to set up, with its very blocks of
-configuration, and some that were set up by somebody who did not read it. Pages in a browser, the plugin, the library, REST and
-streams go through each.
+"""Checks Metrograph below a prefix through reverse proxies: with the configurations of the documentation, and with unsuitable ones.
+Pages in a browser, the plugin, the library, REST and streams go through each.
 
     python3 tests/clients/proxies.py target/debug/metrograph [CACHE]
 """
@@ -22,12 +21,12 @@ from report import Report
 from server import Server
 
 HERE = Path(__file__).parent
-# Few enough that the plugin's metrics take several pages.
+# Small enough that the plugin's metrics take several pages.
 PAGE_SIZE = 20
 SECONDS = 300
-# What is done at the same time: more would not be done sooner.
+# Concurrent checks: more would not be faster.
 SIDE_BY_SIDE = 2
-# What a proxy makes of the name.
+# The host name that a proxy sends instead.
 HIDDEN_NAME = "internal.example"
 
 DOCUMENTED = {
@@ -42,7 +41,7 @@ UNDOCUMENTED = {
 }
 WITHOUT_PLUGIN = ["HAProxy, greedy"]
 
-# What the browser is made to look at.
+# The checks in the browser.
 PAGES = "start page;GraphiQL, opened by a link;GraphiQL, with a token among its headers;REST page"
 
 
@@ -55,14 +54,14 @@ def main():
     plugin, library = rest_clients(given.cache)
     with ExitStack() as stack, ThreadPoolExecutor(SIDE_BY_SIDE + 2) as pool:
         metrograph = Metrographs(stack, given.metrograph.resolve())
-        # Streams take long, and little else: all of them lead to one server.
+        # Streams take long but little CPU: all of them use one server.
         shared = metrograph.start()
         waiting = [
-            pool.submit(quiet, ways, [metrograph.behind(*block, shared).url for block in blocks.values()])
+            pool.submit(quiet, ways, [metrograph.proxied(*block, shared).url for block in blocks.values()])
             for ways, blocks in (("events,parts,socket", DOCUMENTED), ("events,parts", UNDOCUMENTED))
         ]
         checks = [
-            pool.submit(check, name, metrograph.behind(*block, metrograph.start()), plugin, library)
+            pool.submit(check, name, metrograph.proxied(*block, metrograph.start()), plugin, library)
             for name, block in {**DOCUMENTED, **UNDOCUMENTED}.items()
         ]
         reports = [each.result() for each in [*checks, *waiting]]
@@ -82,7 +81,7 @@ class Metrographs:
     def start(self):
         return self.stack.enter_context(Server(self.binary, self._folder(), PAGE_SIZE, ["--hosts", f"{PUBLIC_NAME},{HIDDEN_NAME}"]))
 
-    def behind(self, program, block, server):
+    def proxied(self, program, block, server):
         return self.stack.enter_context(Proxy(program, block, self._folder(), server))
 
     def _folder(self):
@@ -105,11 +104,11 @@ def script(name, command, **options):
 
 
 def check(name, proxy, plugin, library):
-    """All that goes through one proxy; the checks are told by its name."""
+    """Runs all checks through one proxy; its name is part of theirs."""
     began = time.monotonic()
     report = Report()
     try:
-        # Whatever a proxy does to addresses and bodies, the plugin has met behind the first five.
+        # The first five cover everything that a proxy does to addresses and bodies of the plugin.
         if name in WITHOUT_PLUGIN:
             store_some(proxy)
         else:
@@ -130,7 +129,7 @@ def asked_by_the_library(name, proxy, library):
 
 
 def shown(name, proxy):
-    """Pages, by a name that a browser trusts: otherwise it would not say of which site a page is."""
+    """Checks pages under a host name that browsers trust: they send fetch metadata only to such."""
     environment = {**os.environ, "READ": "none", "INGEST": "none", "NAMES": PAGES}
     return script(name, ["node", HERE / "browser.mjs", proxy.url.replace("127.0.0.1", "localhost")], env=environment)
 

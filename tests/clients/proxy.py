@@ -1,4 +1,4 @@
-"""A proxy in front of a server, from Debian, set up by a block of configuration as the documentation gives it."""
+"""Starts a reverse proxy from Debian with a block of configuration from the documentation."""
 import os
 import pwd
 import re
@@ -15,10 +15,10 @@ VARIANTS = HERE / "proxies"
 
 START_SECONDS = 20
 STOP_SECONDS = 10
-# Shorter than the time-outs that are common, longer than a silence of the server.
+# Shorter than common timeouts, longer than the interval of the server's keep-alives.
 PATIENCE = 20
 
-# What stands around a block; the port, the server's address and the time-outs are put into the block itself.
+# The rest of a configuration; the port, the server's address and the timeouts are replaced in the block itself.
 AROUND = {
     "nginx": """
 daemon off;
@@ -83,7 +83,7 @@ TIMES = {
 
 
 class Proxy:
-    """`with Proxy("nginx", file, folder, server) as proxy:` serves what the server does at `proxy.url`."""
+    """`with Proxy("nginx", file, folder, server) as proxy:` forwards `proxy.url` to the server."""
 
     def __init__(self, program, file, folder, server, prefix="/metrograph"):
         self.program, self.folder = program, Path(folder)
@@ -103,7 +103,7 @@ class Proxy:
     def __enter__(self):
         command = [part.format(folder=self.folder, file=self.file) for part in COMMANDS[self.program]]
         environment = plain_environment(XDG_DATA_HOME=str(self.folder), XDG_CONFIG_HOME=str(self.folder))
-        # Debian keeps most of them where only an administrator looks.
+        # Debian installs most of them in sbin.
         environment["PATH"] += f"{os.pathsep}/usr/sbin"
         with open(self.folder / "proxy.txt", "wb") as out:
             self.process = subprocess.Popen(command, stdout=out, stderr=out, env=environment, start_new_session=True)

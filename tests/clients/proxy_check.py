@@ -1,4 +1,4 @@
-"""What plain HTTP shows of a proxy, and of the server behind it."""
+"""Checks a server through a proxy with plain HTTP."""
 import gzip
 import json
 from http.client import HTTPConnection
@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 from report import shorten
 from wire import SECONDS, call
 
-# What --hosts names.
+# The value of --hosts.
 PUBLIC_NAME = "public.example"
 MOST = 16 * 1024 * 1024
 QUERY = b'{"query": "{ metricCount }"}'
@@ -27,7 +27,7 @@ SESSION = {"session_h": "s", "run_date": "2026-01-05T03:00:00", "scm_ref": "r", 
 
 
 def store_some(proxy):
-    """What pages can show."""
+    """Checks of pages."""
     call(f"{proxy.url}/api/v1/sessions/", SESSION)
     for number in range(3):
         call(f"{proxy.url}/api/v1/metrics/", {**METRIC, "item_variant": f"v{number}"})
@@ -40,7 +40,7 @@ class Answer:
 
 
 def send(proxy, method, path, body=None, headers=()):
-    """One request below the prefix, its address and headers sent as they are."""
+    """Sends one request below the prefix, with its address and headers unchanged."""
     url = urlsplit(proxy.url)
     connection = HTTPConnection(url.hostname, url.port, timeout=SECONDS)
     try:
@@ -52,7 +52,7 @@ def send(proxy, method, path, body=None, headers=()):
 
 
 def check_http(report, name, proxy):
-    """What holds behind any proxy."""
+    """Checks that every proxy must pass."""
 
     def called(what):
         return f"{name}: {what}"
@@ -90,7 +90,7 @@ def from_our_page(proxy, **more):
 
 
 def check_documented(report, name, proxy):
-    """What holds behind a proxy that is set up as the documentation has it."""
+    """Checks of a proxy with a documented configuration."""
 
     def called(what):
         return f"{name}: {what}"
@@ -99,7 +99,7 @@ def check_documented(report, name, proxy):
     moved = (answer.status, (answer.headers["Location"] or "").endswith("/metrograph/"))
     report.equal(called("the prefix without a slash leads on"), moved, (301, True))
     answer = from_our_page(proxy)
-    report.equal(called("our own page is known by Host"), answer.status, 200)
+    report.equal(called("our own page is recognised by Host"), answer.status, 200)
 
     for host, expected in ((PUBLIC_NAME, (200, False)), ("evil.example", (403, True))):
         answer = send(proxy, "GET", "/api/v1/metrics/count", None, {"Host": f"{host}:{urlsplit(proxy.url).port}"})
@@ -108,21 +108,21 @@ def check_documented(report, name, proxy):
     asked = "/graphql?query=" + quote("{ metricCount contextCount: contexts { totalCount } }")
     tag = send(proxy, "GET", asked, None, {"Accept-Encoding": "gzip"}).headers["ETag"]
     again = send(proxy, "GET", asked, None, {"Accept-Encoding": "gzip", "If-None-Match": tag or ""})
-    report.equal(called("a tag is known again"), (again.status, again.body), (304, b""))
+    report.equal(called("an ETag is recognised"), (again.status, again.body), (304, b""))
 
 
 def check_undocumented(report, name, proxy):
-    """What is told behind a proxy that changes Host and takes Upgrade away."""
+    """Checks the errors through a proxy that changes Host and removes Upgrade."""
 
     def called(what):
         return f"{name}: {what}"
 
     answer = from_our_page(proxy, **{"Sec-Fetch-Site": "same-origin"})
-    report.equal(called("our own page is known by what the browser says"), answer.status, 200)
+    report.equal(called("our own page is recognised by fetch metadata"), answer.status, 200)
     answer = from_our_page(proxy)
-    told = answer.status == 403 and "pass Host on" in answer.text
-    report.check(called("a browser that does not say it hears of Host"), None if told else f"{answer.status} {answer.text}")
+    refused = answer.status == 403 and "pass Host on" in answer.text
+    report.check(called("a browser without fetch metadata gets an error about Host"), None if refused else f"{answer.status} {answer.text}")
     for path in ("/graphql", "/graphql/ws"):
         answer = send(proxy, "GET", path, None, HANDSHAKE)
-        told = answer.status == 426 and "Upgrade" in answer.text
-        report.check(called(f"a handshake without Upgrade, {path}"), None if told else f"{answer.status} {answer.text}")
+        refused = answer.status == 426 and "Upgrade" in answer.text
+        report.check(called(f"a handshake without Upgrade, {path}"), None if refused else f"{answer.status} {answer.text}")

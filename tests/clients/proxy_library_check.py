@@ -1,4 +1,4 @@
-"""Does monitor_api read past page one through a proxy, and names with a slash, which it does not encode?
+"""Checks that monitor_api reads past page one through a proxy, and names with a slash, which it does not encode.
 
 Run by proxies.py inside the library's environment: `proxy_library_check.py NAME URL`.
 """

@@ -1,4 +1,4 @@
-"""Checks that print a line each and are counted."""
+"""Counts checks and prints a line for each."""
 from collections import Counter
 
 SHOWN = 400
@@ -10,7 +10,7 @@ class Report:
         self.failed = 0
 
     def check(self, what, problem=None):
-        """A check that holds when there is no problem to tell."""
+        """A check that passes if there is no problem."""
         if problem:
             self.failed += 1
             print(f"FAIL  {what}: {problem}", flush=True)
@@ -26,7 +26,7 @@ class Report:
         self.check(what, problem)
 
     def same_list(self, what, got, expected):
-        """Equal element by element; the message names the first place that differs."""
+        """Compares element by element; the message has the first difference."""
         what = f"{what} ({len(expected)})"
         for position, (one, other) in enumerate(zip(got, expected)):
             if one != other:
@@ -35,7 +35,7 @@ class Report:
         self.equal(what, len(got), len(expected))
 
     def same_in_any_order(self, what, got, expected):
-        """Equal as bags; the elements are tuples or other hashable values."""
+        """Compares without order; the elements are tuples or other hashable values."""
         missing, extra = Counter(expected) - Counter(got), Counter(got) - Counter(expected)
         problems = [
             f"{sum(bag.values())} {kind}, such as {shorten(next(iter(bag)))}"
@@ -49,13 +49,13 @@ class Report:
         self.failed += other.failed
 
     def count_lines(self, lines):
-        """Takes over the checks of another process from what it printed."""
+        """Counts the checks that another process printed."""
         self.passed += sum(line.startswith("ok ") for line in lines)
         self.failed += sum(line.startswith("FAIL ") for line in lines)
 
 
 def differing(one, other):
-    """Of two objects only the members that differ, at any depth."""
+    """Returns only the members of two objects that differ, at any depth."""
     if not (isinstance(one, dict) and isinstance(other, dict)):
         return one, other
     pairs = {

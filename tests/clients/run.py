@@ -1,8 +1,8 @@
-"""The clients that exist, the pytest plugin and the library monitor_api, against a Metrograph binary.
+"""Runs the legacy clients, the pytest plugin and the library monitor_api, against a Metrograph binary.
 
     python3 tests/clients/run.py target/debug/metrograph [CACHE]
 
-CACHE (target/clients unless told) keeps their virtual environments from one run to the next.
+CACHE (default: target/clients) keeps their virtual environments from one run to the next.
 """
 import argparse
 import sys
@@ -56,7 +56,7 @@ def main():
 
 
 def on_fresh_server(report, name, binary, check, *arguments):
-    """A server on an empty database for one check; an error in between is one more failure."""
+    """Starts a server on an empty database for one check; an exception counts as a failure."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="metrograph-clients-") as folder:
         try:

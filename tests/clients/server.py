@@ -11,7 +11,7 @@ STOP_SECONDS = 20
 
 
 class Server:
-    """`with Server(binary, folder) as server:` serves at `server.url` and insists on a clean end."""
+    """`with Server(binary, folder) as server:` listens at `server.url` and must end cleanly."""
 
     def __init__(self, binary, folder, page_size=None, arguments=()):
         self.binary = str(binary)
@@ -29,7 +29,7 @@ class Server:
         return f"sqlite://{self.folder / 'metrograph.db'}?mode=rwc"
 
     def token(self, *arguments):
-        """What `metrograph token` prints."""
+        """Returns what `metrograph token` prints."""
         command = [self.binary, "token", *arguments, "--database-url", self._database_url()]
         done = subprocess.run(command, env=plain_environment(), capture_output=True, text=True, timeout=START_SECONDS)
         if done.returncode != 0:
@@ -51,7 +51,7 @@ class Server:
             code = self._stop()
         finally:
             self._kill()
-        # An exit code is not worth hiding the error that ended the block.
+        # An exit code must not hide the error that ended the block.
         if kind is None and code != 0:
             raise RuntimeError(f"the server ended with {code} on SIGTERM, not 0{self._said()}")
 

@@ -2,13 +2,13 @@
 import json
 import urllib.request
 
-# No proxy, whatever the environment says: the server is on this machine.
+# No proxy, whatever the environment: the server is on this machine.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 SECONDS = 30
 
 
 def call(url, body=None, **headers):
-    """The JSON of an answer, None when it has no body. Statuses of 400 and above raise."""
+    """Returns the JSON of a response, None without a body. Statuses of 400 and above raise."""
     request = urllib.request.Request(url, headers={"Accept": "application/json", **headers})
     if body is not None:
         request.data = json.dumps(body).encode()
@@ -19,7 +19,7 @@ def call(url, body=None, **headers):
 
 
 def pages(server_url, path):
-    """The pages of a list, following `next_url`."""
+    """Yields the pages of a list, following `next_url`."""
     while path:
         page = call(server_url + path)
         if page is None:

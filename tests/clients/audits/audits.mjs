@@ -1,8 +1,8 @@
-// Audits a running Metrograph with npm's graphql-http: does it follow GraphQL over HTTP?
+// Runs npm's graphql-http audits of GraphQL over HTTP against a running Metrograph.
 //
 //   node audits.mjs http://127.0.0.1:PORT
 //
-// Every audit must be met: what the specification demands, what it recommends, and what it leaves open.
+// Every audit must pass: MUST, SHOULD and MAY.
 
 import { auditServer } from 'graphql-http';
 

@@ -2,8 +2,8 @@
 //
 //   metrograph schema | node composers.mjs
 //
-// It is taken as it stands, which is Federation 1, and by those who link Federation 2 in front of it; a type of it must be reachable
-// through the supergraph, and its own directive must not get in the way of anybody else's fields.
+// The schema is composed as it is (Federation 1) and with a Federation 2 link in front of it; its types must be reachable through
+// the supergraph, and its own directive must not affect fields of other subgraphs.
 
 import { readFileSync } from 'node:fs';
 import apollo from '@apollo/composition';

@@ -1,4 +1,4 @@
-"""Calls a running Metrograph with the client that openapi-python-client writes.
+"""Calls a running Metrograph with the client that openapi-python-client generates.
 
     python call.py FOLDER-OF-THE-CLIENT http://127.0.0.1:PORT HASH
 """
@@ -25,7 +25,7 @@ def expect(what, got, expected):
     print(f"ok    {what}" if got == expected else f"FAIL  {what}: got {got!r}, expected {expected!r}", flush=True)
 
 
-# Everything that was written can be imported.
+# Every generated module can be imported.
 modules = [module.name for module in pkgutil.walk_packages(package.__path__, f"{name}.")]
 for module in modules:
     importlib.import_module(module)

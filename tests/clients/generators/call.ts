@@ -1,4 +1,4 @@
-// Calls a running Metrograph with the types that openapi-typescript writes. `API` is the module with them.
+// Calls a running Metrograph with the types that openapi-typescript generates. `API` is the module with them.
 //
 //   node call.js http://127.0.0.1:PORT HASH
 

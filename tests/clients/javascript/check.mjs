@@ -1,4 +1,4 @@
-// Uses a running, fresh Metrograph as the first pages of their docs have it: Apollo Client, urql, and what graphql-codegen generated.
+// Uses a new Metrograph as the first pages of the clients' docs do: Apollo Client, urql, and code from graphql-codegen.
 //
 //   SCHEMA=schema.graphql node check.mjs http://127.0.0.1:PORT
 
@@ -46,7 +46,7 @@ const checks = [
   ['Apollo pages through a full list', pagesThroughAll],
   ['Apollo subscribes over HTTP', () => apolloHears(new HttpLink({ uri }))],
   ['Apollo subscribes over graphql-ws', () => apolloHears(new GraphQLWsLink(sockets()))],
-  ['Apollo is told over HTTP what cannot run', apolloIsTold],
+  ['Apollo reports over HTTP what cannot run', apolloReports],
   ['urql asks and changes', urqlAsks],
   ['urql subscribes over HTTP', () => urqlHears([urql.fetchExchange], { fetchSubscriptions: true })],
   ['urql subscribes over graphql-ws', () => urqlHears([urql.fetchExchange, urqlSockets()])],
@@ -87,7 +87,7 @@ function metric(item) {
   };
 }
 
-// Subscriptions are not acknowledged: metrics are recorded until one is heard of, and then once more.
+// Subscriptions are not acknowledged: metrics are recorded until one arrives, and then once more.
 async function hearing(item, isHeard) {
   const client = apollo();
   for (let number = 0; isHeard() < 2; number += 1) {
@@ -103,7 +103,7 @@ async function pages(client, item) {
   await client.query(request);
   const fetched = [];
   for (;;) {
-    // As the cache has it, whose policy makes "" of a cursor that is not there.
+    // As in the cache, whose policy turns a missing cursor into "".
     const { metrics } = client.readQuery(request);
     if (fetched.length && !metrics.pageInfo.hasNextPage) {
       subscription.unsubscribe();
@@ -175,7 +175,7 @@ async function apolloHears(subscribing) {
   }
 }
 
-async function apolloIsTold() {
+async function apolloReports() {
   for (const [query, code] of [
     ['subscription { metricRecorded { nothing } }', 'GRAPHQL_VALIDATION_FAILED'],
     ['subscription { metricRecorded(where: { item: { in: [] } }) { id } sessionAnnounced { hash } }', 'GRAPHQL_VALIDATION_FAILED'],

@@ -1,8 +1,8 @@
-// Judges which documents a running Metrograph takes, against npm's graphql: those that it parses and finds valid, and no others.
+// Compares validation: a running Metrograph accepts exactly the documents that npm's graphql parses and finds valid.
 //
 //   node acceptance.mjs http://127.0.0.1:PORT schema.graphql [COUNT]
 //
-// SEED in the environment makes the same documents again.
+// SEED in the environment repeats the documents of an earlier run.
 
 import { print } from 'graphql';
 
@@ -94,8 +94,8 @@ function kind({ theirs }, ours) {
       .replace(/"[^"]*"|'[^']*'|`[^`]*`|\$\w+|\d+/g, '…')
       .replace(/(subfields … conflict because )+/, '$1')
       .trim();
-  const told = (verdict) => `${word(verdict)}${verdict.accepted ? '' : ` (${general(verdict)})`}`;
-  return `${told(ours)} in place of ${told(theirs)}`;
+  const described = (verdict) => `${word(verdict)}${verdict.accepted ? '' : ` (${general(verdict)})`}`;
+  return `${described(ours)} in place of ${described(theirs)}`;
 }
 
 const chosen = seed();

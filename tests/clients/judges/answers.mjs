@@ -1,8 +1,8 @@
-// Judges the answers of a running Metrograph: on the same database, async-graphql-axum's handlers give the same data, byte for byte.
+// Compares responses: on the same database, async-graphql-axum's handlers return the same data, byte for byte.
 //
 //   node answers.mjs http://127.0.0.1:PORT http://127.0.0.1:PORT-OF-STOCK schema.graphql [COUNT]
 //
-// SEED in the environment makes the same queries again.
+// SEED in the environment repeats the queries of an earlier run.
 
 import { __Schema, parseValue, print } from 'graphql';
 
@@ -38,11 +38,11 @@ if (!schemaFile) {
 }
 
 const schema = readSchema(schemaFile);
-// The engine tells of a description that is not the schema's.
+// The engine returns a description of the schema, which ours does not have.
 delete __Schema.getFields().description;
 
 /** Values that lead to something: names, ids and cursors of the history. */
-class Known extends Values {
+class HistoryValues extends Values {
   /** The literal for an argument; null leaves it out, undefined is for others to say. */
   argument(of, arg, given) {
     const { random, pools } = this;
@@ -77,7 +77,7 @@ class Known extends Values {
 }
 
 /** Names, ids and cursors, asked of the server. */
-async function known() {
+async function history() {
   const ask = async (query) => {
     const { data, errors } = JSON.parse(await send(address, { query }));
     if (errors) throw new Error(JSON.stringify(errors));
@@ -163,12 +163,12 @@ function dataOf(answer) {
 const chosen = seed();
 console.log(`seed ${chosen}`);
 const random = new Random(chosen);
-const maker = new Maker(random, schema, new Known(random, schema, await known()), {
+const maker = new Maker(random, schema, new HistoryValues(random, schema, await history()), {
   introspection: 0.01,
   directives: 0.2,
   rows: 4,
   depth: 3,
-  // The engine takes a variable that stands there alone for unused.
+  // The engine reports a variable that is used only there as unused.
   conditionalTypenames: false,
 });
 
@@ -189,7 +189,7 @@ const different = [];
 async function judge(request) {
   const [ours, theirs] = await Promise.all([send(address, request), send(stock, request)]);
   const [errors, theirErrors] = [ours, theirs].map((answer) => JSON.parse(answer).errors);
-  // The engine finds a valid document wrong: which documents are valid is for the other judge.
+  // The engine refuses a valid document: validity is checked by acceptance.mjs.
   if (theirErrors?.some(({ path }) => !path)) {
     leftOut++;
     return;

@@ -1,5 +1,5 @@
-// npm's graphql as it is to judge here: by the specification's edition of September 2025, from which it differs in five places. There
-// is no other exception.
+// npm's graphql by the specification's edition of September 2025, from which it differs in five places. There is no other
+// exception.
 
 import { readFileSync } from 'node:fs';
 
@@ -22,7 +22,7 @@ const OPTIONS = { allowEmptySelectionSets: false };
 // It refuses introspection that is nested three lists deep. Section 5 has no such rule.
 const RULES = specifiedRules.filter((rule) => rule !== MaxIntrospectionDepthRule);
 
-// Its directives can be deprecated. Section 4.2: they can't be, so nothing is to be asked of that.
+// Its directives can be deprecated. Section 4.2: they can't be, so no document asks for that.
 __Schema.getFields().directives.args = [];
 for (const field of ['isDeprecated', 'deprecationReason']) delete __Directive.getFields()[field];
 

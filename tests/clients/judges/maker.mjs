@@ -1,4 +1,4 @@
-// Makes documents that fit a schema.
+// Generates documents that are valid for a schema.
 
 import {
   GraphQLBoolean,
@@ -78,7 +78,7 @@ export class Maker {
     const made = [];
     const count = 1 + random.below(depth > 1 ? 4 : 6);
     while (made.length < count) made.push(this.selection(type, depth));
-    // Once more the same, which merges.
+    // The same once more, to be merged.
     if (random.chance(0.1)) made.push(structuredClone(random.pick(made)));
     return made;
   }
@@ -88,8 +88,8 @@ export class Maker {
     const directives = this.directives();
     if (depth > 0 && random.chance(isAbstractType(type) ? 0.7 : 0.2)) {
       const on = this.narrowed(type);
-      const known = this.fragments.filter((part) => part.type === on);
-      if (known.length && random.chance(0.5)) return spread(random.pick(known).node.name.value, directives);
+      const candidates = this.fragments.filter((part) => part.type === on);
+      if (candidates.length && random.chance(0.5)) return spread(random.pick(candidates).node.name.value, directives);
       const selections = this.selections(on, depth - 1);
       if (this.fragments.length < MOST_FRAGMENTS && random.chance(0.5)) return spread(this.keep(on, selections), directives);
       return inline(on === type && random.chance(0.5) ? undefined : on.name, selections, directives);
@@ -101,7 +101,7 @@ export class Maker {
     const leaves = all.filter((one) => isLeafType(getNamedType(one.type)));
     const from = depth > 0 || leaves.length === 0 ? all : leaves;
     if (type === this.schema.getQueryType() && random.chance(this.likes.introspection)) return this.introspection(directives);
-    // The last resort of what has no leaves.
+    // The last resort for a type without leaves.
     if (from.length === 0 || (depth <= 0 && leaves.length === 0)) return field('__typename');
     return this.field(type, random.pick(from), depth, true, directives);
   }
@@ -179,12 +179,12 @@ export class Maker {
       );
   }
 
-  /** Perhaps a variable for a place of this type, which is to have `value` where that is told. */
+  /** Perhaps a variable for a place of this type, which has `value` if given. */
   variable(type, isFilled, value) {
     const { random, values } = this;
     if (!random.chance(this.likes.variables)) return undefined;
-    const known = [...this.variables].filter(([, one]) => one.place === String(type));
-    if (!value && known.length && random.chance(0.5)) return variable(random.pick(known)[0]);
+    const candidates = [...this.variables].filter(([, one]) => one.place === String(type));
+    if (!value && candidates.length && random.chance(0.5)) return variable(random.pick(candidates)[0]);
     const nullable = getNullableType(type);
     const written = String(type);
     const form = random.below(4);

@@ -1,6 +1,6 @@
-// Spoils documents: one way or more for each rule of section 5 of the specification (September 2025).
+// Makes documents invalid, in one way or more for each rule of section 5 of the specification (September 2025).
 //
-// Each takes a Spoiler, changes its document, and says false where there is nothing to change.
+// Each takes a Spoiler, changes its document, and returns false if there is nothing to change.
 
 import { getNamedType, isEnumType, isNonNullType, isObjectType, print, visit } from 'graphql';
 

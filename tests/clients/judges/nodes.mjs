@@ -1,4 +1,4 @@
-// Nodes of GraphQL documents, made by hand.
+// Builders of AST nodes.
 
 import { Kind, parseType } from 'graphql';
 

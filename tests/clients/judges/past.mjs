@@ -1,4 +1,4 @@
-// Puts a history on a running Metrograph: pipelines, builds, components, tags, names of many scripts, and what was never announced.
+// Stores a history on a running Metrograph: pipelines, builds, components, tags, names in many scripts, unannounced sessions and contexts.
 //
 //   node past.mjs http://127.0.0.1:PORT
 

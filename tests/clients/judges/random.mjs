@@ -1,4 +1,4 @@
-// Chance that can be had again: the same seed gives the same documents.
+// Reproducible random numbers: the same seed gives the same documents.
 
 export class Random {
   #state;

@@ -1,4 +1,4 @@
-// How a running Metrograph takes documents.
+// Sends documents to a running Metrograph.
 
 /** Codes that refuse a document. Those of variables, of limits and of resolvers don't. */
 const REFUSED = ['GRAPHQL_PARSE_FAILED', 'GRAPHQL_VALIDATION_FAILED'];
@@ -6,7 +6,7 @@ const REFUSED = ['GRAPHQL_PARSE_FAILED', 'GRAPHQL_VALIDATION_FAILED'];
 const DISTURBED = ['LIMIT_EXCEEDED', 'INTERNAL', 'TIMEOUT', 'BUSY', 'DATABASE_UNAVAILABLE'];
 const BATCH = 50;
 const STREAMS = 100;
-/** After the last of a group was told something: whoever was refused has heard of it by then. */
+/** Milliseconds after the last message of a group: a refused one has its response by then. */
 const SETTLED = 300;
 
 const post = (address, body, accept, signal) =>

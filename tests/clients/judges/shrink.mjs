@@ -1,4 +1,4 @@
-// Makes a document smaller for as long as it stays interesting.
+// Shrinks a document as long as it shows the same difference.
 
 import { parse, print, visit } from 'graphql';
 

@@ -1,4 +1,4 @@
-// A document that is to be spoiled, and what stands where in it.
+// A document to be made invalid, and an index of its nodes.
 
 import {
   TypeInfo,
@@ -28,7 +28,7 @@ export const DIRECTED = [
 export const VALUES = ['IntValue', 'FloatValue', 'StringValue', 'BooleanValue', 'EnumValue', 'NullValue', 'ListValue', 'ObjectValue'];
 
 export const parts = (text) => parse(text, { noLocation: true }).definitions;
-// The values of our own scalars are the server's business.
+// The values of custom scalars are checked by the server.
 export const isOwn = (type) => ['LocalDateTime', 'Tags'].includes(getNamedType(type).name);
 
 export class Spoiler {

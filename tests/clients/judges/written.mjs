@@ -1,5 +1,5 @@
-// Documents written by hand: the examples of the specification (September 2025) in terms of our schema, and what was once judged
-// wrongly. npm's graphql says which of them are to be accepted.
+// Documents written by hand: the examples of the specification (September 2025) in terms of our schema, and former mistakes.
+// npm's graphql decides which of them are valid.
 
 const METRIC = `sessionHash: "s", contextHash: "c", startedAt: "2026-01-05T03:00:00", componentName: "", itemPath: "p", itemName: "i",
   variantName: "v", location: "l", kind: "function", totalTime: 1, userTime: 1, kernelTime: 1, cpuUsage: 1, memoryUsage: 1`;

@@ -1,5 +1,5 @@
-// Subscribes through proxies as events, as parts and over a socket: an event arrives at once, and another after a silence that is
-// longer than the proxies' time-outs.
+// Subscribes through proxies by server-sent events, multipart and WebSocket: an event arrives at once, and another after a pause
+// that is longer than the proxies' timeouts.
 //
 //   node tests/clients/proxies/quiet.mjs SECONDS WAYS URL…     WAYS: events,parts,socket
 
@@ -29,7 +29,7 @@ async function hearsAfterASilence(way, address) {
   const heard = [];
   let ended = null;
   const leave = OPEN[way](address, query, (text) => heard.push(text), (why) => (ended ??= why));
-  // A subscription is not acknowledged: metrics are recorded until one is heard of.
+  // A subscription is not acknowledged: metrics are recorded until one arrives.
   for (let number = 0; heard.length === 0; number += 1) {
     assert.ok(number < 60, `nothing is heard (${ended})`);
     await record(address, item, `first-${number}`);

@@ -1,4 +1,4 @@
-"""What is not a plain pass, and tests without a component."""
+"""Outcomes other than a pass, and tests without a component."""
 import pytest
 
 

@@ -1,4 +1,4 @@
-"""Tests that spend something measurable, so that figures differ."""
+"""Tests that use measurable resources, so that measurements differ."""
 import time
 
 import pytest
