@@ -28,46 +28,6 @@ const CIRCLES: &[&[&str]] = &[
     &["src/config/command_line.rs", "src/config/graphql.rs", "src/config/mod.rs"],
     &["src/config/database/postgres.rs", "src/config/database.rs"],
     &["src/db/file.rs", "src/db/notices.rs", "src/db/postgres.rs", "src/db.rs"],
-    &[
-        "src/graphql/error.rs",
-        "src/graphql/lists/connection.rs",
-        "src/graphql/lists/filter.rs",
-        "src/graphql/lists/json_writer.rs",
-        "src/graphql/lists/object.rs",
-        "src/graphql/lists/page.rs",
-        "src/graphql/live/feed.rs",
-        "src/graphql/mod.rs",
-        "src/graphql/request/authorization.rs",
-        "src/graphql/request/coerce_variables.rs",
-        "src/graphql/request/cost.rs",
-        "src/graphql/request/document.rs",
-        "src/graphql/request/document_limits.rs",
-        "src/graphql/request/document_store.rs",
-        "src/graphql/request/file.rs",
-        "src/graphql/request/introspection.rs",
-        "src/graphql/request/operation.rs",
-        "src/graphql/request/trusted.rs",
-        "src/graphql/request/validation/rules.rs",
-        "src/graphql/request/validation/source.rs",
-        "src/graphql/request/validation.rs",
-        "src/graphql/response_budget.rs",
-        "src/graphql/scalars.rs",
-        "src/graphql/schema/build.rs",
-        "src/graphql/schema/component.rs",
-        "src/graphql/schema/execution_context.rs",
-        "src/graphql/schema/item.rs",
-        "src/graphql/schema/metric.rs",
-        "src/graphql/schema/node.rs",
-        "src/graphql/schema/pipeline.rs",
-        "src/graphql/schema/ranking.rs",
-        "src/graphql/schema/record.rs",
-        "src/graphql/schema/run_progress.rs",
-        "src/graphql/schema/session.rs",
-        "src/graphql/schema/tag.rs",
-        "src/graphql/schema/user_error.rs",
-        "src/graphql/schema/variant.rs",
-        "src/graphql/stock.rs",
-    ],
     &["src/ingest/commit.rs", "src/ingest/latest.rs", "src/ingest/mod.rs", "src/ingest/outcome.rs"],
     &[
         "src/rest/mod.rs",
@@ -81,12 +41,57 @@ const CIRCLES: &[&[&str]] = &[
 ];
 
 /// How many arrows lead up inside a module, for those where any does. The numbers are exact and only fall.
-const UPWARD: &[(&str, usize)] =
-    &[("commands", 4), ("rest", 6), ("graphql", 55), ("ingest", 2), ("db", 2), ("config", 3)];
+const UPWARD: &[(&str, usize)] = &[("commands", 4), ("rest", 6), ("ingest", 2), ("db", 2), ("config", 3)];
 
 /// Which modules inside a folder import which, from the top down: an arrow leads to a later line. A folder that has a line here has all
 /// of its arrows here. A module is a folder or a file; the folder's own file (`mod.rs`, `lib.rs`) counts as `mod`.
 const INNER_ARROWS: &[(&str, Arrows)] = &[
+    (
+        "src/graphql",
+        &[
+            ("mod", &["error", "graph", "json", "limits", "lists", "request", "scalars", "schema", "stock"]),
+            (
+                "graph",
+                &[
+                    "error",
+                    "fairness",
+                    "lists",
+                    "request",
+                    "response_budget",
+                    "response_options",
+                    "schema",
+                    "state",
+                    "stock",
+                ],
+            ),
+            ("stock", &["fairness", "lists", "response_budget", "schema"]),
+            ("schema", &["directive", "error", "fairness", "limits", "lists", "live", "scalars", "state"]),
+            ("live", &["fairness", "lists", "state"]),
+            ("request", &["error", "json", "limits", "scalars"]),
+            (
+                "lists",
+                &[
+                    "directive",
+                    "error",
+                    "fairness",
+                    "limits",
+                    "response_budget",
+                    "response_options",
+                    "scalars",
+                    "state",
+                ],
+            ),
+            ("state", &[]),
+            ("response_budget", &["scalars"]),
+            ("scalars", &["error", "json", "limits", "response_options"]),
+            ("response_options", &[]),
+            ("json", &[]),
+            ("limits", &[]),
+            ("fairness", &[]),
+            ("error", &[]),
+            ("directive", &[]),
+        ],
+    ),
     (
         "src/web",
         &[
