@@ -276,7 +276,7 @@ fn every_test_that_the_table_of_threats_names_is_there() {
 /// The plugin does not work with every pytest, so every installation command has the upper bound.
 #[test]
 fn the_plugin_is_installed_in_the_same_words_everywhere() {
-    const WORDS: &str = "pip install pytest-monitor 'pytest<9.2'";
+    const COMMAND: &str = "pip install pytest-monitor 'pytest<9.2'";
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     let places =
@@ -284,7 +284,7 @@ fn the_plugin_is_installed_in_the_same_words_everywhere() {
     for source in sources(&places, &["md", "html", "ts", "tsx", "rs", "graphql"]) {
         let text = source.text.replace("&lt;", "<");
         for line in text.lines().filter(|line| line.contains("install pytest")) {
-            assert!(line.contains(WORDS), "{}: {line}", source.path);
+            assert!(line.contains(COMMAND), "{}: {line}", source.path);
             found.push(source.path.clone());
         }
         // Any name would do; this one names the scope that is needed.

@@ -17,15 +17,15 @@ use serde_json::json;
 
 use crate::support::{
     TestApp,
-    access::{MUTATION, QUERY, READING, SUBSCRIPTION, Socket, WRITING, Way, basic, bearer, status_in},
+    access::{MUTATION, QUERY, READING, RequestKind, SUBSCRIPTION, Socket, WRITING, basic, bearer, status_in},
     builders::rest::context,
     on_both_engines,
 };
 
 /// A little longer than a server may use its cache of tokens.
-const A_SECOND: Duration = Duration::from_millis(1_200);
+const TOKEN_CACHE: Duration = Duration::from_millis(1_200);
 
-async fn assert_status(app: &TestApp, ways: &[Way], credentials: Option<&str>, status: u16) {
+async fn assert_status(app: &TestApp, ways: &[RequestKind], credentials: Option<&str>, status: u16) {
     for way in ways {
         let mode = app.settings().access.mode;
         assert_eq!(app.status_of(*way, credentials).await, status, "{mode:?}: {way:?}: {credentials:?}");
@@ -93,7 +93,7 @@ on_both_engines! {
             basic("ingest", &token), basic("", &token), basic("Ünï", &token), basic("u", &token).replace("Basic", "basic"),
         ];
         for credentials in forms {
-            assert_status(&closed, &[Way::Query, Way::Get], Some(&credentials), 200).await;
+            assert_status(&closed, &[RequestKind::Query, RequestKind::Get], Some(&credentials), 200).await;
         }
         let refused = [
             "", " ", "Bearer", "Bearer ", "Basic", "Basic !", "Basic dXNlcg==", "Basic dXNlcjo=", "Digest a", "Ünï", "Bearer a b",
@@ -116,9 +116,9 @@ on_both_engines! {
         let closed = app.guarded(Closed).await;
         let made = app.tokens(&["create", "--name", "brief", "--scope", "admin", "--expires", "2s"]).await.unwrap();
         let token = bearer(made.result.trim_end());
-        assert_status(&closed, &[Way::Query, Way::Post], Some(&token), 200).await;
+        assert_status(&closed, &[RequestKind::Query, RequestKind::Post], Some(&token), 200).await;
         tokio::time::sleep(Duration::from_millis(2_100)).await;
-        assert_status(&closed, &[Way::Query, Way::Post, Way::Subscription, Way::SocketQuery], Some(&token), 401).await;
+        assert_status(&closed, &[RequestKind::Query, RequestKind::Post, RequestKind::Subscription, RequestKind::SocketQuery], Some(&token), 401).await;
         assert!(app.tokens(&["list"]).await.unwrap().result.contains("expired"));
         // Its name can be used again.
         app.tokens(&["create", "--name", "brief", "--scope", "admin"]).await.unwrap();
@@ -128,9 +128,9 @@ on_both_engines! {
     async fn a_revoked_token_is_refused_within_a_second(app: &TestApp) {
         let closed = app.guarded(Closed).await;
         let (read, other) = (bearer(&app.token("read").await), bearer(&app.token("admin").await));
-        assert_status(&closed, &[Way::Query], Some(&read), 200).await;
+        assert_status(&closed, &[RequestKind::Query], Some(&read), 200).await;
         app.tokens(&["revoke", "read"]).await.unwrap();
-        tokio::time::sleep(A_SECOND).await;
+        tokio::time::sleep(TOKEN_CACHE).await;
         assert_status(&closed, &READING, Some(&read), 401).await;
         assert_status(&closed, &READING, Some(&other), 200).await;
         closed.finish().await;
@@ -180,7 +180,7 @@ on_both_engines! {
         let closed = app.guarded(Closed).await;
         let token = bearer(&app.token("read").await);
         assert_eq!(last_use(app).await, "never");
-        assert_status(&closed, &[Way::Get], Some(&token), 200).await;
+        assert_status(&closed, &[RequestKind::Get], Some(&token), 200).await;
         let mut tries = 0;
         while last_use(app).await == "never" {
             tries += 1;
@@ -253,10 +253,10 @@ on_both_engines! {
     async fn a_new_token_is_taken_at_once(app: &TestApp) {
         let closed = app.guarded(Closed).await;
         let first = bearer(&app.token("admin").await);
-        assert_status(&closed, &[Way::Query], Some(&first), 200).await;
+        assert_status(&closed, &[RequestKind::Query], Some(&first), 200).await;
         let second = bearer(&app.token("read").await);
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert_status(&closed, &[Way::Query], Some(&second), 200).await;
+        assert_status(&closed, &[RequestKind::Query], Some(&second), 200).await;
         closed.finish().await;
     }
 
@@ -333,7 +333,7 @@ on_both_engines! {
         let answer = closed.ask_as(Some(&admin), QUERY).await.expect(503);
         assert_eq!(answer["errors"][0]["extensions"]["code"], "DATABASE_UNAVAILABLE");
         closed.get_as(Some(&admin), "/api/v1/metrics/count").await.refuses(503, "database");
-        assert_eq!(app.status_of(Way::Query, None).await, 200);
+        assert_eq!(app.status_of(RequestKind::Query, None).await, 200);
         closed.finish().await;
     }
 

@@ -124,7 +124,7 @@ fn settings_before_the_command_and_of_variables_go_on_working() {
         &["--access=closed", "serve", "--access=read"],
         &[ANYWHERE, ("METROGRAPH_DATABASE_URL", at)],
     );
-    assert_eq!(server.count(), 0, "what stands behind the command wins");
+    assert_eq!(server.count(), 0, "what stands after the command wins");
     server.stop();
     for arguments in [
         &["--database-url", at, "token", "list"][..],

@@ -39,7 +39,7 @@ fn a_time_is_written_alike_in_every_setting() {
         assert_eq!(lifetime(text), Ok(expected), "{text}");
     }
     assert_eq!(request_timeout("500ms"), Ok(Duration::from_millis(500)));
-    assert_eq!(request_timeout("45"), Ok(Duration::from_secs(45)), "as before: a number alone is one of seconds");
+    assert_eq!(request_timeout("45"), Ok(Duration::from_secs(45)), "as before: a bare number is in seconds");
     for (text, days) in [("90d", 90), ("12w", 84), ("1w 1d", 8), ("36500d", 36_500)] {
         assert_eq!(lifetime(text), Ok(Duration::from_hours(24 * days)), "{text}");
     }

@@ -22,7 +22,7 @@ use crate::support::{
 const ANYWHERE: &[(&str, &str)] = &[("METROGRAPH_LISTEN", "127.0.0.1:0")];
 const NAME: &str = "metrograph.db";
 /// Docker kills a container that takes longer to stop.
-const DOCKERS_PATIENCE: Duration = Duration::from_secs(10);
+const DOCKER_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn start(folder: &Path) -> Server {
     Server::start(folder, &[], ANYWHERE)
@@ -195,7 +195,7 @@ fn a_stop_is_over_before_docker_kills() {
     let start = Instant::now();
     let ended = server.ended();
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(start.elapsed() < DOCKERS_PATIENCE, "{:?}", start.elapsed());
+    assert!(start.elapsed() < DOCKER_STOP_TIMEOUT, "{:?}", start.elapsed());
     assert_eq!(files(folder.path()), [NAME]);
     drop((stuck, idle, deaf));
 }
@@ -250,7 +250,7 @@ fn a_server_that_starts_can_be_stopped() {
     };
     // The wait is logged soon, with the file's name.
     thread::sleep(Duration::from_millis(100));
-    until("it says that it waits", || {
+    until("the wait is logged", || {
         let log = fs::read_to_string(format!("/proc/{}/fd/2", child.id())).unwrap_or_default();
         log.contains(NAME) && log.contains("another process")
     });

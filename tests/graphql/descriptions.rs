@@ -6,10 +6,10 @@ use async_graphql::parser::{
 };
 
 /// Types, or unions of conditions, that have numbers.
-const OF_FIGURES: [&str; 2] = ["Float", "FloatFilter"];
+const NUMERIC: [&str; 2] = ["Float", "FloatFilter"];
 const UNITS: [&str; 5] = ["seconds", "MB", "ratio", "MHz", "unit of the figure"];
 /// Types whose unit is that of the field that leads to them.
-const WITHOUT: [&str; 1] = ["FloatFilter"];
+const UNIT_OF_PARENT: [&str; 1] = ["FloatFilter"];
 
 /// Returns every field of every object and input object: path, type name and description.
 fn fields() -> Vec<(String, String, String)> {
@@ -59,7 +59,8 @@ fn every_figure_has_its_unit() {
     let mut seen = 0;
     for (place, ty, description) in fields() {
         let owner = place.split('.').next().unwrap();
-        if WITHOUT.contains(&owner) || !(OF_FIGURES.contains(&ty.as_str()) || ty == "Bounds" || owner == "Resource") {
+        if UNIT_OF_PARENT.contains(&owner) || !(NUMERIC.contains(&ty.as_str()) || ty == "Bounds" || owner == "Resource")
+        {
             continue;
         }
         assert!(UNITS.iter().any(|unit| description.contains(unit)), "{place}: {description:?} names no unit");
@@ -80,7 +81,7 @@ fn figures_are_described_as_the_plugin_measures_them() {
         for owner in ["Metric", "MetricInput"] {
             let said = said_of(&format!("{owner}.{field}"));
             for word in words {
-                assert!(said.contains(word), "{owner}.{field}: {said:?} does not speak of {word}");
+                assert!(said.contains(word), "{owner}.{field}: {said:?} does not name {word}");
             }
         }
     }

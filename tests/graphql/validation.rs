@@ -86,7 +86,7 @@ const REFUSED: &[(&str, &[&str])] = &[
 ];
 
 /// Documents that are no GraphQL of that edition.
-const UNPARSED: &[&str] = &[
+const UNPARSABLE: &[&str] = &[
     "{ ...on } fragment on on Query { metricCount }",
     "{ session(hash: \"a\") { } }",
     "{}",
@@ -99,7 +99,7 @@ const UNPARSED: &[&str] = &[
 ];
 
 /// Valid documents and their result on an empty server.
-const TAKEN: &[(&str, &str)] = &[
+const VALID: &[(&str, &str)] = &[
     // Minus zero is zero.
     ("{ metrics(first: -0) { totalCount } }", "{\"metrics\":{\"totalCount\":0}}"),
     ("{ node(id: 2147483648123) { id } }", "{\"node\":null}"),
@@ -139,14 +139,14 @@ on_both_engines! {
                 assert_eq!(code(app, query).await, "GRAPHQL_VALIDATION_FAILED", "{rule}: {query}");
             }
         }
-        for query in UNPARSED {
+        for query in UNPARSABLE {
             assert_eq!(code(app, query).await, "GRAPHQL_PARSE_FAILED", "{query}");
         }
         assert_eq!(app.bare("{ sessionCount }").await, 0);
     }
 
     async fn what_breaks_none_is_taken(app: &TestApp) {
-        for (query, expected) in TAKEN {
+        for (query, expected) in VALID {
             let answer = app.graphql_with(query, json!({ "n": 1 })).await;
             if let Some(errors) = answer.get("errors") {
                 // A dangling id or an argument out of range: the document itself is valid.

@@ -22,7 +22,7 @@ const ITEMS: &str = "subscription { metricRecorded { itemName } }";
 /// The `Accept` header of Apollo Client 3 and 4.
 const APOLLO: &str =
     "multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/graphql-response+json,application/json;q=0.9";
-const ALONE: &str = "multipart/mixed; boundary=\"graphql\"; subscriptionSpec=\"1.0\"";
+const MULTIPART_ONLY: &str = "multipart/mixed; boundary=\"graphql\"; subscriptionSpec=\"1.0\"";
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn posted(accept: &str, body: &Value) -> Request<Body> {
@@ -105,7 +105,7 @@ on_both_engines! {
         for accept in [
             "multipart/mixed;boundary=graphql;subscriptionSpec=1.0, application/json",
             APOLLO,
-            ALONE,
+            MULTIPART_ONLY,
             "application/json, Multipart/Mixed;SubscriptionSpec=\"1.0\";boundary=graphql;q=0.5",
             "text/html, multipart/mixed; subscriptionspec=1.0; charset=utf-8, */*;q=0.1",
         ] {
@@ -142,18 +142,18 @@ on_both_engines! {
             assert_eq!(answers, json!([{ "data": { "__typename": "Query" } }, { "data": { "metricCount": 0 } }]));
         }
         // A client that accepts nothing else gets one part.
-        for request in [posted(ALONE, &json!({ "query": "{ metricCount }" })), Request::get("/graphql?query=%7BmetricCount%7D").header(header::ACCEPT, ALONE).body(Body::empty()).unwrap()] {
+        for request in [posted(MULTIPART_ONLY, &json!({ "query": "{ metricCount }" })), Request::get("/graphql?query=%7BmetricCount%7D").header(header::ACCEPT, MULTIPART_ONLY).body(Body::empty()).unwrap()] {
             let mut parts = Parts::ask(app, request).await;
             assert_eq!(parts.text().await, "");
             assert_eq!(parts.part().await, json!({ "payload": { "data": { "metricCount": 0 } } }));
             assert_eq!(parts.rest().await, "--\r\n");
         }
-        assert_eq!(app.send(posted(ALONE, &json!([{ "query": "{ metricCount }" }]))).await.status, 406);
+        assert_eq!(app.send(posted(MULTIPART_ONLY, &json!([{ "query": "{ metricCount }" }]))).await.status, 406);
     }
 
     async fn an_operation_that_cannot_run_ends_with_its_error(app: &TestApp) {
         // Its document is invalid, which is reported before the stream begins, as for any other request.
-        for (accept, status, name) in [(APOLLO, 400, "application/graphql-response+json; charset=utf-8"), (ALONE, 200, "application/json; charset=utf-8")] {
+        for (accept, status, name) in [(APOLLO, 400, "application/graphql-response+json; charset=utf-8"), (MULTIPART_ONLY, 200, "application/json; charset=utf-8")] {
             let answer = reply(app, accept, "subscription {").await;
             assert_eq!(content_type(&answer), name);
             assert_eq!(answer.expect(status)["errors"][0]["extensions"]["code"], "GRAPHQL_PARSE_FAILED");

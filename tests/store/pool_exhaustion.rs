@@ -12,7 +12,7 @@ use crate::support::{Engine, TestApp, builders::rest::metric_of, on_both_engines
 /// Reads that wait for each read connection. On PostgreSQL each takes a second.
 const WAITING: usize = 60;
 /// Only a wait for a read connection takes this long.
-const PROMPTLY: Duration = Duration::from_secs(20);
+const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// Occupies every read connection until the reads are given up.
 struct Readers(JoinSet<()>);
@@ -72,7 +72,7 @@ on_both_engines! {
             assert_eq!(recorded[1]["variantName"], "test_graph[1]", "{answer}");
             assert_eq!(recorded[0]["sessionHash"], "s", "{answer}");
         };
-        timeout(PROMPTLY, all).await.expect("it waits for those who read");
+        timeout(MAX_WAIT, all).await.expect("it waits for a read connection");
         readers.end().await;
         // The answer without a read equals the one with a read.
         let names = "{ metrics { nodes { variantName itemName componentName location kind sessionHash } } }";
@@ -86,7 +86,7 @@ on_both_engines! {
     async fn health_checks_do_not_wait_for_them(app: &TestApp) {
         let readers = Readers::on(app).await;
         for path in ["/health", "/health/ready", "/health/live"] {
-            let answer = timeout(PROMPTLY, app.get(path)).await.expect("it waits for those who read");
+            let answer = timeout(MAX_WAIT, app.get(path)).await.expect("it waits for a read connection");
             assert_eq!(answer.expect(200), json!({ "status": "ok" }), "{path}");
         }
         readers.end().await;

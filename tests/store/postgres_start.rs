@@ -38,7 +38,7 @@ fn what_cannot_be_reached_is_refused_with_its_own_error() {
 }
 
 /// Asserts the same of `metrograph token`, and of a direct address in addition to `url`.
-fn refused_beside(url: &str, direct: &str, words: &[&str]) {
+fn refused_with_direct_address(url: &str, direct: &str, words: &[&str]) {
     refused(url, &["--database-direct-url", direct], words);
     let folder = tempfile::tempdir().unwrap();
     let ended = run(folder.path(), &["token", "list", "--database-url", direct], &[]);
@@ -52,13 +52,17 @@ async fn tokens_and_direct_addresses_are_refused_alike() {
     let url = database.url();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let place = format!("127.0.0.1:{port}/name");
-    refused_beside(&url, &format!("postgres://user:sekret@{place}"), &[&place, "refused"]);
+    refused_with_direct_address(&url, &format!("postgres://user:sekret@{place}"), &[&place, "refused"]);
     let role = Role::create(&database, "CONNECTION LIMIT 0").await;
-    refused_beside(&url, &database.url_as(role.name(), ""), &["too many connections for role", "CONNECTION LIMIT"]);
+    refused_with_direct_address(
+        &url,
+        &database.url_as(role.name(), ""),
+        &["too many connections for role", "CONNECTION LIMIT"],
+    );
     role.remove(&database).await;
     let options = "ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'";
     let Some(latin) = PostgresDatabase::create_with(options).await else { return };
-    refused_beside(&url, &latin.url(), &[latin.name(), "LATIN1", "UTF8", "CREATE DATABASE"]);
+    refused_with_direct_address(&url, &latin.url(), &[latin.name(), "LATIN1", "UTF8", "CREATE DATABASE"]);
     latin.remove().await;
     database.remove().await;
 }

@@ -44,7 +44,7 @@ impl Source for Explained<'_> {
 
 impl Explained<'_> {
     /// Asserts that the metrics are read through `index`, and through no other one.
-    fn are_through(&self, index: &str, what: &str) {
+    fn assert_read_through(&self, index: &str, what: &str) {
         let plans = std::mem::take(&mut *self.plans.lock().unwrap());
         let of_metrics = plans.iter().filter(|step| step.contains(" metric ")).flat_map(|step| step.split(' '));
         let taken: BTreeSet<_> = of_metrics.filter(|word| word.starts_with("metric_")).collect();
@@ -100,10 +100,10 @@ async fn metrics_by_variant_and_something_else_are_found_by_part() {
                 let what = format!("{name} and {other}");
                 let filter = Tree::from(Filter { variant: variant.clone(), ..filter });
                 list::count::<metric::Entity>(db, &filter).await.unwrap();
-                db.are_through(BY_PART, &what);
+                db.assert_read_through(BY_PART, &what);
                 for (by, after) in [(Sort::Inserted, None), (Sort::Inserted, position), (Sort::StartedAt, None)] {
                     list::rows(db, &slice(filter.clone(), by, after)).await.unwrap();
-                    db.are_through(BY_PART, &format!("{what} by {by:?} after {after:?}"));
+                    db.assert_read_through(BY_PART, &format!("{what} by {by:?} after {after:?}"));
                 }
             }
         }
@@ -119,7 +119,7 @@ async fn parts_of_a_filter_on_variants_and_something_else_are_found_by_part() {
                 let of_variant = Tree::from(Filter { variant: variant.clone(), ..Filter::default() });
                 let both = Tree { and: vec![of_variant, filter.into()], ..Tree::default() };
                 list::count::<metric::Entity>(db, &both).await.unwrap();
-                db.are_through(BY_PART, &format!("{name} and, within, {other}"));
+                db.assert_read_through(BY_PART, &format!("{name} and, within, {other}"));
             }
         }
     })
@@ -134,11 +134,11 @@ async fn metrics_under_items_are_found_by_part() {
                 for parents in [&[1][..], &[1, 2, 3]] {
                     let what = format!("{} of {parents:?} and {other}", edge.name);
                     list::counts_under(db, edge, parents, &filter.clone().into()).await.unwrap();
-                    db.are_through(BY_PART, &what);
+                    db.assert_read_through(BY_PART, &what);
                     for by in [Sort::Inserted, Sort::StartedAt] {
                         let slice = slice(filter.clone().into(), by, None);
                         list::rows_under(db, edge, parents, &slice).await.unwrap();
-                        db.are_through(BY_PART, &format!("{what} by {by:?}"));
+                        db.assert_read_through(BY_PART, &format!("{what} by {by:?}"));
                     }
                 }
             }
@@ -165,10 +165,10 @@ async fn an_edge_from_several_parents_leads_whatever_the_filter() {
             for (other, filter) in residual_filters().into_iter().chain(variants().into_iter().map(of_variant)) {
                 let what = format!("{} and {other}", edge.name);
                 list::counts_under(db, edge, &[1, 2, 3], &filter.clone().into()).await.unwrap();
-                db.are_through(index, &what);
+                db.assert_read_through(index, &what);
                 for by in [Sort::Inserted, Sort::StartedAt] {
                     list::rows_under(db, edge, &[1, 2, 3], &slice(filter.clone().into(), by, None)).await.unwrap();
-                    db.are_through(index, &format!("{what} by {by:?}"));
+                    db.assert_read_through(index, &format!("{what} by {by:?}"));
                 }
             }
         }
@@ -182,7 +182,7 @@ async fn what_one_session_measured_of_a_variant_is_found_by_session() {
         for (name, variant) in variants() {
             let filter = Filter { variant, session: Some(Text::equals("s")), ..Filter::default() };
             list::rows(db, &slice(filter.into(), Sort::Inserted, None)).await.unwrap();
-            db.are_through("metric_session_id", name);
+            db.assert_read_through("metric_session_id", name);
         }
     })
     .await;
@@ -198,7 +198,7 @@ async fn narrow_rankings_of_variants_are_found_by_part() {
             for (other, filter) in residual_filters().into_iter().filter(|(_, filter)| is_narrow(filter)) {
                 let filter = Filter { variant: variant.clone(), ..filter }.into();
                 top::top(db, caches, Figure::TotalTime, End::Highest, &filter, 10).await.unwrap();
-                db.are_through(BY_PART, &format!("{name} and {other}"));
+                db.assert_read_through(BY_PART, &format!("{name} and {other}"));
             }
         }
     })

@@ -262,7 +262,7 @@ async fn the_whole_database_may_be_recreated() {
         record(&app, letter).await;
     }
     let mut events = Events::of(&app, "subscription { metricRecorded { itemName } }").await;
-    app.postgres().make_anew("").await;
+    app.postgres().recreate("").await;
     // A server that starts later creates the tables, and has stored more than the first one had.
     let other = app.second_server().await;
     for letter in ["d", "e", "f", "g"] {
@@ -280,7 +280,7 @@ async fn the_whole_database_may_be_recreated() {
 async fn a_database_that_comes_back_in_another_encoding_is_not_written_to() {
     let Some(app) = TestApp::start(Engine::Postgres, 500).await else { return };
     record(&app, "a").await;
-    app.postgres().make_anew("ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'").await;
+    app.postgres().recreate("ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'").await;
     let connection = connect(&app).await;
     Migrator::up(&connection, None).await.unwrap();
     connection.close().await.unwrap();

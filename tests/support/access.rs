@@ -24,7 +24,7 @@ use crate::support::{Reply, TestApp, builders::rest::metric};
 
 /// The kinds of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum RequestKind {
     Query,
     Subscription,
     Get,
@@ -34,8 +34,9 @@ pub enum Way {
     SocketMutation,
 }
 
-pub const READING: [Way; 4] = [Way::Query, Way::Subscription, Way::Get, Way::SocketQuery];
-pub const WRITING: [Way; 3] = [Way::Mutation, Way::Post, Way::SocketMutation];
+pub const READING: [RequestKind; 4] =
+    [RequestKind::Query, RequestKind::Subscription, RequestKind::Get, RequestKind::SocketQuery];
+pub const WRITING: [RequestKind; 3] = [RequestKind::Mutation, RequestKind::Post, RequestKind::SocketMutation];
 
 pub const QUERY: &str = "{ metricCount }";
 pub const MUTATION: &str = r#"mutation { announceSession(input: {hash: "s", runDate: "2026-01-05T03:00:00", tags: {}}) { session { hash } } }"#;
@@ -91,19 +92,19 @@ impl TestApp {
     }
 
     /// Returns the status of the response to one request; 200 if everything is as it should be.
-    pub async fn status_of(&self, way: Way, credentials: Option<&str>) -> u16 {
-        let reply = match way {
-            Way::Query => self.ask_as(credentials, QUERY).await,
-            Way::Mutation => self.ask_as(credentials, MUTATION).await,
-            Way::Get => self.get_as(credentials, "/api/v1/metrics/count").await,
-            Way::Post => {
+    pub async fn status_of(&self, kind: RequestKind, credentials: Option<&str>) -> u16 {
+        let reply = match kind {
+            RequestKind::Query => self.ask_as(credentials, QUERY).await,
+            RequestKind::Mutation => self.ask_as(credentials, MUTATION).await,
+            RequestKind::Get => self.get_as(credentials, "/api/v1/metrics/count").await,
+            RequestKind::Post => {
                 let request = Request::post("/api/v1/metrics/").header(header::CONTENT_TYPE, "application/json");
                 let body = metric(json!({})).to_string();
                 self.send_as(credentials, request.body(body.into()).unwrap()).await
             }
-            Way::Subscription => return self.status_of_stream(credentials).await,
-            Way::SocketQuery => return self.status_of_socket(credentials, QUERY).await,
-            Way::SocketMutation => return self.status_of_socket(credentials, MUTATION).await,
+            RequestKind::Subscription => return self.status_of_stream(credentials).await,
+            RequestKind::SocketQuery => return self.status_of_socket(credentials, QUERY).await,
+            RequestKind::SocketMutation => return self.status_of_socket(credentials, MUTATION).await,
         };
         match reply.status.as_u16() {
             200 | 201 => 200,

@@ -36,7 +36,7 @@ impl PostgresDatabase {
     }
 
     /// Drops it under its users and creates an empty one of the same name, with options of CREATE DATABASE.
-    pub async fn make_anew(&self, options: &str) {
+    pub async fn recreate(&self, options: &str) {
         self.server.run("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
         self.server.run("postgres", &format!("CREATE DATABASE {} {options}", self.name)).await;
     }

@@ -13,7 +13,7 @@ use crate::support::{Engine, Reply, TestApp};
 /// An entry point of the operator.
 const TEAM: &str = "query count @rest(get: \"/count\", reply: OBJECT, summary: \"Count.\") { count: metricCount }";
 /// The `Accept` header of a browser's navigation.
-const LOOKS: (&str, &str) = ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
+const NAVIGATION: (&str, &str) = ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
 const JSON: (&str, &str) = ("content-type", "application/json");
 /// Every page with each of its addresses.
 const PAGES: [&str; 12] = [
@@ -64,7 +64,7 @@ async fn what_a_page_names_is_found_below_any_prefix() {
     let app = app().await;
     for prefix in ["", "/metrograph", "/tools/of/team%20a"] {
         for page in PAGES {
-            let reply = send(&app, (Method::GET, page), &[LOOKS], "").await;
+            let reply = send(&app, (Method::GET, page), &[NAVIGATION], "").await;
             assert_eq!(reply.status, 200, "{page}");
             let text = reply.text();
             let shown_at = Url::parse(&format!("https://public.example{prefix}{page}")).unwrap();

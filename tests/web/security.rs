@@ -280,7 +280,7 @@ async fn every_answer_has_the_security_headers() {
         assert!(
             policy.contains("frame-ancestors 'none'") && !policy.contains("http") && !policy.contains("unsafe-eval")
         );
-        assert_eq!(policy.matches("'unsafe-inline'").count(), 1, "styles alone: {policy}");
+        assert_eq!(policy.matches("'unsafe-inline'").count(), 1, "only styles: {policy}");
     }
     app.finish().await;
 }

@@ -18,7 +18,7 @@ use crate::support::{
 /// A hundred events of this size exceed all socket buffers.
 const LONG_NAME: usize = 200_000;
 /// Less than the time after which such a client is disconnected.
-const PROMPT: Duration = Duration::from_secs(15);
+const MAX_WAIT: Duration = Duration::from_secs(15);
 
 on_both_engines! {
     async fn subscribers_do_not_wait_for_one_that_reads_nothing(app: &TestApp) {
@@ -40,7 +40,7 @@ on_both_engines! {
             app.record_all(vec![metric(json!({ "itemName": name, "sessionHash": "s" }))]).await;
             let began = Instant::now();
             assert_eq!(reader.field().await["itemName"], name);
-            assert!(began.elapsed() < PROMPT, "{:?}", began.elapsed());
+            assert!(began.elapsed() < MAX_WAIT, "{:?}", began.elapsed());
         }
         drop(deaf);
     }

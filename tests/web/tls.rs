@@ -251,7 +251,7 @@ fn a_new_certificate_is_taken_on_sighup_and_a_bad_one_is_not() {
     let server = Server::start(folder.path(), FILES, ANYWHERE);
     assert!(is_trusted(&server, &old));
     let new = certify(folder.path());
-    assert!(is_trusted(&server, &old) && !is_trusted(&server, &new), "nobody has said yet that it changed");
+    assert!(is_trusted(&server, &old) && !is_trusted(&server, &new), "the change was not signalled yet");
     server.signal("HUP");
     eventually("the new certificate is used", || is_trusted(&server, &new));
     assert!(!is_trusted(&server, &old));

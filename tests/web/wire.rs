@@ -184,7 +184,8 @@ fn the_next_request_of_a_connection_is_not_lost_to_a_refused_one() {
             assert!(size < 1_000_000 || is_said, "{target} {size}: {head}");
             if !is_said {
                 stream.write_all(b"GET /api/v1/metrics/count HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-                let next = answer(&mut stream).unwrap_or_else(|| panic!("{target} {size}: nothing was said of an end"));
+                let next =
+                    answer(&mut stream).unwrap_or_else(|| panic!("{target} {size}: the server announced no end"));
                 assert_eq!((next.0, next.2.as_str()), (200, r#"{"count":0}"#), "{target} {size}");
             }
         }
