@@ -1,4 +1,4 @@
-"""Prints which tests show which case that once broke (tests/cases.tsv); fails where a test is gone.
+"""Prints the regression tests of each case in tests/cases.tsv; fails if one of them does not exist.
 
     cargo test --workspace -- --list | python3 .ci/cases.py
 """
@@ -10,7 +10,8 @@ ROOT = Path(__file__).parent.parent
 
 
 def is_there(test, listed):
-    """Whether a test is: `module::name` of Rust, or a script of clients, with `#` before a text that it has (`#` for spaces in it)."""
+    """Returns whether a test exists: `module::name` of Rust, or a script in tests/clients, optionally with `#` and a text that it
+    contains (`#` for its spaces)."""
     if "::" in test:
         return any(name == test or name.startswith(f"{test}::") for name in listed)
     path, _, text = test.partition("#")
