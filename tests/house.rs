@@ -3,6 +3,7 @@
 mod floors;
 mod graph;
 mod layers;
+mod paths;
 
 use std::{collections::BTreeSet, path::Path};
 
