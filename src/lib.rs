@@ -9,6 +9,7 @@
 
 pub mod commands;
 pub mod config;
+pub mod version;
 
 mod access;
 mod db;

@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("commands", &["lib", "rest", "graphql", "access", "db", "entity", "process", "telemetry", "config"]),
     ("lib", &["web", "rest", "graphql", "access", "ingest", "db", "config"]),
     // Health is asked of what stores and of what it is stored in.
-    ("web", &["rest", "graphql", "access", "ingest", "db", "http", "error", "config"]),
+    ("web", &["rest", "graphql", "access", "ingest", "db", "http", "error", "config", "version"]),
     ("rest", &["graphql", "access", "http", "error"]),
     // What both of them know of HTTP, and what it makes of a failure.
     ("http", &["error"]),
@@ -33,7 +33,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("process", &[]),
     ("telemetry", &[]),
-    ("config", &[]),
+    ("config", &["version"]),
+    ("version", &[]),
 ];
 
 /// The files that know what the engines are called, and why.

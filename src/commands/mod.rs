@@ -1,5 +1,7 @@
 //! What the program does: one file a command, and how each of them ends.
 
+mod completions;
+mod man;
 mod openapi;
 mod schema;
 mod serve;
@@ -39,6 +41,9 @@ pub fn run() -> ExitCode {
         }
         Ok((Command::Schema, _)) => schema::run().map_err(Failure::Refused),
         Ok((Command::Openapi { version }, _)) => openapi::run(version).map_err(Failure::Refused),
+        Ok((Command::Completions { shell }, _)) => print(&completions::script(shell)).map_err(Failure::Refused),
+        Ok((Command::Man { output: Some(folder) }, _)) => man::write(&folder).map_err(Failure::Refused),
+        Ok((Command::Man { output: None }, _)) => man::page().and_then(|page| print(&page)).map_err(Failure::Refused),
         Err(Stop::Answered(text)) => print(&text).map_err(Failure::Refused),
         Err(Stop::Refused(reason)) => Err(Failure::Refused(reason)),
     };

@@ -7,6 +7,9 @@ use clap::{
     builder::{NonEmptyStringValueParser, PathBufValueParser, Resettable, TypedValueParser as _},
     error::ErrorKind,
 };
+use clap_complete::Shell;
+
+use crate::version::VERSION_AND_COMMIT;
 
 use super::{
     AccessSettings, DatabaseUrl, Exposure, GraphqlSettings, HttpLimits, LiveSettings, LogFilter, PageSize, Stop,
@@ -18,7 +21,7 @@ use super::{
 
 /// The history of your pytest runs as a graph: what every test cost, in which session, on which machine, from which build.
 #[derive(Debug, Parser)]
-#[command(name = "metrograph", version, max_term_width = 100)]
+#[command(name = "metrograph", version = VERSION_AND_COMMIT, max_term_width = 100)]
 struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
@@ -40,6 +43,17 @@ pub enum Command {
     /// Make, list and revoke the tokens that --access asks for
     #[command(subcommand, arg_required_else_help = false)]
     Token(TokenCommand),
+    /// Print the script with which a shell completes commands and flags
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write one page for each command
+    Man {
+        /// Folder to write the pages to, such as /usr/local/share/man/man1
+        #[arg(long, value_name = "FOLDER", value_parser = PathBufValueParser::new().try_map(folder))]
+        output: Option<PathBuf>,
+    },
 }
 
 /// A version of OpenAPI, which generators of clients read or not.
@@ -137,8 +151,8 @@ pub(super) struct ServerFlags {
     pub monitor_server_pagination_count: Option<PageSize>,
 }
 
-/// The commands with the settings that they take. The program takes those of `serve` without a command, too.
-fn commands() -> clap::Command {
+/// Returns the commands with the settings that they take. The program takes those of `serve` without a command, too.
+pub fn commands() -> clap::Command {
     let serving = |command: clap::Command| {
         let about = command.get_about().cloned();
         Flags::augment_args(command).about(about.unwrap_or_default())
@@ -192,7 +206,7 @@ pub(super) fn read(arguments: &[OsString]) -> Result<(Command, Flags, &'static s
     let is_taken = |argument: &Arg| match command {
         Command::Serve => true,
         Command::Token(_) => database.get_arguments().any(|setting| setting.get_id() == argument.get_id()),
-        Command::Schema | Command::Openapi { .. } => false,
+        Command::Schema | Command::Openapi { .. } | Command::Completions { .. } | Command::Man { .. } => false,
     };
     let told = settings.clone().mut_args(|argument| {
         if is_taken(&argument) && !is_given(&argument) { argument } else { argument.env(Resettable::Reset) }
@@ -218,7 +232,7 @@ fn update(flags: &mut Flags, command: &Command, levels: &[&ArgMatches]) -> Resul
         match command {
             Command::Serve => flags.update_from_arg_matches(level)?,
             Command::Token(_) => flags.database.update_from_arg_matches(level)?,
-            Command::Schema | Command::Openapi { .. } => {}
+            Command::Schema | Command::Openapi { .. } | Command::Completions { .. } | Command::Man { .. } => {}
         }
     }
     Ok(())

@@ -23,6 +23,7 @@ use std::{
 };
 
 pub use access::{AccessMode, AccessSettings, Scope};
+pub(crate) use command_line::commands;
 pub use command_line::{Command, OpenApiVersion};
 use command_line::{DatabaseFlags, Flags, ServerFlags};
 pub use database::DatabaseUrl;

@@ -21,6 +21,7 @@ use crate::{
     db::Database,
     error::Error,
     ingest::Ingest,
+    version::{COMMIT, VERSION},
     web::limits::{HEALTH_MAX_AGE, HEALTH_TIMEOUT},
 };
 
@@ -102,9 +103,10 @@ pub(crate) fn live() -> Router {
 
 fn answer(failed: &Map<String, Value>) -> Response {
     let (status, said) = if failed.is_empty() {
-        (StatusCode::OK, json!({ "status": "ok" }))
+        (StatusCode::OK, json!({ "status": "ok", "version": VERSION, "commit": COMMIT }))
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "unavailable", "failed": failed }))
+        let said = json!({ "status": "unavailable", "failed": failed, "version": VERSION, "commit": COMMIT });
+        (StatusCode::SERVICE_UNAVAILABLE, said)
     };
     (status, [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(said)).into_response()
 }

@@ -6,4 +6,5 @@ mod settings_addresses;
 mod settings_help;
 mod settings_secrets;
 mod settings_units;
+mod shipped;
 mod supervision;

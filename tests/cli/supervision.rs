@@ -11,8 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use metrograph::version::{COMMIT, VERSION};
 use rusqlite::Connection;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{
     builders::rest::metric_of,
@@ -129,8 +130,9 @@ fn health_answers_every_caller() {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         (head.to_ascii_lowercase(), body.to_owned())
     };
+    let well = json!({ "status": "ok", "version": VERSION, "commit": COMMIT }).to_string();
     for path in ["/health", "/health/", "/health/live", "/health/live/", "/health/ready", "/health/ready/"] {
-        for (method, body) in [("GET", "{\"status\":\"ok\"}"), ("HEAD", "")] {
+        for (method, body) in [("GET", well.as_str()), ("HEAD", "")] {
             let (head, said) = ask(method, path);
             assert!(
                 head.starts_with("http/1.1 200") && head.contains("cache-control: no-store"),

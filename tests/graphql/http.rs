@@ -4,6 +4,7 @@ use axum::{
     body::Body,
     http::{Method, Request, header},
 };
+use metrograph::version::{COMMIT, VERSION};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -195,7 +196,7 @@ on_both_engines! {
     }
 
     async fn other_paths_and_methods_are_refused_in_json(app: &TestApp) {
-        assert_eq!(app.get("/health").await.expect(200), json!({ "status": "ok" }));
+        assert_eq!(app.get("/health").await.expect(200), json!({ "status": "ok", "version": VERSION, "commit": COMMIT }));
         for path in ["/nothing", "/graphql/x", "/health/x", "/assets/none.js", "/%00", "/..%2f..%2fetc"] {
             let reply = app.get(path).await;
             assert!(reply.expect(404)["message"].is_string(), "{path}");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use entity::driver::source::Source as _;
+use metrograph::version::{COMMIT, VERSION};
 use sea_orm::{DbBackend, Statement};
 use serde_json::json;
 use tokio::{task::JoinSet, time::timeout};
@@ -87,7 +88,7 @@ on_both_engines! {
         let readers = Readers::on(app).await;
         for path in ["/health", "/health/ready", "/health/live"] {
             let answer = timeout(MAX_WAIT, app.get(path)).await.expect("it waits for a read connection");
-            assert_eq!(answer.expect(200), json!({ "status": "ok" }), "{path}");
+            assert_eq!(answer.expect(200), json!({ "status": "ok", "version": VERSION, "commit": COMMIT }), "{path}");
         }
         readers.end().await;
     }

@@ -6,6 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use metrograph::version::{COMMIT, VERSION};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tokio::{
@@ -28,7 +29,7 @@ fn ready(server: &Server) -> (u16, Value) {
 
 /// Asserts that nothing can be stored, and that the server reports it for as long.
 fn assert_unwell(server: &Server, errors: usize) {
-    assert_eq!(ready(server), (200, json!({ "status": "ok" })));
+    assert_eq!(ready(server), (200, json!({ "status": "ok", "version": VERSION, "commit": COMMIT })));
     assert_eq!(server.request("POST", "/api/v1/metrics/", &metric_of("test_lost")).0, 503);
     assert_not_ready(server);
     // While it retries.
