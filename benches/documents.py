@@ -1,6 +1,6 @@
 """What documents cost when they are first seen and when they are known, on one build beside another.
 
-    python3 benches/documents.py target/release/metrograph OTHER/metrograph
+    python3 benches/documents.py target/dist/metrograph OTHER/metrograph
 
 Each round starts both servers in turn on an empty database, sends 2,000 documents that differ, one after the other over one connection,
 and then 2,000 requests for the last hundred of them. Told are the medians of the rounds' medians, and their ratio.

@@ -1,6 +1,6 @@
 """What subscribers cost: memory of a thousand sockets, and the rate of POST beside them.
 
-    python3 benches/subscribers.py target/release/metrograph [--sockets 1000] [--seconds 4]
+    python3 benches/subscribers.py target/dist/metrograph [--sockets 1000] [--seconds 4]
 
 Needs wrk, and two files a socket: the limit is raised as far as the system lets it.
 """
