@@ -32,8 +32,8 @@ def everything(server_url, path, name):
     return [element for page in pages(server_url, path) for element in page[name]]
 
 
-def graphql(server_url, query):
-    answer = call(f"{server_url}/graphql", {"query": query})
+def graphql(server_url, query, variables=None):
+    answer = call(f"{server_url}/graphql", {"query": query, "variables": variables})
     if "errors" in answer:
         raise RuntimeError(f"GraphQL: {answer['errors']}")
     return answer["data"]
