@@ -6,6 +6,7 @@ mod support;
 
 mod access;
 mod cli;
+mod documentation;
 mod graphql;
 mod house;
 mod live;

@@ -68,24 +68,35 @@ fn the_settings_of_the_server_are_grouped() {
     }
 }
 
+/// The rows of the tables of settings: flags, variables, default.
+fn documented() -> Vec<[Vec<String>; 3]> {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md")).unwrap();
+    let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    let rows = page.lines().filter(|line| line.starts_with("| `--"));
+    rows.map(|row| {
+        let cells: Vec<_> = row.split('|').collect();
+        [quoted(cells[1]), quoted(cells[2]), vec![cells[3].trim().trim_matches('`').to_owned()]]
+    })
+    .collect()
+}
+
 #[test]
 fn the_table_of_settings_has_all_of_them() {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let table = readme.split_once("\n## Settings\n").unwrap().1.split_once("\n\n`").map_or("", |(table, _)| table);
-    let cells = |number: usize, first: &str| -> BTreeSet<String> {
-        let cells = table.lines().filter_map(|line| line.split('|').nth(number));
-        let texts = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
-        texts.filter(|text| text.starts_with(first)).map(str::to_owned).collect()
-    };
+    let rows = documented();
     let mut flags = flags(&["serve"]);
     flags.remove("--help");
-    assert_eq!(cells(1, "--"), flags);
-    let variables =
-        flags.iter().map(|flag| format!("METROGRAPH{}", flag[1..].replace('-', "_").to_ascii_uppercase())).collect();
-    assert_eq!(cells(2, "METROGRAPH"), variables);
+    let count = rows.iter().map(|[flags, ..]| flags.len()).sum::<usize>();
+    assert_eq!((rows.iter().flat_map(|[flags, ..]| flags.clone()).collect(), count), (flags.clone(), flags.len()));
     let help = help(&["serve"]).split_whitespace().collect::<Vec<_>>().join(" ");
-    for variable in variables {
-        assert!(help.contains(&format!("[env: {variable}]")), "{variable}");
+    for [flags, variables, default] in rows {
+        let names = flags.iter().map(|flag| format!("METROGRAPH{}", flag[1..].replace('-', "_").to_ascii_uppercase()));
+        assert_eq!(variables, names.collect::<Vec<_>>());
+        for variable in variables {
+            let (_, rest) = help.split_once(&format!("[env: {variable}]")).unwrap_or_else(|| panic!("{variable}"));
+            if let Some(rest) = rest.strip_prefix(" [default: ") {
+                assert_eq!(rest.split(']').next(), Some(default[0].as_str()), "{variable}");
+            }
+        }
     }
 }
 

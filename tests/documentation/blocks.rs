@@ -76,7 +76,7 @@ pub fn blocks(page: &str) -> Vec<Block> {
                 is_inside = true;
             }
             Some(_) => is_inside = false,
-            None if is_inside => blocks.last_mut().unwrap().text += &format!("{line}\n"),
+            None if is_inside => blocks.last_mut().unwrap().text.extend([line, "\n"]),
             None => section += usize::from(line.starts_with('#')),
         }
     }

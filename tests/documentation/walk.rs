@@ -8,7 +8,8 @@ use tempfile::TempDir;
 use super::blocks::{Block, root};
 use crate::support::{
     PostgresDatabase,
-    program::{self, Server, ended, run},
+    builders::rest,
+    program::{Server, ended, run},
 };
 
 /// Where the pages have the server.
@@ -55,8 +56,7 @@ impl Walk {
         seed(&server);
         let created = run(folder.path(), &["token", "create", "--name=page", "--scope=admin"], &[]);
         let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let mut metric = program::metric("test_sort");
-        metric["component"] = "core.sort".into();
+        let metric = rest::metric(json!({ "component": "core.sort" }));
         for (name, text) in [
             ("fullchain.pem", certificate.cert.pem()),
             ("privkey.pem", certificate.signing_key.serialize_pem()),
@@ -83,7 +83,8 @@ impl Walk {
             "graphql" if block.text.trim_start().starts_with("subscription") => self.subscribe(block),
             "graphql" => Some(self.ask(block)),
             "json" => {
-                let shown: Value = serde_json::from_str(&block.text).unwrap_or_else(|e| panic!("{}: {e}", block.place()));
+                let shown: Value =
+                    serde_json::from_str(&block.text).unwrap_or_else(|e| panic!("{}: {e}", block.place()));
                 if let Some((_, given)) = given.filter(|(section, _)| *section == block.section) {
                     assert_eq!(shape(&shown), shape(&given), "{}: {given:#}", block.place());
                 }
@@ -109,7 +110,7 @@ impl Walk {
                 output += &self.bash(block, &std::mem::take(&mut script));
                 self.serve(command);
             } else {
-                script += &format!("{command}\n");
+                script.extend([command, "\n"]);
             }
         }
         output += &self.bash(block, &script);
@@ -227,16 +228,19 @@ fn seed(server: &Server) {
     let history = fs::read_to_string(root().join("tests/data/documented.json")).unwrap();
     let history: Value = serde_json::from_str(&history).unwrap();
     let send = |query: &str, input: Value| {
-        let (_, answer) = server.request("POST", "/graphql", &json!({ "query": query, "variables": { "input": input } }));
+        let (_, answer) =
+            server.request("POST", "/graphql", &json!({ "query": query, "variables": { "input": input } }));
         let payload = answer["data"].as_object().unwrap().values().next().unwrap();
         assert_eq!(payload["userErrors"], json!([]), "{answer}");
     };
     for context in history["contexts"].as_array().unwrap() {
-        let query = "mutation($input: AnnounceContextInput!) { announceContext(input: $input) { userErrors { message } } }";
+        let query =
+            "mutation($input: AnnounceContextInput!) { announceContext(input: $input) { userErrors { message } } }";
         send(query, context.clone());
     }
     for session in history["sessions"].as_array().unwrap() {
-        let query = "mutation($input: AnnounceSessionInput!) { announceSession(input: $input) { userErrors { message } } }";
+        let query =
+            "mutation($input: AnnounceSessionInput!) { announceSession(input: $input) { userErrors { message } } }";
         send(query, session.clone());
     }
     let query = "mutation($input: RecordMetricsInput!) { recordMetrics(input: $input) { userErrors { message } } }";
