@@ -36,6 +36,7 @@ class Shell:
             "NO_PROXY": "127.0.0.1",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUTF8": "1",
+            "npm_config_update_notifier": "false",
         }
 
     def run(self, script, **variables):
@@ -122,9 +123,13 @@ def check_client(report, section, found, shell, pins):
         elif block.language == "json":
             report.equal(f"{what}: answer", json.loads(output), json.loads(block.text))
         elif block.language == "text":
-            report.equal(f"{what}: output", output.strip(), block.text.strip())
+            report.equal(f"{what}: output", lines(output), lines(block.text))
         else:
             report.check(what, f"nothing runs a block of {block.language}")
+
+
+def lines(text):
+    return [line.rstrip() for line in text.rstrip().splitlines()]
 
 
 def packages(install):

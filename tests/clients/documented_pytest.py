@@ -19,6 +19,44 @@ def test_sort():
 def test_merge():
     assert sorted([3] + [2]) == [2, 3]
 """
+# The first four are measured, the two methods as one test; what follows is not.
+UNMEASURED = r'''
+import subprocess, sys, time, unittest
+
+import pytest
+
+
+@pytest.fixture
+def busy():
+    end = time.process_time() + 0.3
+    while time.process_time() < end:
+        pass
+
+
+def test_fixture(busy): pass
+def test_child(): subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass"], check=True)
+@pytest.mark.parametrize("a,b", [(1, "x-y")])
+def test_parameters(a, b): pass
+class TestA:
+    def test_method(self): pass
+class TestB:
+    def test_method(self): pass
+
+
+def test_failing(): assert False
+def test_skipped(): pytest.skip()
+@pytest.mark.xfail
+def test_expected(): assert False
+@pytest.mark.monitor_skip_test
+def test_marked(): pass
+class TestUnit(unittest.TestCase):
+    def test_unit(self): pass
+def documented():
+    """
+    >>> documented()
+    """
+'''
+MEASURED = "{ sessions(last: 1) { nodes { metrics { nodes { variantName totalTime userTime cpuUsage variant { metricCount } } } } } }"
 LAST = "{ sessions(last: 1) { totalCount nodes { scmRef metricCount pipeline { name } build { name } tags { name value } } } }"
 GITHUB = {"GITHUB_WORKFLOW": "tests", "GITHUB_RUN_NUMBER": "7", "GITHUB_REF_NAME": "feature/x", "GITHUB_HEAD_REF": ""}
 GITLAB = {"CI_JOB_NAME": "unit", "CI_PIPELINE_ID": "1234", "CI_COMMIT_REF_NAME": "feature/x"}
@@ -30,8 +68,27 @@ def check_pytest(report, shell):
     code, revision = shell.run(git)
     report.check("pytest.md: the suite", None if code == 0 else revision)
     check_blocks(report, shell, revision.strip())
+    check_measured(report, shell)
     check_systems(report, shell)
     check_unreachable(report, shell)
+
+
+def check_measured(report, shell):
+    """What is measured, and what is not."""
+    (shell.folder / "unmeasured").mkdir()
+    (shell.folder / "unmeasured" / "test_all.py").write_text(UNMEASURED)
+    shell.run(f"cd unmeasured && pytest --doctest-modules --remote-server {shell.url}/api/v1")
+    (session,) = graphql(shell.url, MEASURED)["sessions"]["nodes"]
+    metrics = {metric["variantName"]: metric for metric in session["metrics"]["nodes"]}
+    names = ["test_fixture", "test_child", "test_parameters[1, x, y]", "test_method"]
+    report.equal("pytest.md: what is measured", list(metrics), names)
+    report.equal("pytest.md: methods of one name", metrics["test_method"]["variant"]["metricCount"], 2)
+    busy, child = metrics["test_fixture"], metrics["test_child"]
+    report.check("pytest.md: fixtures", None if busy["cpuUsage"] * busy["totalTime"] > 0.25 else busy)
+    report.check("pytest.md: child processes", None if child["totalTime"] > 0.2 > child["userTime"] else child)
+    code, output = shell.run("pytest test_sort.py --restrict-scope-to class,session --remote-server " + f"{shell.url}/api/v1")
+    counted = graphql(shell.url, LAST)["sessions"]["nodes"][0]["metricCount"]
+    report.equal("pytest.md: scopes", (code, counted), (0, 0))
 
 
 def check_blocks(report, shell, revision):
