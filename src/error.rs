@@ -1,5 +1,5 @@
-//! Every way a request can fail: one enum, one table of code, HTTP status and text. GraphQL answers carry the code in
-//! `extensions.code`; REST answers carry the status. Both read it here.
+//! The errors of requests: one table of code, HTTP status and meaning. GraphQL responses carry the code in
+//! `extensions.code`, REST responses the status.
 
 use std::{
     fmt,
@@ -7,49 +7,49 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Between two lines in the log on one failure of the database.
-const ONCE: Duration = Duration::from_secs(1);
+/// Minimum time between two log lines on the same database error.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What went wrong, in words for the one who asked.
+/// The error of a request, with a message for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
-    /// The kind of failure.
+    /// The kind of error.
     pub code: Code,
-    /// Names the field or argument at fault and the remedy.
+    /// Names the field or argument, and the remedy.
     pub message: String,
-    /// The scope that would let it pass, for [`Code::Forbidden`].
+    /// The scope that would suffice, for [`Code::Forbidden`].
     pub scope: Option<&'static str>,
-    /// Seconds after which the same request may pass, where that is known.
+    /// Seconds after which a retry may succeed, if known.
     pub retry_after: Option<u64>,
 }
 
 impl Error {
-    /// A failure of this kind.
+    /// Creates an error.
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), scope: None, retry_after: None }
     }
 
-    /// A token that does not reach far enough: one of this scope would.
+    /// Creates the error for a token without the scope `scope`.
     pub(crate) fn lacks(scope: &'static str, message: impl Into<String>) -> Self {
         Self { scope: Some(scope), ..Self::new(Code::Forbidden, message) }
     }
 
-    /// A panic, which only the log explains.
+    /// Creates the error for a panic. Only the log has details.
     pub(crate) fn defect() -> Self {
         Self::new(Code::Internal, "a defect of the server; see its log")
     }
 
-    /// Input that can't be used as it is.
+    /// Creates the error for invalid input.
     pub(crate) fn bad_input(message: impl Into<String>) -> Self {
         Self::new(Code::BadUserInput, message)
     }
 }
 
 impl From<sea_orm::DbErr> for Error {
-    /// The reason goes to the log; the one who asked can only try again, unless it was put into words for him.
+    /// Logs the reason. Clients get only messages that were written for them.
     fn from(error: sea_orm::DbErr) -> Self {
-        if is_news(&error.to_string()) {
+        if is_new(&error.to_string()) {
             tracing::error!(%error, "the database failed");
         }
         if let sea_orm::DbErr::Custom(message) = error {
@@ -59,35 +59,35 @@ impl From<sea_orm::DbErr> for Error {
     }
 }
 
-/// Whether this is to be logged: the same again is, once a second.
-fn is_news(said: &str) -> bool {
+/// Whether to log this: the same error is logged once a second.
+fn is_new(message: &str) -> bool {
     static LAST: Mutex<Option<(Instant, String)>> = Mutex::new(None);
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_news = last.as_ref().is_none_or(|(at, before)| before != said || at.elapsed() >= ONCE);
-    if is_news {
-        *last = Some((Instant::now(), said.to_owned()));
+    let is_new = last.as_ref().is_none_or(|(at, before)| before != message || at.elapsed() >= LOG_INTERVAL);
+    if is_new {
+        *last = Some((Instant::now(), message.to_owned()));
     }
-    is_news
+    is_new
 }
 
 macro_rules! codes {
     ($($(#[$meaning:meta])* $variant:ident $code:literal $status:literal,)*) => {
-        /// The kinds of failure.
+        /// The kinds of errors.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Code { $($(#[$meaning])* $variant,)* }
 
         impl Code {
-            /// The text in `extensions.code` of a GraphQL error.
+            /// Returns the text for `extensions.code` of a GraphQL error.
             pub(crate) const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $code,)* }
             }
 
-            /// The HTTP status of a REST answer.
+            /// Returns the HTTP status of a REST response.
             pub(crate) const fn status(self) -> u16 {
                 match self { $(Self::$variant => $status,)* }
             }
 
-            /// The kind behind a text of `extensions.code`.
+            /// Returns the kind with this text.
             pub(crate) fn parse(text: &str) -> Option<Self> {
                 match text { $($code => Some(Self::$variant),)* _ => None }
             }
@@ -96,57 +96,57 @@ macro_rules! codes {
 }
 
 codes! {
-    /// A value that its field or argument does not take.
+    /// A value that its field or argument does not accept.
     BadUserInput "BAD_USER_INPUT" 400,
-    /// The text is no GraphQL document, or the body no JSON.
+    /// A syntax error in a document or in JSON.
     ParseFailed "GRAPHQL_PARSE_FAILED" 400,
-    /// The document does not fit the schema.
+    /// A document that does not match the schema.
     ValidationFailed "GRAPHQL_VALIDATION_FAILED" 400,
-    /// The request asks for more than a limit allows.
+    /// A request over a limit.
     LimitExceeded "LIMIT_EXCEEDED" 400,
-    /// No document is known by this hash: send it along once.
+    /// No document with this hash: resend it with its text.
     PersistedQueryNotFound "PERSISTED_QUERY_NOT_FOUND" 404,
-    /// Documents are not kept by their hash here.
+    /// Automatic persisted queries are off.
     PersistedQueryNotSupported "PERSISTED_QUERY_NOT_SUPPORTED" 400,
-    /// No document is known by this id.
+    /// No trusted document with this id.
     DocumentNotFound "DOCUMENT_NOT_FOUND" 404,
-    /// Only trusted documents are answered, and this is none.
+    /// Only trusted documents are accepted.
     DocumentNotTrusted "DOCUMENT_NOT_TRUSTED" 403,
-    /// A token is needed, and none that counts was given.
+    /// A missing or invalid token.
     Unauthenticated "UNAUTHENTICATED" 401,
-    /// Whoever asks may not.
+    /// A token without the required scope, or a rejected origin or host.
     Forbidden "FORBIDDEN" 403,
-    /// The server stores nothing: it was started to read only.
+    /// The server was started with `--read-only`.
     ReadOnly "READ_ONLY" 403,
-    /// Nothing is there: no such path, page or object.
+    /// No such path, page or object.
     NotFound "NOT_FOUND" 404,
-    /// The path exists, the method does not.
+    /// The path exists, but not with this method.
     MethodNotAllowed "METHOD_NOT_ALLOWED" 405,
-    /// None of the media types asked for can be given.
+    /// None of the accepted media types is available.
     NotAcceptable "NOT_ACCEPTABLE" 406,
-    /// The same name is already stored with something else.
+    /// The same name is stored with other content.
     Conflict "CONFLICT" 409,
-    /// The body is over the limit.
+    /// A body over the limit.
     TooLarge "PAYLOAD_TOO_LARGE" 413,
-    /// The body's media type is not understood.
+    /// A body of an unsupported media type.
     UnsupportedMediaType "UNSUPPORTED_MEDIA_TYPE" 415,
-    /// A WebSocket is opened here, and what came is no handshake.
+    /// A request to the WebSocket endpoint that is no handshake.
     UpgradeRequired "UPGRADE_REQUIRED" 426,
-    /// A connection runs as many operations as it may.
+    /// A WebSocket with as many operations as it may run.
     TooManyOperations "TOO_MANY_OPERATIONS" 429,
-    /// More requests in a short time than one client may send.
+    /// More requests than the rate limit allows.
     RateLimited "RATE_LIMITED" 429,
-    /// A defect of the server.
+    /// A bug in the server.
     Internal "INTERNAL" 500,
-    /// More waits to be written than the server takes in; the same request goes through later.
+    /// The write queue is full; a retry will succeed.
     Busy "BUSY" 503,
-    /// The database did not answer.
+    /// The database did not respond.
     DatabaseUnavailable "DATABASE_UNAVAILABLE" 503,
-    /// As many connections are open as there may be.
+    /// As many connections as allowed are open.
     TooManyConnections "TOO_MANY_CONNECTIONS" 503,
-    /// As many subscriptions are open as there may be.
+    /// As many subscriptions as allowed are open.
     TooManySubscriptions "TOO_MANY_SUBSCRIPTIONS" 503,
-    /// The request was not answered in the time that it may take.
+    /// The request took longer than the timeout.
     Timeout "TIMEOUT" 504,
 }
 

@@ -32,7 +32,7 @@ use db::OpenError;
 use ingest::Committer;
 use web::{Health, Tls};
 
-// What benchmarks, examples and tests call. Everything else is private, so that the compiler finds what nobody calls.
+// Called by benchmarks, examples and tests. Everything else is private, so that the compiler detects dead code.
 pub use access::Access;
 pub use db::Database;
 pub use graphql::{DocumentError, Documents, Graph, Stock, Told, sdl};
@@ -40,33 +40,33 @@ pub use ingest::Ingest;
 pub use rest::{Facade, load as load_rest};
 pub use web::TlsError;
 
-/// How long a stop waits for requests in flight. Docker kills after ten seconds what it asked to stop.
-const LAST_REQUESTS: Duration = Duration::from_secs(5);
-/// How long a stop then waits for the database.
-const LAST_ROWS: Duration = Duration::from_secs(3);
+/// How long a stop waits for requests in flight. Docker kills a container ten seconds after it asked it to stop.
+const REQUEST_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a stop waits for the database after that.
+const DATABASE_CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a stop may take after the port was closed.
-pub(crate) const LONGEST_STOP: Duration = LAST_REQUESTS.saturating_add(LAST_ROWS);
-/// How long requests in flight have where nothing more is stored.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+pub(crate) const SHUTDOWN_TIMEOUT: Duration = REQUEST_DRAIN_TIMEOUT.saturating_add(DATABASE_CLOSE_TIMEOUT);
+/// How long requests in flight may take after the committer died.
+const FAILURE_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long the database may go on after a request was given up: so the request is told that, not that the database failed.
-const LAST_READS: Duration = Duration::from_secs(1);
+/// Added to the request timeout for reads of the database, so that the error is the timeout's, not the database's.
+const READ_TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
 
-/// Why the server can't start.
+/// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The database.
     #[error(transparent)]
     Database(#[from] OpenError),
-    /// A document of REST operations, or a trusted one.
+    /// A document of REST operations, or a trusted document.
     #[error(transparent)]
     Document(#[from] DocumentError),
-    /// The certificate or its key.
+    /// The TLS certificate or its key.
     #[error(transparent)]
     Tls(#[from] TlsError),
 }
 
-/// A part without which the server is none ended by itself.
+/// A component that the server cannot run without ended by itself.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Died(String);
@@ -76,80 +76,82 @@ pub struct App {
     router: Router,
     limits: HttpLimits,
     tls: Option<Tls>,
-    /// Tells subscriptions to end.
-    ending: watch::Sender<bool>,
+    /// Ends streams when it becomes true.
+    stopping: watch::Sender<bool>,
     health: Health,
-    /// How long the port stays open when the server is to stop.
+    /// How long the port stays open after a signal to stop.
     drain: Duration,
     database: Database,
     committer: Committer,
 }
 
 impl App {
-    /// Reads the certificate, checks the documents of REST operations and the trusted ones, opens the database and starts the
-    /// committer.
+    /// Reads the certificate, checks the documents of REST operations and the trusted documents, opens the database and
+    /// starts the committer.
     ///
     /// # Errors
-    /// A certificate that can't be used; a document that does not fit the schema; a database that can't be used.
+    /// A certificate that cannot be used, a document that does not match the schema, or a database that cannot be
+    /// opened.
     pub async fn open(settings: &Settings) -> Result<Self, StartError> {
         let tls = settings.tls.as_ref().map(Tls::load).transpose()?;
         let schema = sdl();
-        let facades = rest::load(&schema, settings.rest_dir.as_deref())?;
+        let rest_apis = rest::load(&schema, settings.rest_dir.as_deref())?;
         let exposure = &settings.exposure;
-        let told = Told { introspection: exposure.introspection.is_on(), suggestions: exposure.suggestions.is_on() };
-        let documents = Documents::open(&schema, &settings.graphql, told, web::DOCUMENTS)?;
+        let disclosure =
+            Told { introspection: exposure.introspection.is_on(), suggestions: exposure.suggestions.is_on() };
+        let documents = Documents::open(&schema, &settings.graphql, disclosure, web::DOCUMENTS)?;
         let ignored = settings.database_url.ignored();
         if !ignored.is_empty() {
             tracing::warn!("--database-url: {} of the address changes nothing here", ignored.join(", "));
         }
-        let longest_read = settings.limits.request_timeout + LAST_READS;
-        let database = Database::open(&settings.database_url, &settings.storage, longest_read).await?;
+        let read_timeout = settings.limits.request_timeout + READ_TIMEOUT_MARGIN;
+        let database = Database::open(&settings.database_url, &settings.storage, read_timeout).await?;
         let (ingest, committer) = Ingest::start(&database).await?;
         let access = Access::new(settings.access.mode, &database, ingest.clone());
         access.warn(settings.listen.ip()).await.map_err(|error| database.unusable(error))?;
         let buffer = usize::try_from(settings.live.buffer.get()).unwrap_or(usize::MAX);
         let health = Health::new(database.clone(), ingest.clone());
         let graph = Graph::new(database.clone(), ingest, settings.page_size.rows(), buffer, documents);
-        let (ending, ended) = watch::channel(false);
-        let router = web::router(&graph, facades, &access, &health, &ended, settings);
+        let (stopping, is_stopping) = watch::channel(false);
+        let router = web::router(&graph, rest_apis, &access, &health, &is_stopping, settings);
         let (limits, drain) = (settings.limits.clone(), settings.stop.drain);
-        Ok(Self { router, limits, tls, ending, health, drain, database, committer })
+        Ok(Self { router, limits, tls, stopping, health, drain, database, committer })
     }
 
-    /// What answers requests.
+    /// Returns the router.
     pub fn router(&self) -> &Router {
         &self.router
     }
 
-    /// The open database.
+    /// Returns the open database.
     pub fn database(&self) -> &Database {
         &self.database
     }
 
-    /// Serves `listener` until `end`, finishes what is in flight, then stores what was handed over and closes.
+    /// Serves `listener` until `end`, finishes requests in flight, stores what was handed over, and closes.
     ///
     /// # Errors
-    /// A part without which the server is none ended by itself; the reason is in the log as well.
+    /// A component that the server cannot run without ended by itself. The log has the reason, too.
     pub async fn serve(self, listener: TcpListener, end: impl Future<Output = ()> + Send) -> Result<(), Died> {
-        let Self { router, limits, tls, ending, health, drain, database, mut committer } = self;
-        let mut serving = pin!(web::serve(listener, router, &limits, tls, ending.subscribe()));
-        let patience = async {
+        let Self { router, limits, tls, stopping, health, drain, database, mut committer } = self;
+        let mut serving = pin!(web::serve(listener, router, &limits, tls, stopping.subscribe()));
+        let drained = async {
             end.await;
-            tracing::info!("stopping: requests in flight are finished");
-            health.leave();
+            tracing::info!("stopping: waiting for requests in flight");
+            health.set_stopping();
             tokio::time::sleep(drain).await;
-            ending.send_replace(true);
-            tokio::time::sleep(LAST_REQUESTS).await;
+            stopping.send_replace(true);
+            tokio::time::sleep(REQUEST_DRAIN_TIMEOUT).await;
         };
         tokio::select! {
             () = &mut serving => {}
-            () = patience => tracing::warn!("some connections did not end in time and were cut"),
+            () = drained => tracing::warn!("some connections did not end in time and were closed"),
             reason = committer.died() => {
-                tracing::error!("{reason}: the server ends, since it can't store anything");
-                health.leave();
-                ending.send_replace(true);
-                // Whoever waits is told so.
-                let _ = tokio::time::timeout(LAST_WORDS, serving).await;
+                tracing::error!("{reason}: exiting, because nothing can be stored");
+                health.set_stopping();
+                stopping.send_replace(true);
+                // Requests that wait to be stored get an error.
+                let _ = tokio::time::timeout(FAILURE_DRAIN_TIMEOUT, serving).await;
                 return Err(Died(reason));
             }
         }
@@ -159,24 +161,22 @@ impl App {
 
     /// Stores what was handed over and closes the database.
     pub async fn close(self) {
-        let Self { router, ending, database, committer, .. } = self;
-        ending.send_replace(true);
+        let Self { router, stopping, database, committer, .. } = self;
+        stopping.send_replace(true);
         drop(router);
         Self::finish(database, committer).await;
     }
 
     async fn finish(database: Database, committer: Committer) {
         let finished = async {
-            // First whoever reads, so that the log can be folded into the file.
+            // Readers first, so that SQLite can checkpoint the write-ahead log.
             if let Err(error) = database.close().await {
                 tracing::warn!(%error, "the database did not close cleanly");
             }
             committer.finish().await;
         };
-        if tokio::time::timeout(LAST_ROWS, finished).await.is_err() {
-            tracing::warn!(
-                "the database did not take in time what was handed over: whoever sent it was not told that it is stored"
-            );
+        if tokio::time::timeout(DATABASE_CLOSE_TIMEOUT, finished).await.is_err() {
+            tracing::warn!("the database did not store pending writes in time; they were not acknowledged");
         }
     }
 }

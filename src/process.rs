@@ -1,48 +1,48 @@
-//! What the system tells a process, and what it grants it: signals, and files that may be open.
+//! Signals and limits of the operating system.
 
 use std::io;
 
-/// What is open beside connections: the database's files or sockets, the log, and what waits to be told that the server is full.
+/// File descriptors besides connections: database files or sockets, the log, and connections over the limit.
 #[cfg(unix)]
-const OWN_FILES: u64 = 200;
+const RESERVED_FILES: u64 = 200;
 
-/// Raises the number of files that may be open as far as the system lets it, and says where that is too little for `connections`.
-/// Answers how many connections can be served: as many as leave files for the database.
+/// Raises the limit of open files as far as the system permits, and warns if it is too low for `connections`. Returns
+/// how many connections it suffices for.
 #[cfg(unix)]
 pub(crate) fn raise_open_files(connections: u32) -> u32 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    // None is no limit.
+    // `None` means unlimited.
     let Some(granted) = (if raised.is_ok() { maximum } else { current }) else { return connections };
-    let needed = u64::from(connections) + OWN_FILES;
+    let needed = u64::from(connections) + RESERVED_FILES;
     if granted >= needed {
         return connections;
     }
-    let served = u32::try_from(granted.saturating_sub(OWN_FILES)).unwrap_or(connections).max(1);
+    let supported = u32::try_from(granted.saturating_sub(RESERVED_FILES)).unwrap_or(connections).max(1);
     tracing::warn!(
-        "the system lets this process open {granted} files, and --max-connections {connections} needs {needed}: {served} connections \
+        "the system lets this process open {granted} files, and --max-connections {connections} needs {needed}: {supported} connections \
          are served at a time; raise its hard limit (ulimit -Hn, LimitNOFILE=), or lower --max-connections"
     );
-    served
+    supported
 }
 
-/// Nothing is known of such a limit.
+/// No such limit is known on this platform.
 #[cfg(not(unix))]
 pub(crate) fn raise_open_files(connections: u32) -> u32 {
     connections
 }
 
-/// What ends the server.
+/// The signals that stop the server.
 #[cfg(unix)]
 #[derive(Debug)]
 pub(crate) struct Signals([tokio::signal::unix::Signal; 3]);
 
 #[cfg(unix)]
 impl Signals {
-    /// Hears signals from now on. Those that would end a process and mean nothing here no longer do: SIGHUP, which reads a
-    /// certificate anew where there is one; SIGUSR1 and SIGUSR2; and SIGXFSZ, for a file that may not grow tells so when it is written.
+    /// Handles signals from now on. Signals that would end a process but mean nothing here are ignored: SIGHUP (reloads
+    /// a certificate if there is one), SIGUSR1, SIGUSR2, and SIGXFSZ (the failed write is reported).
     ///
     /// # Errors
     /// The system's.
@@ -51,13 +51,13 @@ impl Signals {
 
         let file_size = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
         for ignored in [SignalKind::hangup(), SignalKind::user_defined1(), SignalKind::user_defined2(), file_size] {
-            // Once it was listened for, it does nothing else any more.
+            // Tokio never restores the default action.
             drop(signal(ignored)?);
         }
         Ok(Self([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::quit())?]))
     }
 
-    /// Waits for the next one that asks the server to stop. Gives the exit code of a process that it ended.
+    /// Waits for a signal to stop. Returns the exit code of a process that it would have ended.
     pub(crate) async fn stop(&mut self) -> u8 {
         let [terminate, interrupt, quit] = &mut self.0;
         tokio::select! {
@@ -75,7 +75,7 @@ pub(crate) struct Signals(());
 
 #[cfg(not(unix))]
 impl Signals {
-    /// Hears Ctrl-C from now on.
+    /// Handles Ctrl-C from now on.
     ///
     /// # Errors
     /// None.
@@ -83,7 +83,7 @@ impl Signals {
         Ok(Self(()))
     }
 
-    /// Waits for the next one. Gives the exit code of a process that it ended.
+    /// Waits for Ctrl-C. Returns the exit code of a process that it would have ended.
     pub(crate) async fn stop(&mut self) -> u8 {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

@@ -1,4 +1,4 @@
-//! Logs. They go to standard error, so that standard output stays with what a command prints.
+//! Logging. It goes to standard error; standard output is for the results of commands.
 
 use std::{backtrace::Backtrace, io::IsTerminal as _, panic, thread};
 
@@ -6,44 +6,44 @@ use tracing::{Level, Metadata};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-/// What would log the messages of sockets, which may hold tokens, is not heard below this level, whatever the filter says.
-const QUIET: &str = "tungstenite=info,tokio_tungstenite=info";
-/// Lines that may wait for a standard error that is slow, or stands still; the next are dropped.
-const WAITING: usize = 10_000;
+/// Minimum level of crates that log WebSocket messages, which may contain tokens, whatever the filter.
+const QUIET_TARGETS: &str = "tungstenite=info,tokio_tungstenite=info";
+/// Lines that may wait for a slow standard error; further ones are dropped.
+const MAX_BUFFERED_LINES: usize = 10_000;
 
-/// Every message of a socket in full, and with it the token of the first one; a line of a file of passwords, or a parameter of the
-/// database's address, that the driver does not understand.
-fn tells_secrets(said: &Metadata<'_>) -> bool {
-    let has = |name| said.fields().field(name).is_some();
-    (said.target().starts_with("tungstenite") && *said.level() == Level::TRACE)
-        || (said.target().starts_with("sqlx_") && (has("line") || has("value")))
+/// Whether an event may contain secrets: WebSocket messages, lines of a password file, and parameters of the database
+/// URL that sqlx does not know.
+fn may_contain_secrets(event: &Metadata<'_>) -> bool {
+    let has = |name| event.fields().field(name).is_some();
+    (event.target().starts_with("tungstenite") && *event.level() == Level::TRACE)
+        || (event.target().starts_with("sqlx_") && (has("line") || has("value")))
 }
 
-/// The log, as long as it is kept: lines that wait are written when it is let go, as far as they can be in a second.
+/// The running log. Dropping it writes the lines that wait, for a second at most.
 #[derive(Debug)]
 pub(crate) struct Log(Option<WorkerGuard>);
 
 impl Drop for Log {
     fn drop(&mut self) {
         let guard = self.0.take();
-        // On a thread that may fail: whoever says there that it could not be done may find no standard output either.
+        // On a thread of its own, which may panic: reporting a failure needs standard output, which may be closed, too.
         let _ = thread::spawn(|| drop(guard)).join();
     }
 }
 
-/// Starts logging what `filter` lets through: by a thread of its own, so that a standard error that can't be written, or that nobody
-/// reads, holds up nothing. What panics is logged, too. Once a process: a second call changes nothing.
+/// Starts logging with this filter, on a thread of its own, so that a blocked standard error blocks nothing else.
+/// Panics are logged, too. Only the first call of a process has an effect.
 pub(crate) fn start(filter: &str) -> Log {
-    let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING).thread_name("log");
+    let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(MAX_BUFFERED_LINES).thread_name("log");
     let (writer, guard) = writer.finish(std::io::stderr());
     let started = fmt()
-        .with_env_filter(EnvFilter::new(format!("{filter},{QUIET}")))
+        .with_env_filter(EnvFilter::new(format!("{filter},{QUIET_TARGETS}")))
         .with_writer(writer)
         .with_ansi(std::io::stderr().is_terminal())
-        // They would be told on standard error.
+        // They would go to standard error.
         .log_internal_errors(false)
         .finish()
-        .with(filter_fn(|said| !tells_secrets(said)))
+        .with(filter_fn(|event| !may_contain_secrets(event)))
         .try_init();
     if started.is_ok() {
         panic::set_hook(Box::new(|panicked| tracing::error!(backtrace = %Backtrace::capture(), "{panicked}")));

@@ -1,4 +1,4 @@
-//! Whoever asks.
+//! The caller of a request and its scopes.
 
 use crate::{
     config::{AccessMode, Scope},
@@ -7,14 +7,14 @@ use crate::{
 
 const EVERYTHING: &[Scope] = &[Scope::Read, Scope::Ingest, Scope::Admin];
 
-/// Whoever asks, and what they may.
+/// The caller of a request.
 #[derive(Debug, Clone)]
 pub struct Caller {
     token: Option<i64>,
     scopes: Result<&'static [Scope], Error>,
 }
 
-/// What a token of this scope opens; `None` is none.
+/// Returns the scopes of a token of this scope; `None`: without a token.
 fn scopes(mode: AccessMode, token: Option<Scope>) -> &'static [Scope] {
     match (mode, token) {
         (AccessMode::Open, _) | (_, Some(Scope::Admin)) => EVERYTHING,
@@ -38,25 +38,25 @@ impl Caller {
         Self { token: None, scopes: Err(reason) }
     }
 
-    /// The key of the token, where one was sent that counts.
+    /// Returns the key of a valid token.
     pub(crate) fn token(&self) -> Option<i64> {
         self.token
     }
 
-    /// Whether there is nothing to check.
+    /// Whether every scope is granted, so that nothing needs to be checked.
     pub(crate) fn may_everything(&self) -> bool {
         matches!(self.scopes, Ok(scopes) if scopes.len() == EVERYTHING.len())
     }
 
-    /// Refuses credentials that don't count; that there are none is no reason here.
+    /// Rejects invalid credentials. Missing ones are accepted.
     ///
     /// # Errors
-    /// [`Code::Unauthenticated`]; [`Code::DatabaseUnavailable`] when nobody knows.
+    /// [`Code::Unauthenticated`]; [`Code::DatabaseUnavailable`] if the tokens cannot be read.
     pub(crate) fn verify(&self) -> Result<(), Error> {
         self.scopes.clone().map(drop)
     }
 
-    /// Refuses whoever may do nothing at all, before anything that they sent is looked at.
+    /// Rejects callers without any scope, before the request is read.
     ///
     /// # Errors
     /// Those of [`Self::verify`].
@@ -64,7 +64,7 @@ impl Caller {
         if self.scopes.clone()?.is_empty() { Err(token_needed()) } else { Ok(()) }
     }
 
-    /// Refuses whoever may not read.
+    /// Rejects callers that may not read.
     ///
     /// # Errors
     /// Those of [`Self::check`].
@@ -72,10 +72,10 @@ impl Caller {
         self.check(&[Scope::Read])
     }
 
-    /// Refuses whoever lacks one of the scopes.
+    /// Rejects callers that lack one of the scopes.
     ///
     /// # Errors
-    /// Those of [`Self::enter`]; [`Code::Forbidden`] where another token would do.
+    /// Those of [`Self::enter`]; [`Code::Forbidden`] if another token would be accepted.
     pub(crate) fn check(&self, needed: &[Scope]) -> Result<(), Error> {
         self.enter()?;
         let scopes = self.scopes.clone()?;

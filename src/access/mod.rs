@@ -1,5 +1,5 @@
-//! Who may enter: what callers send is turned into what they may do. Which field takes which scope, the schema says;
-//! `graphql/access.rs` holds the two against each other.
+//! Authentication: tokens, and the scopes that they grant. The schema states which field needs which scope;
+//! `graphql/request/authorization.rs` checks one against the other.
 
 mod caller;
 mod token;
@@ -28,41 +28,41 @@ use crate::{
 pub use caller::Caller;
 pub(crate) use token::{hash, random as random_token};
 
-/// How long the live tokens are remembered: from then on a revoked one is refused.
-const REMEMBERED: Duration = Duration::from_secs(1);
-/// How long before an unknown token is looked for again: it may have been made a moment ago.
-const MISSED: Duration = Duration::from_millis(100);
-/// Microseconds between two notes of the last use of a token.
-const BETWEEN_NOTES: i64 = 60_000_000;
+/// How long the live tokens are cached: the delay until a revoked one is rejected.
+const CACHE_MAX_AGE: Duration = Duration::from_secs(1);
+/// Minimum age of the cache before an unknown token makes it reload: the token may be new.
+const MISS_MAX_AGE: Duration = Duration::from_millis(100);
+/// Minimum time between two updates of a token's last use, in microseconds.
+const LAST_USE_INTERVAL: i64 = 60_000_000;
 
-/// Microseconds since 1970 in UTC.
+/// Returns the time in microseconds since 1970 in UTC.
 pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// The door: knows who may enter, and the tokens that are live.
+/// Authenticates callers: the access mode, and a cache of the live tokens.
 #[derive(Clone)]
-pub struct Access(Arc<Door>);
+pub struct Access(Arc<Inner>);
 
-struct Door {
+struct Inner {
     mode: AccessMode,
     reader: Reader,
     ingest: Ingest,
-    known: Mutex<Known>,
+    cache: Mutex<TokenCache>,
 }
 
 /// The live tokens as last read.
 #[derive(Default)]
-struct Known {
+struct TokenCache {
     read_at: Option<Instant>,
     live: Vec<Model>,
-    /// When the use of a token was last noted, as far as the rows don't tell.
-    noted: HashMap<i64, i64>,
+    /// When the last use of a token was recorded, where the cached row is older.
+    recorded: HashMap<i64, i64>,
 }
 
-impl Known {
-    /// Reads them again, unless they were read within `age`.
+impl TokenCache {
+    /// Reloads the tokens, unless they are younger than `age`.
     async fn refresh(&mut self, reader: &Reader, age: Duration) -> Result<(), DbErr> {
         if self.read_at.is_some_and(|at| at.elapsed() < age) {
             return Ok(());
@@ -70,12 +70,12 @@ impl Known {
         let began = Instant::now();
         self.live = row::live(reader, now()).await?;
         self.read_at = Some(began);
-        let Self { live, noted, .. } = self;
-        noted.retain(|id, _| live.iter().any(|token| token.id == *id));
+        let Self { live, recorded, .. } = self;
+        recorded.retain(|id, _| live.iter().any(|token| token.id == *id));
         Ok(())
     }
 
-    /// The token with this hash. Each is compared in full, so that the time taken tells nothing of any.
+    /// Finds the token with this hash. Compares each in constant time, so that timing reveals nothing.
     fn find(&self, hash: &[u8]) -> Option<&Model> {
         let now = now();
         let live = self.live.iter().filter(|token| token.is_live(now));
@@ -84,56 +84,56 @@ impl Known {
 }
 
 impl Access {
-    /// A door in this mode, before the tokens of `database`. The last use of each is noted through `ingest`.
+    /// Creates the authentication for the tokens of `database`. Their last use is recorded through `ingest`.
     pub fn new(mode: AccessMode, database: &Database, ingest: Ingest) -> Self {
-        Self(Arc::new(Door { mode, reader: database.access.clone(), ingest, known: Mutex::default() }))
+        Self(Arc::new(Inner { mode, reader: database.access.clone(), ingest, cache: Mutex::default() }))
     }
 
-    /// Who may enter.
+    /// Returns the access mode.
     pub(crate) fn mode(&self) -> AccessMode {
         self.0.mode
     }
 
-    /// Who sends `credentials`, the value of an `Authorization` header: `Bearer TOKEN`, or `Basic` with the token as the
-    /// password. Credentials that don't count, and a database that does not answer, make a caller who is refused everything,
-    /// with the reason. An open server does not look at them: they may be meant for a proxy in front.
+    /// Authenticates `credentials`, the value of an `Authorization` header: `Bearer TOKEN`, or `Basic` with the token
+    /// as the password. Invalid credentials, or an unavailable database, make a caller whose every request is rejected
+    /// with that reason. In open mode credentials are ignored: they may be meant for a proxy.
     pub async fn caller_of(&self, credentials: Option<&str>) -> Caller {
-        let Door { mode, reader, ingest, known } = &*self.0;
+        let Inner { mode, reader, ingest, cache } = &*self.0;
         let Some(credentials) = credentials.filter(|_| *mode != AccessMode::Open) else {
             return Caller::without_token(*mode);
         };
         let Some(secret) = token::sent_in(credentials) else { return Caller::refused(caller::not_understood()) };
         let hash = token::hash(&secret);
-        let mut known = known.lock().await;
-        let age = if known.find(&hash).is_some() { REMEMBERED } else { MISSED };
-        if let Err(error) = known.refresh(reader, age).await {
+        let mut cache = cache.lock().await;
+        let age = if cache.find(&hash).is_some() { CACHE_MAX_AGE } else { MISS_MAX_AGE };
+        if let Err(error) = cache.refresh(reader, age).await {
             return Caller::refused(error.into());
         }
-        let Some(Model { id, scope, last_used_at, .. }) = known.find(&hash) else {
+        let Some(Model { id, scope, last_used_at, .. }) = cache.find(&hash) else {
             return Caller::refused(caller::unknown_token());
         };
         let Some(scope) = Scope::named(scope) else { return Caller::refused(caller::unknown_token()) };
         let (id, now) = (*id, now());
-        let last_noted = known.noted.get(&id).copied().max(*last_used_at);
-        if last_noted.is_none_or(|last| now - last >= BETWEEN_NOTES) && ingest.note_token_use(id, now) {
-            known.noted.insert(id, now);
+        let last_recorded = cache.recorded.get(&id).copied().max(*last_used_at);
+        if last_recorded.is_none_or(|last| now - last >= LAST_USE_INTERVAL) && ingest.note_token_use(id, now) {
+            cache.recorded.insert(id, now);
         }
         Caller::with_token(*mode, id, scope)
     }
 
-    /// Waits until the token of `caller` is no longer taken: for streams, which outlive the moment in which they were let in.
-    /// For ever where there is no token. Gives what there is to say.
+    /// Waits until the token of `caller` is revoked or expires, and returns the error; for ever without a token.
+    /// Streams outlive their authentication.
     pub(crate) async fn until_refused(self, caller: Caller) -> Error {
         let Some(token) = caller.token() else { return std::future::pending().await };
-        // In a task of its own, which ends with this: a stream that nobody reads must not hold the tokens.
+        // In a task of its own, aborted with this future: a stream that is not polled must not hold the lock.
         let mut watch = JoinSet::new();
         watch.spawn(async move {
             loop {
-                tokio::time::sleep(REMEMBERED).await;
-                let mut known = self.0.known.lock().await;
-                // A database that does not answer just now is no reason to hang up.
-                let is_read = known.refresh(&self.0.reader, REMEMBERED).await.is_ok();
-                if is_read && !known.live.iter().any(|live| live.id == token && live.is_live(now())) {
+                tokio::time::sleep(CACHE_MAX_AGE).await;
+                let mut cache = self.0.cache.lock().await;
+                // A failed read does not end the stream.
+                let is_read = cache.refresh(&self.0.reader, CACHE_MAX_AGE).await.is_ok();
+                if is_read && !cache.live.iter().any(|live| live.id == token && live.is_live(now())) {
                     return;
                 }
             }
@@ -142,7 +142,7 @@ impl Access {
         caller::unknown_token()
     }
 
-    /// Warns of a server that stands open to the network, and of one that nobody could write to.
+    /// Warns if the server is open to the network, or if no token can write.
     ///
     /// # Errors
     /// The database's.
@@ -151,8 +151,8 @@ impl Access {
         if self.0.mode == AccessMode::Open {
             if !address.to_canonical().is_loopback() {
                 tracing::warn!(
-                    "everybody who reaches {address} may read and write: make tokens ({remedy}) and start with --access read \
-                     or --access closed, or listen on a loopback address"
+                    "anyone who reaches {address} can read and write: create tokens ({remedy}) and start with --access read or \
+                     --access closed, or listen on a loopback address"
                 );
             }
             return Ok(());

@@ -1,5 +1,4 @@
-//! What is sent as a token: 256 random bits, of which the database knows the hash alone. Bits that nobody can guess need no slow
-//! hash.
+//! Tokens: 256 random bits, of which the database stores only a hash. Random bits need no slow hash.
 
 use base64::{
     Engine as _,
@@ -7,22 +6,22 @@ use base64::{
 };
 use sha2::{Digest as _, Sha256};
 
-/// What every token begins with, so that scanners for secrets know it.
+/// The prefix of every token, by which secret scanners recognise it.
 const PREFIX: &str = "mg_";
 
-/// Makes a token from the system's own source of randomness.
+/// Creates a token from the system's random number generator.
 pub(crate) fn random() -> Result<String, getrandom::Error> {
     let mut bits = [0; 32];
     getrandom::fill(&mut bits)?;
     Ok(format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(bits)))
 }
 
-/// What is stored of it.
+/// Returns the hash of a token, which is what the database stores.
 pub(crate) fn hash(token: &str) -> Vec<u8> {
     Sha256::digest(token).to_vec()
 }
 
-/// The token in the value of an `Authorization` header, whatever its worth.
+/// Extracts the token from the value of an `Authorization` header without checking it.
 pub(crate) fn sent_in(credentials: &str) -> Option<String> {
     let (scheme, value) = credentials.trim().split_once(' ')?;
     let value = value.trim();

@@ -1,4 +1,4 @@
-//! What the program does: one file a command, and how each of them ends.
+//! The commands of the program, one file each, and their exit codes.
 
 mod completions;
 mod man;
@@ -13,16 +13,16 @@ use std::{
 };
 
 use crate::config::{self, Command, Stop};
-pub use token::{Said, TokenError, run as manage_tokens};
+pub use token::{Output, TokenError, run as manage_tokens};
 
-/// The exit code of a start that was refused.
+/// The exit code of a failed start or command.
 const REFUSED: u8 = 2;
 
-/// Why the program does not end well.
+/// Why a command failed.
 enum Failure {
-    /// It did not start, or did not do what it was asked to.
+    /// It did not start, or failed.
     Refused(String),
-    /// It served, and was not ended in order. The log says why.
+    /// The server ended irregularly. The log has the reason.
     Ended(u8),
 }
 
@@ -32,7 +32,7 @@ impl From<String> for Failure {
     }
 }
 
-/// Does what the command line asks for.
+/// Runs the command of the command line.
 pub fn run() -> ExitCode {
     let done = match config::read() {
         Ok((Command::Serve, settings)) => serve::run(settings),
@@ -50,7 +50,7 @@ pub fn run() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Refused(reason)) => {
-            // Nobody is left to tell when standard error is gone.
+            // Standard error is closed, so nothing can be reported.
             let _ = writeln!(io::stderr(), "metrograph: {reason}");
             ExitCode::from(REFUSED)
         }
@@ -58,7 +58,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// A reader that leaves early, as `head` does, is no error.
+/// Prints to standard output. A closed pipe, such as that of `head`, is no error.
 fn print(text: &str) -> Result<(), String> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.to_string()),
@@ -66,15 +66,16 @@ fn print(text: &str) -> Result<(), String> {
     }
 }
 
-/// Stack of each worker: documents and filters nest as deep as their limits let them.
-const STACK: usize = 8 * 1024 * 1024;
+/// Stack size of worker threads: documents and filters are parsed recursively, up to their limits.
+const WORKER_STACK_BYTES: usize = 8 * 1024 * 1024;
 
-/// Runs `work` to its end.
+/// Runs `work` to completion.
 fn on_runtime(work: impl Future<Output = Result<(), Failure>> + Send) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(WORKER_STACK_BYTES).build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     let done = runtime.block_on(work);
-    // What still waits after the stop has been given its time waits for nobody.
+    // Blocking tasks that are still running after the shutdown timeouts are abandoned.
     runtime.shutdown_background();
     done
 }

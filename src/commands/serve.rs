@@ -1,52 +1,52 @@
-//! `metrograph serve`: from settings to the exit code.
+//! `metrograph serve`: runs the server until a signal stops it.
 
 use std::{num::NonZeroU32, time::Duration};
 
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
-    App, LONGEST_STOP,
+    App, SHUTDOWN_TIMEOUT,
     commands::{Failure, on_runtime, print},
     config::Settings,
     process::{self, Signals},
     telemetry,
 };
 
-/// The exit code of a server that a part of died, or whose stop took too long.
+/// The exit code after a component died or the shutdown timed out.
 const DIED: u8 = 1;
 /// How long the system may take to close what is open.
-const CLOSING: Duration = Duration::from_millis(500);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Runs the server until it is told to stop.
+/// Runs the server until a signal stops it.
 pub(crate) fn run(mut settings: Settings) -> Result<(), Failure> {
-    // Let go of last.
+    // Dropped last.
     let _log = telemetry::start(settings.log.as_str());
     let connections = &mut settings.limits.max_connections;
     *connections = NonZeroU32::new(process::raise_open_files(connections.get())).unwrap_or(*connections);
     on_runtime(async move {
         let mut signals = Signals::listen().map_err(|error| error.to_string())?;
-        let longest = settings.stop.drain + LONGEST_STOP + CLOSING;
-        let (tell, told) = watch::channel(false);
-        // On a worker, which has that stack; the thread that waits here has whatever the system gave it.
-        let serving = tokio::spawn(serve_until(settings, told));
-        // Here, where nothing blocks, whatever the workers do.
+        let timeout = settings.stop.drain + SHUTDOWN_TIMEOUT + CLOSE_TIMEOUT;
+        let (stop, stopped) = watch::channel(false);
+        // On a worker thread, because of its stack; the main thread has the system's default.
+        let serving = tokio::spawn(serve_until(settings, stopped));
+        // On the main thread, which never blocks.
         let ended_otherwise = async {
             signals.stop().await;
-            tell.send_replace(true);
+            stop.send_replace(true);
             tokio::select! {
                 code = signals.stop() => {
-                    tracing::warn!("told to stop once more: it ends at once, and requests in flight are cut");
+                    tracing::warn!("second signal to stop: exiting at once; requests in flight are cut");
                     code
                 }
-                () = tokio::time::sleep(longest) => {
-                    tracing::error!("the stop took longer than {longest:?}: it ends as it is; what was acknowledged is on disk");
+                () = tokio::time::sleep(timeout) => {
+                    tracing::error!("shutdown took longer than {timeout:?}: exiting; acknowledged writes are on disk");
                     DIED
                 }
             }
         };
         tokio::select! {
             done = serving => done.unwrap_or_else(|error| {
-                tracing::error!(%error, "the server ended by itself");
+                tracing::error!(%error, "the server task failed");
                 Err(Failure::Ended(DIED))
             }),
             code = ended_otherwise => Err(Failure::Ended(code)),
@@ -54,16 +54,16 @@ pub(crate) fn run(mut settings: Settings) -> Result<(), Failure> {
     })
 }
 
-/// Serves until it is told to stop, also while it starts.
-async fn serve_until(settings: Settings, mut told: watch::Receiver<bool>) -> Result<(), Failure> {
+/// Serves until `stop` is true, also while starting.
+async fn serve_until(settings: Settings, mut stopped: watch::Receiver<bool>) -> Result<(), Failure> {
     let listener = TcpListener::bind(settings.listen).await;
     let listener = listener.map_err(|error| format!("--listen: {} can't be listened on: {error}", settings.listen))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
-    let mut starting = told.clone();
+    let mut starting = stopped.clone();
     let app = tokio::select! {
         app = App::open(&settings) => app.map_err(|error| settings.named(&error))?,
-        _ = starting.wait_for(|told| *told) => {
-            tracing::info!("told to stop before it served");
+        _ = starting.wait_for(|stopped| *stopped) => {
+            tracing::info!("stopped before the server was ready");
             return Ok(());
         }
     };
@@ -73,8 +73,8 @@ async fn serve_until(settings: Settings, mut told: watch::Receiver<bool>) -> Res
         tracing::warn!("{line}: standard output can't be written: {error}");
     }
     let end = async move {
-        // Without a sender there is nobody left to serve for.
-        let _ = told.wait_for(|told| *told).await;
+        // A dropped sender stops the server, too.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
     };
     app.serve(listener, end).await.map_err(|_| Failure::Ended(DIED))
 }

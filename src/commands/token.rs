@@ -1,4 +1,4 @@
-//! `metrograph token`: works on the database itself, also while servers run on it.
+//! `metrograph token`: manages tokens in the database, also while servers run on it.
 
 use std::{
     io::{self, Write as _},
@@ -19,25 +19,25 @@ use crate::{
     db::{Database, OpenError},
 };
 
-/// What a command has to say.
+/// The output of a command.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Said {
-    /// What was asked for, to standard output.
+pub struct Output {
+    /// The result, for standard output.
     pub result: String,
-    /// What a person should know, to standard error.
+    /// A note for people, for standard error.
     pub note: String,
 }
 
-/// Why a command on tokens failed.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The database can't be opened.
+    /// The database cannot be opened.
     #[error(transparent)]
     Unusable(#[from] OpenError),
-    /// The database failed afterwards.
+    /// The database failed later.
     #[error("--database-url: the database failed: {0}")]
     Database(#[from] DbErr),
-    /// There is no database in which a server would find the token.
+    /// The database does not exist.
     #[error(
         "--database-url: there is no database of Metrograph at {0}: give the server's, or start the server once{1}"
     )]
@@ -48,39 +48,40 @@ pub enum TokenError {
     /// No live token has that name.
     #[error("no live token is called '{0}' in {1}: see metrograph token list")]
     Unknown(String, String),
-    /// The system gives no random bits.
+    /// The system's random number generator failed.
     #[error("the system gives no random bits: {0}")]
     NoRandomness(#[from] getrandom::Error),
 }
 
-/// How long a look at the tokens may take.
-const LONGEST_READ: Duration = Duration::from_secs(30);
+/// Maximum time of a query.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Does what a command asks for, and prints what it has to say. A token that can't be printed is revoked.
+/// Runs a command and prints its output. A token that cannot be printed is revoked.
 pub(crate) async fn print_result(command: &TokenCommand, settings: &Settings) -> Result<(), String> {
     let (url, storage) = (&settings.database_url, &settings.storage);
-    let said = run(command, url, storage).await.map_err(|error| settings.named(&error))?;
+    let output = run(command, url, storage).await.map_err(|error| settings.named(&error))?;
     match command {
         TokenCommand::Create(NewToken { name, .. }) => {
-            if let Err(error) = io::stdout().write_all(said.result.as_bytes()) {
-                // Nobody has seen it, and nobody ever will.
-                let unseen = TokenCommand::Revoke { name: name.clone() };
-                let revoked = run(&unseen, url, storage).await.map_or_else(|error| error.to_string(), |said| said.note);
+            if let Err(error) = io::stdout().write_all(output.result.as_bytes()) {
+                // Nobody can use a token that was never displayed.
+                let revocation = TokenCommand::Revoke { name: name.clone() };
+                let revoked =
+                    run(&revocation, url, storage).await.map_or_else(|error| error.to_string(), |output| output.note);
                 return Err(format!("the token can't be shown: standard output: {error}. {}", revoked.trim_end()));
             }
         }
-        TokenCommand::List | TokenCommand::Revoke { .. } => print(&said.result)?,
+        TokenCommand::List | TokenCommand::Revoke { .. } => print(&output.result)?,
     }
-    // Nobody is left to tell when standard error is gone.
-    let _ = io::stderr().write_all(said.note.as_bytes());
+    // Standard error is closed, so nothing can be reported.
+    let _ = io::stderr().write_all(output.note.as_bytes());
     Ok(())
 }
 
-/// Makes, lists or revokes tokens in the database at `url`, with as few connections as that takes.
+/// Creates, lists or revokes tokens in the database at `url`, with as few connections as possible.
 ///
 /// # Errors
-/// [`TokenError`]; then nothing was changed.
-pub async fn run(command: &TokenCommand, url: &DatabaseUrl, storage: &StorageSettings) -> Result<Said, TokenError> {
+/// [`TokenError`]; nothing was changed.
+pub async fn run(command: &TokenCommand, url: &DatabaseUrl, storage: &StorageSettings) -> Result<Output, TokenError> {
     if storage.read_only && !matches!(command, TokenCommand::List) {
         return Err(OpenError::ReadOnly.into());
     }
@@ -95,28 +96,28 @@ pub async fn run(command: &TokenCommand, url: &DatabaseUrl, storage: &StorageSet
         return Err(TokenError::Missing(url.shown().to_owned(), or_make));
     }
     let place = url.shown();
-    let storage = StorageSettings { connections: Some(Connections::FEWEST), ..storage.clone() };
-    let database = Database::open(url, &storage, LONGEST_READ).await?;
-    let said = match command {
+    let storage = StorageSettings { connections: Some(Connections::MIN), ..storage.clone() };
+    let database = Database::open(url, &storage, READ_TIMEOUT).await?;
+    let output = match command {
         TokenCommand::List => row::all(&database.reader).await.map(|tokens| list(&tokens)).map_err(TokenError::from),
         TokenCommand::Create(new) => change(&database, async |writer| create(writer, new, place).await).await,
         TokenCommand::Revoke { name } => change(&database, async |writer| revoke(writer, name, place).await).await,
     };
     database.close().await?;
-    said
+    output
 }
 
 async fn change(
     database: &Database,
-    act: impl AsyncFnOnce(&Writer) -> Result<Said, TokenError>,
-) -> Result<Said, TokenError> {
+    act: impl AsyncFnOnce(&Writer) -> Result<Output, TokenError>,
+) -> Result<Output, TokenError> {
     let writer = database.writer().await?;
-    let said = act(&writer).await;
+    let output = act(&writer).await;
     writer.close().await?;
-    said
+    output
 }
 
-async fn create(writer: &Writer, new: &NewToken, place: &str) -> Result<Said, TokenError> {
+async fn create(writer: &Writer, new: &NewToken, place: &str) -> Result<Output, TokenError> {
     let (name, scope, token) = (new.name.as_str(), new.scope.as_str(), random_token()?);
     let tx = writer.begin().await?;
     let now = now();
@@ -136,10 +137,10 @@ async fn create(writer: &Writer, new: &NewToken, place: &str) -> Result<Said, To
         "This is the token '{name}' of the scope {scope} for servers on {place}; {end}. It is shown this once: keep it where your secrets are.\n\
          It is sent as Authorization: Bearer TOKEN, or as a password: {used}\n"
     );
-    Ok(Said { result: format!("{token}\n"), note })
+    Ok(Output { result: format!("{token}\n"), note })
 }
 
-async fn revoke(writer: &Writer, name: &TokenName, place: &str) -> Result<Said, TokenError> {
+async fn revoke(writer: &Writer, name: &TokenName, place: &str) -> Result<Output, TokenError> {
     let name = name.as_str();
     let tx = writer.begin().await?;
     let now = now();
@@ -149,12 +150,12 @@ async fn revoke(writer: &Writer, name: &TokenName, place: &str) -> Result<Said, 
     row::revoke(&tx, name, now).await?;
     tx.commit().await?;
     let note = format!("The token '{name}' is revoked: servers that run on {place} refuse it within a second.\n");
-    Ok(Said { result: String::new(), note })
+    Ok(Output { result: String::new(), note })
 }
 
 const HEADINGS: [&str; 6] = ["NAME", "SCOPE", "MADE", "EXPIRES", "LAST USE", "STATE"];
 
-fn list(tokens: &[Model]) -> Said {
+fn list(tokens: &[Model]) -> Output {
     let now = now();
     let cells = |token: &Model| {
         let state = match token.revoked_at {
@@ -172,10 +173,10 @@ fn list(tokens: &[Model]) -> Said {
         let padded: String = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  ")).collect();
         format!("{}\n", padded.trim_end())
     };
-    Said { result: lines.iter().map(line).collect(), note: String::new() }
+    Output { result: lines.iter().map(line).collect(), note: String::new() }
 }
 
-/// To the second.
+/// Formats a time, rounded down to seconds.
 fn utc(micros: i64) -> String {
     format!("{}Z", time::canonical(micros - micros.rem_euclid(1_000_000)))
 }

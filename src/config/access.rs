@@ -1,4 +1,4 @@
-//! Who may enter.
+//! The access mode and the scopes of tokens.
 
 use clap::{Args, ValueEnum};
 
@@ -18,14 +18,14 @@ pub struct AccessSettings {
     pub mode: AccessMode,
 }
 
-/// Who may enter.
+/// Who needs a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AccessMode {
-    /// Everybody reads and writes; nobody is asked who they are.
+    /// Nobody; tokens are ignored.
     Open,
-    /// Everybody reads; whoever writes needs a token.
+    /// Only writers.
     Read,
-    /// Whoever reads or writes needs a token.
+    /// Readers and writers.
     Closed,
 }
 
@@ -41,7 +41,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// How it is written on the command line, in the database and in HTTP.
+    /// Returns the name on the command line, in the database and in HTTP.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -50,7 +50,7 @@ impl Scope {
         }
     }
 
-    /// The scope that is written so.
+    /// Returns the scope of this name.
     pub(crate) fn named(text: &str) -> Option<Self> {
         Self::value_variants().iter().find(|scope| scope.as_str() == text).copied()
     }

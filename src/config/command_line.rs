@@ -1,4 +1,4 @@
-//! The command line: which command takes which setting, and what was given where.
+//! The command line: which command takes which setting, and the precedence of flags and variables.
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, str::FromStr as _};
 
@@ -15,7 +15,7 @@ use super::{
     AccessSettings, DatabaseUrl, Exposure, GraphqlSettings, HttpLimits, LiveSettings, LogFilter, PageSize, Stop,
     StopSettings, TokenCommand, address, folder,
     refusal::{Given, refusal},
-    storage::{PoolFlags, WayFlags},
+    storage::{ConnectionFlags, PoolFlags},
     tls::TlsFlags,
 };
 
@@ -70,7 +70,7 @@ pub enum OpenApiVersion {
 /// The flag that errors of the database name.
 pub(super) const DATABASE: &str = "--database-url";
 
-// No doc comment: it would become that of each command that takes these.
+// No doc comment: clap would use it as the help of each command with these arguments.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Database")]
 pub(super) struct DatabaseFlags {
@@ -80,7 +80,7 @@ pub(super) struct DatabaseFlags {
     pub database_url: Option<DatabaseUrl>,
 
     #[command(flatten)]
-    pub way: WayFlags,
+    pub connection: ConnectionFlags,
 
     #[arg(long = "monitor-server-database-uri", hide = true, env = "MONITOR_SERVER_DATABASE_URI", hide_env = true,
         value_parser = NonEmptyStringValueParser::new().try_map(|text| DatabaseUrl::from_sqlalchemy(&text)))]
@@ -151,7 +151,7 @@ pub(super) struct ServerFlags {
     pub monitor_server_pagination_count: Option<PageSize>,
 }
 
-/// Returns the commands with the settings that they take. The program takes those of `serve` without a command, too.
+/// Returns the commands with their settings. Without a command, the program takes those of `serve`.
 pub fn commands() -> clap::Command {
     let serving = |command: clap::Command| {
         let about = command.get_about().cloned();
@@ -166,24 +166,24 @@ pub fn commands() -> clap::Command {
         .mut_subcommand("token", |token| asking(token.mut_subcommands(asking)))
 }
 
-/// The same for each command within another one.
+/// Applies `change` to the arguments of a command and of its subcommands.
 fn throughout(command: clap::Command, change: &impl Fn(Arg) -> Arg) -> clap::Command {
     command.mut_args(change).mut_subcommands(|inner| throughout(inner, change))
 }
 
-/// A setting that is there only where it was given on the command line.
+/// Removes variable and default of a setting, so that it is present only if the command line has it.
 fn bare(argument: Arg) -> Arg {
     let argument = argument.env(Resettable::Reset).default_value(Resettable::Reset).required(false);
     if matches!(argument.get_action(), ArgAction::SetTrue) {
-        // A switch is there in any case, as false.
+        // A switch is always present otherwise, as false.
         argument.action(ArgAction::Set).num_args(0..=1).require_equals(true).default_missing_value("true")
     } else {
         argument
     }
 }
 
-/// Reads the command line, then of the variables those that the command takes and no flag overrides.
-/// Says by which of its names the database was given, too.
+/// Reads the command line, then the variables of settings that the command takes and no flag overrides. Also returns
+/// the name by which the database was given.
 pub(super) fn read(arguments: &[OsString]) -> Result<(Command, Flags, &'static str), Stop> {
     let settings = Flags::augment_args(clap::Command::new("metrograph")).no_binary_name(true);
     let is_setting = |argument: &Arg| settings.get_arguments().any(|setting| setting.get_id() == argument.get_id());
@@ -208,12 +208,12 @@ pub(super) fn read(arguments: &[OsString]) -> Result<(Command, Flags, &'static s
         Command::Token(_) => database.get_arguments().any(|setting| setting.get_id() == argument.get_id()),
         Command::Schema | Command::Openapi { .. } | Command::Completions { .. } | Command::Man { .. } => false,
     };
-    let told = settings.clone().mut_args(|argument| {
+    let merged = settings.clone().mut_args(|argument| {
         if is_taken(&argument) && !is_given(&argument) { argument } else { argument.env(Resettable::Reset) }
     });
-    let told = told.try_get_matches_from::<_, OsString>([]);
-    let told = told.map_err(|error| Stop::Refused(refusal(&error, &settings, Given::Environment)))?;
-    let mut flags = Flags::from_arg_matches(&told).map_err(internal)?;
+    let merged = merged.try_get_matches_from::<_, OsString>([]);
+    let merged = merged.map_err(|error| Stop::Refused(refusal(&error, &settings, Given::Environment)))?;
+    let mut flags = Flags::from_arg_matches(&merged).map_err(internal)?;
     let by_variable = (flags.database.database_url.is_some(), flags.database.monitor_server_database_uri.is_some());
     update(&mut flags, &command, &levels).map_err(internal)?;
     let database = match by_variable {
@@ -224,7 +224,7 @@ pub(super) fn read(arguments: &[OsString]) -> Result<(Command, Flags, &'static s
     Ok((command, flags, database))
 }
 
-/// What was given on the command line wins over variables, and behind the command over before it.
+/// Overrides variables by the command line, and what precedes a command by what follows it.
 fn update(flags: &mut Flags, command: &Command, levels: &[&ArgMatches]) -> Result<(), clap::Error> {
     let Some((first, inner)) = levels.split_first() else { return Ok(()) };
     flags.update_from_arg_matches(first)?;
@@ -238,7 +238,7 @@ fn update(flags: &mut Flags, command: &Command, levels: &[&ArgMatches]) -> Resul
     Ok(())
 }
 
-/// The help that was asked for, with defaults and the names of variables, but never with their values.
+/// Returns the requested help, with defaults and variable names, but without the values of variables.
 fn help(arguments: &[OsString]) -> Option<clap::Error> {
     let shown = throughout(commands(), &|argument| argument.hide_env_values(true));
     shown.try_get_matches_from(arguments).err()

@@ -1,4 +1,4 @@
-//! The address of a database, in its spellings.
+//! Database URLs in their supported forms.
 
 mod postgres;
 
@@ -13,16 +13,16 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 pub(crate) use postgres::shown_name;
 use postgres::{Parts, Spelling};
 
-/// What a path in an address does not write as it is.
+/// Characters that are percent-encoded in the path of a URL.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~');
 
-/// Schemes that may be said aloud; any other one may be a part of a password.
+/// Schemes that messages may name; any other may be part of a password.
 const OTHER_SCHEMES: &[&str] =
     &["cockroachdb", "file", "http", "https", "mariadb", "mongodb", "mssql", "mysql", "oracle", "redis", "sqlserver"];
 const GIVE: &str = "give sqlite://PATH?mode=rwc or postgres://USER:PASSWORD@HOST/NAME";
 const NO_LOGIN: &str = "sqlite:***: the address of a SQLite file holds no user and no password";
 
-/// A database that can be opened, in the spelling of this program.
+/// The URL of a database, in canonical form.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl {
     opened: String,
@@ -30,7 +30,7 @@ pub struct DatabaseUrl {
     ignored: Vec<&'static str>,
 }
 
-/// For logs: of a server, nothing at all, since a secret may stand in more than one place of an address.
+/// Redacted for PostgreSQL, because a secret may occur in several parts of a URL.
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = if self.sqlite_file().is_some() { self.shown() } else { "postgres://***" };
@@ -39,40 +39,40 @@ impl fmt::Debug for DatabaseUrl {
 }
 
 impl DatabaseUrl {
-    /// The address, secrets included: not for logs.
+    /// Returns the URL, secrets included: not for logs.
     pub fn as_str(&self) -> &str {
         &self.opened
     }
 
-    /// Which database it is, for people: the whole path of the file, or where the server is, without login and parameters.
+    /// Returns the database for messages: the absolute path of a file, or host and name without login and parameters.
     pub(crate) fn shown(&self) -> &str {
         &self.shown
     }
 
-    /// Parameters that PostgreSQL's own programs know, and that change nothing here.
+    /// Returns parameters of libpq that have no effect here.
     pub fn ignored(&self) -> &[&'static str] {
         &self.ignored
     }
 
-    /// The SQLite file, or `None` for PostgreSQL.
+    /// Returns the path of the SQLite file, or `None` for PostgreSQL.
     pub fn sqlite_file(&self) -> Option<PathBuf> {
         let path = self.without_parameters().strip_prefix("sqlite://")?;
         Some(PathBuf::from(&*percent_decode_str(path).decode_utf8_lossy()))
     }
 
-    /// The address as far as the `?`.
+    /// Returns the URL up to the `?`.
     pub(crate) fn without_parameters(&self) -> &str {
         self.opened.split('?').next().unwrap_or(&self.opened)
     }
 
-    /// What follows the `?`, as names and values.
+    /// Returns the parameters after the `?`.
     pub(crate) fn parameters(&self) -> Vec<(String, String)> {
         let (_, parameters) = self.opened.split_once('?').unwrap_or_default();
         form_urlencoded::parse(parameters.as_bytes()).into_owned().collect()
     }
 
-    /// Reads what a monitor-server was given, in SQLAlchemy's spelling: three slashes before a relative path, four before an
-    /// absolute one.
+    /// Parses a URL in SQLAlchemy's syntax, as monitor-server uses it: three slashes before a relative path, four
+    /// before an absolute one.
     pub(super) fn from_sqlalchemy(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let (scheme, rest) =
@@ -82,7 +82,7 @@ impl DatabaseUrl {
                 if !rest.starts_with('/') && rest.contains('@') {
                     return Err(format!("{NO_LOGIN}: give sqlite:///PATH"));
                 }
-                // What follows the path is meant for Python's driver; in the path, SQLAlchemy writes every character as it is.
+                // Parameters are for Python's driver. SQLAlchemy does not encode the path.
                 let path = rest.split('?').next().unwrap_or(rest);
                 Self::sqlite(path.strip_prefix('/').unwrap_or(path), "mode=rwc")
             }
@@ -96,7 +96,7 @@ impl DatabaseUrl {
         Ok(Self { opened: parts.address(), shown: parts.shown(), ignored: parts.ignored })
     }
 
-    /// A file by its path, as it is on the disk.
+    /// Returns the URL of a file by its path.
     fn sqlite(path: &str, parameters: &str) -> Result<Self, String> {
         let refuse = |reason: &str| Err(format!("sqlite:***: {reason}"));
         if path.is_empty() {
@@ -125,7 +125,7 @@ impl DatabaseUrl {
             }
         }
         let shown = whole(path);
-        // The drivers would take several slashes in front away, all of them.
+        // The drivers would strip all leading slashes.
         let slashes = path.len() - path.trim_start_matches('/').len();
         let path = &path[slashes.saturating_sub(1)..];
         let mark = if parameters.is_empty() { "" } else { "?" };
@@ -165,19 +165,19 @@ impl FromStr for DatabaseUrl {
     }
 }
 
-/// A scheme without the driver that SQLAlchemy names behind a `+`.
+/// Removes the driver that SQLAlchemy appends to the scheme after a `+`.
 fn dialect(scheme: &str) -> String {
     scheme.split('+').next().unwrap_or(scheme).to_ascii_lowercase()
 }
 
-/// As much of what is no address of ours as may be said aloud.
+/// Returns the part of an unsupported URL that messages may quote.
 fn hidden(text: &str) -> String {
     let scheme = text.split_once("://").map(|(scheme, _)| dialect(scheme));
     let known = scheme.filter(|scheme| OTHER_SCHEMES.contains(&&**scheme));
     known.map_or_else(|| "***".to_owned(), |scheme| format!("{scheme}://***"))
 }
 
-/// A path from the root, for people.
+/// Returns an absolute path for messages.
 fn whole(path: &str) -> String {
     match shown(Path::new(path)) {
         shown if shown == path => std::path::absolute(path).map_or(shown, |whole| whole.display().to_string()),
@@ -185,7 +185,7 @@ fn whole(path: &str) -> String {
     }
 }
 
-/// A path for people, unless it may be an address with a login that was given by mistake.
+/// Returns a path for messages, unless it may be a URL with a login that was given by mistake.
 pub(crate) fn shown(path: &Path) -> String {
     let text = path.display().to_string();
     if text.contains(['@', '=']) || text.contains("://") { "***".to_owned() } else { text }

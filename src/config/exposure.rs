@@ -40,7 +40,7 @@ pub struct Exposure {
     pub suggestions: Switch,
 }
 
-/// On or off.
+/// A switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Switch {
     /// On.
@@ -56,12 +56,12 @@ impl Switch {
     }
 }
 
-/// A site as browsers name it (`https://host:port`, in lower case), or every site.
+/// An origin as browsers send it (`https://host:port`, in lower case), or any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CorsOrigin {
-    /// Every site.
+    /// Any origin.
     Any,
-    /// This one.
+    /// This origin.
     Site(String),
 }
 
@@ -86,12 +86,12 @@ impl FromStr for CorsOrigin {
     }
 }
 
-/// A name that a server is reached by (in lower case, without a port), or any.
+/// A host name (in lower case, without a port), or any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostName {
-    /// Any name.
+    /// Any host name.
     Any,
-    /// This one.
+    /// This host name.
     Name(String),
 }
 

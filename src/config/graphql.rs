@@ -1,4 +1,4 @@
-//! What a GraphQL request may ask for, and which documents are known before anybody asks.
+//! Settings of GraphQL: limits of a request, trusted and persisted documents.
 
 use std::path::PathBuf;
 
@@ -16,10 +16,10 @@ use super::{
 /// Settings of `/graphql`.
 #[derive(Debug, Clone, Args)]
 pub struct GraphqlSettings {
-    /// What a document and a request may hold.
+    /// Limits of a request.
     #[command(flatten)]
     pub limits: Limits,
-    /// Documents that are known by a name.
+    /// Trusted and persisted documents.
     #[command(flatten)]
     pub documents: Documents,
 

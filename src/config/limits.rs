@@ -6,14 +6,14 @@ use clap::Args;
 
 use super::units;
 
-/// Bodies and answers are held in memory: a larger limit would be none.
-const LARGEST_SIZE: usize = 1024 * 1024 * 1024;
-/// Every request takes more than this.
-const SMALLEST_SIZE: usize = 1024;
-/// More requests at once than anybody sends.
-const MOST_REQUESTS: u32 = 1_000_000;
-/// Waiting longer would be waiting for ever.
-const LONGEST_REQUEST: Duration = Duration::from_hours(1);
+/// Bodies and responses are held in memory: a larger limit would have no effect.
+const MAX_SIZE: usize = 1024 * 1024 * 1024;
+/// Every request is larger.
+const MIN_SIZE: usize = 1024;
+/// More than any client sends.
+const MAX_RATE_REQUESTS: u32 = 1_000_000;
+/// A longer timeout would have no effect.
+const MAX_REQUEST_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// How much one client may ask of the server.
 #[derive(Debug, Clone, Args)]
@@ -46,26 +46,26 @@ pub struct HttpLimits {
     pub max_subscriptions: NonZeroU32,
 }
 
-/// A number of bytes.
+/// Parses a size.
 pub(super) fn size(text: &str) -> Result<usize, &'static str> {
-    units::size(text, &(SMALLEST_SIZE..=LARGEST_SIZE)).ok_or("give a size from 1KiB to 1GiB, such as 512KiB or 16MiB")
+    units::size(text, &(MIN_SIZE..=MAX_SIZE)).ok_or("give a size from 1KiB to 1GiB, such as 512KiB or 16MiB")
 }
 
 fn duration(text: &str) -> Result<Duration, &'static str> {
-    let range = Duration::from_millis(1)..=LONGEST_REQUEST;
+    let range = Duration::from_millis(1)..=MAX_REQUEST_TIMEOUT;
     units::time_or_seconds(text, &range).ok_or("give a time from 1ms to 1h, such as 500ms, 30s or 2min")
 }
 
-/// Requests in a span of time, or any number of them.
+/// A rate, or no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit(pub Option<Rate>);
 
-/// Requests in a span of time.
+/// A number of requests per period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// How many, also at once.
+    /// The number of requests, which is also the size of a burst.
     pub requests: NonZeroU32,
-    /// In which time.
+    /// The period.
     pub per: Duration,
 }
 
@@ -77,10 +77,11 @@ impl FromStr for RateLimit {
             return Ok(Self(None));
         }
         let rate = units::rate(text).and_then(|(requests, per)| {
-            let requests = NonZeroU32::new(requests).filter(|requests| requests.get() <= MOST_REQUESTS)?;
+            let requests = NonZeroU32::new(requests).filter(|requests| requests.get() <= MAX_RATE_REQUESTS)?;
             Some(Rate { requests, per })
         });
-        rate.map(|rate| Self(Some(rate)))
-            .ok_or_else(|| format!("give off, or a rate such as 50/s, 600/min or 10000/h, of {MOST_REQUESTS} at most"))
+        rate.map(|rate| Self(Some(rate))).ok_or_else(|| {
+            format!("give off, or a rate such as 50/s, 600/min or 10000/h, of {MAX_RATE_REQUESTS} at most")
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! What subscribers hear.
+//! Settings of subscriptions.
 
 use std::num::NonZeroU32;
 
@@ -9,7 +9,7 @@ use super::units::whole;
 /// As many as one mutation records, at most.
 const BUFFER: NonZeroU32 = const { NonZeroU32::new(10_000).unwrap() };
 /// There is room for all of them from the start.
-const MOST: NonZeroU32 = const { NonZeroU32::new(1_000_000).unwrap() };
+const MAX_BUFFER: NonZeroU32 = const { NonZeroU32::new(1_000_000).unwrap() };
 
 /// How events reach those who listen.
 #[derive(Debug, Clone, Args)]
@@ -17,7 +17,7 @@ const MOST: NonZeroU32 = const { NonZeroU32::new(1_000_000).unwrap() };
 pub struct LiveSettings {
     /// Events that may wait for a slow subscriber; of more, the oldest are lost, and the next event says how many
     #[arg(long = "live-buffer", env = "METROGRAPH_LIVE_BUFFER", default_value_t = BUFFER, value_name = "EVENTS",
-        value_parser = whole(NonZeroU32::MIN..=MOST))]
+        value_parser = whole(NonZeroU32::MIN..=MAX_BUFFER))]
     pub buffer: NonZeroU32,
 }
 

@@ -1,4 +1,4 @@
-//! Every setting: its flag, its environment variable, its default and its meaning. Nothing else reads the environment.
+//! Settings: flags, environment variables, defaults and help. No other module reads the environment.
 
 mod access;
 mod command_line;
@@ -33,83 +33,83 @@ pub use graphql::{Documents, GraphqlSettings, Limits};
 pub use limits::{HttpLimits, Rate, RateLimit};
 pub use live::LiveSettings;
 pub use stop::StopSettings;
-use storage::WayFlags;
+use storage::ConnectionFlags;
 pub use storage::{Connections, DirectUrl, StorageSettings};
 pub use tls::TlsFiles;
 pub use token::{Lifetime, NewToken, TokenCommand, TokenName};
 
-/// Everything that can be set.
+/// All settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: SocketAddr,
-    /// What to store in.
+    /// The database.
     pub database_url: DatabaseUrl,
-    /// The flag or variable that names it.
+    /// The flag or variable that named the database.
     pub database_given_by: &'static str,
-    /// How that is used.
+    /// How the database is used.
     pub storage: StorageSettings,
     /// Rows on a page of REST v1.
     pub page_size: PageSize,
-    /// An operator's own REST entry points.
+    /// The folder of additional REST operations.
     pub rest_dir: Option<PathBuf>,
-    /// What to log.
+    /// The filter of the log.
     pub log: LogFilter,
-    /// What `/graphql` serves.
+    /// Settings of `/graphql`.
     pub graphql: GraphqlSettings,
-    /// Who may enter.
+    /// The access mode.
     pub access: AccessSettings,
-    /// How events reach subscribers.
+    /// Settings of subscriptions.
     pub live: LiveSettings,
-    /// The certificate, where HTTPS is spoken.
+    /// The TLS certificate, for HTTPS.
     pub tls: Option<TlsFiles>,
-    /// How much one client may ask.
+    /// Limits of HTTP.
     pub limits: HttpLimits,
-    /// What other sites and people who look around are shown.
+    /// What other origins and unauthenticated clients may see.
     pub exposure: Exposure,
-    /// How it stops.
+    /// How the server stops.
     pub stop: StopSettings,
 }
 
 impl Settings {
-    /// What is wrong with the database, by the flag or variable that was given.
+    /// Formats an error of the database with the name of the flag or variable that was used.
     pub(crate) fn named(&self, error: &impl std::error::Error) -> String {
-        let said = error.to_string();
-        match said.strip_prefix(command_line::DATABASE) {
+        let message = error.to_string();
+        match message.strip_prefix(command_line::DATABASE) {
             Some(reason) if reason.starts_with(':') => format!("{}{reason}", self.database_given_by),
-            _ => said,
+            _ => message,
         }
     }
 }
 
-/// Why the program ends before it starts.
+/// Why the program ends before it does anything.
 #[derive(Debug)]
 pub enum Stop {
-    /// Help or version was asked for: this is its text.
+    /// Help or version was requested; this is the text.
     Answered(String),
-    /// A setting makes no sense: one line that names it.
+    /// A setting is invalid: one line that names it.
     Refused(String),
 }
 
-/// Reads the command line and the environment.
+/// Reads command line and environment.
 ///
 /// # Errors
-/// [`Stop`], where there is nothing to serve.
+/// [`Stop`], if there is nothing to run.
 pub fn read() -> Result<(Command, Settings), Stop> {
     from(std::env::args_os())
 }
 
-/// Reads a command line, the program's name first, and the environment.
+/// Like [`read`], with these arguments, which start with the program's name.
 ///
 /// # Errors
-/// [`Stop`], where there is nothing to serve.
+/// [`Stop`], if there is nothing to run.
 pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<(Command, Settings), Stop> {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let (command, flags, database_given_by) = command_line::read(&arguments)?;
     let Flags { server, database, pool, access, tls, limits, graphql, live, exposure, stop } = flags;
     let ServerFlags { listen, log, page_size, rest_dir, monitor_server_pagination_count } = server;
-    let DatabaseFlags { database_url, way, monitor_server_database_uri } = database;
-    let WayFlags { direct_url, read_only } = way;
+    let DatabaseFlags { database_url, connection, monitor_server_database_uri } = database;
+    let ConnectionFlags { direct_url, read_only } = connection;
     let storage = StorageSettings { connections: pool.connections, direct_url, read_only };
     if graphql.documents.trusted_only && graphql.documents.documents_dir.is_none() {
         return Err(Stop::Refused(
@@ -144,15 +144,15 @@ fn folder(path: PathBuf) -> Result<PathBuf, &'static str> {
     if path.is_dir() { Ok(path) } else { Err("there is no such folder") }
 }
 
-/// Rows on a page of REST v1.
+/// Rows per page of REST v1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageSize(NonZeroU32);
 
 impl PageSize {
-    /// A larger page would be a list without pages.
-    const MOST: u32 = 100_000;
+    /// Larger pages would defeat paging.
+    const MAX: u32 = 100_000;
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn rows(self) -> u32 {
         self.0.get()
     }
@@ -169,18 +169,18 @@ impl FromStr for PageSize {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.parse::<NonZeroU32>() {
-            Ok(rows) if rows.get() <= Self::MOST => Ok(Self(rows)),
-            _ => Err(format!("give a whole number from 1 to {}", Self::MOST)),
+            Ok(rows) if rows.get() <= Self::MAX => Ok(Self(rows)),
+            _ => Err(format!("give a whole number from 1 to {}", Self::MAX)),
         }
     }
 }
 
-/// What to log.
+/// The filter of the log.
 #[derive(Debug, Clone)]
 pub struct LogFilter(String);
 
 impl LogFilter {
-    /// The filter's directives.
+    /// Returns the directives of the filter.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -190,11 +190,11 @@ impl FromStr for LogFilter {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // An address, given by mistake, would be taken for the name of a module.
+        // A URL, given by mistake, would be parsed as the name of a module.
         let is_address = text.contains('@') || text.contains("://");
         match tracing_subscriber::EnvFilter::try_new(text) {
             Ok(_) if !is_address => Ok(Self(text.to_owned())),
-            // Its own reason may repeat the text.
+            // The original reason may repeat the text.
             _ => Err("give error, warn, info, debug or trace, or a list such as info,metrograph=debug"),
         }
     }

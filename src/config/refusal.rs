@@ -1,5 +1,5 @@
-//! Why a command line or a variable is refused, in one line and without a value: a secret may have been given in any place, by
-//! mistake. What clap would say repeats them.
+//! Errors of the command line and the environment, in one line and without values, any of which may be a secret by
+//! mistake. The messages of clap repeat them.
 
 use std::error::Error as _;
 
@@ -8,16 +8,16 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-/// Where a value was given.
+/// The source of a value.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Given<'a> {
-    /// On the command line, which is this one.
+    /// The command line, with these arguments.
     Arguments(&'a [String]),
-    /// By a variable.
+    /// An environment variable.
     Environment,
 }
 
-/// One line that names the setting and says what is wrong. `command` has all settings.
+/// Returns one line that names the setting and the reason. `command` has all settings.
 pub(super) fn refusal(error: &Error, command: &Command, given: Given<'_>) -> String {
     let named = text(error, ContextKind::InvalidArg);
     let setting = named.as_deref().map(|named| setting(named, command, given)).unwrap_or_default();
@@ -66,7 +66,7 @@ fn list(error: &Error, kind: ContextKind) -> Vec<String> {
     }
 }
 
-/// The command that was asked for, as its usage begins.
+/// Returns the command, as in its usage.
 fn asked(error: &Error) -> String {
     let usage = text(error, ContextKind::Usage).unwrap_or_default();
     let words =
@@ -75,7 +75,7 @@ fn asked(error: &Error) -> String {
     if words.is_empty() { "metrograph".to_owned() } else { words.join(" ") }
 }
 
-/// A setting by the name that it was given by: `--page-size <ROWS>` is how clap calls it.
+/// Returns a setting by the name that was used: clap calls it `--page-size <ROWS>`.
 fn setting(named: &str, command: &Command, given: Given<'_>) -> String {
     let flag = named.split([' ', '=', '[']).next().unwrap_or(named);
     let argument = command.get_arguments().find(|argument| argument.get_long() == flag.strip_prefix("--"));
@@ -112,7 +112,7 @@ fn unknown_command(error: &Error, given: Given<'_>) -> String {
     format!("{}: {asked} has no such command: {remedy}", shown(&word, given))
 }
 
-/// What nobody knows, where it is surely no part of a secret: else by its place on the command line.
+/// Returns an unknown argument if it cannot be part of a secret, otherwise its position on the command line.
 fn shown(word: &str, given: Given<'_>) -> String {
     if !has_address(given) && (is_flag(word) || is_word(word) || is_letter(word)) {
         return word.to_owned();
@@ -125,7 +125,7 @@ fn shown(word: &str, given: Given<'_>) -> String {
     }
 }
 
-/// Whether an address is on the command line: a password with a blank in it comes in pieces, where nobody has quoted it.
+/// Whether the command line contains a URL: an unquoted password with a space arrives in pieces.
 fn has_address(given: Given<'_>) -> bool {
     let Given::Arguments(arguments) = given else { return false };
     arguments.iter().any(|argument| {
@@ -135,13 +135,13 @@ fn has_address(given: Given<'_>) -> bool {
     })
 }
 
-/// Whether a setting holds an address with a password.
+/// Whether a setting takes a URL with a password.
 fn may_be_secret(setting: &str) -> bool {
     let setting = setting.to_ascii_lowercase();
     setting.contains("url") || setting.contains("uri")
 }
 
-/// A word or a number, short enough to be none of the secrets that machines make, without what addresses are made of.
+/// A word or number without the characters of URLs, and too short to be a generated secret.
 fn is_plain(value: &str, given: Given<'_>) -> bool {
     let number = value.trim_start_matches(|sign: char| sign.is_ascii_digit() || "+-.".contains(sign));
     let is_number =
@@ -150,7 +150,7 @@ fn is_plain(value: &str, given: Given<'_>) -> bool {
     (1..=12).contains(&value.len()) && (is_number || is_word) && !has_address(given)
 }
 
-/// Lower-case letters and dashes, as commands are written.
+/// Lower-case letters and dashes, as in the names of commands.
 fn is_word(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
 }
@@ -163,7 +163,7 @@ fn is_letter(text: &str) -> bool {
     text.strip_prefix('-').is_some_and(|text| text.len() == 1)
 }
 
-/// Which value is not UTF-8; clap does not say it.
+/// Returns the value that is not UTF-8, which clap does not name.
 fn garbled(command: &Command, given: Given<'_>) -> String {
     match given {
         Given::Environment => {

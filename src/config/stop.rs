@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::units;
 
-/// A server that is to stop is waited for: longer would be for ever.
-const LONGEST: Duration = Duration::from_mins(5);
+/// The maximum of `--drain`: supervisors do not wait longer.
+const MAX_DRAIN: Duration = Duration::from_mins(5);
 
 /// How the server stops.
 #[derive(Debug, Clone, Args)]
@@ -20,5 +20,5 @@ pub struct StopSettings {
 }
 
 fn drain(text: &str) -> Result<Duration, &'static str> {
-    units::time_or_seconds(text, &(Duration::ZERO..=LONGEST)).ok_or("give a time from 0s to 5min, such as 1s")
+    units::time_or_seconds(text, &(Duration::ZERO..=MAX_DRAIN)).ok_or("give a time from 0s to 5min, such as 1s")
 }

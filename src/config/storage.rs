@@ -17,10 +17,10 @@ pub struct StorageSettings {
     pub read_only: bool,
 }
 
-// No doc comment, here and below: it would become that of each command that takes these.
+// No doc comment, here and below: clap would use it as the help of each command with these arguments.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Database")]
-pub(super) struct WayFlags {
+pub(super) struct ConnectionFlags {
     /// Direct address of the same PostgreSQL, where --database-url leads through a pooler in transaction mode: for LISTEN and for making
     /// tables, which need a session of their own
     #[arg(long = "database-direct-url", env = "METROGRAPH_DATABASE_DIRECT_URL", value_name = "URL")]
@@ -40,33 +40,33 @@ pub(super) struct PoolFlags {
     pub connections: Option<Connections>,
 }
 
-/// Connections to PostgreSQL.
+/// The number of connections to PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connections(NonZeroU32);
 
 impl Connections {
-    /// Those that have a work of their own: one writes, one listens, one looks tokens up.
-    pub(crate) const OTHERS: u32 = 3;
-    /// The fewest there can be.
-    pub(crate) const FEWEST: Self = Self(NonZeroU32::new(Self::OTHERS + 1).unwrap());
-    /// More would make the server slower.
-    const MOST: u32 = 1_000;
+    /// Connections with a purpose of their own: one writes, one listens, one looks tokens up.
+    pub(crate) const RESERVED: u32 = 3;
+    /// The minimum.
+    pub(crate) const MIN: Self = Self(NonZeroU32::new(Self::RESERVED + 1).unwrap());
+    /// The maximum; more would make the server slower.
+    const MAX: u32 = 1_000;
 
-    /// All of them.
+    /// Returns the total.
     pub(crate) const fn total(self) -> u32 {
         self.0.get()
     }
 
-    /// Those that read.
+    /// Returns the number of connections that read.
     pub(crate) fn readers(self) -> u32 {
-        self.total().saturating_sub(Self::OTHERS).max(1)
+        self.total().saturating_sub(Self::RESERVED).max(1)
     }
 }
 
 impl Default for Connections {
     fn default() -> Self {
         let processors = thread::available_parallelism().map_or(2, |n| u32::try_from(n.get()).unwrap_or(2));
-        Self(const { NonZeroU32::new(Self::OTHERS).unwrap() }.saturating_add(processors.min(16) * 2))
+        Self(const { NonZeroU32::new(Self::RESERVED).unwrap() }.saturating_add(processors.min(16) * 2))
     }
 }
 
@@ -74,20 +74,20 @@ impl FromStr for Connections {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let least = Self::FEWEST.total();
+        let least = Self::MIN.total();
         match text.parse::<NonZeroU32>() {
-            Ok(number) if (least..=Self::MOST).contains(&number.get()) => Ok(Self(number)),
-            _ => Err(format!("give a whole number from {least} to {}", Self::MOST)),
+            Ok(number) if (least..=Self::MAX).contains(&number.get()) => Ok(Self(number)),
+            _ => Err(format!("give a whole number from {least} to {}", Self::MAX)),
         }
     }
 }
 
-/// The address of a PostgreSQL.
+/// The URL of a PostgreSQL database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectUrl(DatabaseUrl);
 
 impl DirectUrl {
-    /// The address.
+    /// Returns the URL.
     pub(crate) fn url(&self) -> &DatabaseUrl {
         &self.0
     }

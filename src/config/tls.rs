@@ -21,7 +21,7 @@ pub(super) struct TlsFlags {
 }
 
 impl TlsFlags {
-    /// The files, where there are both; why not, where there is one.
+    /// Returns the files if both are given, or an error if only one is.
     pub(super) fn files(self) -> Result<Option<TlsFiles>, &'static str> {
         match (self.tls_cert, self.tls_key) {
             (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert, key })),
@@ -32,19 +32,19 @@ impl TlsFlags {
     }
 }
 
-/// Where the certificate and its key are.
+/// The paths of certificate and key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The certificate, its chain behind it (PEM).
+    /// The certificate chain (PEM).
     pub cert: PathBuf,
-    /// Its private key (PEM).
+    /// The private key (PEM).
     pub key: PathBuf,
 }
 
 impl FromStr for TlsFiles {
     type Err = &'static str;
 
-    /// The spelling of a monitor-server: `cert,key`.
+    /// monitor-server's syntax: `cert,key`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once(',') {
             Some((cert, key)) if !cert.trim().is_empty() && !key.trim().is_empty() => {

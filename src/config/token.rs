@@ -1,4 +1,4 @@
-//! What is asked of tokens on the command line.
+//! Arguments of `metrograph token`.
 
 use std::{str::FromStr, time::Duration};
 
@@ -37,15 +37,15 @@ pub struct NewToken {
     pub create_database: bool,
 }
 
-/// The name of a token: one word that can stand in a table and on a command line.
+/// The name of a token: one word that fits in a table and on a command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenName(String);
 
 impl TokenName {
-    /// Characters, at most.
-    const LONGEST: usize = 64;
+    /// Maximum length in characters.
+    const MAX_LENGTH: usize = 64;
 
-    /// The name.
+    /// Returns the name.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -59,31 +59,31 @@ impl FromStr for TokenName {
             return Err("that looks like a token, not like its name: metrograph token list has the names".to_owned());
         }
         let is_word = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-        // A name that begins with a dash would look like a flag to `token revoke`.
-        if is_word && !text.starts_with('-') && (1..=Self::LONGEST).contains(&text.len()) {
+        // A leading dash would make `token revoke` take it for a flag.
+        if is_word && !text.starts_with('-') && (1..=Self::MAX_LENGTH).contains(&text.len()) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(format!("give 1 to {} letters, digits, - _ and ., no - first", Self::LONGEST))
+            Err(format!("give 1 to {} letters, digits, - _ and ., no - first", Self::MAX_LENGTH))
         }
     }
 }
 
-/// Whether a token was pasted, or most of one: what is wrong with a name is said aloud.
+/// Whether this is a token, or most of one, by mistake: messages quote invalid names.
 fn looks_like_a_token(text: &str) -> bool {
     let has = |class: fn(&u8) -> bool| text.as_bytes().iter().skip(3).any(class);
     let is_mixed = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
     (text.starts_with("mg_") && (text.len() == 46 || text.len() >= 20 && is_mixed)) || (text.len() >= 40 && is_mixed)
 }
 
-/// How long a token is taken.
+/// How long a token is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetime(Duration);
 
 impl Lifetime {
-    /// A century: whoever wants more wants a token that does not expire.
-    const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
+    /// A century: longer validity means a token that does not expire.
+    const MAX: Duration = Duration::from_hours(100 * 365 * 24);
 
-    /// Counted from the moment it is made.
+    /// Returns the duration, counted from creation.
     pub fn duration(self) -> Duration {
         self.0
     }
@@ -93,7 +93,7 @@ impl FromStr for Lifetime {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let time = units::time(text, &(Duration::from_secs(1)..=Self::LONGEST));
+        let time = units::time(text, &(Duration::from_secs(1)..=Self::MAX));
         time.map(Self).ok_or("give a number and its unit, such as 90d, 12h or 30min, from 1s to 36500d")
     }
 }

@@ -1,39 +1,39 @@
-//! Times, sizes, rates and numbers as they are written in settings: one reading of each, for all of them.
+//! Parsers of durations, sizes, rates and numbers, the same for every setting.
 
 use std::{fmt::Display, ops::RangeInclusive, str::FromStr, time::Duration};
 
 use bytesize::ByteSize;
 use jiff::{Span, SpanRelativeTo};
 
-/// A time of this range in jiff's friendly form, such as `90s`, `2min`, `2m`, `1h 30m` or `12w`; a day has 24 hours. `None` for
-/// anything else: months and years have no length of their own.
+/// Parses a duration of this range in jiff's friendly format, such as `90s`, `2min`, `2m`, `1h 30m` or `12w`; a day has
+/// 24 hours. Months and years are rejected because their lengths vary.
 pub(super) fn time(text: &str, range: &RangeInclusive<Duration>) -> Option<Duration> {
     let span: Span = text.trim().parse().ok()?;
     let time = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
     Duration::try_from(time).ok().filter(|time| range.contains(time))
 }
 
-/// The same, where a number alone is a number of seconds.
+/// Like [`time`], but a bare number means seconds.
 pub(super) fn time_or_seconds(text: &str, range: &RangeInclusive<Duration>) -> Option<Duration> {
     let text = text.trim();
     let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if is_number { time(&format!("{text}s"), range) } else { time(text, range) }
 }
 
-/// A number of bytes of this range: `16MiB` (of 1024), `16MB` (of 1000), or a number alone.
+/// Parses a size of this range in bytes: `16MiB` (base 1024), `16MB` (base 1000), or a bare number.
 pub(super) fn size(text: &str, range: &RangeInclusive<usize>) -> Option<usize> {
     let size: ByteSize = text.trim().parse().ok()?;
     usize::try_from(size.as_u64()).ok().filter(|size| range.contains(size))
 }
 
-/// What a rate counts in, at most.
-const LONGEST_PERIOD: Duration = Duration::from_hours(1);
+/// The longest period of a rate.
+const MAX_RATE_PERIOD: Duration = Duration::from_hours(1);
 
-/// A number and the time that it is for: `600/min`, `600/m`, `600/minute` or `100/10s`.
+/// Parses a number and its period: `600/min`, `600/m`, `600/minute` or `100/10s`.
 pub(super) fn rate(text: &str) -> Option<(u32, Duration)> {
     let (number, per) = text.split_once('/')?;
     let per = per.trim();
-    let range = Duration::from_secs(1)..=LONGEST_PERIOD;
+    let range = Duration::from_secs(1)..=MAX_RATE_PERIOD;
     let per = if per.starts_with(|first: char| first.is_ascii_alphabetic()) {
         time(&format!("1{per}"), &range)
     } else {
@@ -42,12 +42,12 @@ pub(super) fn rate(text: &str) -> Option<(u32, Duration)> {
     Some((number.trim().parse().ok()?, per?))
 }
 
-/// Reads a whole number of this range.
+/// Returns a parser of whole numbers of this range.
 pub(super) fn number(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<usize, String> + Clone {
     whole(range)
 }
 
-/// The same, of any kind.
+/// Like [`number`], for any integer type.
 pub(super) fn whole<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone
 where
     T: FromStr + PartialOrd + Display + Clone,

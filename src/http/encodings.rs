@@ -1,8 +1,8 @@
-//! Which compression a client gets that takes several.
+//! Choice of a content encoding among those that a client accepts.
 
 use axum::http::{HeaderMap, HeaderValue, Request, header};
 
-/// Leaves zstd to those that like it best: there are clients that list it among others and can't read it.
+/// Removes zstd from `Accept-Encoding` unless the client prefers it: some clients list it, but cannot decode it.
 pub(crate) fn settle<B>(mut request: Request<B>) -> Request<B> {
     if let Some(others) = without_zstd(request.headers()) {
         request.headers_mut().insert(header::ACCEPT_ENCODING, others);
@@ -10,7 +10,7 @@ pub(crate) fn settle<B>(mut request: Request<B>) -> Request<B> {
     request
 }
 
-/// The encodings but zstd, where another one is liked as well.
+/// Returns the encodings without zstd, if another one is accepted at least as much.
 fn without_zstd(headers: &HeaderMap) -> Option<HeaderValue> {
     let encodings = || {
         let given = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
@@ -28,7 +28,7 @@ fn name(encoding: &str) -> &str {
     encoding.split(';').next().unwrap_or_default().trim()
 }
 
-/// How much an encoding is liked: 1 where nothing is said, 0 for never.
+/// Returns the weight of an encoding: 1 by default, 0 if it is not accepted.
 fn weight(encoding: &str) -> f32 {
     let given =
         encoding.split(';').skip(1).find_map(|parameter| parameter.trim().strip_prefix(['q', 'Q'])?.strip_prefix('='));

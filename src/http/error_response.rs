@@ -1,4 +1,4 @@
-//! How a failure is answered outside `/graphql`, and the headers that tell a client how to come back.
+//! HTTP responses to errors outside `/graphql`, and the headers that tell a client how to retry.
 
 use axum::{
     Json,
@@ -9,7 +9,7 @@ use axum::{
 use crate::error::{Code, Error};
 
 impl IntoResponse for Error {
-    /// The form of every failure outside `/graphql`: `{"message": …}`.
+    /// Builds `{"message": …}`, the form of every error outside `/graphql`.
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(serde_json::json!({ "message": self.message }))).into_response();
@@ -18,7 +18,7 @@ impl IntoResponse for Error {
     }
 }
 
-/// Says how to come back: with a token (`WWW-Authenticate`), or later (`Retry-After`).
+/// Adds how to retry: with a token (`WWW-Authenticate`), or later (`Retry-After`).
 pub(crate) fn advise(headers: &mut HeaderMap, code: Code, scope: Option<&str>, retry_after: Option<u64>) {
     let soon = (code.status() == StatusCode::SERVICE_UNAVAILABLE.as_u16()).then_some(1);
     if let Some(seconds) = retry_after.or(soon) {

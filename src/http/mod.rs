@@ -1,4 +1,4 @@
-//! What holds for HTTP whatever is asked: used by `/graphql`, REST and the pages.
+//! HTTP helpers that `/graphql`, REST and pages share.
 
 mod error_response;
 

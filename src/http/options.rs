@@ -1,16 +1,16 @@
-//! `OPTIONS`: what may be sent to a path. A browser's preflight of CORS is another question, with the same method.
+//! `OPTIONS`: lists the methods of a path. A CORS preflight is another question with the same method.
 
 use axum::{
     http::{HeaderValue, Method, Request, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 
-/// The answer to `OPTIONS`: the router says in `Allow` what is served.
+/// Responds to `OPTIONS`. The router adds `Allow`.
 pub(crate) fn what_may_be_sent() -> Response {
     StatusCode::NO_CONTENT.into_response()
 }
 
-/// `OPTIONS` is always there.
+/// Adds `OPTIONS` to `Allow`.
 pub(crate) fn allow_options<B>(mut response: Response<B>) -> Response<B> {
     if let Some(allowed) = response.headers_mut().get_mut(header::ALLOW)
         && let Some(methods) = allowed.to_str().ok().filter(|methods| !methods.contains("OPTIONS"))
@@ -24,10 +24,10 @@ pub(crate) fn allow_options<B>(mut response: Response<B>) -> Response<B> {
     response
 }
 
-/// `OPTIONS` by itself: the layer that answers pages of other sites takes any `OPTIONS` for the question whether they may ask.
+/// Replaces the method of `OPTIONS` that are no preflights: the CORS layer would answer them, too.
 const ASKED_FOR_ITSELF: &[u8] = b"OPTIONS-ITSELF";
 
-/// Tells an `OPTIONS` that asks what may be sent from one that asks whether a page may send it.
+/// Distinguishes `OPTIONS` from CORS preflights.
 pub(crate) fn tell_apart<B>(mut request: Request<B>) -> Request<B> {
     let is_preflight = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     if request.method() == Method::OPTIONS
@@ -39,7 +39,7 @@ pub(crate) fn tell_apart<B>(mut request: Request<B>) -> Request<B> {
     request
 }
 
-/// Whether it is asked what may be sent.
+/// Whether this is `OPTIONS`, not a preflight.
 pub(crate) fn asks_what_may_be_sent(method: &Method) -> bool {
     *method == Method::OPTIONS || method.as_str().as_bytes() == ASKED_FOR_ITSELF
 }

@@ -1,4 +1,4 @@
-//! What is looked for once more where nothing is served at a path as it was written.
+//! Fallbacks for paths that no route matches as written: other spellings, 404 and 405.
 
 use axum::{
     Router,
@@ -14,7 +14,7 @@ use crate::{
     rest::Paths,
 };
 
-/// What is known by other spellings of its path, too.
+/// Wraps `served` so that other spellings of its paths are tried before 404.
 pub(crate) fn spelled_otherwise(served: Router, paths: &Paths) -> Router {
     let (tidy, open) = (paths.clone(), paths.clone());
     let exact = served.clone().fallback(nothing);
@@ -25,13 +25,13 @@ pub(crate) fn spelled_otherwise(served: Router, paths: &Paths) -> Router {
     let otherwise = with_slashes.clone();
     served.fallback(async move |request: Request<Body>| {
         let path = tidy.without_empty_segments(request.uri().path());
-        // Without empty segments or not, slashes may be those of names.
+        // With or without empty segments: slashes may belong to a name.
         let path = path.unwrap_or_else(|| request.uri().path().to_owned());
         again(otherwise, request, Some(path)).await
     })
 }
 
-/// Answers a request as if it had asked for `path`.
+/// Routes a request as if it had been sent to `path`.
 async fn again(router: Router, mut request: Request<Body>, path: Option<String>) -> Response {
     let spelled = path.and_then(|path| {
         let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
@@ -41,11 +41,11 @@ async fn again(router: Router, mut request: Request<Body>, path: Option<String>)
     });
     let Some(spelled) = spelled else { return nothing(request).await };
     *request.uri_mut() = spelled;
-    // The router can't fail.
+    // The router is infallible.
     router.oneshot(request).await.unwrap_or_else(|never| match never {})
 }
 
-/// Nothing is there, unless the server itself is asked for.
+/// Responds with 404, or to `OPTIONS *` for the server as a whole.
 async fn nothing(request: Request<Body>) -> Response {
     if asks_what_may_be_sent(request.method()) && request.uri().path() == "*" {
         return ([(header::ALLOW, "GET, HEAD, POST")], what_may_be_sent()).into_response();
@@ -53,7 +53,7 @@ async fn nothing(request: Request<Body>) -> Response {
     Error::new(Code::NotFound, "nothing is served at this path").into_response()
 }
 
-/// Something is there, but not for this method.
+/// Responds with 405, or to `OPTIONS` for a path.
 pub(crate) async fn other_method(method: Method) -> Response {
     if asks_what_may_be_sent(&method) {
         return what_may_be_sent();

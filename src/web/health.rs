@@ -1,4 +1,4 @@
-//! What a supervisor asks: whether the process works, and whether it can be sent requests.
+//! Health checks: liveness of the process, and readiness to be sent requests.
 
 use std::sync::{
     Arc,
@@ -25,34 +25,34 @@ use crate::{
     web::limits::{HEALTH_MAX_AGE, HEALTH_TIMEOUT},
 };
 
-/// What is known of the server's health.
+/// The state of the server that health checks report.
 #[derive(Clone)]
-pub(crate) struct Health(Arc<Parts>);
+pub(crate) struct Health(Arc<Inner>);
 
-struct Parts {
+struct Inner {
     database: Database,
     ingest: Ingest,
-    is_leaving: AtomicBool,
-    /// What the database answered last, and when.
-    last: Mutex<Option<(Instant, Option<String>)>>,
+    is_stopping: AtomicBool,
+    /// Time and result of the last check of the database.
+    last_check: Mutex<Option<(Instant, Option<String>)>>,
 }
 
 impl Health {
-    /// The health of a server on `database` that stores through `ingest`.
+    /// Returns the health of a server on `database` that stores through `ingest`.
     pub(crate) fn new(database: Database, ingest: Ingest) -> Self {
-        Self(Arc::new(Parts { database, ingest, is_leaving: AtomicBool::new(false), last: Mutex::default() }))
+        Self(Arc::new(Inner { database, ingest, is_stopping: AtomicBool::new(false), last_check: Mutex::default() }))
     }
 
-    /// From now on it says that it stops.
-    pub(crate) fn leave(&self) {
-        self.0.is_leaving.store(true, Ordering::Relaxed);
+    /// Makes readiness checks fail from now on: the server is stopping.
+    pub(crate) fn set_stopping(&self) {
+        self.0.is_stopping.store(true, Ordering::Relaxed);
     }
 
-    /// What keeps it from being sent requests, by the part that is not well.
+    /// Returns the reasons against sending requests, by failed component.
     async fn failed(&self) -> Map<String, Value> {
-        let Parts { database, ingest, is_leaving, last } = &*self.0;
+        let Inner { database, ingest, is_stopping, last_check } = &*self.0;
         let mut failed = Map::new();
-        if is_leaving.load(Ordering::Relaxed) {
+        if is_stopping.load(Ordering::Relaxed) {
             failed.insert("server".to_owned(), "it is stopping".into());
         }
         if !ingest.is_alive() {
@@ -63,29 +63,29 @@ impl Health {
         } else if ingest.is_failing() {
             failed.insert("committer".to_owned(), "the last attempt to store failed: see the server's log".into());
         }
-        let said = if let Err(reason) = database.look() {
+        let reason = if let Err(reason) = database.look() {
             Some(reason)
         } else {
-            let mut last = last.lock().await;
-            match last.take().filter(|(at, _)| at.elapsed() < HEALTH_MAX_AGE) {
-                Some(known) => last.insert(known).1.clone(),
-                None => last.insert((Instant::now(), ask(database).await)).1.clone(),
+            let mut last_check = last_check.lock().await;
+            match last_check.take().filter(|(at, _)| at.elapsed() < HEALTH_MAX_AGE) {
+                Some(known) => last_check.insert(known).1.clone(),
+                None => last_check.insert((Instant::now(), check_database(database).await)).1.clone(),
             }
         };
-        failed.extend(said.map(|said| ("database".to_owned(), said.into())));
+        failed.extend(reason.map(|reason| ("database".to_owned(), reason.into())));
         failed
     }
 }
 
-/// Why the database can't be used, where it can't.
-async fn ask(database: &Database) -> Option<String> {
+/// Returns the reason why the database cannot be used, if any.
+async fn check_database(database: &Database) -> Option<String> {
     match timeout(HEALTH_TIMEOUT, database.ask()).await {
         Ok(asked) => asked.err().map(|error| Error::from(error).message),
         Err(_) => Some(format!("it did not answer within {} s", HEALTH_TIMEOUT.as_secs())),
     }
 }
 
-/// Where supervisors ask.
+/// Returns the routes of the health checks.
 pub(crate) fn router(health: &Health) -> Router {
     let ready = |health: Health| -> MethodRouter { get(async move || answer(&health.failed().await)) };
     let mut router = live();
@@ -95,18 +95,18 @@ pub(crate) fn router(health: &Health) -> Router {
     router
 }
 
-/// Whether the process works: it does when it answers.
+/// Returns the route of the liveness check, which succeeds whenever the process can respond.
 pub(crate) fn live() -> Router {
     let live = || get(async || answer(&Map::new()));
     Router::new().route("/health/live", live()).route("/health/live/", live())
 }
 
 fn answer(failed: &Map<String, Value>) -> Response {
-    let (status, said) = if failed.is_empty() {
+    let (status, body) = if failed.is_empty() {
         (StatusCode::OK, json!({ "status": "ok", "version": VERSION, "commit": COMMIT }))
     } else {
-        let said = json!({ "status": "unavailable", "failed": failed, "version": VERSION, "commit": COMMIT });
-        (StatusCode::SERVICE_UNAVAILABLE, said)
+        let body = json!({ "status": "unavailable", "failed": failed, "version": VERSION, "commit": COMMIT });
+        (StatusCode::SERVICE_UNAVAILABLE, body)
     };
-    (status, [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(said)).into_response()
+    (status, [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(body)).into_response()
 }

@@ -1,4 +1,4 @@
-//! HTTP: `/graphql`, the pages, and what holds for every answer.
+//! The HTTP server: routes of `/graphql`, REST, pages and health, and the middleware around them.
 
 mod fallback;
 mod graphql;
@@ -50,22 +50,22 @@ pub(crate) use health::Health;
 pub use server::TlsError;
 pub(crate) use server::{Tls, serve};
 
-/// The documents that our own pages send, with their names.
+/// The documents that the built-in pages send, by file name.
 pub(crate) const DOCUMENTS: &[(&str, &str)] = &[("overview.graphql", include_str!("../../web/src/overview.graphql"))];
 
-/// Everything that is served.
+/// Builds the router of the server.
 pub(crate) fn router(
     graph: &Graph,
     facades: Vec<Facade>,
     access: &Access,
     health: &Health,
-    ended: &watch::Receiver<bool>,
+    stopping: &watch::Receiver<bool>,
     settings: &Settings,
 ) -> Router {
     let guard = Guard::new(settings, refused);
     let is_tls = settings.tls.is_some();
-    let state = AppState::new(graph, access, ended, settings);
-    // Streams are sent as they come.
+    let state = AppState::new(graph, access, stopping, settings);
+    // Streams are not compressed: a compressor would hold pieces back.
     let is_worth_it = SizeAbove::new(MIN_COMPRESSED_BYTES)
         .and(DefaultPredicate::new())
         .and(NotForContentType::const_new("multipart/mixed"));
@@ -82,10 +82,10 @@ pub(crate) fn router(
         .route_layer(
             ServiceBuilder::new()
                 .layer(from_fn_with_state(access.clone(), authentication::identify))
-                .layer(from_fn_with_state(guard.clone(), guard::guard))
+                .layer(from_fn_with_state(guard.clone(), guard::check))
                 .layer(DefaultBodyLimit::max(settings.limits.max_body)),
         );
-    // Pages hold no data: what they show, they ask for.
+    // Pages hold no data, so they are served without a token.
     let mode = access.mode();
     let page = |name| get(async move |uri: Uri| pages::page(name, &uri, mode));
     let served = Router::new()
@@ -99,9 +99,9 @@ pub(crate) fn router(
         .merge(health::router(health))
         .method_not_allowed_fallback(fallback::other_method);
     let served = fallback::spelled_otherwise(served, &paths);
-    // Together, not one by one: the router puts each layer that it is given into a box of its own, for every request.
+    // One builder instead of one `layer` each: axum boxes every layer separately, for every request.
     let around = ServiceBuilder::new()
-        // Without the query string: it may hold the values of variables. Whoever fails says why himself.
+        // Without the query string, which may hold values of variables. Handlers log failures themselves.
         .layer(
             TraceLayer::new_for_http()
                 .make_span_with(|request: &Request<_>| {
@@ -115,6 +115,6 @@ pub(crate) fn router(
         .layer(CatchPanicLayer::custom(|_| -> Response { Error::defect().into_response() }))
         .layer(MapRequestLayer::new(encodings::settle))
         .layer(CompressionLayer::new().compress_when(is_worth_it))
-        .layer(from_fn_with_state(guard.clone(), guard::in_time));
+        .layer(from_fn_with_state(guard.clone(), guard::limit_time));
     served.layer(around)
 }

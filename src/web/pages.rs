@@ -1,4 +1,4 @@
-//! The pages and what they load, built from `web/` into the binary. Without Node at build time there is one plain page instead.
+//! The pages and their files, built from `web/` into the binary. Without Node at build time there is one plain page.
 
 use axum::{
     extract::Path,
@@ -17,13 +17,13 @@ use crate::{
 #[folder = "$OUT_DIR/web"]
 struct Built;
 
-/// Shown in place of a page that was not built.
+/// Served in place of a page that was not built.
 const PLAIN: &str = include_str!("plain.html");
 
-/// What a page says of who may enter: as it is built, and where a run can't be sent without a token.
+/// The attribute that tells a page whether requests need a token: as built, and when they do.
 const ACCESS: [&str; 2] = [r#"data-access="open""#, r#"data-access="token""#];
 
-/// A page as it is asked for at this address, always asked for anew, so that it names the assets of this binary.
+/// Responds with a page. Browsers revalidate it every time, so that it refers to the assets of this binary.
 pub(crate) fn page(name: &str, asked_at: &Uri, mode: AccessMode) -> Response {
     let file = Built::get(name);
     let text = file.as_ref().map_or(PLAIN.into(), |EmbeddedFile { data, .. }| String::from_utf8_lossy(data));
@@ -35,7 +35,8 @@ pub(crate) fn page(name: &str, asked_at: &Uri, mode: AccessMode) -> Response {
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], body).into_response()
 }
 
-/// How a browser gets from a page to the root of what is served. Only it knows the whole address: a proxy may have put a prefix in front.
+/// Returns the relative path from a page to the root. Only the browser knows the full address: a proxy may add a
+/// prefix.
 fn way_to_root(path: &str) -> String {
     match path.matches('/').count() {
         0 | 1 => "./".to_owned(),
@@ -43,7 +44,7 @@ fn way_to_root(path: &str) -> String {
     }
 }
 
-/// A file with a tag by which browsers know it again.
+/// Responds with a file and its `ETag`.
 pub(crate) fn file(name: &str, asked: &HeaderMap) -> Result<Response, Error> {
     let EmbeddedFile { data, metadata } =
         Built::get(name).ok_or_else(|| Error::new(Code::NotFound, "there is no such file"))?;
@@ -59,7 +60,7 @@ pub(crate) fn file(name: &str, asked: &HeaderMap) -> Result<Response, Error> {
     Ok(response)
 }
 
-/// What pages load. The names hold a digest of the content, but for the licences of what was bundled.
+/// Responds with an asset. Names contain a digest of the content, except that of the licences of bundled packages.
 pub(crate) async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Result<Response, Error> {
     let mut response = file(&format!("assets/{path}"), &headers)?;
     let lasting = if path == "licenses.md" { "no-cache" } else { "public, max-age=31536000, immutable" };

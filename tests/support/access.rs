@@ -9,7 +9,7 @@ use axum::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use futures_util::{SinkExt as _, StreamExt as _};
 use metrograph::{
-    commands::{self, Said, TokenError},
+    commands::{self, Output, TokenError},
     config::{self, AccessMode, Command},
 };
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ impl TestApp {
     }
 
     /// Runs `metrograph token` with these arguments.
-    pub async fn tokens(&self, arguments: &[&str]) -> Result<Said, TokenError> {
+    pub async fn tokens(&self, arguments: &[&str]) -> Result<Output, TokenError> {
         let line = ["metrograph", "token"].iter().chain(arguments);
         let (command, _) = config::from(line.copied()).unwrap();
         let Command::Token(command) = command else { panic!("{command:?}") };

@@ -1,5 +1,5 @@
-//! The address of a PostgreSQL: taken apart and put together anew, so that nothing which can't be read gets as far as the driver.
-//! What is wrong is said without a word of the address, any part of which may be a password's.
+//! The URL of a PostgreSQL database, parsed and rebuilt, so that the driver gets nothing that could not be read. Errors
+//! never quote the URL, any part of which may belong to a password.
 
 use std::{net::IpAddr, path::Path};
 
@@ -8,17 +8,17 @@ use percent_encoding::percent_decode_str;
 
 use crate::config::shown;
 
-/// Who has written an address.
+/// The syntax of a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spelling {
-    /// As a URI: what is reserved there is percent-encoded.
+    /// A URI with percent-encoding.
     Uri,
-    /// SQLAlchemy's: a password may hold all but `@` as it is, the name of a database is never encoded, and what PostgreSQL does not
-    /// know among the parameters is meant for Python's driver.
+    /// SQLAlchemy's syntax: a password may contain anything but `@`, the database name is never encoded, and parameters
+    /// that PostgreSQL does not know are for Python's driver.
     SqlAlchemy,
 }
 
-/// The parts of an address.
+/// The parts of a URL.
 #[derive(Debug, Default)]
 pub struct Parts {
     host: Option<String>,
@@ -26,13 +26,14 @@ pub struct Parts {
     user: Option<String>,
     password: Option<String>,
     database: Option<String>,
-    /// What else the driver is told, by its own names.
+    /// Other parameters for the driver, by its own names.
     parameters: Vec<(String, String)>,
-    /// Parameters of libpq that the driver has nothing for.
+    /// Parameters of libpq that the driver does not support.
     pub ignored: Vec<&'static str>,
 }
 
-/// What libpq knows and sqlx does not, and what may be left out without connecting to something else, or to nothing.
+/// Parameters that libpq knows and sqlx does not, and that can be ignored without connecting to something else, or not
+/// at all.
 const IGNORED: &[&str] = &[
     "channel_binding",
     "client_encoding",
@@ -70,7 +71,7 @@ const NO_HOST: &str = "the host is neither a name, nor an address (that of IPv6 
      in a password, '@' is written %40, '/' %2F, '#' %23 and '?' %3F";
 
 impl Parts {
-    /// Reads what stands behind `postgres://`.
+    /// Parses what follows `postgres://`.
     pub(crate) fn read(text: &str, spelling: Spelling) -> Result<Self, String> {
         if text.contains(char::is_control) {
             return Err("there is a line break or another control character in it".to_owned());
@@ -103,7 +104,7 @@ impl Parts {
         Ok(parts)
     }
 
-    /// Host and port as they stand between the login and the path.
+    /// Parses host and port, between the login and the path.
     fn server(&mut self, text: &str) -> Result<(), String> {
         if text.contains(',') {
             return Err(SEVERAL_HOSTS.to_owned());
@@ -130,7 +131,7 @@ impl Parts {
         match key {
             "host" | "hostaddr" if value.contains(',') => return Err(SEVERAL_HOSTS.to_owned()),
             "host" => {
-                // SQLAlchemy's `host=NAME:PORT`; folders may hold a colon, and addresses do.
+                // SQLAlchemy's `host=NAME:PORT`. Folders may contain a colon, and IPv6 addresses do.
                 let is_whole = value.starts_with('/') || value.parse::<IpAddr>().is_ok();
                 let (host, port) = value.rsplit_once(':').filter(|_| !is_whole).unwrap_or((&value, ""));
                 self.host = Some(read_host(host)?);
@@ -146,7 +147,7 @@ impl Parts {
             "user" => self.user = Some(value),
             "password" => self.password = Some(value),
             "dbname" => self.database = Some(value),
-            // pg8000's name for it: the file of the socket.
+            // pg8000's name for the file of the socket.
             "unix_sock" if spelling == Spelling::SqlAlchemy => {
                 let (folder, port) =
                     value.rsplit_once("/.s.PGSQL.").ok_or("unix_sock does not end in /.s.PGSQL.PORT")?;
@@ -194,7 +195,7 @@ impl Parts {
         Ok(())
     }
 
-    /// The address as the driver takes it, secrets included.
+    /// Returns the URL for the driver, secrets included.
     pub(crate) fn address(&self) -> String {
         let mut query = Serializer::new(String::new());
         let port = self.port.map(|port| port.to_string());
@@ -214,7 +215,7 @@ impl Parts {
         format!("postgres://?{}", query.finish())
     }
 
-    /// Which database it is, without login and parameters.
+    /// Returns the database for messages, without login and parameters.
     pub(crate) fn shown(&self) -> String {
         let host = self.host.as_deref().unwrap_or_default();
         let port = self.port.map_or_else(String::new, |port| format!(":{port}"));
@@ -229,13 +230,13 @@ impl Parts {
     }
 }
 
-/// The name of a database or a role for people, unless parameters may be in it, a password among them, that were given without the `?`
-/// before them.
+/// Returns the name of a database or role for messages, unless it may contain parameters, such as a password, that were
+/// given without a `?` before them.
 pub(crate) fn shown_name(name: &str) -> &str {
     if name.chars().all(|c| c.is_alphanumeric() || "_-.$".contains(c)) { name } else { "***" }
 }
 
-/// The login and what stands behind it, in a URI.
+/// Splits a URI into the login and what follows it.
 fn uri(text: &str) -> Result<(Option<&str>, &str), String> {
     let misplaced = |sign: char, code: &str| {
         format!("there is a '{sign}' where none belongs: in a user name or a password, '{sign}' is written {code}")
@@ -250,7 +251,7 @@ fn uri(text: &str) -> Result<(Option<&str>, &str), String> {
     }
     match authority.rsplit_once('@') {
         Some((login, server)) => Ok((Some(login), &text[authority.len() - server.len()..])),
-        // A parameter may hold an '@', but its name does not.
+        // The value of a parameter may contain an '@', its name does not.
         None if query.split('&').any(|pair| pair.split('=').next().is_some_and(|key| key.contains('@'))) => {
             Err(misplaced('?', "%3F"))
         }
@@ -258,7 +259,7 @@ fn uri(text: &str) -> Result<(Option<&str>, &str), String> {
     }
 }
 
-/// The same in SQLAlchemy's spelling: a user name ends at `:` or `/`, a password at the `@` before the host.
+/// The same in SQLAlchemy's syntax: a user name ends at `:` or `/`, a password at the `@` before the host.
 fn sqlalchemy(text: &str) -> (Option<&str>, &str) {
     let end = match text.find([':', '/', '@']) {
         Some(colon) if text[colon..].starts_with(':') => text[colon..].find('@').map(|at| colon + at),
@@ -266,7 +267,7 @@ fn sqlalchemy(text: &str) -> (Option<&str>, &str) {
         _ => None,
     };
     let Some(mut end) = end else { return (None, text) };
-    // What an older one takes, too: an '@' within the password.
+    // Older versions also accept an '@' within the password.
     let server = text[end + 1..].split(['/', '?']).next().unwrap_or_default();
     end += server.rfind('@').map_or(0, |at| at + 1);
     (Some(&text[..end]), &text[end + 1..])
@@ -285,7 +286,7 @@ fn read_port(text: &str) -> Result<u16, String> {
     text.parse().ok().filter(|port| is_number && *port > 0).ok_or_else(|| NO_PORT.to_owned())
 }
 
-/// A name, an address, or the folder of a socket.
+/// A host name, an IP address, or the folder of a socket.
 fn read_host(text: &str) -> Result<String, String> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let is_name = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));

@@ -1,25 +1,25 @@
-//! The media types of answers, and which of them a request gets.
+//! Content negotiation: the media types of responses.
 
 use async_graphql::parser::types::OperationType;
 use axum::http::HeaderMap;
 
 use crate::http::media_type::MediaType;
 
-/// A media type that answers come in.
+/// A media type of responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Media {
-    /// The specification's own: the status tells whether the request could be run.
+    /// That of the specification: the status tells whether the request could be executed.
     GraphqlResponse,
-    /// The old one: 200 for every well-formed request.
+    /// The legacy type: 200 for every well-formed request.
     Json,
     /// Server-sent events, for subscriptions.
     EventStream,
-    /// Parts, for Apollo's subscriptions.
+    /// Multipart, for Apollo's subscriptions.
     Multipart,
 }
 
 impl Media {
-    /// What `Content-Type` says. Whoever asked for a stream and gets one answer gets JSON.
+    /// Returns the `Content-Type` of a single response, which is JSON even if a stream was asked for.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
@@ -27,7 +27,7 @@ impl Media {
         }
     }
 
-    /// Whether it carries any number of answers.
+    /// Whether it carries any number of responses.
     pub(crate) fn is_stream(self) -> bool {
         matches!(self, Self::EventStream | Self::Multipart)
     }
@@ -42,10 +42,10 @@ impl Media {
     }
 }
 
-/// How parts are asked for: without the parameter, the same name means the parts of one answer that comes bit by bit.
+/// The range of Apollo's subscriptions. Without the parameter, `multipart/mixed` means incremental delivery.
 const PARTS: &str = "multipart/mixed;subscriptionspec=1.0";
 
-/// The media types that a client takes: the best of each kind.
+/// The best accepted media types, by kind.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Accepted {
     best: Media,
@@ -54,13 +54,13 @@ pub(crate) struct Accepted {
 }
 
 impl Accepted {
-    /// What `Accept` lists; JSON where nothing is said.
+    /// Reads `Accept`; JSON if it is missing.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let ranges = ranges(headers);
         if ranges.is_empty() {
             return Some(Self { best: Media::Json, single: Some(Media::Json), stream: None });
         }
-        // In the client's order, which decides between equals; what comes by a wildcard is JSON.
+        // In the client's order, which decides between equal weights. Wildcards mean JSON.
         let named = ranges.iter().filter_map(|(name, _)| match name.as_str() {
             "application/graphql-response+json" => Some(Media::GraphqlResponse),
             "text/event-stream" => Some(Media::EventStream),
@@ -81,25 +81,26 @@ impl Accepted {
         Some(Self { best: best(|_| true)?, single: best(|media| !media.is_stream()), stream: best(Media::is_stream) })
     }
 
-    /// For what has one answer. Events carry it as well as JSON; parts are asked for with every request, and meant for subscriptions.
+    /// Returns the type for a single response. Events can carry it; multipart is asked for with every request, but
+    /// meant for subscriptions.
     pub(crate) fn for_one(self) -> Media {
         if self.best == Media::Multipart { self.single.unwrap_or(self.best) } else { self.best }
     }
 
-    /// For an operation of this kind: subscriptions need what can carry them.
+    /// Returns the type for an operation of this kind: subscriptions need a stream.
     pub(crate) fn for_operation(self, kind: Option<OperationType>) -> Media {
         let stream = self.stream.filter(|_| kind == Some(OperationType::Subscription));
         stream.unwrap_or_else(|| self.for_one())
     }
 }
 
-/// Whether `Accept` names pages, as browsers do.
+/// Whether `Accept` lists HTML, as browsers do.
 pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
     let ranges = ranges(headers);
     ranges.iter().any(|(name, _)| name == "text/html") && quality(&ranges, "text/html") > 0.0
 }
 
-/// The media ranges that `Accept` lists, with their qualities. Of their parameters, the version of Apollo's protocol is kept.
+/// Returns the ranges of `Accept` with their weights. Of the parameters, only the version of Apollo's protocol is kept.
 fn ranges(headers: &HeaderMap) -> Vec<(String, f32)> {
     let named = |range: &MediaType| {
         range.parameters("subscriptionspec").fold(range.name().to_owned(), |name, version| {
@@ -109,7 +110,7 @@ fn ranges(headers: &HeaderMap) -> Vec<(String, f32)> {
     MediaType::accepted(headers).iter().map(|range| (named(range), range.quality())).collect()
 }
 
-/// How much `media` is wanted: what is said of it by name goes before what wildcards say.
+/// Returns the weight of `media`. An exact range precedes wildcards.
 fn quality(ranges: &[(String, f32)], media: &str) -> f32 {
     let kind = media.split('/').next().unwrap_or_default();
     let named = |wanted: &str| ranges.iter().find(|(name, _)| name == wanted).map(|(_, quality)| *quality);

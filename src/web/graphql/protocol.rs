@@ -1,8 +1,9 @@
-//! The sub-protocols that sockets speak, and how each of them writes the same messages: graphql-transport-ws of npm's graphql-ws, and
-//! graphql-ws of subscriptions-transport-ws before it
-//! (<https://github.com/apollographql/subscriptions-transport-ws/blob/master/PROTOCOL.md>), which some clients know only.
+//! The WebSocket sub-protocols and their messages: graphql-transport-ws of npm's graphql-ws, and its predecessor
+//! graphql-ws of subscriptions-transport-ws
+//! (<https://github.com/apollographql/subscriptions-transport-ws/blob/master/PROTOCOL.md>), which is the only one that
+//! some clients know.
 
-use async_graphql::{Response as Answer, ServerError};
+use async_graphql::{Response as GraphqlResponse, ServerError};
 use axum::extract::ws::{CloseFrame, Message};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -16,120 +17,120 @@ use crate::{
     },
 };
 
-/// The names of both, the one to be preferred first.
+/// The names of the sub-protocols, in order of preference.
 pub(crate) const NAMES: [&str; 2] = ["graphql-transport-ws", "graphql-ws"];
 
 /// A sub-protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
-    /// graphql-transport-ws.
+    /// The current protocol, graphql-transport-ws.
     Transport,
-    /// graphql-ws, the old one.
+    /// The legacy protocol, graphql-ws.
     Legacy,
 }
 
-/// What a client says.
+/// A message of a client.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum Said {
-    /// Who they are.
+pub(crate) enum ClientMessage {
+    /// Opens the connection.
     ConnectionInit {
-        /// Credentials, for us.
+        /// Credentials.
         payload: Option<Object>,
     },
-    /// A sign of life that is answered.
+    /// Asks for a pong.
     Ping {
-        /// Said back.
+        /// Returned in the pong.
         payload: Option<Object>,
     },
-    /// The answer to one.
+    /// The response to a ping.
     Pong {},
-    /// An operation begins.
+    /// Starts an operation.
     Subscribe {
-        /// Its name in this connection.
+        /// Its id, unique on this connection.
         id: String,
-        /// What it is.
+        /// The request.
         payload: Request,
     },
-    /// An operation ends.
+    /// Stops an operation.
     Complete {
-        /// Its name.
+        /// Its id.
         id: String,
     },
-    /// The connection ends.
+    /// Closes the connection.
     #[serde(skip)]
     Terminate,
 }
 
-/// What a client says in the old protocol.
+/// A message of a client in the legacy protocol.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum SaidBefore {
+enum LegacyMessage {
     ConnectionInit { payload: Option<Object> },
     Start { id: String, payload: Request },
     Stop { id: String },
     ConnectionTerminate {},
 }
 
-impl From<SaidBefore> for Said {
-    fn from(said: SaidBefore) -> Self {
-        match said {
-            SaidBefore::ConnectionInit { payload } => Self::ConnectionInit { payload },
-            SaidBefore::Start { id, payload } => Self::Subscribe { id, payload },
-            SaidBefore::Stop { id } => Self::Complete { id },
-            SaidBefore::ConnectionTerminate {} => Self::Terminate,
+impl From<LegacyMessage> for ClientMessage {
+    fn from(message: LegacyMessage) -> Self {
+        match message {
+            LegacyMessage::ConnectionInit { payload } => Self::ConnectionInit { payload },
+            LegacyMessage::Start { id, payload } => Self::Subscribe { id, payload },
+            LegacyMessage::Stop { id } => Self::Complete { id },
+            LegacyMessage::ConnectionTerminate {} => Self::Terminate,
         }
     }
 }
 
 impl Protocol {
-    /// The sub-protocol of this name.
+    /// Returns the sub-protocol of this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         let place = NAMES.iter().position(|known| *known == name)?;
         Some([Self::Transport, Self::Legacy][place])
     }
 
-    /// Its name.
+    /// Returns its name.
     pub(crate) fn name(self) -> &'static str {
         NAMES[self as usize]
     }
 
-    /// Reads what a client says.
+    /// Parses a message of a client.
     ///
     /// # Errors
-    /// It is no message of a client.
-    pub(crate) fn read(self, said: &[u8]) -> serde_json::Result<Said> {
-        let said = without_mark(said);
+    /// The reason why it is none.
+    pub(crate) fn read(self, message: &[u8]) -> serde_json::Result<ClientMessage> {
+        let message = without_mark(message);
         match self {
-            Self::Transport => serde_json::from_slice(said),
-            Self::Legacy => serde_json::from_slice::<SaidBefore>(said).map(Said::from),
+            Self::Transport => serde_json::from_slice(message),
+            Self::Legacy => serde_json::from_slice::<LegacyMessage>(message).map(ClientMessage::from),
         }
     }
 
-    /// The client may begin.
+    /// Acknowledges the connection.
     pub(crate) fn acknowledged(self) -> Vec<Message> {
         [message(&json!({ "type": "connection_ack" }))].into_iter().chain(self.alive()).collect()
     }
 
-    /// The answer to a ping.
+    /// Returns the response to a ping.
     pub(crate) fn pong(payload: Option<Map<String, Value>>) -> Message {
         message(
             &payload.map_or_else(|| json!({ "type": "pong" }), |payload| json!({ "type": "pong", "payload": payload })),
         )
     }
 
-    /// What the old protocol has besides the WebSocket's own ping.
+    /// Returns the keep-alive message of the legacy protocol, sent besides WebSocket pings.
     pub(crate) fn alive(self) -> Option<Message> {
         (self == Self::Legacy).then(|| message(&json!({ "type": "ka" })))
     }
 
-    /// An answer of an operation that runs.
-    pub(crate) fn next(self, id: &str, answer: &Answer) -> Message {
+    /// Returns a message with a response.
+    pub(crate) fn next(self, id: &str, answer: &GraphqlResponse) -> Message {
         let kind = if self == Self::Legacy { "data" } else { "next" };
         with_payload(id, kind, |json| json.extend(body(answer)))
     }
 
-    /// The operation did not run. The old protocol has one error.
+    /// Returns the message for an operation that did not run. The legacy protocol has room for one error.
     pub(crate) fn error(self, id: &str, errors: &[ServerError]) -> Message {
         with_payload(id, "error", |json| match (self, errors.first()) {
             (Self::Legacy, Some(first)) => write_value(first, json),
@@ -137,24 +138,25 @@ impl Protocol {
         })
     }
 
-    /// The operation has ended.
+    /// Returns the message for the end of an operation.
     pub(crate) fn complete(self, id: &str) -> Message {
         match self {
             Self::Transport => message(&json!({ "id": id, "type": "complete" })),
-            // As its own server writes it: there are clients that look for a payload in every message.
+            // As the reference implementation writes it: some clients expect a payload in every message.
             Self::Legacy => message(&json!({ "id": id, "type": "complete", "payload": null })),
         }
     }
 
-    /// Whether a client that ended an operation waits for the server to say so, too.
+    /// Whether the server confirms that a client stopped an operation.
     pub(crate) fn confirms_ends(self) -> bool {
         self == Self::Legacy
     }
 
-    /// What is said before the socket is closed on whoever may not enter: clients of the old protocol do not read why it was.
+    /// Returns the message before closing on an unauthorised client: clients of the legacy protocol do not read the
+    /// close reason.
     pub(crate) fn refused(self, frame: &CloseFrame) -> Option<Message> {
-        let is_told = self == Self::Legacy && CloseCode::Forbidden.is_of(frame);
-        is_told
+        let is_sent = self == Self::Legacy && CloseCode::Forbidden.is_of(frame);
+        is_sent
             .then(|| message(&json!({ "type": "connection_error", "payload": { "message": frame.reason.as_str() } })))
     }
 }

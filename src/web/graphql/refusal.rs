@@ -1,6 +1,6 @@
-//! Requests that are not run, and what they are answered with.
+//! Responses to requests that are not executed.
 
-use async_graphql::{Response as Answer, Value};
+use async_graphql::{Response as GraphqlResponse, Value};
 use axum::{http::HeaderMap, response::Response};
 
 use crate::{
@@ -17,22 +17,22 @@ use crate::{
     },
 };
 
-/// What is said of a request that does not say what to run.
+/// The error for a request without a document.
 pub(crate) const NO_DOCUMENT: &str = "query: it is required: the text of a GraphQL document, or documentId: its id";
 
-/// An answer as it is sent. Whoever may not is told how to come back.
-pub(crate) fn told(media: Media, answer: &Answer) -> Response {
+/// Builds the HTTP response for a GraphQL response, with the headers that tell how to retry.
+pub(crate) fn respond_with(media: Media, answer: &GraphqlResponse) -> Response {
     let mut response = respond(media, Outcome::of(answer), body(answer));
     advise(response.headers_mut(), answer);
     response
 }
 
-/// A refusal from before the request was read.
+/// Builds the response to a request that was rejected before it was read.
 pub(crate) fn refused(headers: &HeaderMap, error: Error) -> Response {
-    told(Accepted::of(headers).map_or(Media::Json, Accepted::for_one), &refusal(error))
+    respond_with(Accepted::of(headers).map_or(Media::Json, Accepted::for_one), &refusal(error))
 }
 
-/// A request that is not well-formed.
+/// Builds the response to a malformed request.
 pub(crate) fn malformed(media: Media, code: Code, message: impl Into<String>) -> Response {
     respond(media, Outcome::Malformed(code), body(&refusal(Error::new(code, message))))
 }
@@ -47,13 +47,13 @@ pub(crate) fn no_document(media: Media) -> Response {
     malformed(media, Code::ParseFailed, NO_DOCUMENT)
 }
 
-/// Answers a request that does not come to be run: it counts like one that does.
-pub(crate) fn counted(client: &Client, media: Media, refused: Response) -> Response {
-    client.admit().map_or_else(|error| told(media, &refusal(error)), |()| refused)
+/// Counts a request that is not executed, then responds.
+pub(crate) fn respond_counted(client: &Client, media: Media, refused: Response) -> Response {
+    client.check_rate().map_or_else(|error| respond_with(media, &refusal(error)), |()| refused)
 }
 
-/// Tells whoever got a GraphQL answer that is a refusal how to come back.
-pub(crate) fn advise(headers: &mut HeaderMap, answer: &Answer) {
+/// Adds the headers that tell how to retry, if the response is an error of that kind.
+pub(crate) fn advise(headers: &mut HeaderMap, answer: &GraphqlResponse) {
     let Some(extensions) = answer.errors.first().and_then(|error| error.extensions.as_ref()) else { return };
     let text = |name| match extensions.get(name) {
         Some(Value::String(text)) => Some(text.as_str()),

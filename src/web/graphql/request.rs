@@ -1,4 +1,4 @@
-//! Reads requests: from the body of a POST, one or a batch, and from the parameters of a GET.
+//! Parses requests: the body of a POST, one or a batch, and the parameters of a GET.
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
@@ -12,34 +12,34 @@ use serde_json::{Map, Value, value::RawValue};
 
 use crate::graphql::{are_metrics, has_long_numbers, read_exactly, without_mark, without_mark_of_text};
 
-/// A request as it was sent.
+/// A GraphQL request.
 #[derive(Debug, Default)]
 pub(crate) struct Request {
-    /// The text of a document.
+    /// The text of the document.
     pub(crate) query: Option<String>,
-    /// The id of a document that is known here.
+    /// The id of a trusted document.
     pub(crate) document_id: Option<String>,
-    /// Which operation, where the document has several.
+    /// The operation to run if the document has several.
     pub(crate) operation_name: Option<String>,
-    /// The variables.
+    /// Its variables.
     pub(crate) variables: Variables,
-    /// What else the client asks for.
+    /// Its extensions.
     pub(crate) extensions: Extensions,
 }
 
 impl Request {
-    /// Whether it says which document to run.
+    /// Whether it names a document in any way.
     pub(crate) fn names_a_document(&self) -> bool {
         self.query.is_some() || self.document_id.is_some() || self.extensions.hash.is_some()
     }
 }
 
-/// The members of `extensions` that mean something here.
+/// The supported members of `extensions`.
 #[derive(Debug, Default)]
 pub(crate) struct Extensions {
-    /// `persistedQuery.sha256Hash`: the document's hash.
+    /// `persistedQuery.sha256Hash`: the hash of the document.
     pub(crate) hash: Option<String>,
-    /// `cost`: tell in the answer what the request costs.
+    /// `cost`: whether to report the cost.
     pub(crate) cost: bool,
 }
 
@@ -65,8 +65,8 @@ impl Extensions {
     }
 }
 
-/// An object or null. It is read as a value of the engine's first: [`Value`] reads a member of a certain name as a text of JSON, which
-/// begins a new limit of nesting, and the stack would overflow.
+/// An object or null. It is parsed as a value of the engine's first: serde's [`Value`] parses a member with a certain
+/// name as nested JSON, which resets the limit of nesting, and the stack would overflow.
 #[derive(Debug)]
 pub(crate) struct Object(pub Option<Map<String, Value>>);
 
@@ -80,50 +80,50 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
-/// What came in the body of a POST.
+/// The body of a POST.
 #[derive(Debug)]
-pub(crate) enum Sent {
-    /// One request.
+pub(crate) enum PostBody {
+    /// A single request.
     One(Request),
-    /// Requests that are answered together.
+    /// A batch.
     Batch(Vec<Request>),
-    /// More of them than may be: so many.
+    /// A batch over the limit, with its number of requests.
     TooMany(usize),
 }
 
-/// Reads the body of a POST, in which at most so many requests may come together.
+/// Parses the body of a POST with a batch of `most` requests at most.
 ///
 /// # Errors
-/// What is wrong and where, in words.
-pub(crate) fn read(body: &[u8], most: usize) -> Result<Sent, String> {
+/// What is wrong, and where.
+pub(crate) fn read(body: &[u8], most: usize) -> Result<PostBody, String> {
     let body = without_mark(body);
     let is_batch = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     if body.len() >= LONG && !is_batch {
         let mut json = serde_json::Deserializer::from_slice(body);
         let request = json.deserialize_map(Members::<Kept>(PhantomData));
-        // What is wrong with it is told by reading it as any other.
+        // On failure, the generic parser reports the reason.
         if let Ok(request) = request.and_then(|request| json.end().map(|()| request)) {
-            return Ok(Sent::One(request));
+            return Ok(PostBody::One(request));
         }
     }
     let read = if has_long_numbers(body) { read_as::<Exact> } else { read_as::<Variables> };
     read(body, is_batch.then_some(most)).map_err(|error| error.to_string())
 }
 
-/// Reads a request, or a batch of at most so many.
+/// Parses a request, or a batch of `most` requests at most.
 fn read_as<'de, V: Deserialize<'de> + Into<Variables>>(
     body: &'de [u8],
     most: Option<usize>,
-) -> serde_json::Result<Sent> {
+) -> serde_json::Result<PostBody> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let sent = match most {
         Some(most) => json.deserialize_seq(Requests::<V>(most, PhantomData)),
-        None => json.deserialize_map(Members::<V>(PhantomData)).map(Sent::One),
+        None => json.deserialize_map(Members::<V>(PhantomData)).map(PostBody::One),
     };
     sent.and_then(|sent| json.end().map(|()| sent))
 }
 
-/// Variables whose whole numbers beyond 64 bits keep their digits.
+/// Variables whose integers beyond 64 bits keep all digits.
 struct Exact(Variables);
 
 impl From<Exact> for Variables {
@@ -135,17 +135,17 @@ impl From<Exact> for Variables {
 impl<'de> Deserialize<'de> for Exact {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let given = <&RawValue>::deserialize(deserializer)?.get();
-        // The engine's own reading says what is wrong with what is no object.
+        // The engine's parser reports the error if this is no object.
         let variables = serde_json::from_str(given).map_err(D::Error::custom)?;
         Ok(Self(read_exactly(given).map_or(variables, Variables::from_value)))
     }
 }
 
-/// Bytes of a list of metrics that is long enough to be kept as text.
+/// Minimum size of a list of metrics that is kept as text, in bytes.
 const LONG: usize = 16 * 1024;
 
-/// Variables of which long lists of metrics, found to be such, are kept as their text: a [`GraphqlValue::Binary`], which nothing else in
-/// JSON can be. The engine would copy each of their values several times.
+/// Variables in which long lists of metrics stay text, as [`GraphqlValue::Binary`], which JSON cannot contain
+/// otherwise. The engine would copy each of their values several times.
 struct Kept(Variables);
 
 impl From<Kept> for Variables {
@@ -163,7 +163,7 @@ impl<'de> Deserialize<'de> for Kept {
     }
 }
 
-/// A value; one that is an object may hold the list.
+/// Parses a value. If `may_hold`, an object may contain the list.
 fn kept(raw: &RawValue, may_hold: bool) -> serde_json::Result<GraphqlValue> {
     let text = raw.get();
     if text.len() >= LONG && may_hold && text.starts_with('{') {
@@ -177,31 +177,31 @@ fn kept(raw: &RawValue, may_hold: bool) -> serde_json::Result<GraphqlValue> {
     serde_json::from_str(text)
 }
 
-/// Reads requests, and no more than so many, the variables as `V`.
+/// Parses a batch, the variables as `V`.
 struct Requests<V>(usize, PhantomData<V>);
 
 impl<'de, V: Deserialize<'de> + Into<Variables>> Visitor<'de> for Requests<V> {
-    type Value = Sent;
+    type Value = PostBody;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of requests")
     }
 
-    fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<Sent, S::Error> {
+    fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<PostBody, S::Error> {
         let mut requests = Vec::new();
         while requests.len() < self.0 {
-            let Some(One(request, _)) = items.next_element::<One<V>>()? else { return Ok(Sent::Batch(requests)) };
+            let Some(One(request, _)) = items.next_element::<One<V>>()? else { return Ok(PostBody::Batch(requests)) };
             requests.push(request);
         }
         let mut count = requests.len();
         while items.next_element::<IgnoredAny>()?.is_some() {
             count += 1;
         }
-        Ok(if count > self.0 { Sent::TooMany(count) } else { Sent::Batch(requests) })
+        Ok(if count > self.0 { PostBody::TooMany(count) } else { PostBody::Batch(requests) })
     }
 }
 
-/// A request of a batch, the variables read as `V`.
+/// A request of a batch, the variables parsed as `V`.
 struct One<V>(Request, PhantomData<V>);
 
 impl<'de, V: Deserialize<'de> + Into<Variables>> Deserialize<'de> for One<V> {
@@ -210,10 +210,10 @@ impl<'de, V: Deserialize<'de> + Into<Variables>> Deserialize<'de> for One<V> {
     }
 }
 
-/// Reads the parameters of a GET.
+/// Parses the parameters of a GET.
 ///
 /// # Errors
-/// What is wrong and where, in words.
+/// What is wrong, and where.
 pub(crate) fn read_parameters(parameters: &str) -> Result<Request, String> {
     fn json<T: for<'a> Deserialize<'a>>(name: &str, text: &str) -> Result<T, String> {
         serde_json::from_str(without_mark_of_text(text)).map_err(|error| format!("{name}: no JSON object: {error}"))
@@ -241,15 +241,15 @@ pub(crate) fn read_parameters(parameters: &str) -> Result<Request, String> {
     Ok(request)
 }
 
-/// Reads an object, each of whose members is named where it does not fit. Variables may be large: they are read as what they become,
-/// without a value of JSON in between.
+/// Parses an object and names the member that is wrong. Variables may be large, so they are parsed without an
+/// intermediate JSON value.
 impl<'de> Deserialize<'de> for Request {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Members::<Variables>(PhantomData))
     }
 }
 
-/// The members of a request, the variables read as `V`.
+/// The members of a request, the variables parsed as `V`.
 struct Members<V>(PhantomData<V>);
 
 impl<'de, V: Deserialize<'de> + Into<Variables>> Visitor<'de> for Members<V> {

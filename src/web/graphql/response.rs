@@ -1,6 +1,6 @@
-//! Writes answers, and lets caches keep those of queries sent by GET.
+//! Writes responses, and makes those to GET cacheable.
 
-use async_graphql::Response as Answer;
+use async_graphql::Response as GraphqlResponse;
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
@@ -15,18 +15,18 @@ use crate::{
     },
 };
 
-/// Bytes that an answer has besides its lists, mostly.
+/// Usual number of bytes of a response besides its lists.
 const AROUND: usize = 512;
 
-/// An answer as it is written.
-pub(crate) fn body(answer: &Answer) -> Vec<u8> {
+/// Writes a response as JSON.
+pub(crate) fn body(answer: &GraphqlResponse) -> Vec<u8> {
     let mut json = Vec::with_capacity(written_bytes(&answer.data) + AROUND);
     write(answer, &mut json);
     json
 }
 
-/// Answers as they are written, in their order.
-pub(crate) fn batch_body(answers: &[Answer]) -> Vec<u8> {
+/// Writes the responses of a batch as a JSON array.
+pub(crate) fn batch_body(answers: &[GraphqlResponse]) -> Vec<u8> {
     let mut json = vec![b'['];
     for answer in answers {
         if json.len() > 1 {
@@ -38,7 +38,7 @@ pub(crate) fn batch_body(answers: &[Answer]) -> Vec<u8> {
     json
 }
 
-fn write(answer: &Answer, json: &mut Vec<u8>) {
+fn write(answer: &GraphqlResponse, json: &mut Vec<u8>) {
     let mut separator = b'{';
     let mut member = |name: &str, json: &mut Vec<u8>| {
         json.push(std::mem::replace(&mut separator, b','));
@@ -60,19 +60,20 @@ fn write(answer: &Answer, json: &mut Vec<u8>) {
     json.push(b'}');
 }
 
-/// The HTTP answer. What is answered depends on the media type asked for, and on who asks.
+/// Builds the HTTP response. It varies by media type and caller.
 pub(crate) fn respond(media: Media, outcome: Outcome, body: Vec<u8>) -> Response {
     let headers = [(header::CONTENT_TYPE, media.name()), (header::VARY, "accept, authorization")];
     (status(outcome, media), headers, body).into_response()
 }
 
-/// [`respond`] to a GET that ran without errors: a cache may keep it, and is told when it still holds. `seconds` says for how long it
-/// need not ask; whatever is kept for somebody with a token is kept by that client alone, as HTTP has it.
+/// Like [`respond`], for a GET that ran without errors: sets `ETag`, and responds with 304 if the client has the
+/// current version. `seconds`: how long caches may reuse it without asking. HTTP keeps responses to requests with a
+/// token in private caches.
 pub(crate) fn respond_to_get(asked: &HeaderMap, seconds: u32, media: Media, body: Vec<u8>) -> Response {
     let tag = etag::weak(&body);
     let is_unchanged = etag::is_listed(asked, &tag);
     let lasting = match seconds {
-        // Every commit may change the answer.
+        // Every commit may change the response.
         0 => "private, no-cache".to_owned(),
         seconds => format!("max-age={seconds}"),
     };

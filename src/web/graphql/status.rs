@@ -1,30 +1,30 @@
-//! What became of a request, and the one function that gives it an HTTP status ("Status Codes" of GraphQL over HTTP).
+//! The outcome of a request, and its HTTP status ("Status Codes" in GraphQL over HTTP).
 
-use async_graphql::{Response as Answer, ServerError, Value};
+use async_graphql::{Response as GraphqlResponse, ServerError, Value};
 use axum::http::StatusCode;
 
 use crate::{error::Code, web::graphql::media::Media};
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It ran, and every field gave its value.
+    /// Executed without errors.
     Complete,
-    /// It ran, and some fields failed, or all.
+    /// Executed, with errors in some or all fields.
     Partial,
-    /// It did not run: its document is no GraphQL.
+    /// Not executed: the document has a syntax error.
     Unparsed,
-    /// It did not run: its document does not fit the schema, its variables do not fit the document, or it asks for too much.
+    /// Not executed: the document is invalid, the variables do not match, or a limit is exceeded.
     Invalid,
-    /// It did not run for another reason, which the code tells.
+    /// Not executed for another reason, given by the code.
     Denied(Code),
-    /// It was no GraphQL request at all.
+    /// No GraphQL request.
     Malformed(Code),
 }
 
 impl Outcome {
-    /// What became of a request that got this answer.
-    pub(crate) fn of(answer: &Answer) -> Self {
+    /// Returns the outcome that a response reports.
+    pub(crate) fn of(answer: &GraphqlResponse) -> Self {
         match answer.errors.first() {
             None => Self::Complete,
             Some(_) if was_run(answer) => Self::Partial,
@@ -32,7 +32,7 @@ impl Outcome {
         }
     }
 
-    /// What became of a well-formed request that was not run.
+    /// Returns the outcome of a well-formed request that was not executed.
     fn of_refusal(code: Code) -> Self {
         match code {
             Code::ParseFailed => Self::Unparsed,
@@ -42,18 +42,18 @@ impl Outcome {
     }
 }
 
-/// Whether anything was run: otherwise there is no `data` to speak of.
-pub(crate) fn was_run(answer: &Answer) -> bool {
+/// Whether the request was executed: otherwise the response has no `data`.
+pub(crate) fn was_run(answer: &GraphqlResponse) -> bool {
     answer.errors.is_empty() || answer.data != Value::Null || answer.errors.iter().any(|error| !error.path.is_empty())
 }
 
-/// Whether it is no answer to what was asked, but tells why there is none.
-pub(crate) fn is_denied(answer: &Answer) -> bool {
+/// Whether the request was denied rather than executed or invalid.
+pub(crate) fn is_denied(answer: &GraphqlResponse) -> bool {
     matches!(Outcome::of(answer), Outcome::Denied(_))
 }
 
-/// Whether a mutation has come to store something. What it may have left out is told by payloads that are not there.
-pub(crate) fn may_have_stored(answer: &Answer) -> bool {
+/// Whether a mutation may have stored something. Payloads that are null stored nothing.
+pub(crate) fn may_have_stored(answer: &GraphqlResponse) -> bool {
     let has_payload = match &answer.data {
         Value::Object(members) => members.values().any(|value| matches!(value, Value::Object(_))),
         _ => false,
@@ -69,15 +69,15 @@ fn code(error: &ServerError) -> Code {
     }
 }
 
-/// A request that ran and had errors. The specification's draft speaks of 294.
+/// Executed with errors. The draft proposes 294.
 const PARTIAL: u16 = 200;
-/// A request whose document, variables or size are refused. The specification's draft speaks of 422.
+/// Invalid documents, variables or sizes. The draft proposes 422.
 const INVALID: u16 = 400;
 
-/// The status of an answer in this media type.
+/// Returns the status of a response in this media type.
 pub(crate) fn status(outcome: Outcome, media: Media) -> StatusCode {
-    // With the specification's own media type, and with the old one, where clients take any other status than 200 for one that a
-    // proxy gave; only who may not enter, or comes at a bad time, is told so in either.
+    // For the specification's media type, and for the legacy one, whose clients take any status but 200 for an error of
+    // a proxy. Only denied requests have the same status in both.
     let (own, old) = match outcome {
         Outcome::Complete => (200, 200),
         Outcome::Partial => (PARTIAL, 200),

@@ -1,8 +1,8 @@
-//! The answers of an operation as a stream, whatever carries it.
+//! The responses of an operation as a stream, for every transport.
 
 use std::task::Poll;
 
-use async_graphql::{Response as Answer, parser::types::OperationType};
+use async_graphql::{Response as GraphqlResponse, parser::types::OperationType};
 use futures_util::{
     StreamExt as _, ready,
     stream::{self, BoxStream},
@@ -16,70 +16,71 @@ use crate::{
     error::Error,
     graphql::refusal,
     web::{
-        graphql::execute::{Wanted, run, with_cost},
-        guard::subscriptions::Subscribed,
+        graphql::execute::{PreparedOperation, run, with_cost},
+        guard::subscriptions::SubscriptionPermit,
         state::AppState,
     },
 };
 
-/// Waits for the word that the server stops.
-pub(crate) async fn end(mut ended: watch::Receiver<bool>) {
-    // A sender that is gone has nothing more to say either.
+/// Waits until the server stops.
+pub(crate) async fn server_stopped(mut ended: watch::Receiver<bool>) {
+    // A dropped sender stops the stream, too.
     let _ = ended.wait_for(|ended| *ended).await;
 }
 
-/// The answers of an operation, for as long as its caller may have them, and the place among subscriptions that it takes until it
-/// ends: a token may be revoked meanwhile. What is no subscription is answered in the time of a request.
+/// Returns the responses of an operation, and the permit that a subscription holds until it ends. The stream ends when
+/// the caller's token is revoked. Queries and mutations have the timeout of a request.
 ///
 /// # Errors
-/// As many subscriptions are open as may be.
+/// [`crate::error::Code::TooManySubscriptions`].
 pub(crate) fn answers(
     state: &AppState,
-    wanted: Wanted,
-) -> Result<(BoxStream<'static, Answer>, Option<Subscribed>), Error> {
+    prepared: PreparedOperation,
+) -> Result<(BoxStream<'static, GraphqlResponse>, Option<SubscriptionPermit>), Error> {
     let state = state.clone();
-    let (limit, too_late) = (state.request_timeout.0, state.request_timeout.exceeded());
-    if wanted.operation.kind() != Some(OperationType::Subscription) {
-        let answer = async move { timeout(limit, run(&state, wanted)).await.unwrap_or_else(|_| refusal(too_late)) };
-        return Ok((made_apart(stream::once(answer).boxed()), None));
+    let (limit, timeout_error) = (state.request_timeout.0, state.request_timeout.exceeded());
+    if prepared.operation.kind() != Some(OperationType::Subscription) {
+        let answer =
+            async move { timeout(limit, run(&state, prepared)).await.unwrap_or_else(|_| refusal(timeout_error)) };
+        return Ok((compute_ahead(stream::once(answer).boxed()), None));
     }
-    let place = state.subscriptions.open()?;
-    let refused = state.access.clone().until_refused(wanted.operation.caller.clone());
+    let permit = state.subscriptions.open()?;
+    let revoked = state.access.clone().until_refused(prepared.operation.caller.clone());
     let answers = stream::once(async move {
-        let mut cost = wanted.cost(&state).await;
-        let answers = state.graph.subscribe(wanted.operation, limit, too_late);
+        let mut cost = prepared.cost(&state).await;
+        let answers = state.graph.subscribe(prepared.operation, limit, timeout_error);
         answers.map(move |answer| with_cost(answer, cost.take()))
     });
-    let mut answers = made_apart(answers.flatten().boxed()).take_until(Box::pin(refused));
+    let mut answers = compute_ahead(answers.flatten().boxed()).take_until(Box::pin(revoked));
     let answers = stream::poll_fn(move |context| {
         let answer = ready!(answers.poll_next_unpin(context));
-        // Told once, when nothing else comes any more.
+        // Reported once, after the last response.
         Poll::Ready(answer.or_else(|| answers.take_result().map(refusal)))
     });
-    Ok((answers.boxed(), Some(place)))
+    Ok((answers.boxed(), Some(permit)))
 }
 
-/// The same answers, made in a task of its own, one ahead. Answering takes what others wait for, too: their turn, or a connection of
-/// the database. Whoever is slow to take an answer in must not hold these meanwhile.
-fn made_apart(mut answers: BoxStream<'static, Answer>) -> BoxStream<'static, Answer> {
-    let (tell, told) = mpsc::channel(1);
-    let making = tokio::spawn(async move {
-        let telling = async {
-            while let Ok(place) = tell.reserve().await {
+/// Computes the responses in a task of their own, one ahead. Computing one holds resources that others wait for, such
+/// as a database connection; a slow client must not keep them.
+fn compute_ahead(mut answers: BoxStream<'static, GraphqlResponse>) -> BoxStream<'static, GraphqlResponse> {
+    let (sender, receiver) = mpsc::channel(1);
+    let task = tokio::spawn(async move {
+        let sending = async {
+            while let Ok(permit) = sender.reserve().await {
                 let Some(answer) = answers.next().await else { break };
-                place.send(answer);
+                permit.send(answer);
             }
         };
         tokio::select! {
-            () = telling => {}
-            // Nobody listens any more.
-            () = tell.closed() => {}
+            () = sending => {}
+            // The receiver was dropped.
+            () = sender.closed() => {}
         }
     });
-    stream::unfold((told, Some(making)), async |(mut told, making)| match told.recv().await {
-        Some(answer) => Some((answer, (told, making))),
-        // It panicked.
-        None => making?.await.err().map(|_| (refusal(Error::defect()), (told, None))),
+    stream::unfold((receiver, Some(task)), async |(mut receiver, task)| match receiver.recv().await {
+        Some(answer) => Some((answer, (receiver, task))),
+        // The task panicked.
+        None => task?.await.err().map(|_| (refusal(Error::defect()), (receiver, None))),
     })
     .boxed()
 }

@@ -1,4 +1,4 @@
-//! Who sends a request.
+//! Authentication: turns the `Authorization` header into a [`crate::access::Caller`].
 
 use axum::{
     extract::{Request, State},
@@ -9,7 +9,7 @@ use axum::{
 
 use crate::access::Access;
 
-/// Hands the caller on with the request. Nobody is refused here: what a caller may do depends on what is asked.
+/// Adds the caller to the request. Never rejects: which scopes are needed depends on the operation.
 pub(crate) async fn identify(State(access): State<Access>, mut request: Request, next: Next) -> Response {
     let headers = request.headers();
     let caller = access.caller_of(credentials(headers)).await;
@@ -17,7 +17,7 @@ pub(crate) async fn identify(State(access): State<Access>, mut request: Request,
     next.run(request).await
 }
 
-/// The value of the `Authorization` header. Two of them, or one that is no text, are credentials that nobody has.
+/// Returns the value of the `Authorization` header. A repeated or non-ASCII one counts as invalid credentials.
 fn credentials(headers: &HeaderMap) -> Option<&str> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let first = given.next()?;

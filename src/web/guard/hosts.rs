@@ -1,5 +1,5 @@
-//! Which names this server goes by. A site can make its own name lead to an address that only the browser of its visitor reaches
-//! (DNS rebinding): to the browser its pages are then ours. What gives them away is that name.
+//! The `Host` header check. It prevents DNS rebinding: a site can resolve its own name to an address that only its
+//! visitor's browser reaches, and its pages are then same-origin. The name in `Host` reveals it.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -13,11 +13,11 @@ use crate::{
     error::{Code, Error},
 };
 
-/// Refuses a request that does not say once and clearly which host it is for (RFC 9112, section 3.2): proxies and servers that choose
-/// differently among several hosts can be played off against each other.
+/// Rejects a request without exactly one well-formed host (RFC 9112, section 3.2): proxies and servers that choose
+/// different ones of several hosts can be played off against each other.
 ///
 /// # Errors
-/// [`Code::BadUserInput`], with what to send.
+/// [`Code::BadUserInput`], with the expected form.
 pub(crate) fn check_form<B>(request: &Request<B>) -> Result<(), Error> {
     let bad = |reason: &str| Err(Error::bad_input(format!("Host: {reason}")));
     let target = request.uri();
@@ -49,7 +49,7 @@ pub(crate) fn check_form<B>(request: &Request<B>) -> Result<(), Error> {
     }
 }
 
-/// The names that are taken, beside localhost and addresses; `None`: any.
+/// The accepted host names besides localhost and IP addresses; `None` accepts any.
 #[derive(Debug, Clone)]
 pub(crate) struct Hosts(Option<Arc<[String]>>);
 
@@ -69,13 +69,13 @@ impl Hosts {
         Self(Some(names.collect()))
     }
 
-    /// Refuses what was sent to another name.
+    /// Rejects requests for other host names.
     ///
     /// # Errors
-    /// [`Code::Forbidden`], with what to do about it.
+    /// [`Code::Forbidden`], with the remedy.
     pub(crate) fn check(&self, request: &Parts) -> Result<(), Error> {
         let Some(names) = &self.0 else { return Ok(()) };
-        // Whoever sends no Host is no browser. HTTP/2 has it in the address alone.
+        // Browsers always send `Host`. In HTTP/2 it is only in the target.
         let given = request.headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
         let Some(given) = given.or_else(|| request.uri.authority().map(Authority::as_str)) else { return Ok(()) };
         let name = given.parse().map(|host: Authority| host.host().trim_end_matches('.').to_ascii_lowercase());

@@ -1,4 +1,4 @@
-//! What stands before every request: where it comes from, how many there are, and how long it may take.
+//! Guards: middleware that checks a request before its handler runs, and limits the time that it may take.
 
 pub(crate) mod authentication;
 pub(crate) mod csrf;
@@ -21,19 +21,19 @@ use crate::{
     access::Caller,
     config::Settings,
     error::{Code, Error},
-    web::guard::{csrf::Origins, hosts::Hosts, paths::is_graphql, rate_limit::Rates},
+    web::guard::{csrf::AllowedOrigins, hosts::Hosts, paths::is_graphql, rate_limit::RateLimiters},
 };
 
-/// How a refusal of `/graphql` is answered, to a request with these headers.
+/// Builds the response of `/graphql` to a rejected request with these headers.
 pub(crate) type GraphqlRefusal = fn(&HeaderMap, Error) -> Response;
 
-/// What stands before every request.
+/// The checks before every request.
 #[derive(Clone)]
 pub(crate) struct Guard {
-    pub(crate) origins: Origins,
+    pub(crate) origins: AllowedOrigins,
     request_timeout: RequestTimeout,
     hosts: Hosts,
-    rates: Rates,
+    rate_limiters: RateLimiters,
     graphql_refusal: GraphqlRefusal,
 }
 
@@ -41,26 +41,26 @@ impl Guard {
     pub(crate) fn new(settings: &Settings, graphql_refusal: GraphqlRefusal) -> Self {
         let limits = &settings.limits;
         Self {
-            origins: Origins::new(&settings.exposure.cors_origin),
+            origins: AllowedOrigins::new(&settings.exposure.cors_origin),
             request_timeout: RequestTimeout(limits.request_timeout),
             hosts: Hosts::new(settings),
-            rates: Rates::new(limits.rate_limit),
+            rate_limiters: RateLimiters::new(limits.rate_limit),
             graphql_refusal,
         }
     }
 
-    /// A refusal in the form of what was asked: GraphQL's, or REST's.
+    /// Builds the response to a rejected request: as GraphQL for `/graphql`, as REST for everything else.
     fn refused(&self, is_graphql: bool, headers: &HeaderMap, error: Error) -> Response {
         if is_graphql { (self.graphql_refusal)(headers, error) } else { error.into_response() }
     }
 }
 
-/// How long a request may take.
+/// The value of `--request-timeout`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RequestTimeout(pub(crate) Duration);
 
 impl RequestTimeout {
-    /// What is said of a request that took too long.
+    /// Returns the error for a request that took too long.
     pub(crate) fn exceeded(self) -> Error {
         let message = format!(
             "the request was given up after {} ms (--request-timeout): ask for less at a time; what it was to store may be \
@@ -71,24 +71,24 @@ impl RequestTimeout {
     }
 }
 
-/// Lets in what is asked from where it may be asked, as often as it may be. What is stored does not count, what is refused does. GraphQL
-/// counts each of its operations by itself, since only the document tells which of them store something.
-pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+/// Checks host, origin, encoding and rate. Writes count against the rate limit only if they are rejected. `/graphql`
+/// counts its operations itself, because only the document shows which of them write.
+pub(crate) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     if let Err(error) = guard.hosts.check(&parts).and_then(|()| guard.origins.check(&parts)) {
         return guard.refused(is_graphql(parts.uri.path()), &parts.headers, error);
     }
-    let client = guard.rates.client(&parts);
+    let client = guard.rate_limiters.client(&parts);
     let (is_graphql, stores) = (is_graphql(parts.uri.path()), parts.method == Method::POST);
     let may_enter = parts.extensions.get::<Caller>().is_none_or(|caller| caller.enter().is_ok());
     if may_enter && is_encoded(&parts.headers) {
         let message = "Content-Encoding: send the body as it is, not compressed";
-        let error = client.admit().err().unwrap_or_else(|| Error::new(Code::UnsupportedMediaType, message));
+        let error = client.check_rate().err().unwrap_or_else(|| Error::new(Code::UnsupportedMediaType, message));
         return guard.refused(is_graphql, &parts.headers, error);
     }
     if !is_graphql
         && !stores
-        && let Err(error) = client.admit()
+        && let Err(error) = client.check_rate()
     {
         return error.into_response();
     }
@@ -97,7 +97,7 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     if !is_graphql
         && stores
         && response.status().is_client_error()
-        && let Err(error) = client.admit()
+        && let Err(error) = client.check_rate()
     {
         return error.into_response();
     }
@@ -109,9 +109,9 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-/// Gives up what takes too long. Reads end with it; what was handed over to be stored is stored. Subscriptions have been answered
-/// when they begin.
-pub(crate) async fn in_time(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+/// Cancels requests that take too long. Reads stop; writes that were handed over are still stored. Streams have
+/// responded by then and are not affected.
+pub(crate) async fn limit_time(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let is_graphql = is_graphql(request.uri().path());
     let accept = request.headers().get_all(header::ACCEPT).iter().filter(|_| is_graphql).cloned();
     let headers: HeaderMap = accept.map(|value| (header::ACCEPT, value)).collect();

@@ -1,4 +1,4 @@
-//! How many requests one client may send: counted here for GraphQL, REST and sockets.
+//! The rate limit of `--rate-limit`, shared by GraphQL, REST and sockets.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -19,20 +19,20 @@ use crate::{
     web::limits::RATE_LIMIT_CAPACITY,
 };
 
-/// Who is counted.
+/// Identifies a client: by token, else by IP address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
     Token(i64),
     Address(IpAddr),
 }
 
-/// The address that `request` comes from.
+/// Returns the address that `request` comes from.
 fn address(request: &Parts) -> Key {
     let peer = request.extensions.get::<ConnectInfo<SocketAddr>>();
     Key::Address(peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| network(peer.ip())))
 }
 
-/// Whoever has one address of IPv6 has all of its network.
+/// Returns the /64 network of an IPv6 address, all of which belongs to one client.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
@@ -40,60 +40,60 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Counts the requests of every client.
+/// The rate limiters of all clients.
 #[derive(Clone)]
-pub(crate) struct Rates(Option<Arc<Counted>>);
+pub(crate) struct RateLimiters(Option<Arc<Inner>>);
 
-struct Counted {
+struct Inner {
     rate: Rate,
     quota: Quota,
     clients: Cache<Key, Arc<DefaultDirectRateLimiter>>,
 }
 
-impl Rates {
+impl RateLimiters {
     pub(crate) fn new(RateLimit(rate): RateLimit) -> Self {
-        let counted = rate.and_then(|rate| {
+        let inner = rate.and_then(|rate| {
             let quota = Quota::with_period(rate.per / rate.requests.get())?.allow_burst(rate.requests);
-            Some(Arc::new(Counted { rate, quota, clients: Cache::new(RATE_LIMIT_CAPACITY) }))
+            Some(Arc::new(Inner { rate, quota, clients: Cache::new(RATE_LIMIT_CAPACITY) }))
         });
-        Self(counted)
+        Self(inner)
     }
 
-    /// Whoever sends `request`.
+    /// Returns the client that sent `request`.
     pub(crate) fn client(&self, request: &Parts) -> Client {
-        let client = Client(self.0.clone().map(|counted| (counted, address(request))));
+        let client = Client(self.0.clone().map(|inner| (inner, address(request))));
         match request.extensions.get::<Caller>() {
-            Some(caller) => client.known_as(caller),
+            Some(caller) => client.with_token_of(caller),
             None => client,
         }
     }
 }
 
-/// Whose requests are counted.
+/// A client whose requests are counted.
 #[derive(Clone)]
-pub(crate) struct Client(Option<(Arc<Counted>, Key)>);
+pub(crate) struct Client(Option<(Arc<Inner>, Key)>);
 
 impl Client {
-    /// The same client, once it has said who it is. A token counts in place of the address, but not one that is made up: that would
-    /// be a way round.
-    pub(crate) fn known_as(self, caller: &Caller) -> Self {
-        let Self(counted) = self;
-        Self(counted.map(|(counted, key)| (counted, caller.token().map_or(key, Key::Token))))
+    /// Returns the same client, counted by the token of `caller` if it has a valid one. An invalid one would bypass the
+    /// limit.
+    pub(crate) fn with_token_of(self, caller: &Caller) -> Self {
+        let Self(inner) = self;
+        Self(inner.map(|(inner, key)| (inner, caller.token().map_or(key, Key::Token))))
     }
 
-    /// Counts one more request.
+    /// Counts a request.
     ///
     /// # Errors
-    /// [`Code::RateLimited`], where there were too many.
-    pub(crate) fn admit(&self) -> Result<(), Error> {
-        let Some((counted, key)) = &self.0 else { return Ok(()) };
+    /// [`Code::RateLimited`], with the time to wait.
+    pub(crate) fn check_rate(&self) -> Result<(), Error> {
+        let Some((inner, key)) = &self.0 else { return Ok(()) };
         let client =
-            counted.clients.get_or_insert_with(key, || Ok::<_, Error>(Arc::new(RateLimiter::direct(counted.quota))))?;
+            inner.clients.get_or_insert_with(key, || Ok::<_, Error>(Arc::new(RateLimiter::direct(inner.quota))))?;
         client.check().map_err(|refused| {
             let wait = refused.wait_time_from(DefaultClock::default().now());
-            // Whole seconds until the next request is let in.
+            // Rounded up to whole seconds.
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            let Rate { requests, per } = counted.rate;
+            let Rate { requests, per } = inner.rate;
             let message = format!(
                 "at most {requests} requests in {} s (--rate-limit): the next one is let in in {seconds} s",
                 per.as_secs()

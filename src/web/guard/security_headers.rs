@@ -1,11 +1,11 @@
-//! What every answer tells the browser that shows it.
+//! Security headers of every response.
 
 use axum::{
     http::{HeaderName, HeaderValue, header},
     response::Response,
 };
 
-/// Pages load from here and nowhere else, and run no script that stands in them; GraphiQL and Swagger UI put styles into theirs.
+/// Pages load only from this server and run no inline scripts. GraphiQL and Swagger UI need inline styles.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'self'; form-action 'self'; \
     frame-ancestors 'none'";
@@ -19,17 +19,17 @@ const EVERYWHERE: [(HeaderName, HeaderValue); 7] = [
     pair("x-content-type-options", "nosniff"),
     pair("x-frame-options", "DENY"),
 ];
-/// Browsers ask for HTTPS only, for a year.
+/// HTTPS only, for a year.
 const WITH_TLS: (HeaderName, HeaderValue) = pair("strict-transport-security", "max-age=31536000");
 
 const fn pair(name: &'static str, value: &'static str) -> (HeaderName, HeaderValue) {
     (HeaderName::from_static(name), HeaderValue::from_static(value))
 }
 
-/// Where nothing else is said: the next commit may change the answer, and caches in between would make up a time that it lasts.
+/// The default: the next commit may change the response, and caches would otherwise choose a lifetime by themselves.
 const NOT_KEPT: HeaderValue = HeaderValue::from_static("private, no-cache");
 
-/// Adds them to an answer.
+/// Adds the headers to a response.
 pub(crate) fn add<B>(mut response: Response<B>, is_tls: bool) -> Response<B> {
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(NOT_KEPT);
     response.headers_mut().extend(EVERYWHERE);

@@ -1,4 +1,4 @@
-//! How many subscriptions may be open, whatever carries them.
+//! The limit of `--max-subscriptions`, over all transports.
 
 use std::sync::Arc;
 
@@ -6,28 +6,28 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Code, Error};
 
-/// Subscriptions that may be open, whatever carries them.
+/// Counts open subscriptions.
 #[derive(Debug, Clone)]
-pub(crate) struct Subscriptions {
+pub(crate) struct SubscriptionLimit {
     most: u32,
     free: Arc<Semaphore>,
 }
 
-/// One open subscription. It ends with this.
+/// An open subscription, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Subscribed(#[allow(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
+pub(crate) struct SubscriptionPermit(#[allow(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
 
-impl Subscriptions {
+impl SubscriptionLimit {
     pub(crate) fn new(most: u32) -> Self {
         Self { most, free: Arc::new(Semaphore::new(most as usize)) }
     }
 
-    /// One more.
+    /// Opens a subscription.
     ///
     /// # Errors
     /// [`Code::TooManySubscriptions`].
-    pub(crate) fn open(&self) -> Result<Subscribed, Error> {
-        Arc::clone(&self.free).try_acquire_owned().map(Subscribed).map_err(|_| {
+    pub(crate) fn open(&self) -> Result<SubscriptionPermit, Error> {
+        Arc::clone(&self.free).try_acquire_owned().map(SubscriptionPermit).map_err(|_| {
             let message =
                 format!("{} subscriptions are open already (--max-subscriptions): try again later", self.most);
             Error::new(Code::TooManySubscriptions, message)

@@ -1,4 +1,4 @@
-//! Accepts connections: so many at a time, and all of them asked to end when the server stops.
+//! The accept loop: limits the number of connections, and ends them when the server stops.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-/// Serves `listener` until `stopping`, then finishes what is in flight.
+/// Serves `listener` until `stopping` is true, then waits for requests in flight.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -41,7 +41,7 @@ pub(crate) async fn serve(
     let full = full(limits, tls.is_some());
     let mut connections = JoinSet::new();
     let is_stopping = stopping.clone();
-    let mut said = None;
+    let mut last_logged = None;
     loop {
         let changed = async {
             match &mut tls {
@@ -50,7 +50,7 @@ pub(crate) async fn serve(
             }
         };
         let (socket, peer) = tokio::select! {
-            accepted = accept(&listener, &mut said) => accepted,
+            accepted = accept(&listener, &mut last_logged) => accepted,
             () = changed => {
                 if let Some(tls) = &mut tls {
                     tls.reload();
@@ -58,7 +58,7 @@ pub(crate) async fn serve(
                 continue;
             }
             Some(_) = connections.join_next() => continue,
-            // Without a sender there is nobody left to wait for either.
+            // A dropped sender stops the server, too.
             _ = stopping.wait_for(|stopping| *stopping) => break,
         };
         let mut connection = Connection {
@@ -68,30 +68,30 @@ pub(crate) async fn serve(
             tls: tls.as_ref().map(Tls::current),
             stopping: is_stopping.clone(),
         };
-        if let Ok(place) = Arc::clone(&free).try_acquire_owned() {
-            connections.spawn(connection.serve(socket, place));
-        } else if let Ok(place) = Arc::clone(&refusals).try_acquire_owned() {
+        if let Ok(permit) = Arc::clone(&free).try_acquire_owned() {
+            connections.spawn(connection.serve(socket, permit));
+        } else if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
             connection.router = full.clone();
             connection.time = connection.time.min(REFUSED_CONNECTION_TIMEOUT);
-            connections.spawn(connection.serve(socket, place));
+            connections.spawn(connection.serve(socket, permit));
         }
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
 }
 
-/// The next connection. `said` is when it was last said that none can be accepted.
-async fn accept(listener: &TcpListener, said: &mut Option<Instant>) -> (TcpStream, SocketAddr) {
+/// Returns the next connection. `last_logged`: when a failure was last logged.
+async fn accept(listener: &TcpListener, last_logged: &mut Option<Instant>) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(error) => match error.kind() {
-                // The client was gone before it was greeted.
+                // The client closed the connection before it was accepted.
                 io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset => {}
                 _ => {
-                    if said.is_none_or(|at| at.elapsed() > ACCEPT_LOG_INTERVAL) {
-                        *said = Some(Instant::now());
-                        tracing::error!(%error, "no connection can be accepted at the moment");
+                    if last_logged.is_none_or(|at| at.elapsed() > ACCEPT_LOG_INTERVAL) {
+                        *last_logged = Some(Instant::now());
+                        tracing::error!(%error, "cannot accept connections at the moment");
                     }
                     sleep(ACCEPT_BACKOFF).await;
                 }
@@ -100,16 +100,16 @@ async fn accept(listener: &TcpListener, said: &mut Option<Instant>) -> (TcpStrea
     }
 }
 
-/// Answers whoever comes when as many connections are open as there may be.
+/// Returns the router for connections over the limit.
 fn full(limits: &HttpLimits, is_tls: bool) -> Router {
     let message =
         format!("{} connections are open already (--max-connections): try again in a moment", limits.max_connections);
-    // Whoever is busy works: a supervisor is not to end it for that.
-    let told = health::live().fallback(async move |request: Request| {
+    // A busy server is alive: liveness checks must succeed, or a supervisor would restart it.
+    let router = health::live().fallback(async move |request: Request| {
         let error = Error::new(Code::TooManyConnections, message);
         if is_graphql(request.uri().path()) { refused(request.headers(), error) } else { error.into_response() }
     });
-    told.layer(MapResponseLayer::new(move |mut response: Response| {
+    router.layer(MapResponseLayer::new(move |mut response: Response| {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         security_headers::add(response, is_tls)
     }))

@@ -1,4 +1,4 @@
-//! One connection: with TLS or without, HTTP/1.1 or HTTP/2, each step given its time.
+//! One connection, with or without TLS, over HTTP/1.1 or HTTP/2, with a timeout for each step.
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -25,15 +25,15 @@ use crate::{
         guard::{hosts, security_headers},
         limits::{HTTP2_GOAWAY_TIMEOUT, HTTP2_KEEP_ALIVE_INTERVAL, MAX_HTTP2_STREAMS},
         server::{
-            idle::Underway,
+            idle::InFlight,
             tls::H2,
-            unread::Unread,
-            wire::{Linger, Placed, Wire},
+            unread::UnreadBody,
+            wire::{ClientStream, Linger, Transport},
         },
     },
 };
 
-/// A connection that was accepted.
+/// An accepted connection.
 pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
     pub(crate) router: Router,
@@ -43,36 +43,36 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Serves it to its end. Greeting, and the head of each request, must come in time; what is sent must be taken in.
-    pub(crate) async fn serve(self, socket: TcpStream, place: OwnedSemaphorePermit) {
+    /// Serves the connection until it ends. Handshake, request heads and writes each time out after `time`.
+    pub(crate) async fn serve(self, socket: TcpStream, permit: OwnedSemaphorePermit) {
         let Self { peer, router, time, tls, mut stopping } = self;
         let is_tls = tls.is_some();
         let mut socket = Box::pin(TimeoutWriter::new(socket));
         socket.as_mut().set_timeout_pinned(Some(time));
-        let (wire, is_h2) = match tls {
-            None => (Wire::Plain(socket), false),
+        let (transport, is_h2) = match tls {
+            None => (Transport::Plain(socket), false),
             Some(config) => match timeout(time, TlsAcceptor::from(config).accept(socket)).await {
                 Ok(Ok(stream)) => {
                     let is_h2 = stream.get_ref().1.alpn_protocol() == Some(H2);
-                    (Wire::Tls(Box::new(stream)), is_h2)
+                    (Transport::Tls(Box::new(stream)), is_h2)
                 }
                 Ok(Err(error)) => return tracing::debug!(%error, "a TLS handshake failed"),
                 Err(_) => return tracing::debug!("a TLS handshake took too long"),
             },
         };
-        let underway = Underway::default();
+        let in_flight = InFlight::default();
         let linger = Linger::default();
-        let io = TokioIo::new(Placed::new(wire, is_h2, underway.clone(), linger.clone(), place));
-        let asked = Asked { router, peer, is_tls, linger };
-        let answer = move |request| asked.clone().answer(request);
+        let io = TokioIo::new(ClientStream::new(transport, is_h2, in_flight.clone(), linger.clone(), permit));
+        let handler = RequestHandler { router, peer, is_tls, linger };
+        let answer = move |request| handler.clone().answer(request);
         let stops = async move {
             let _ = stopping.wait_for(|stopping| *stopping).await;
         };
         let outcome = if is_h2 {
-            let counted = underway.clone();
+            let tracked = in_flight.clone();
             let service = service_fn(move |request| {
-                let (held, answer) = (counted.begin(), answer(request));
-                async move { answer.await.map(|response| held.until_made(response)) }
+                let (request, answer) = (tracked.begin(), answer(request));
+                async move { answer.await.map(|response| request.until_sent(response)) }
             });
             let mut connection = pin!(
                 conn::http2::Builder::new(TokioExecutor::new())
@@ -87,13 +87,13 @@ impl Connection {
                     connection.as_mut().graceful_shutdown();
                     connection.await
                 }
-                () = underway.idle(time) => {
+                () = in_flight.idle(time) => {
                     connection.as_mut().graceful_shutdown();
                     tokio::select! {
-                        // A request may have come before this was heard.
+                        // A request may have arrived meanwhile.
                         outcome = &mut connection => outcome,
-                        // Whoever says nothing may not hear this either.
-                        () = underway.idle(HTTP2_GOAWAY_TIMEOUT) => Ok(()),
+                        // A silent client may not answer GOAWAY either.
+                        () = in_flight.idle(HTTP2_GOAWAY_TIMEOUT) => Ok(()),
                     }
                 }
             }
@@ -101,8 +101,8 @@ impl Connection {
             let mut connection = pin!(
                 conn::http1::Builder::new()
                     .timer(TokioTimer::new())
-                    // Names of headers mean the same in any case, but there are clients that compare them literally: with the
-                    // common spelling, or in a handshake with their own.
+                    // Header names are case-insensitive, but some clients compare them literally: with the usual
+                    // capitalisation, or, in a handshake, with their own.
                     .title_case_headers(true)
                     .preserve_header_case(true)
                     .header_read_timeout(time)
@@ -123,37 +123,37 @@ impl Connection {
     }
 }
 
-/// What is asked over a connection.
+/// Handles the requests of a connection.
 #[derive(Clone)]
-struct Asked {
+struct RequestHandler {
     router: Router,
     peer: SocketAddr,
     is_tls: bool,
     linger: Linger,
 }
 
-impl Asked {
+impl RequestHandler {
     async fn answer(self, request: Request<Incoming>) -> Result<Response, Infallible> {
         let Self { router, peer, is_tls, linger } = self;
         if let Err(error) = hosts::check_form(&request) {
             return Ok(security_headers::add(closing(error.into_response(), &linger), is_tls));
         }
         let is_h1 = request.version() < Version::HTTP_2;
-        // They hold how the client spells headers, which hyper looks for in the answer.
+        // The extensions hold the client's capitalisation of header names, which hyper looks up in the response.
         let spelling = request.headers().contains_key(header::UPGRADE).then(|| request.extensions().clone());
-        let (unread, awaits_word) = (Unread::default(), request.headers().contains_key(header::EXPECT));
-        let mut request = request.map(|body| unread.watch(body, awaits_word));
+        let (unread, expects_continue) = (UnreadBody::default(), request.headers().contains_key(header::EXPECT));
+        let mut request = request.map(|body| unread.watch(body, expects_continue));
         request.extensions_mut().insert(ConnectInfo(peer));
         let mut response = router.oneshot(request).await?;
         response.extensions_mut().extend(spelling.unwrap_or_default());
         let response = allow_options(response);
-        // What a refused request left unread would be taken for the next one; of HTTP/2 its stream alone ends.
+        // In HTTP/1 the rest of an unread body would be parsed as the next request. In HTTP/2 only its stream ends.
         let is_drained = unread.drain().await;
         Ok(if is_h1 && !is_drained { closing(response, &linger) } else { response })
     }
 }
 
-/// The last answer of its connection, which says so.
+/// Marks the last response of a connection.
 fn closing(mut response: Response, linger: &Linger) -> Response {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     linger.set();

@@ -1,80 +1,81 @@
-//! The request lines that clients of HTTP/1.1 send, made such as the HTTP library takes them: it refuses signs in an address that RFC
-//! 3986 leaves out, and that people and programs write all the same (`/items/<lambda>/metrics`).
+//! Percent-encodes request targets of HTTP/1.1. The HTTP library rejects characters that RFC 3986 does not allow, but
+//! people and programs send them (`/items/<lambda>/metrics`).
 
-/// Signs that are percent-encoded on the way in.
+/// The characters that are encoded.
 const ENCODED: [u8; 4] = *b"<>`\"";
-/// Bytes of a header line that are looked at: the names and values that say where a message ends are short. Whatever says it at greater
-/// length is not understood.
-const LINE: usize = 64;
-/// Digits of a length that is understood.
-const DIGITS: usize = 15;
+/// Bytes of a header line that are inspected. The headers that delimit a message are shorter; longer ones are treated
+/// as unclear.
+const MAX_HEADER_LINE: usize = 64;
+/// Digits of a `Content-Length`, at most; longer ones are treated as unclear.
+const MAX_LENGTH_DIGITS: usize = 15;
 
-/// Where in a connection the next byte is.
+/// Where in a request the next byte belongs.
 #[derive(Debug)]
-enum Place {
-    /// In a request line, behind so many spaces: behind the first one is the address.
+enum Position {
+    /// In a request line, after this many spaces. The target follows the first one.
     Line(usize),
-    /// In a header line, which began like this.
+    /// In a header line that starts with these bytes.
     Header(Vec<u8>),
-    /// In a body of which so much is to come.
+    /// In a body with this many bytes left.
     Body(u64),
-    /// Nobody knows, or needs to: what comes is passed on as it is.
-    Beyond,
+    /// Unknown, or irrelevant: bytes are passed through unchanged.
+    PassThrough,
 }
 
-/// Follows what a client sends. Where it can't be sure of where a message ends, it stops looking.
+/// Tracks the requests of a connection. When the end of a message is unclear, everything from there on is passed
+/// through.
 #[derive(Debug)]
 pub(crate) struct Heads {
-    place: Place,
-    /// The length of the body that follows the head.
+    position: Position,
+    /// The `Content-Length` of the current request.
     length: Option<u64>,
-    /// Whether the end of the body can't be told from a length.
-    is_open: bool,
+    /// Whether the end of the body does not follow from a `Content-Length`.
+    is_unclear: bool,
 }
 
 impl Heads {
-    /// A connection begins.
+    /// Starts at the beginning of a connection.
     pub(crate) fn new() -> Self {
-        Self { place: Place::Line(0), length: None, is_open: false }
+        Self { position: Position::Line(0), length: None, is_unclear: false }
     }
 
-    /// Passes everything on from here.
-    pub(crate) fn stop(&mut self) {
-        self.place = Place::Beyond;
+    /// Passes everything through from now on.
+    pub(crate) fn pass_through(&mut self) {
+        self.position = Position::PassThrough;
     }
 
-    /// Goes on by what was received; the same with signs encoded, where there were some to encode.
-    pub(crate) fn pass(&mut self, mut received: &[u8]) -> Option<Vec<u8>> {
+    /// Consumes received bytes. Returns them with targets encoded, or `None` if nothing had to be.
+    pub(crate) fn encode_targets(&mut self, mut received: &[u8]) -> Option<Vec<u8>> {
         let all = received;
         let mut encoded: Option<Vec<u8>> = None;
-        while let Some((&byte, behind)) = received.split_first() {
+        while let Some((&byte, rest)) = received.split_first() {
             let at = all.len() - received.len();
             let mut taken = 1;
-            match &mut self.place {
-                Place::Beyond => taken = received.len(),
-                Place::Body(left) => {
+            match &mut self.position {
+                Position::PassThrough => taken = received.len(),
+                Position::Body(left) => {
                     let here = usize::try_from(*left).unwrap_or(usize::MAX).min(received.len());
                     *left -= here as u64;
                     taken = here;
                     if *left == 0 {
-                        self.place = Place::Line(0);
+                        self.position = Position::Line(0);
                     }
                 }
-                Place::Line(spaces) => match byte {
-                    b'\n' if *spaces > 0 => self.place = Place::Header(Vec::new()),
+                Position::Line(spaces) => match byte {
+                    b'\n' if *spaces > 0 => self.position = Position::Header(Vec::new()),
                     b' ' => *spaces += 1,
                     _ if *spaces == 1 && ENCODED.contains(&byte) => {
                         let encoded = encoded.get_or_insert_with(|| all[..at].to_vec());
                         encoded.extend_from_slice(format!("%{byte:02X}").as_bytes());
-                        received = behind;
+                        received = rest;
                         continue;
                     }
                     _ => {}
                 },
-                Place::Header(line) => {
+                Position::Header(line) => {
                     let end = received.iter().position(|byte| *byte == b'\n');
                     let here = &received[..end.unwrap_or(received.len())];
-                    line.extend_from_slice(&here[..here.len().min(LINE - line.len().min(LINE))]);
+                    line.extend_from_slice(&here[..here.len().min(MAX_HEADER_LINE - line.len().min(MAX_HEADER_LINE))]);
                     taken = here.len() + usize::from(end.is_some());
                     if end.is_some() {
                         let line = std::mem::take(line);
@@ -94,35 +95,35 @@ impl Heads {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
             let length = self.length.take().unwrap_or(0);
-            self.place = match (self.is_open, length) {
-                (true, _) => Place::Beyond,
-                (false, 0) => Place::Line(0),
-                (false, length) => Place::Body(length),
+            self.position = match (self.is_unclear, length) {
+                (true, _) => Position::PassThrough,
+                (false, 0) => Position::Line(0),
+                (false, length) => Position::Body(length),
             };
             return;
         }
         let Some(colon) = line.iter().position(|byte| *byte == b':') else {
-            self.is_open = true;
+            self.is_unclear = true;
             return;
         };
         let (name, value) = line.split_at(colon);
         if name.eq_ignore_ascii_case(b"content-length") {
-            let length = length(&value[1..]).filter(|_| line.len() < LINE && self.length.is_none());
-            self.is_open |= length.is_none();
+            let length = length(&value[1..]).filter(|_| line.len() < MAX_HEADER_LINE && self.length.is_none());
+            self.is_unclear |= length.is_none();
             self.length = length;
         }
-        // A body that ends in another way; a connection that goes on in another way; a line that goes on with the next one.
-        self.is_open |=
+        // Another way to delimit the body, a protocol switch, or a folded header line.
+        self.is_unclear |=
             ["transfer-encoding", "upgrade", "expect"].iter().any(|other| name.eq_ignore_ascii_case(other.as_bytes()))
                 || name.iter().any(u8::is_ascii_whitespace);
     }
 }
 
-/// A length of which there is only one reading: without a sign, and without zeros in front.
+/// Parses a length that every implementation reads alike: no sign, no leading zeros.
 fn length(value: &[u8]) -> Option<u64> {
     let digits = str::from_utf8(value.trim_ascii()).ok()?;
     let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
-    if is_plain && digits.len() <= DIGITS { digits.parse().ok() } else { None }
+    if is_plain && digits.len() <= MAX_LENGTH_DIGITS { digits.parse().ok() } else { None }
 }
 
 #[cfg(test)]
@@ -132,10 +133,11 @@ mod tests {
 
     use super::Heads;
 
-    /// What comes through when it is received in pieces of this size.
+    /// Returns what is passed on when `sent` arrives in pieces of this size.
     fn passed(sent: &str, piece: usize) -> String {
         let mut heads = Heads::new();
-        let pieces = sent.as_bytes().chunks(piece).map(|piece| heads.pass(piece).unwrap_or_else(|| piece.to_vec()));
+        let pieces =
+            sent.as_bytes().chunks(piece).map(|piece| heads.encode_targets(piece).unwrap_or_else(|| piece.to_vec()));
         String::from_utf8(pieces.collect::<Vec<_>>().concat()).unwrap()
     }
 
@@ -146,7 +148,7 @@ mod tests {
             "POST /a HTTP/1.1\r\nContent-Length: 24\r\n\r\nGET /<x> HTTP/1.1\r\n\r\n<<<",
         ),
         ("\r\nGET /< HTTP/1.0\n\n", "\r\nGET /%3C HTTP/1.0\n\n"),
-        // From here on nothing is looked at.
+        // The rest is passed through.
         (
             "POST /< HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /< HTTP/1.1\r\n\r\n",
             "POST /%3C HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /< HTTP/1.1\r\n\r\n",

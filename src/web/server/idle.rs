@@ -1,4 +1,4 @@
-//! What a connection is busy with: requests that came, until all of their answers are taken in or given up.
+//! Idle detection of HTTP/2 connections: a request is in flight until its response has been sent or cancelled.
 
 use std::{
     pin::Pin,
@@ -19,64 +19,64 @@ use tokio::{sync::watch, time::timeout};
 
 use crate::web::limits::MAX_IDLE_BYTES;
 
-/// Counts what is under way on a connection.
+/// Counts the requests in flight on a connection.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Underway {
+pub(crate) struct InFlight {
     requests: watch::Sender<usize>,
-    /// Bytes that the client has taken in so far.
-    taken: Arc<AtomicU64>,
+    /// Bytes sent to the client so far.
+    sent: Arc<AtomicU64>,
 }
 
-/// Something that is under way, until this is dropped.
+/// A request in flight, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Held(watch::Sender<usize>);
+pub(crate) struct InFlightRequest(watch::Sender<usize>);
 
-impl Drop for Held {
+impl Drop for InFlightRequest {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count -= 1);
     }
 }
 
-impl Underway {
-    /// One more.
-    pub(crate) fn begin(&self) -> Held {
+impl InFlight {
+    /// Begins a request.
+    pub(crate) fn begin(&self) -> InFlightRequest {
         self.requests.send_modify(|count| *count += 1);
-        Held(self.requests.clone())
+        InFlightRequest(self.requests.clone())
     }
 
-    /// The client has taken in more bytes.
-    pub(crate) fn took(&self, bytes: usize) {
-        self.taken.fetch_add(bytes as u64, Ordering::Relaxed);
+    /// Counts bytes that were sent to the client.
+    pub(crate) fn add_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Waits until for so long nothing was under way. An answer may be complete here while the client has yet to take it in.
+    /// Waits until nothing has been in flight for `time`. A complete response may still be on its way to the client.
     pub(crate) async fn idle(&self, time: Duration) {
         let mut requests = self.requests.subscribe();
         loop {
-            // There is a sender: this one.
+            // `self` is a sender, so this cannot fail.
             let _ = requests.wait_for(|count| *count == 0).await;
-            let before = self.taken.load(Ordering::Relaxed);
+            let before = self.sent.load(Ordering::Relaxed);
             let is_quiet = timeout(time, requests.changed()).await.is_err();
-            if is_quiet && self.taken.load(Ordering::Relaxed) - before <= MAX_IDLE_BYTES {
+            if is_quiet && self.sent.load(Ordering::Relaxed) - before <= MAX_IDLE_BYTES {
                 return;
             }
         }
     }
 }
 
-impl Held {
-    /// Holds on until the answer's body is made or given up.
-    pub(crate) fn until_made(self, response: Response) -> Response {
-        response.map(|body| Body::new(HeldBody { body, _held: self }))
+impl InFlightRequest {
+    /// Keeps the request in flight until the body of its response is complete or dropped.
+    pub(crate) fn until_sent(self, response: Response) -> Response {
+        response.map(|body| Body::new(InFlightBody { body, _request: self }))
     }
 }
 
-struct HeldBody {
+struct InFlightBody {
     body: Body,
-    _held: Held,
+    _request: InFlightRequest,
 }
 
-impl HttpBody for HeldBody {
+impl HttpBody for InFlightBody {
     type Data = Bytes;
     type Error = axum::Error;
 

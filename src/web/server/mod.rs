@@ -1,4 +1,4 @@
-//! Connections and the bytes that come over them, below the routes.
+//! The server below the routes: accepting connections, TLS, and the bytes of HTTP.
 
 mod accept;
 mod connection;

@@ -1,4 +1,4 @@
-//! The certificate, and how it is read anew.
+//! The TLS certificate, and its reload on SIGHUP.
 
 use std::{io, sync::Arc};
 
@@ -13,26 +13,26 @@ use tokio_rustls::rustls::{
 
 use crate::config::{self, TlsFiles};
 
-/// Why HTTPS can't be spoken.
+/// Why TLS cannot be configured.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The certificate can't be used.
     #[error("--tls-cert: {file}: {reason}")]
     Certificate {
-        /// Its file.
+        /// Its path.
         file: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// The key can't be used.
     #[error("--tls-key: {file}: {reason}")]
     Key {
-        /// Its file.
+        /// Its path.
         file: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
-    /// Whether the files changed can't be heard of.
+    /// SIGHUP cannot be listened for.
     #[error("SIGHUP can't be listened for: {0}")]
     Signal(#[from] io::Error),
 }
@@ -45,38 +45,38 @@ fn reason(error: &pem::Error, what: &str) -> String {
     }
 }
 
-/// The certificate in use.
+/// The current certificate.
 pub(crate) struct Tls {
     files: TlsFiles,
     current: Arc<ServerConfig>,
-    changes: Changes,
+    reload_signal: ReloadSignal,
 }
 
 impl Tls {
-    /// Reads the certificate and its key, and listens for SIGHUP from now on.
+    /// Reads certificate and key, and listens for SIGHUP from now on.
     ///
     /// # Errors
-    /// A file that can't be used, and why.
+    /// The file that cannot be used, and why.
     pub(crate) fn load(files: &TlsFiles) -> Result<Self, TlsError> {
-        Ok(Self { current: read(files)?, files: files.clone(), changes: Changes::listen()? })
+        Ok(Self { current: read(files)?, files: files.clone(), reload_signal: ReloadSignal::listen()? })
     }
 
-    /// What new connections are greeted with.
+    /// Returns the configuration for new connections.
     pub(crate) fn current(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.current)
     }
 
-    /// Waits until the files are said to have changed.
+    /// Waits for SIGHUP.
     pub(crate) async fn changed(&mut self) {
-        self.changes.next().await;
+        self.reload_signal.next().await;
     }
 
-    /// Reads the files anew. Files that can't be used change nothing.
+    /// Reads the files again. If they cannot be used, the current certificate stays.
     pub(crate) fn reload(&mut self) {
         match read(&self.files) {
             Ok(config) => {
                 self.current = config;
-                tracing::info!("the certificate was read anew");
+                tracing::info!("certificate reloaded");
             }
             Err(error) => tracing::error!(%error, "the certificate stays as it was"),
         }
@@ -93,7 +93,7 @@ fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
         return Err(certificate(reason(&pem::Error::NoItemsFound, "certificate")));
     }
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| no_key(reason(&error, "private key")))?;
-    // Named, since another crate may bring a second provider.
+    // Explicit, because another dependency may install a second provider.
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| certificate(error.to_string()))?
@@ -108,15 +108,15 @@ fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
     Ok(Arc::new(config))
 }
 
-/// How HTTP/2 is called when the protocol is agreed on.
+/// The ALPN identifier of HTTP/2.
 pub(crate) const H2: &[u8] = b"h2";
 
 /// SIGHUP.
 #[cfg(unix)]
-struct Changes(tokio::signal::unix::Signal);
+struct ReloadSignal(tokio::signal::unix::Signal);
 
 #[cfg(unix)]
-impl Changes {
+impl ReloadSignal {
     fn listen() -> io::Result<Self> {
         tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).map(Self)
     }
@@ -128,12 +128,12 @@ impl Changes {
     }
 }
 
-/// Nothing tells here that the files changed.
+/// There is no reload signal on this platform.
 #[cfg(not(unix))]
-struct Changes;
+struct ReloadSignal;
 
 #[cfg(not(unix))]
-impl Changes {
+impl ReloadSignal {
     fn listen() -> io::Result<Self> {
         Ok(Self)
     }

@@ -1,5 +1,5 @@
-//! Bodies that were not read to their end, as those of refused requests: what is left of one stands in front of the next request of its
-//! connection.
+//! Bodies that a handler did not read to the end, such as those of rejected requests. The rest of one must be discarded
+//! before the next request of its connection.
 
 use std::{
     pin::Pin,
@@ -14,35 +14,35 @@ use tokio::time::timeout;
 
 use crate::web::limits::{DISCARD_TIMEOUT, MAX_DISCARDED_BYTES};
 
-/// What is left of a body once whoever was to read it has given it up.
+/// The rest of a body after its reader has dropped it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Unread(Arc<Mutex<Option<Left>>>);
+pub(crate) struct UnreadBody(Arc<Mutex<Option<Remainder>>>);
 
 #[derive(Debug)]
-struct Left {
+struct Remainder {
     body: Incoming,
-    /// Whether the client waits to hear that it should send it.
-    is_awaited: bool,
-    /// Whether nobody knows where it ends.
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    expects_continue: bool,
+    /// Whether reading failed, so that the end is unknown.
     is_broken: bool,
 }
 
-impl Unread {
-    /// The body, as it is handed on.
-    pub(crate) fn watch(&self, body: Incoming, awaits_word: bool) -> Body {
+impl UnreadBody {
+    /// Returns the body to hand to the handler.
+    pub(crate) fn watch(&self, body: Incoming, expects_continue: bool) -> Body {
         if body.is_end_stream() {
             return Body::empty();
         }
-        Body::new(Watched {
-            left: Some(Left { body, is_awaited: awaits_word, is_broken: false }),
+        Body::new(WatchedBody {
+            left: Some(Remainder { body, expects_continue, is_broken: false }),
             unread: self.clone(),
         })
     }
 
-    /// Reads what was left, within bounds. Whether the connection can go on.
+    /// Discards the rest within limits. Returns whether the connection can be reused.
     pub(crate) async fn drain(&self) -> bool {
         let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Left { mut body, is_awaited, is_broken }) = left else { return true };
+        let Some(Remainder { mut body, expects_continue, is_broken }) = left else { return true };
         let draining = async {
             let mut bytes = 0;
             while let Some(frame) = body.frame().await {
@@ -53,17 +53,17 @@ impl Unread {
             }
             true
         };
-        !is_awaited && !is_broken && timeout(DISCARD_TIMEOUT, draining).await.unwrap_or(false)
+        !expects_continue && !is_broken && timeout(DISCARD_TIMEOUT, draining).await.unwrap_or(false)
     }
 }
 
-/// A body that is given back where it was not read to its end.
-struct Watched {
-    left: Option<Left>,
-    unread: Unread,
+/// A body that returns its rest when it is dropped.
+struct WatchedBody {
+    left: Option<Remainder>,
+    unread: UnreadBody,
 }
 
-impl HttpBody for Watched {
+impl HttpBody for WatchedBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -72,7 +72,7 @@ impl HttpBody for Watched {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let Some(left) = &mut self.left else { return Poll::Ready(None) };
-        left.is_awaited = false;
+        left.expects_continue = false;
         let frame = ready!(Pin::new(&mut left.body).poll_frame(context));
         match frame {
             None => self.left = None,
@@ -91,7 +91,7 @@ impl HttpBody for Watched {
     }
 }
 
-impl Drop for Watched {
+impl Drop for WatchedBody {
     fn drop(&mut self) {
         let left = self.left.take().filter(|left| !left.body.is_end_stream());
         *self.unread.0.lock().unwrap_or_else(PoisonError::into_inner) = left;

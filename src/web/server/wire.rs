@@ -1,5 +1,5 @@
-//! The bytes of a connection, and what the HTTP library does not do with them: it refuses what it can't read without a word, refuses
-//! signs in an address that others write, and closes before a client that still sends has read why.
+//! The bytes of a connection, and what hyper lacks: messages in the error responses that it writes itself, tolerance
+//! for unencoded targets, and a lingering close, so that clients that still send can read the response.
 
 use std::{
     fmt::Write as _,
@@ -25,24 +25,24 @@ use tokio_rustls::server::TlsStream;
 use crate::web::{
     guard::security_headers,
     limits::{LINGER_TIMEOUT, MAX_LINGER_BYTES},
-    server::{heads::Heads, idle::Underway},
+    server::{heads::Heads, idle::InFlight},
 };
 
-/// With TLS or without.
-pub(crate) enum Wire {
+/// A stream with or without TLS.
+pub(crate) enum Transport {
     Plain(Socket),
     Tls(Box<TlsStream<Socket>>),
 }
 
-/// A socket whose peer must go on reading while something is written to it.
+/// A socket whose writes time out if the peer stops reading.
 pub(crate) type Socket = Pin<Box<TimeoutWriter<TcpStream>>>;
 
-/// Whether the client is heard out before the connection is closed.
+/// Whether to linger before closing.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Linger(Arc<AtomicBool>);
 
 impl Linger {
-    /// It is.
+    /// Lingers.
     pub(crate) fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -52,61 +52,61 @@ impl Linger {
     }
 }
 
-/// A connection that has its place among those that may be open, for as long as it is: also as a WebSocket.
-pub(crate) struct Placed {
-    wire: Wire,
+/// The stream of a connection. It holds the connection's permit, also after an upgrade to a WebSocket.
+pub(crate) struct ClientStream {
+    transport: Transport,
     is_tls: bool,
-    underway: Underway,
+    in_flight: InFlight,
     heads: Heads,
-    /// What was received and encoded, and is yet to be read.
+    /// Bytes that were received and encoded, but not read yet.
     received: Vec<u8>,
-    /// What is to be written in place of a refusal of the library's.
+    /// Bytes to be written in place of an error response of hyper's.
     refusal: Vec<u8>,
     linger: Linger,
     lingering: Option<(Pin<Box<Sleep>>, usize)>,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl Placed {
-    /// A connection that was accepted and greeted.
+impl ClientStream {
+    /// Wraps an accepted connection after its handshake.
     pub(crate) fn new(
-        wire: Wire,
+        transport: Transport,
         is_h2: bool,
-        underway: Underway,
+        in_flight: InFlight,
         linger: Linger,
-        place: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
     ) -> Self {
         let mut heads = Heads::new();
         if is_h2 {
-            heads.stop();
+            heads.pass_through();
         }
-        let is_tls = matches!(wire, Wire::Tls(_));
+        let is_tls = matches!(transport, Transport::Tls(_));
         let (received, refusal) = (Vec::new(), Vec::new());
-        Self { wire, is_tls, underway, heads, received, refusal, linger, lingering: None, _place: place }
+        Self { transport, is_tls, in_flight, heads, received, refusal, linger, lingering: None, _permit: permit }
     }
 
     fn stream(&mut self) -> Pin<&mut dyn Stream> {
-        match &mut self.wire {
-            Wire::Plain(socket) => {
+        match &mut self.transport {
+            Transport::Plain(socket) => {
                 let stream: Pin<&mut Socket> = Pin::new(socket);
                 stream
             }
-            Wire::Tls(stream) => {
+            Transport::Tls(stream) => {
                 let stream: Pin<&mut TlsStream<Socket>> = Pin::new(stream.as_mut());
                 stream
             }
         }
     }
 
-    fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn count_sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = &written {
-            self.underway.took(*bytes);
+            self.in_flight.add_sent(*bytes);
         }
         written
     }
 
-    /// Puts an answer with a message in the place of the library's own, which has none.
-    fn replaces(&mut self, head: &[u8]) -> bool {
+    /// Replaces an error response of hyper's, which has no body, by one with a message. Returns whether it did.
+    fn replace_refusal(&mut self, head: &[u8]) -> bool {
         let Some(refusal) = refusal(head, self.is_tls) else { return false };
         self.refusal = refusal;
         self.linger.set();
@@ -126,12 +126,12 @@ impl Placed {
         Poll::Ready(Ok(()))
     }
 
-    /// Takes in what the client still sends, within bounds, until it has read its answer and leaves.
+    /// Discards what the client still sends, within limits, until it closes.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (mut patience, mut bytes) =
+        let (mut timeout, mut bytes) =
             self.lingering.take().unwrap_or_else(|| (Box::pin(sleep(LINGER_TIMEOUT)), MAX_LINGER_BYTES));
         loop {
-            if patience.as_mut().poll(cx).is_ready() {
+            if timeout.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
             let mut scrap = [0; 8 * 1024];
@@ -142,7 +142,7 @@ impl Placed {
                 }
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => {
-                    self.lingering = Some((patience, bytes));
+                    self.lingering = Some((timeout, bytes));
                     return Poll::Pending;
                 }
             }
@@ -154,7 +154,7 @@ trait Stream: AsyncRead + AsyncWrite {}
 
 impl<T: AsyncRead + AsyncWrite> Stream for T {}
 
-/// A whole answer in the place of `head`, where that is the library's own: those of ours have headers that it does not know, and a body.
+/// Returns the replacement of `head` if hyper wrote it. Responses of the router have headers that hyper does not know.
 fn refusal(head: &[u8], is_tls: bool) -> Option<Vec<u8>> {
     let status = head.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
     let message = match status {
@@ -186,7 +186,7 @@ fn refusal(head: &[u8], is_tls: bool) -> Option<Vec<u8>> {
     Some(answer.into_bytes())
 }
 
-/// The common spelling of a header's name.
+/// Returns the usual capitalisation of a header name.
 fn title_case(name: &str) -> String {
     let words = name.split('-').map(|word| {
         let (first, others) = word.split_at(word.len().min(1));
@@ -195,12 +195,14 @@ fn title_case(name: &str) -> String {
     words.collect::<Vec<_>>().join("-")
 }
 
-impl AsyncRead for Placed {
+impl AsyncRead for ClientStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         if self.received.is_empty() {
             ready!(self.stream().poll_read(cx, buffer))?;
-            let Some(encoded) = self.heads.pass(&buffer.filled()[before..]) else { return Poll::Ready(Ok(())) };
+            let Some(encoded) = self.heads.encode_targets(&buffer.filled()[before..]) else {
+                return Poll::Ready(Ok(()));
+            };
             buffer.set_filled(before);
             self.received = encoded;
         }
@@ -211,14 +213,14 @@ impl AsyncRead for Placed {
     }
 }
 
-impl AsyncWrite for Placed {
+impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_refusal(cx))?;
-        if self.replaces(bytes) {
+        if self.replace_refusal(bytes) {
             return Poll::Ready(Ok(bytes.len()));
         }
         let written = self.stream().poll_write(cx, bytes);
-        self.noted(written)
+        self.count_sent(written)
     }
 
     fn poll_write_vectored(
@@ -228,18 +230,18 @@ impl AsyncWrite for Placed {
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_refusal(cx))?;
         if let [head] = bytes
-            && self.replaces(head)
+            && self.replace_refusal(head)
         {
             return Poll::Ready(Ok(head.len()));
         }
         let written = self.stream().poll_write_vectored(cx, bytes);
-        self.noted(written)
+        self.count_sent(written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.wire {
-            Wire::Plain(socket) => socket.is_write_vectored(),
-            Wire::Tls(stream) => stream.is_write_vectored(),
+        match &self.transport {
+            Transport::Plain(socket) => socket.is_write_vectored(),
+            Transport::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
