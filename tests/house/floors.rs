@@ -15,8 +15,8 @@ use crate::house::{
     module,
 };
 
-/// The circles that there are, file by file. The list is exact and only gets shorter: it is to end with the object types of
-/// `src/graphql/schema`, whose graph is cyclic by nature. A failure prints the lines as they would have to be.
+/// The circles that there are, file by file. The list is exact and only gets shorter: in the end only object types of
+/// `src/graphql/schema` may form circles, since the graph is cyclic by nature. A failure prints the list as it is now.
 const CIRCLES: &[&[&str]] = &[
     &[
         "src/commands/mod.rs",

@@ -120,3 +120,36 @@ impl Modules<'_> {
         self.at(&child)
     }
 }
+
+#[test]
+fn imports_lead_to_the_file_that_defines_a_name() {
+    let source = |path: &str, text: &str| Source { path: path.to_owned(), text: text.to_owned(), tokens: tokens(text) };
+    let sources = [
+        source("entity/src/lib.rs", "pub mod row; pub use crate::row::Row as Line;"),
+        source("entity/src/row.rs", "pub struct Row; #[cfg(test)] mod tests { use crate::Line; }"),
+        source(
+            "src/a/inner.rs",
+            "#[serde(with = \"crate::b\")] pub struct Inner; pub(crate) fn x(row: entity::Line) {}",
+        ),
+        source("src/a/mod.rs", "mod inner; pub use inner::Inner;"),
+        source("src/b.rs", "use crate::{self, a::Inner}; use std::fmt;"),
+        source("src/lib.rs", "pub mod a; pub mod b; fn y() { b::z() }"),
+        source("src/main.rs", "fn main() { metrograph::a::Inner::new() }"),
+    ];
+    let graph = read(&sources);
+    let name = |file: usize| graph.files[file].as_str();
+    let arrows: Vec<_> = graph.arrows.iter().map(|(from, to)| (name(*from), name(*to))).collect();
+    assert_eq!(
+        arrows,
+        [
+            ("entity/src/lib.rs", "entity/src/row.rs"),
+            ("src/a/inner.rs", "entity/src/row.rs"),
+            ("src/a/inner.rs", "src/b.rs"),
+            ("src/a/mod.rs", "src/a/inner.rs"),
+            ("src/b.rs", "src/a/inner.rs"),
+            ("src/b.rs", "src/lib.rs"),
+            ("src/lib.rs", "src/b.rs"),
+            ("src/main.rs", "src/a/inner.rs"),
+        ]
+    );
+}
