@@ -37,7 +37,7 @@ pub use access::Access;
 pub use db::Database;
 pub use graphql::{DocumentError, Documents, Graph, Stock, Told, sdl};
 pub use ingest::Ingest;
-pub use rest::{Facade, load as load_rest};
+pub use rest::{RestApi, load as load_rest};
 pub use web::TlsError;
 
 /// How long a stop waits for requests in flight. Docker kills a container ten seconds after it asked it to stop.

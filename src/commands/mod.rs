@@ -1,8 +1,11 @@
 //! The commands of the program, one file each, and their exit codes.
 
 mod completions;
+mod failure;
 mod man;
 mod openapi;
+mod output;
+mod runtime;
 mod schema;
 mod serve;
 mod token;
@@ -12,25 +15,12 @@ use std::{
     process::ExitCode,
 };
 
+use self::{failure::Failure, output::print, runtime::on_runtime};
 use crate::config::{self, Command, Stop};
 pub use token::{Output, TokenError, run as manage_tokens};
 
 /// The exit code of a failed start or command.
 const REFUSED: u8 = 2;
-
-/// Why a command failed.
-enum Failure {
-    /// It did not start, or failed.
-    Refused(String),
-    /// The server ended irregularly. The log has the reason.
-    Ended(u8),
-}
-
-impl From<String> for Failure {
-    fn from(reason: String) -> Self {
-        Self::Refused(reason)
-    }
-}
 
 /// Runs the command of the command line.
 pub fn run() -> ExitCode {
@@ -56,26 +46,4 @@ pub fn run() -> ExitCode {
         }
         Err(Failure::Ended(code)) => ExitCode::from(code),
     }
-}
-
-/// Prints to standard output. A closed pipe, such as that of `head`, is no error.
-fn print(text: &str) -> Result<(), String> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.to_string()),
-        _ => Ok(()),
-    }
-}
-
-/// Stack size of worker threads: documents and filters are parsed recursively, up to their limits.
-const WORKER_STACK_BYTES: usize = 8 * 1024 * 1024;
-
-/// Runs `work` to completion.
-fn on_runtime(work: impl Future<Output = Result<(), Failure>> + Send) -> Result<(), Failure> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(WORKER_STACK_BYTES).build();
-    let runtime = runtime.map_err(|error| error.to_string())?;
-    let done = runtime.block_on(work);
-    // Blocking tasks that are still running after the shutdown timeouts are abandoned.
-    runtime.shutdown_background();
-    done
 }

@@ -6,7 +6,7 @@ use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     App, SHUTDOWN_TIMEOUT,
-    commands::{Failure, on_runtime, print},
+    commands::{failure::Failure, output::print, runtime::on_runtime},
     config::Settings,
     process::{self, Signals},
     telemetry,

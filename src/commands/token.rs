@@ -14,7 +14,7 @@ use sea_orm::DbErr;
 
 use crate::{
     access::{hash, now, random_token},
-    commands::print,
+    commands::output::print,
     config::{Connections, DatabaseUrl, NewToken, Scope, Settings, StorageSettings, TokenCommand, TokenName},
     db::{Database, OpenError},
 };

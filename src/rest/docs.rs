@@ -1,4 +1,4 @@
-//! The interactive page of a façade and its descriptions.
+//! OpenAPI descriptions of a REST API, and Swagger UI.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use crate::{
     error::{Code, Error},
 };
 
-/// The description, as seen from the page.
+/// Path of the description, relative to the page.
 const DESCRIPTION: &str = "../swagger.json";
 
-/// Serves descriptions by their names, to everybody or to those who may read, and Swagger UI of `swagger.json` at `docs`.
+/// Adds the descriptions under their names, and Swagger UI at `docs`. Unless `is_public`, the descriptions need the scope READ.
 pub(super) fn add(
     mut router: Router,
     prefix: &str,
@@ -29,8 +29,8 @@ pub(super) fn add(
     let config = Arc::new(Config::new([DESCRIPTION]).use_base_layout().validator_url("none"));
     let page = {
         let config = Arc::clone(&config);
-        get(async move |asked_at: Uri| -> Result<Response, Error> {
-            let folder = if asked_at.path().ends_with('/') { "./" } else { "docs/" };
+        get(async move |uri: Uri| -> Result<Response, Error> {
+            let folder = if uri.path().ends_with('/') { "./" } else { "docs/" };
             let head = format!("<head><base href=\"{folder}\">");
             Ok(Html(text(&config, "index.html")?.replacen("<head>", &head, 1)).into_response())
         })
@@ -38,13 +38,13 @@ pub(super) fn add(
     let asset = get(async move |Path(name): Path<String>| asset(config, &name));
     for (name, description) in descriptions {
         let description = Arc::new(description);
-        let described = async move |Extension(caller): Extension<Caller>| {
+        let describe = async move |Extension(caller): Extension<Caller>| {
             if !is_public {
                 caller.may_read()?;
             }
             Ok::<_, Error>(Json(description.as_ref().clone()))
         };
-        router = router.route(&format!("{prefix}/{name}"), get(described));
+        router = router.route(&format!("{prefix}/{name}"), get(describe));
     }
     router
         .route(&format!("{prefix}/docs"), page.clone())
@@ -63,9 +63,9 @@ fn text(config: &Arc<Config<'static>>, name: &str) -> Result<String, Error> {
 
 fn asset(config: Arc<Config<'static>>, name: &str) -> Result<Response, Error> {
     if name == "swagger-initializer.js" {
-        // Swagger UI would take it relative to the address of the page, where that has no slash at its end.
-        let whole = format!("new URL({DESCRIPTION:?}, document.baseURI).href");
-        let script = text(&config, name)?.replacen(&format!("{DESCRIPTION:?}"), &whole, 1);
+        // Relative to `<base>`: Swagger UI resolves it against the page address, which may lack the trailing slash.
+        let absolute = format!("new URL({DESCRIPTION:?}, document.baseURI).href");
+        let script = text(&config, name)?.replacen(&format!("{DESCRIPTION:?}"), &absolute, 1);
         return Ok(([(header::CONTENT_TYPE, "text/javascript")], script).into_response());
     }
     let file = utoipa_swagger_ui::serve(name, config).ok().flatten().ok_or_else(missing)?;

@@ -13,7 +13,7 @@ use apollo_compiler::{
 use super::template::Template;
 use crate::graphql::{Document as Runnable, DocumentError, read_document, read_schema};
 
-/// The form of an answer; `rest.graphql` says what each is.
+/// The form of a response; `rest.graphql` describes each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reply {
     Page,
@@ -28,21 +28,21 @@ pub(super) enum Reply {
 pub(super) struct Variable {
     pub name: String,
     pub ty: Type,
-    /// What it is when a request does not give it, as requests write it.
+    /// Its default value, as it is written in requests.
     pub default: Option<serde_json::Value>,
 }
 
 impl Variable {
-    /// A request must give it.
+    /// Returns whether every request must give it.
     pub fn is_required(&self) -> bool {
         self.ty.is_non_null() && self.default.is_none()
     }
 }
 
-/// An operation and the paths it answers.
+/// An operation and its paths.
 pub(super) struct EntryPoint {
     pub name: String,
-    /// The line and the column of its `@rest`.
+    /// Line and column of its `@rest` directive.
     pub place: (usize, usize),
     pub summary: String,
     pub is_post: bool,
@@ -53,52 +53,56 @@ pub(super) struct EntryPoint {
     pub aliases: Vec<(String, String)>,
     pub at_root: bool,
     pub variables: Vec<Variable>,
-    /// Paths of answer fields that are left out when null; lists are walked through.
+    /// Paths of response fields that are omitted when null. Paths continue through lists.
     pub omitted: Arc<[Vec<String>]>,
-    /// `(path, variable)` of every argument of the graph that a variable fills, as errors name it.
+    /// `(path, variable)` of each GraphQL argument that a variable fills. Error messages name the path.
     pub filled: Vec<(String, String)>,
 }
 
-/// A checked document.
+/// A valid document and its entry points.
 pub(super) struct Document {
     pub entry_points: Vec<EntryPoint>,
-    pub checked: Valid<ExecutableDocument>,
-    /// What the graph runs: each operation by its name.
+    pub executable: Valid<ExecutableDocument>,
+    /// The document as the graph runs it. Operations are chosen by name.
     pub runnable: Runnable,
 }
 
-/// The graph's schema with the directives of the façade.
+/// Parses the GraphQL schema, extended by the REST directives.
 ///
 /// # Errors
-/// The schema's own defects.
+/// The schema is invalid.
 pub(super) fn schema(sdl: &str) -> Result<Valid<Schema>, DocumentError> {
     read_schema(format!("{sdl}\n{}", include_str!("rest.graphql")))
 }
 
-/// Reads a document called `file`.
+/// Parses and checks a document; `file` is its name in errors.
 ///
 /// # Errors
-/// The first thing that does not fit the schema, or makes no sense.
+/// The first violation of the schema or of the rules for entry points.
 pub(super) fn read(schema: &Arc<Valid<Schema>>, file: &str, text: &str) -> Result<Document, DocumentError> {
-    let checked = read_document(schema, file, text)?;
-    let reader = Reader { file, checked: &checked };
-    if let Some(anonymous) = &checked.operations.anonymous {
-        return Err(reader.error(anonymous.location(), "every operation needs a name"));
+    let executable = read_document(schema, file, text)?;
+    let checker = Checker { file, executable: &executable };
+    if let Some(anonymous) = &executable.operations.anonymous {
+        return Err(checker.error(anonymous.location(), "every operation needs a name"));
     }
-    let entry_points =
-        checked.operations.named.values().map(|operation| reader.entry_point(operation)).collect::<Result<_, _>>()?;
-    let runnable = Runnable::own(Arc::clone(schema), checked.clone());
-    Ok(Document { entry_points, checked, runnable })
+    let entry_points = executable
+        .operations
+        .named
+        .values()
+        .map(|operation| checker.entry_point(operation))
+        .collect::<Result<_, _>>()?;
+    let runnable = Runnable::own(Arc::clone(schema), executable.clone());
+    Ok(Document { entry_points, executable, runnable })
 }
 
-struct Reader<'a> {
+struct Checker<'a> {
     file: &'a str,
-    checked: &'a Valid<ExecutableDocument>,
+    executable: &'a Valid<ExecutableDocument>,
 }
 
-impl Reader<'_> {
+impl Checker<'_> {
     fn place(&self, span: Option<SourceSpan>) -> (usize, usize) {
-        let start = span.and_then(|span| span.line_column_range(&self.checked.sources)).map(|range| range.start);
+        let start = span.and_then(|span| span.line_column_range(&self.executable.sources)).map(|range| range.start);
         start.map_or((1, 1), |start| (start.line, start.column))
     }
 
@@ -110,16 +114,15 @@ impl Reader<'_> {
     fn entry_point(&self, operation: &Node<Operation>) -> Result<EntryPoint, DocumentError> {
         let name = operation.name.as_ref().map(ToString::to_string).unwrap_or_default();
         let Some(rest) = operation.directives.get("rest") else {
-            return Err(
-                self.error(operation.location(), format!("the operation {name} has no @rest: it would not be served"))
-            );
+            return Err(self
+                .error(operation.location(), format!("the operation {name} has no @rest: it would never be called")));
         };
         let at = rest.location();
         let argument = |name| rest.specified_argument_by_name(name).map(|value| &**value);
         let is_post = operation.operation_type == OperationType::Mutation;
         let (ours, other) = if is_post { ("post", "get") } else { ("get", "post") };
         if argument(other).is_some() {
-            return Err(self.error(at, format!("{other}: a {} is served by {ours}", operation.operation_type)));
+            return Err(self.error(at, format!("{other}: a {} needs {ours}", operation.operation_type)));
         }
         let paths = argument(ours).map(texts).unwrap_or_default();
         if paths.is_empty() {
@@ -156,15 +159,15 @@ impl Reader<'_> {
         Ok(point)
     }
 
-    /// What validity against the schema does not cover.
+    /// Checks the rules that GraphQL validation does not cover.
     fn check(&self, point: &EntryPoint, operation: &Operation) -> Result<(), String> {
-        let known = |name: &str| point.variables.iter().any(|variable| variable.name == name);
+        let is_variable = |name: &str| point.variables.iter().any(|variable| variable.name == name);
         for template in &point.paths {
             let mut given = HashSet::new();
             if let Some(name) = template.arguments().find(|name| !given.insert(*name)) {
                 return Err(format!("the path {} has the argument {name} twice", template.documented()));
             }
-            if let Some(name) = given.iter().find(|name| !known(name)) {
+            if let Some(name) = given.iter().find(|name| !is_variable(name)) {
                 return Err(format!(
                     "the path {} has an argument {name} that is no variable of the operation",
                     template.documented()
@@ -174,16 +177,16 @@ impl Reader<'_> {
                 return Err(format!("echo: {name} is no argument of the path {}", template.documented()));
             }
         }
-        if let Some((_, of)) = point.aliases.iter().find(|(_, of)| !known(of)) {
+        if let Some((_, of)) = point.aliases.iter().find(|(_, of)| !is_variable(of)) {
             return Err(format!("aliases: {of} is no variable of the operation"));
         }
         self.check_form(point, operation)
     }
 
-    /// Every answer must have what its form is made of, or requests would find that out.
+    /// Checks that the operation selects what its reply form needs, so that this fails at startup and not in requests.
     fn check_form(&self, point: &EntryPoint, operation: &Operation) -> Result<(), String> {
-        let roots: Vec<_> = operation.root_fields(self.checked).collect();
-        // Fields of one response name are one field.
+        let roots: Vec<_> = operation.root_fields(self.executable).collect();
+        // Fields with the same response name are merged.
         let names: HashSet<_> = roots.iter().map(|root| root.response_name()).collect();
         let root = match (point.reply, roots.as_slice()) {
             (Reply::Object, _) => return Ok(()),
@@ -191,7 +194,7 @@ impl Reader<'_> {
             _ => return Err(format!("reply: this form takes one root field, not {}", names.len())),
         };
         let sets = roots.iter().filter_map(|root| root.selection_set.as_ref());
-        let members: Vec<_> = sets.flat_map(|set| set.root_fields(self.checked)).collect();
+        let members: Vec<_> = sets.flat_map(|set| set.root_fields(self.executable)).collect();
         let has_list = !root.ty().is_list() && members.iter().any(|field| field.ty().is_list());
         let has = |name: &str| members.iter().any(|field| field.response_name() == name);
         let makes_object = members.iter().any(|field| field.response_name() != "userErrors" && is_object(field));
@@ -205,7 +208,7 @@ impl Reader<'_> {
         if fits { Ok(()) } else { Err(format!("reply: the root field {} is not {wanted}", root.response_name())) }
     }
 
-    /// Where the answer has fields marked `@omitNull`.
+    /// Returns the paths of fields marked `@omitNull`.
     fn omitted(&self, operation: &Operation) -> Vec<Vec<String>> {
         let mut found = Vec::new();
         self.collect_omitted(&operation.selection_set, &mut Vec::new(), &mut found);
@@ -226,7 +229,7 @@ impl Reader<'_> {
                     path.pop();
                 }
                 Selection::FragmentSpread(spread) => {
-                    if let Some(fragment) = self.checked.fragments.get(&spread.fragment_name) {
+                    if let Some(fragment) = self.executable.fragments.get(&spread.fragment_name) {
                         self.collect_omitted(&fragment.selection_set, path, found);
                     }
                 }
@@ -240,7 +243,7 @@ fn is_object(field: &Field) -> bool {
     !field.ty().is_list() && field.selection_set.is_some()
 }
 
-/// Which variable fills which argument of the root fields.
+/// Returns `(path, variable)` for each argument of the root fields that a variable fills.
 fn filled(operation: &Operation) -> Vec<(String, String)> {
     fn within(path: &str, value: &Value, found: &mut Vec<(String, String)>) {
         match value {
@@ -262,7 +265,7 @@ fn filled(operation: &Operation) -> Vec<(String, String)> {
     found
 }
 
-/// A constant as requests write it: enum values in lower case.
+/// Converts a constant to JSON as written in requests: enum values in lower case.
 fn as_json(value: &Value) -> serde_json::Value {
     match value {
         Value::Enum(name) => name.to_ascii_lowercase().into(),
@@ -277,7 +280,7 @@ fn as_json(value: &Value) -> serde_json::Value {
 }
 
 fn texts(value: &Value) -> Vec<String> {
-    // A single text stands for a list of one.
+    // GraphQL coerces a single value to a list.
     match value {
         Value::List(values) => values.iter().filter_map(|value| value.as_str()).map(str::to_owned).collect(),
         single => single.as_str().map(str::to_owned).into_iter().collect(),

@@ -11,24 +11,24 @@ use crate::{
     graphql::{check_scalar, check_text, coerce_number, whole, without_mark_of_text},
 };
 
-/// What a request gives.
-pub(super) struct Given<'a> {
+/// The inputs of a request.
+pub(super) struct RequestInput<'a> {
     /// The arguments in the path, decoded.
     pub path: &'a HashMap<String, String>,
     /// The query string, in order.
     pub query: &'a [(String, String)],
-    /// The members of the JSON body, where there is one.
+    /// The JSON body, if any.
     pub body: Option<&'a Value>,
 }
 
-/// The variables of `point`.
+/// Returns the variables of the operation of `point`.
 ///
 /// # Errors
-/// [`Code::NotFound`] for a path argument that does not fit its type, [`Code::BadUserInput`] for any other.
-pub(super) fn variables(schema: &Schema, point: &EntryPoint, given: &Given<'_>) -> Result<Variables, Error> {
+/// [`Code::NotFound`] for an invalid path argument, [`Code::BadUserInput`] for any other invalid input.
+pub(super) fn variables(schema: &Schema, point: &EntryPoint, input: &RequestInput<'_>) -> Result<Variables, Error> {
     let mut filled = Variables::default();
     for variable in &point.variables {
-        if let Some(value) = variable_of(schema, point, variable, given)? {
+        if let Some(value) = variable_of(schema, point, variable, input)? {
             filled.insert(Name::new(&variable.name), value);
         }
     }
@@ -39,26 +39,26 @@ fn variable_of(
     schema: &Schema,
     point: &EntryPoint,
     variable: &Variable,
-    given: &Given<'_>,
+    input: &RequestInput<'_>,
 ) -> Result<Option<Value>, Error> {
     let Variable { name, ty, .. } = variable;
     let bad = |reason: String| Error::bad_input(format!("{name}: {reason}"));
-    if let Some(text) = given.path.get(name) {
+    if let Some(text) = input.path.get(name) {
         check_text(text).map_err(bad)?;
         let value = from_path(schema, ty, text);
         return value.map(Some).map_err(|reason| Error::new(Code::NotFound, format!("{name}: '{text}' is {reason}")));
     }
     let names = std::iter::once(name).chain(point.aliases.iter().filter(|(_, of)| of == name).map(|(other, _)| other));
     let mut texts =
-        given.query.iter().filter(|(asked, _)| names.clone().any(|name| name == asked)).map(|(_, text)| text);
+        input.query.iter().filter(|(parameter, _)| names.clone().any(|name| name == parameter)).map(|(_, text)| text);
     let text = if ty.is_list() {
-        // It may come in several parts, by each of its names.
+        // A list may be split over several parameters, under each of its names.
         let parts: Vec<_> = texts.map(String::as_str).collect();
         (!parts.is_empty()).then(|| parts.join(","))
     } else {
         texts.next().cloned()
     };
-    let member = given.body.and_then(|body| match body {
+    let member = input.body.and_then(|body| match body {
         Value::Object(members) => names.clone().find_map(|name| members.get(name.as_str())),
         _ => None,
     });
@@ -66,7 +66,7 @@ fn variable_of(
         return page(text.as_deref(), member).map(|page| page.map(Value::from));
     }
     let value = match (text.as_deref(), member) {
-        // `with_flags=` asks for no tags at all, not for one without a name.
+        // `with_flags=` is an empty list, not a list with an empty name.
         (Some(text), _) if text.is_empty() && ty.is_list() => None,
         (Some(text), _) if !point.is_post => {
             Some(from_text(schema, ty, text).map_err(|reason| bad(format!("'{text}' is {reason}")))?)
@@ -83,7 +83,7 @@ fn variable_of(
     }
 }
 
-/// The tags that a text stands for: those of the JSON object in it; any other text is the value of a tag that is called as the argument.
+/// Reads tags from a text: a JSON object, or else the value of one tag with the argument's name.
 fn tags(schema: &Schema, name: &str, text: &str) -> Result<Value, String> {
     let is_object = matches!(serde_json::from_str(without_mark_of_text(text)), Ok(Value::Object(_)));
     let tag =
@@ -91,12 +91,12 @@ fn tags(schema: &Schema, name: &str, text: &str) -> Result<Value, String> {
     named(schema, "Tags", if is_object { Value::from(text) } else { Value::Object(tag()) })
 }
 
-/// `page` is lenient: what is no number is page 1. What is a number, but none of a page, is nowhere to be found.
+/// Reads a page number leniently: text that is not a number means page 1; a number that is not a page is 404.
 fn page(text: Option<&str>, member: Option<&Value>) -> Result<Option<i64>, Error> {
     let text = match (text, member) {
         (Some(text), _) => text.trim().to_owned(),
         (None, Some(Value::String(text))) => text.trim().to_owned(),
-        // A whole number that 64 bits can't hold is read as a float; written out, it is a page that is too large.
+        // Integers beyond 64 bits are parsed as floats. Printed, they are page numbers that are too large.
         (None, Some(Value::Number(number))) => number.as_f64().unwrap_or_default().to_string(),
         (None, Some(Value::Enum(digits))) => digits.to_string(),
         _ => return Ok(None),
@@ -105,13 +105,13 @@ fn page(text: Option<&str>, member: Option<&Value>) -> Result<Option<i64>, Error
     let none = || Error::new(Code::NotFound, format!("page: there is no page {text}"));
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         let is_too_large = number_of(&text).is_some_and(|number| number.fract() == 0.0 || number.is_infinite());
-        return whole_of(&text)
+        return integer_of(&text)
             .map_or_else(|| if is_too_large { Err(none()) } else { Ok(None) }, |page| Ok(Some(page)));
     }
     text.parse().map(Some).map_err(|_| none())
 }
 
-/// An argument in the path. Whole numbers are counts there: digits alone, the greatest number for one that is greater.
+/// Reads a path argument. Integers there are counts: only digits are accepted, and greater values saturate.
 fn from_path(schema: &Schema, ty: &Type, text: &str) -> Result<Value, String> {
     if ty.inner_named_type() == "Int" {
         if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
@@ -129,7 +129,7 @@ fn from_text(schema: &Schema, ty: &Type, text: &str) -> Result<Value, String> {
     }
     match ty.inner_named_type().as_str() {
         "Int" => {
-            let number = text.parse().ok().or_else(|| whole_of(text));
+            let number = text.parse().ok().or_else(|| integer_of(text));
             number.map(Value::from).ok_or_else(|| "no whole number".to_owned())
         }
         "Float" => match text.parse::<f64>() {
@@ -159,18 +159,18 @@ fn from_json(schema: &Schema, ty: &Type, value: &Value) -> Result<Value, String>
     }
 }
 
-/// A whole number that is written with a point or an exponent, such as `8.0` or `1e4`.
-fn whole_of(text: &str) -> Option<i64> {
+/// Parses an integer written with a point or an exponent, such as `8.0` or `1e4`.
+fn integer_of(text: &str) -> Option<i64> {
     number_of(text).and_then(whole)
 }
 
-/// A number, however large; no word for one.
+/// Parses a number of any size, but not `inf` or `nan`.
 fn number_of(text: &str) -> Option<f64> {
     let is_number = text.ends_with(|last: char| last.is_ascii_digit() || last == '.');
     text.parse().ok().filter(|_| is_number)
 }
 
-/// A value of a type that has a name.
+/// Coerces a value to a named type.
 fn named(schema: &Schema, name: &str, mut value: Value) -> Result<Value, String> {
     coerce_number(name, &mut value);
     let kind = match &value {
@@ -183,12 +183,12 @@ fn named(schema: &Schema, name: &str, mut value: Value) -> Result<Value, String>
     };
     match schema.types.get(name) {
         Some(ExtendedType::Enum(definition)) => {
-            let known: Vec<&str> = definition.values.keys().map(apollo_compiler::Name::as_str).collect();
-            let given = if let Value::String(text) = &value { text.to_ascii_uppercase() } else { String::new() };
-            if known.contains(&given.as_str()) {
-                Ok(Value::Enum(Name::new(given)))
+            let names: Vec<&str> = definition.values.keys().map(apollo_compiler::Name::as_str).collect();
+            let name = if let Value::String(text) = &value { text.to_ascii_uppercase() } else { String::new() };
+            if names.contains(&name.as_str()) {
+                Ok(Value::Enum(Name::new(name)))
             } else {
-                Err(format!("not one of {}", known.join(", ").to_ascii_lowercase()))
+                Err(format!("not one of {}", names.join(", ").to_ascii_lowercase()))
             }
         }
         Some(ExtendedType::InputObject(definition)) => {

@@ -1,27 +1,27 @@
-//! Other ways to write the paths of entry points, as clients and proxies do: a base address that ends in a slash, and names whose
-//! slashes are not percent-encoded. They are looked at where nothing is served at a path as it is written.
+//! Path normalization: base URLs that end in a slash, and names whose slashes are not percent-encoded. It applies only to paths
+//! that match no route as they are.
 
-use super::{Facade, template::Template};
+use super::{api::RestApi, template::Template};
 
-/// Segments of a path that are tried as parts of names, at most: how many ways there are grows faster than they do.
-const MOST_SEGMENTS: usize = 64;
+/// Maximum number of segments of a path that is matched with arguments over several segments: the work grows combinatorially.
+const MAX_SEGMENTS: usize = 64;
 
-/// The paths of every façade.
+/// The path templates of all REST APIs.
 #[derive(Debug, Clone)]
 pub struct Paths {
     /// Such as `/api/v1`.
     prefixes: Vec<String>,
-    /// Those with arguments and a literal at the end, each with its prefix; those with more literals first, which say more.
+    /// Templates that end in a literal, each with its prefix. Those with more literals come first, since they are more specific.
     open: Vec<(String, Template)>,
 }
 
 impl Paths {
-    /// Those of `facades`.
-    pub fn of(facades: &[Facade]) -> Self {
-        let prefixes = facades.iter().map(|facade| facade.prefix.clone()).collect();
-        let mut open: Vec<_> = facades
+    /// Collects the templates of `apis`.
+    pub fn of(apis: &[RestApi]) -> Self {
+        let prefixes = apis.iter().map(|api| api.prefix.clone()).collect();
+        let mut open: Vec<_> = apis
             .iter()
-            .flat_map(|Facade { prefix, document, .. }| {
+            .flat_map(|RestApi { prefix, document, .. }| {
                 let templates = document.entry_points.iter().flat_map(|point| &point.paths);
                 templates.filter(|template| template.is_open()).map(|template| (prefix.clone(), template.clone()))
             })
@@ -30,16 +30,17 @@ impl Paths {
         Self { prefixes, open }
     }
 
-    /// The path without empty segments in front of an entry point (`//contexts/…`, `/api//v1//metrics/`) and behind it; `None` where it
-    /// has none. Behind the prefix and the first word an empty segment is an empty name: `/components//metrics`.
+    /// Removes empty segments before an entry point (`//contexts/…`, `/api//v1//metrics/`) and at the end. Returns `None` if there are
+    /// none. Elsewhere an empty segment is an empty name: `/components//metrics`.
     pub fn without_empty_segments(&self, path: &str) -> Option<String> {
-        // `*` asks for the server itself.
+        // `*` is the request target of a server-wide OPTIONS.
         let mut rest = path.strip_prefix('/')?.trim_start_matches('/');
         let mut tidy = String::with_capacity(path.len());
-        while let Some((prefix, behind)) = self.prefixes.iter().find_map(|prefix| Some((prefix, follow(prefix, rest)?)))
+        while let Some((prefix, tail)) =
+            self.prefixes.iter().find_map(|prefix| Some((prefix, strip_segments(prefix, rest)?)))
         {
             tidy.push_str(prefix);
-            rest = behind.trim_start_matches('/');
+            rest = tail.trim_start_matches('/');
         }
         tidy.push('/');
         tidy.push_str(rest.trim_end_matches('/'));
@@ -49,25 +50,25 @@ impl Paths {
         (tidy != path).then_some(tidy)
     }
 
-    /// The path with the slashes of names percent-encoded (`/pipelines/feature%2Farrow/builds`), where it fits an entry point that way.
+    /// Percent-encodes slashes within names (`/pipelines/feature%2Farrow/builds`), if the path then matches an entry point.
     pub fn with_encoded_slashes(&self, path: &str) -> Option<String> {
         self.open.iter().find_map(|(prefix, template)| {
             let below = path.strip_prefix(prefix)?;
             // Old clients double the prefix.
             let below = below.strip_prefix(prefix).unwrap_or(below).strip_prefix('/')?;
             let segments: Vec<&str> = below.strip_suffix('/').unwrap_or(below).split('/').collect();
-            let found = if segments.len() > MOST_SEGMENTS { None } else { template.fill(&segments) };
+            let found = if segments.len() > MAX_SEGMENTS { None } else { template.fill(&segments) };
             found.map(|path| format!("{prefix}{path}"))
         })
     }
 }
 
-/// What is behind a prefix, between whose words there may be any number of slashes.
-fn follow<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
+/// Strips a prefix from a path, with any number of slashes between its segments.
+fn strip_segments<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
     let mut words = prefix.split('/').filter(|word| !word.is_empty());
     words.try_fold(path, |path, word| {
-        let behind = path.trim_start_matches('/').strip_prefix(word)?;
-        (behind.is_empty() || behind.starts_with('/')).then_some(behind)
+        let rest = path.trim_start_matches('/').strip_prefix(word)?;
+        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
     })
 }
 
@@ -78,7 +79,7 @@ mod tests {
 
     fn paths() -> Paths {
         let schema = crate::graphql::sdl();
-        Paths::of(&crate::rest::load(&schema, None).unwrap())
+        Paths::of(&crate::rest::api::load(&schema, None).unwrap())
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Turns what the graph answers into the five forms of REST answers.
+//! Turns GraphQL responses into the five reply forms of REST.
 
-use async_graphql::{Name, Response as Answer, Value, indexmap::IndexMap};
+use async_graphql::{Name, Response, Value, indexmap::IndexMap};
 
 use super::{
     document::{EntryPoint, Reply},
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::error::{Code, Error};
 
-/// A REST answer.
+/// A successful REST response.
 #[derive(Debug, PartialEq)]
 pub(super) enum Outcome {
     /// 200 with this body.
@@ -19,32 +19,32 @@ pub(super) enum Outcome {
     Empty,
 }
 
-/// How the request was made, for the links.
-pub(super) struct Asked<'a> {
+/// The parts of the request that links and echoed arguments are built from.
+pub(super) struct RequestInfo<'a> {
     /// The path in canonical form, prefix included.
     pub path: String,
     /// The query string, in order.
     pub query: &'a [(String, String)],
-    /// The page asked for.
+    /// The requested page; negative numbers count from the last page.
     pub page: i64,
-    /// The arguments that the answer repeats.
+    /// The path arguments that the response echoes.
     pub echo: Vec<(&'a str, &'a str)>,
 }
 
 type Members = IndexMap<Name, Value>;
 
-/// The answer of `point`.
+/// Returns the REST response of `point`.
 ///
 /// # Errors
-/// What the graph reports, by its code.
-pub(super) fn outcome(point: &EntryPoint, asked: &Asked<'_>, mut answer: Answer) -> Result<Outcome, Error> {
-    if let Some(error) = answer.errors.first() {
-        return Err(reported(point, error));
+/// The first error of the GraphQL response, with its code.
+pub(super) fn outcome(point: &EntryPoint, request: &RequestInfo<'_>, mut response: Response) -> Result<Outcome, Error> {
+    if let Some(error) = response.errors.first() {
+        return Err(rest_error(point, error));
     }
     for path in point.omitted.iter() {
-        omit_null(&mut answer.data, path);
+        omit_null(&mut response.data, path);
     }
-    let Value::Object(mut data) = answer.data else { return Err(unexpected()) };
+    let Value::Object(mut data) = response.data else { return Err(wrong_shape()) };
     match point.reply {
         Reply::Object => Ok(Outcome::Found(Value::Object(data))),
         Reply::All => Ok(if has_items(&data) { Outcome::Found(Value::Object(data)) } else { Outcome::Empty }),
@@ -54,34 +54,34 @@ pub(super) fn outcome(point: &EntryPoint, asked: &Asked<'_>, mut answer: Answer)
             if !has_items(&members) {
                 return Ok(Outcome::Empty);
             }
-            let (before, behind) = links(asked, total_pages(&members));
-            members.extend(before.map(|url| (Name::new("prev_url"), url)));
-            members.extend(behind.map(|url| (Name::new("next_url"), url)));
+            let (previous, next) = links(request, total_pages(&members));
+            members.extend(previous.map(|url| (Name::new("prev_url"), url)));
+            members.extend(next.map(|url| (Name::new("next_url"), url)));
             Ok(Outcome::Found(Value::Object(members)))
         }
         Reply::Listing => {
             let mut members: Members =
-                asked.echo.iter().map(|(name, value)| (Name::new(name), Value::from(*value))).collect();
+                request.echo.iter().map(|(name, value)| (Name::new(name), Value::from(*value))).collect();
             if let Some(Value::Object(page)) = data.first().map(|(_, value)| value) {
                 members.extend(page.clone());
             } else {
                 members.extend(data);
             }
-            let (before, behind) = links(asked, total_pages(&members));
-            members.insert(Name::new("prev_url"), before.unwrap_or_default());
-            members.insert(Name::new("next_url"), behind.unwrap_or_default());
+            let (previous, next) = links(request, total_pages(&members));
+            members.insert(Name::new("prev_url"), previous.unwrap_or_default());
+            members.insert(Name::new("next_url"), next.unwrap_or_default());
             members.entry(Name::new("total_page")).or_insert_with(|| Value::from(1));
             Ok(Outcome::Found(Value::Object(members)))
         }
     }
 }
 
-fn unexpected() -> Error {
-    Error::new(Code::Internal, "the answer does not have the form that the entry point declares")
+fn wrong_shape() -> Error {
+    Error::new(Code::Internal, "the response does not have the form that the entry point declares")
 }
 
-/// The graph's error with its code. Where it names an argument of the graph, it is made to name that of the request.
-fn reported(point: &EntryPoint, error: &async_graphql::ServerError) -> Error {
+/// Converts a GraphQL error. A GraphQL argument in its message is replaced by the REST argument that fills it.
+fn rest_error(point: &EntryPoint, error: &async_graphql::ServerError) -> Error {
     let code = error.extensions.as_ref().and_then(|extensions| match extensions.get("code") {
         Some(Value::String(code)) => Code::parse(code),
         _ => None,
@@ -96,7 +96,7 @@ fn reported(point: &EntryPoint, error: &async_graphql::ServerError) -> Error {
 fn one_object(data: &mut Members) -> Result<Members, Error> {
     match data.swap_remove_index(0) {
         Some((_, Value::Object(members))) => Ok(members),
-        _ => Err(unexpected()),
+        _ => Err(wrong_shape()),
     }
 }
 
@@ -113,11 +113,11 @@ fn created(data: &mut Members) -> Result<Outcome, Error> {
         let message = if let Some(Value::String(message)) = error.get("message") { message } else { code.as_str() };
         return Err(Error::new(code, message));
     }
-    payload.pop().map(|(_, object)| Outcome::Created(object)).ok_or_else(unexpected)
+    payload.pop().map(|(_, object)| Outcome::Created(object)).ok_or_else(wrong_shape)
 }
 
 fn has_items(members: &Members) -> bool {
-    // A list that has written itself has items.
+    // A list that is already JSON text is never empty.
     members.values().any(|value| match value {
         Value::List(items) => !items.is_empty(),
         Value::Binary(_) => true,
@@ -132,9 +132,9 @@ fn total_pages(members: &Members) -> i64 {
     }
 }
 
-fn links(asked: &Asked<'_>, pages: i64) -> (Option<Value>, Option<Value>) {
-    let number = if asked.page < 0 { pages.max(1) + asked.page + 1 } else { asked.page };
-    let link = |number| Value::from(format!("{}?{}", asked.path, query_of_page(asked.query, number)));
+fn links(request: &RequestInfo<'_>, pages: i64) -> (Option<Value>, Option<Value>) {
+    let number = if request.page < 0 { pages.max(1) + request.page + 1 } else { request.page };
+    let link = |number| Value::from(format!("{}?{}", request.path, query_of_page(request.query, number)));
     ((number > 1).then(|| link(number - 1)), (number < pages).then(|| link(number + 1)))
 }
 

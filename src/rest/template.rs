@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What stays as it is in a segment of a path (RFC 3986, pchar).
+/// Characters that need no percent-encoding in a path segment (`pchar` of RFC 3986).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -38,10 +38,10 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// Reads a path.
+    /// Parses a path template.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The reason why it is invalid.
     pub fn parse(text: &str) -> Result<Self, String> {
         let inner = text.strip_prefix('/').ok_or_else(|| format!("the path '{text}' does not start with a slash"))?;
         let trailing_slash = inner.ends_with('/');
@@ -59,7 +59,7 @@ impl Template {
         Ok(Self { segments: inner.split('/').map(segment).collect::<Result<_, _>>()?, trailing_slash })
     }
 
-    /// The names of its arguments, from left to right.
+    /// Returns the names of its arguments, from left to right.
     pub fn arguments(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().filter_map(|segment| match segment {
             Segment::Argument(name) => Some(name.as_str()),
@@ -67,7 +67,7 @@ impl Template {
         })
     }
 
-    /// The first segment, unless it is an argument.
+    /// Returns the first segment, unless it is an argument.
     pub fn first_word(&self) -> Option<&str> {
         match self.segments.first()? {
             Segment::Literal(text) => Some(text),
@@ -75,25 +75,25 @@ impl Template {
         }
     }
 
-    /// Whether it has an argument, and ends in a literal: then what is in front of that can be told from it.
+    /// Returns whether it has an argument and ends in a literal. Only then can an argument span several segments.
     pub fn is_open(&self) -> bool {
         self.arguments().next().is_some() && matches!(self.segments.last(), Some(Segment::Literal(_)))
     }
 
-    /// How many of its segments are literals.
+    /// Returns the number of literal segments.
     pub fn literals(&self) -> usize {
         self.segments.iter().filter(|segment| matches!(segment, Segment::Literal(_))).count()
     }
 
-    /// The path that `segments` are when an argument may be several of them, their slashes percent-encoded; the first arguments are
-    /// short rather than the last.
+    /// Matches `segments`, where an argument may span several of them, and returns the path with the slashes of arguments
+    /// percent-encoded. Of several matches, the one with the shortest first argument is returned.
     pub fn fill(&self, segments: &[&str]) -> Option<String> {
         let parts = fill(&self.segments, segments)?;
         Some(parts.iter().map(|part| format!("/{}", part.join("%2F"))).collect())
     }
 
-    /// The path as the router takes it, without a trailing slash. Arguments are numbered, so that paths which call the same place
-    /// differently do not collide.
+    /// Returns the path in axum's syntax, without a trailing slash. Arguments are numbered, because axum rejects different names
+    /// at the same position.
     pub fn route(&self) -> String {
         let mut arguments = 0;
         self.write(|_| {
@@ -102,12 +102,12 @@ impl Template {
         })
     }
 
-    /// The path in canonical form with its arguments named, as OpenAPI writes it.
+    /// Returns the path as OpenAPI writes it.
     pub fn documented(&self) -> String {
         self.write(|name| format!("{{{name}}}")) + self.slash()
     }
 
-    /// The path in canonical form with its arguments filled in.
+    /// Returns the path with its arguments filled in and percent-encoded.
     pub fn link(&self, arguments: &HashMap<String, String>) -> String {
         self.write(|name| {
             let value = arguments.get(name).map_or("", String::as_str);
@@ -132,37 +132,37 @@ impl Template {
     }
 }
 
-/// Which of `given` each of `segments` is.
+/// Assigns the segments of a path to those of a template.
 fn fill<'a, 'g>(segments: &[Segment], given: &'a [&'g str]) -> Option<Vec<&'a [&'g str]>> {
-    let Some((first, behind)) = segments.split_first() else { return given.is_empty().then(Vec::new) };
+    let Some((first, rest)) = segments.split_first() else { return given.is_empty().then(Vec::new) };
     let most = match first {
         Segment::Literal(text) if given.first() == Some(&text.as_str()) => 1,
         Segment::Literal(_) => return None,
-        // Each of those behind it is one at least.
-        Segment::Argument(_) => given.len().checked_sub(behind.len())?,
+        // Each of the remaining ones takes at least one.
+        Segment::Argument(_) => given.len().checked_sub(rest.len())?,
     };
     (1..=most).find_map(|taken| {
-        let mut parts = fill(behind, &given[taken..])?;
+        let mut parts = fill(rest, &given[taken..])?;
         parts.insert(0, &given[..taken]);
         Some(parts)
     })
 }
 
-/// The query string of a link to page `number`: everything that was asked, in the order asked, `page` where it was or at the end.
-pub(super) fn query_of_page(asked: &[(String, String)], number: i64) -> String {
+/// Returns the query string of a link to page `number`. All parameters keep their order; `page` is replaced or appended.
+pub(super) fn query_of_page(query: &[(String, String)], number: i64) -> String {
     let number = number.to_string();
-    let mut query = form_urlencoded::Serializer::new(String::new());
+    let mut link = form_urlencoded::Serializer::new(String::new());
     let mut placed = false;
-    for (name, value) in asked {
+    for (name, value) in query {
         if name != "page" {
-            query.append_pair(name, value);
+            link.append_pair(name, value);
         } else if !placed {
-            query.append_pair("page", &number);
+            link.append_pair("page", &number);
             placed = true;
         }
     }
     if !placed {
-        query.append_pair("page", &number);
+        link.append_pair("page", &number);
     }
-    query.finish()
+    link.finish()
 }

@@ -37,7 +37,7 @@ use crate::{
     error::Error,
     graphql::Graph,
     http::{encodings, options},
-    rest::{self, Facade, Paths},
+    rest::{self, Paths, RestApi},
     web::{
         graphql::{handlers, refusal::refused, websocket},
         guard::{Guard, authentication, security_headers},
@@ -56,7 +56,7 @@ pub(crate) const DOCUMENTS: &[(&str, &str)] = &[("overview.graphql", include_str
 /// Builds the router of the server.
 pub(crate) fn router(
     graph: &Graph,
-    facades: Vec<Facade>,
+    rest_apis: Vec<RestApi>,
     access: &Access,
     health: &Health,
     stopping: &watch::Receiver<bool>,
@@ -70,7 +70,7 @@ pub(crate) fn router(
         .and(DefaultPredicate::new())
         .and(NotForContentType::const_new("multipart/mixed"));
     let sockets = from_fn_with_state(state.clone(), websocket::open_or_go_on);
-    let paths = Paths::of(&facades);
+    let paths = Paths::of(&rest_apis);
     let graphql = get(handlers::get).post(handlers::post).fallback(handlers::other_method).layer(sockets);
     let guarded = Router::new()
         .route("/graphql", graphql.clone())
@@ -78,7 +78,7 @@ pub(crate) fn router(
         .route("/graphql/ws", get(websocket::open))
         .route("/graphql/ws/", get(websocket::open))
         .with_state(state)
-        .merge(rest::router(facades, graph))
+        .merge(rest::router(rest_apis, graph))
         .route_layer(
             ServiceBuilder::new()
                 .layer(from_fn_with_state(access.clone(), authentication::identify))

@@ -1,16 +1,16 @@
-//! The schemas that a description names, and what its version lets one say beside a reference.
+//! The named schemas of a description, and what the OpenAPI versions spell differently.
 
 use serde_json::{Map, Value, json};
 
-use crate::rest::OpenApi;
+use crate::rest::openapi::version::OpenApiVersion;
 
 pub(in crate::rest::openapi) struct Components {
-    version: OpenApi,
+    version: OpenApiVersion,
     schemas: Map<String, Value>,
 }
 
 impl Components {
-    pub fn new(version: OpenApi) -> Self {
+    pub fn new(version: OpenApiVersion) -> Self {
         Self { version, schemas: Map::new() }
     }
 
@@ -18,10 +18,10 @@ impl Components {
         self.schemas.into()
     }
 
-    /// A reference to `schema`: to the component that is equal to it, or else to a new one of this name, numbered where that is taken.
+    /// Returns a reference to an equal component, or adds one with this name. A taken name gets a number.
     pub fn add(&mut self, name: &str, schema: Value) -> Value {
-        if let Some((known, _)) = self.schemas.iter().find(|(_, known)| **known == schema) {
-            return reference(known);
+        if let Some((equal, _)) = self.schemas.iter().find(|(_, stored)| **stored == schema) {
+            return reference(equal);
         }
         let name = self.free(name);
         let reference = reference(&name);
@@ -29,7 +29,7 @@ impl Components {
         reference
     }
 
-    /// A reference to a component that is yet to be written, since it may lead back to itself.
+    /// Reserves a component that is written later, because it may refer to itself. Returns its name and a reference.
     pub fn reserve(&mut self, name: &str) -> (String, Value) {
         let name = self.free(name);
         self.schemas.insert(name.clone(), Value::Null);
@@ -48,31 +48,31 @@ impl Components {
         std::iter::once(name.to_owned()).chain(numbered).find(is_free).unwrap_or_default()
     }
 
-    /// A schema with one more member: beside a reference, OpenAPI 3.0 reads nothing.
+    /// Adds a member to a schema. OpenAPI 3.0 ignores members next to `$ref`, so references are wrapped there.
     pub fn with(&self, schema: Value, name: &str, value: Value) -> Value {
         let is_reference = schema.get("$ref").is_some();
         let mut schema =
-            if is_reference && self.version == OpenApi::V3_0 { json!({ "allOf": [schema] }) } else { schema };
+            if is_reference && self.version == OpenApiVersion::V3_0 { json!({ "allOf": [schema] }) } else { schema };
         schema[name] = value;
         schema
     }
 
-    /// A text, a number, a boolean or null.
+    /// Returns the schema of a text, a number, a boolean or null.
     pub fn scalars(&self) -> Value {
         match self.version {
-            OpenApi::V3_0 => json!({
+            OpenApiVersion::V3_0 => json!({
                 "oneOf": [{ "type": "string", "nullable": true }, { "type": "number" }, { "type": "boolean" }],
             }),
-            OpenApi::V3_1 => json!({ "type": ["string", "number", "boolean", "null"] }),
+            OpenApiVersion::V3_1 => json!({ "type": ["string", "number", "boolean", "null"] }),
         }
     }
 
-    /// What fits `schema`, or null.
+    /// Returns `schema` or null.
     pub fn or_null(&self, schema: Value) -> Value {
         match (self.version, schema.get("$ref").is_some()) {
-            (OpenApi::V3_0, _) => self.with(schema, "nullable", true.into()),
-            (OpenApi::V3_1, true) => json!({ "anyOf": [schema, { "type": "null" }] }),
-            (OpenApi::V3_1, false) => {
+            (OpenApiVersion::V3_0, _) => self.with(schema, "nullable", true.into()),
+            (OpenApiVersion::V3_1, true) => json!({ "anyOf": [schema, { "type": "null" }] }),
+            (OpenApiVersion::V3_1, false) => {
                 let mut schema = schema;
                 schema["type"] = json!([schema["type"], "null"]);
                 schema

@@ -1,25 +1,30 @@
-//! Examples of what entry points take: all of one small history, so that what one of them stores the others find.
+//! Example values of arguments. They belong to one small history, so the examples of GET find what those of POST store.
 
 use apollo_compiler::{Schema, ast::Type, schema::ExtendedType};
 use serde_json::{Value, json};
 
-use crate::rest::{document::Variable, openapi::inputs::Place};
+use crate::rest::{document::Variable, openapi::inputs::ArgumentPath};
 
-/// A value that `variable` may have.
-pub(in crate::rest::openapi) fn of(schema: &Schema, ty: &Type, variable: &Variable, place: Option<&Place>) -> Value {
+/// Returns an example value of `variable`.
+pub(in crate::rest::openapi) fn of(
+    schema: &Schema,
+    ty: &Type,
+    variable: &Variable,
+    place: Option<&ArgumentPath>,
+) -> Value {
     if ty.is_list() {
         return json!([of(schema, ty.item_type(), variable, place)]);
     }
     let named = ty.inner_named_type().as_str();
-    let known = place.and_then(|place| by_name(&place.field, place.name()));
+    let example = place.and_then(|place| by_name(&place.field, place.name()));
     let fits = |value: &Value| match named {
         "String" | "ID" => value.is_string(),
         "Int" => value.is_i64(),
         "Float" => value.is_number(),
         _ => false,
     };
-    if let Some(known) = known.filter(fits) {
-        return known;
+    if let Some(example) = example.filter(fits) {
+        return example;
     }
     match (named, &variable.default) {
         (_, Some(default)) if !default.is_null() && !default.is_array() => default.clone(),
@@ -38,7 +43,7 @@ pub(in crate::rest::openapi) fn of(schema: &Schema, ty: &Type, variable: &Variab
     }
 }
 
-/// What the graph calls `name`, below its root field `field`.
+/// Returns an example for the GraphQL argument `name` of the root field `field`.
 fn by_name(field: &str, name: &str) -> Option<Value> {
     const SESSION: &str = "c3ab8ff13720e8ad9047dd39466b3c89";
     const CONTEXT: &str = "f1d2d2f924e986ac86fdf7b36c94bcdf";

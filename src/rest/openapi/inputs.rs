@@ -1,4 +1,4 @@
-//! Schemas of what entry points take, and what the graph says of the arguments that they fill.
+//! Schemas of arguments and bodies, with the descriptions of the GraphQL arguments that they fill.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::{
     graphql::{MAX_ROWS, MAX_SHORT_LIST},
     rest::{
         document::{Document, EntryPoint},
-        openapi::Writer,
+        openapi::writer::Writer,
     },
 };
 
@@ -21,57 +21,57 @@ use crate::{
 const DATE_TIME: &str =
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?$";
 
-/// Where in the graph a variable's value goes: the arguments and input fields that lead there.
-pub(in crate::rest::openapi) struct Place {
+/// The GraphQL argument that a variable fills: the path of arguments and input fields.
+pub(in crate::rest::openapi) struct ArgumentPath {
     /// The root field.
     pub field: String,
     trail: Vec<Node<InputValueDefinition>>,
 }
 
-impl Place {
-    /// What the graph says of it.
+impl ArgumentPath {
+    /// Returns its description.
     pub fn about(&self) -> String {
         let text = |definition: &InputValueDefinition| definition.description.as_deref().unwrap_or_default().to_owned();
         let Some(last) = self.trail.last() else { return String::new() };
         match self.condition() {
-            // To be equal is what anybody expects.
+            // Equality is the default expectation and needs no words.
             Some(of) if last.name == "eq" => text(of),
             Some(of) => format!("{} {}", text(of), text(last)),
             None => text(last),
         }
     }
 
-    /// The name by which the graph calls the value itself, whatever is asked of it.
+    /// Returns the name of the filtered field, or of the argument if it is no filter.
     pub fn name(&self) -> &str {
         let of = self.condition().filter(|of| !of.ty.inner_named_type().starts_with("Tagged"));
         of.or(self.trail.last()).map(|definition| definition.name.as_str()).unwrap_or_default()
     }
 
-    /// The field whose condition this is a part of.
+    /// Returns the field that this is a filter condition of.
     fn condition(&self) -> Option<&Node<InputValueDefinition>> {
         let of = self.trail.iter().rev().nth(1)?;
         of.ty.inner_named_type().ends_with("Filter").then_some(of)
     }
 }
 
-/// The places of the variables of `point`.
+/// Returns the GraphQL argument of each variable of `point`.
 pub(in crate::rest::openapi) fn places(
     schema: &Schema,
     document: &Document,
     point: &EntryPoint,
-) -> HashMap<String, Place> {
+) -> HashMap<String, ArgumentPath> {
     fn within(
         schema: &Schema,
         field: &str,
         trail: &[Node<InputValueDefinition>],
         value: &Literal,
-        found: &mut HashMap<String, Place>,
+        found: &mut HashMap<String, ArgumentPath>,
     ) {
         match value {
             Literal::Variable(name) => {
                 found
                     .entry(name.to_string())
-                    .or_insert_with(|| Place { field: field.to_owned(), trail: trail.to_vec() });
+                    .or_insert_with(|| ArgumentPath { field: field.to_owned(), trail: trail.to_vec() });
             }
             Literal::List(items) => items.iter().for_each(|item| within(schema, field, trail, item, found)),
             Literal::Object(members) => {
@@ -88,7 +88,7 @@ pub(in crate::rest::openapi) fn places(
         }
     }
     let mut found = HashMap::new();
-    for field in document.checked.operations.named[point.name.as_str()].all_fields(&document.checked) {
+    for field in document.executable.operations.named[point.name.as_str()].all_fields(&document.executable) {
         for argument in &field.arguments {
             if let Some(definition) = field.definition.argument_by_name(&argument.name) {
                 within(schema, &field.name, std::slice::from_ref(definition), &argument.value, &mut found);
@@ -99,7 +99,7 @@ pub(in crate::rest::openapi) fn places(
 }
 
 /// Adds the bounds of the place to a schema.
-pub(in crate::rest::openapi) fn bound(schema: &mut Value, place: Option<&Place>) {
+pub(in crate::rest::openapi) fn bound(schema: &mut Value, place: Option<&ArgumentPath>) {
     let name = place.and_then(|place| place.trail.last()).map(|last| last.name.as_str());
     if let (Some("first" | "last"), "integer") = (name, schema["type"].as_str().unwrap_or_default()) {
         schema["minimum"] = 0.into();

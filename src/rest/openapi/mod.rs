@@ -1,46 +1,35 @@
-//! The OpenAPI descriptions of a façade, from its operations and the schema.
+//! OpenAPI descriptions of a REST API, generated from its operations and the GraphQL schema.
 
-mod answers;
 mod components;
 mod examples;
 mod inputs;
 mod names;
+mod responses;
+pub mod version;
+mod writer;
 
 use std::collections::HashMap;
 
-use apollo_compiler::{
-    Schema,
-    executable::{Selection, SelectionSet},
-};
 use serde_json::{Map, Value, json};
 
-use self::{components::Components, inputs::Place};
+use self::{components::Components, inputs::ArgumentPath, version::OpenApiVersion, writer::Writer};
 use crate::{
     error::Code,
     rest::{
-        Facade,
-        document::{Document, EntryPoint, Reply, Variable},
+        api::RestApi,
+        document::{EntryPoint, Reply, Variable},
         template::Template,
     },
 };
 
-/// A version of OpenAPI: 3.1 is JSON Schema; many generators read nothing newer than 3.0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OpenApi {
-    /// 3.0.3
-    V3_0,
-    /// 3.1.0
-    V3_1,
-}
-
-/// Describes a façade.
-pub(in crate::rest) fn describe(facade: &Facade, version: OpenApi) -> Value {
-    let Facade { prefix, title, is_public, document, schema } = facade;
+/// Returns the OpenAPI description of an API.
+pub(in crate::rest) fn describe(api: &RestApi, version: OpenApiVersion) -> Value {
+    let RestApi { prefix, title, is_public, document, schema } = api;
     let mut writer = Writer { schema, document, components: Components::new(version), inputs: HashMap::new() };
     let error = json!({
         "type": "object",
         "required": ["message"],
-        "properties": { "message": { "type": "string", "description": "What is wrong, and the remedy." } },
+        "properties": { "message": { "type": "string", "description": "What is wrong and how to correct it." } },
     });
     let error = writer.components.add("ErrorMessage", error);
     let mut ids = names::Ids::of(document);
@@ -63,18 +52,18 @@ pub(in crate::rest) fn describe(facade: &Facade, version: OpenApi) -> Value {
     });
     if *is_public {
         info["license"] = match version {
-            OpenApi::V3_0 => json!({ "name": "MIT", "url": "https://spdx.org/licenses/MIT.html" }),
-            OpenApi::V3_1 => json!({ "name": "MIT", "identifier": "MIT" }),
+            OpenApiVersion::V3_0 => json!({ "name": "MIT", "url": "https://spdx.org/licenses/MIT.html" }),
+            OpenApiVersion::V3_1 => json!({ "name": "MIT", "identifier": "MIT" }),
         };
     }
     json!({
-        "openapi": match version { OpenApi::V3_0 => "3.0.3", OpenApi::V3_1 => "3.1.0" },
+        "openapi": match version { OpenApiVersion::V3_0 => "3.0.3", OpenApiVersion::V3_1 => "3.1.0" },
         "info": info,
-        // From where the description is, to the root: a proxy may have put a prefix in front.
+        // Relative to the description, since a proxy may add a path prefix.
         "servers": [{ "url": "../.." }],
         "tags": tags.iter().map(|tag| json!({ "name": tag, "description": names::about_tag(tag) })).collect::<Value>(),
         "paths": paths,
-        // Whether one is needed, and which, is for the server's operator to say.
+        // Whether a token is needed depends on --access.
         "security": [{}, { "bearer": [] }, { "password": [] }],
         "components": {
             "schemas": writer.components.finish(),
@@ -84,14 +73,6 @@ pub(in crate::rest) fn describe(facade: &Facade, version: OpenApi) -> Value {
             },
         },
     })
-}
-
-struct Writer<'a> {
-    schema: &'a Schema,
-    document: &'a Document,
-    components: Components,
-    /// References to the types of the schema that arguments have, by their names.
-    inputs: HashMap<String, Value>,
 }
 
 impl Writer<'_> {
@@ -120,12 +101,12 @@ impl Writer<'_> {
         operation
     }
 
-    fn parameter(&mut self, name: &str, variable: &Variable, place: Option<&Place>, is_in_path: bool) -> Value {
+    fn parameter(&mut self, name: &str, variable: &Variable, place: Option<&ArgumentPath>, is_in_path: bool) -> Value {
         let mut schema = self.input(&variable.ty);
         inputs::bound(&mut schema, place);
         if is_in_path {
             if schema["type"] == "string" {
-                // An empty segment is no argument.
+                // An empty path segment never matches an argument.
                 schema["minLength"] = 1.into();
             }
         } else if let Some(default) = &variable.default {
@@ -135,7 +116,7 @@ impl Writer<'_> {
             "name": name,
             "in": if is_in_path { "path" } else { "query" },
             "required": is_in_path || variable.is_required(),
-            "description": place.map_or_else(|| format!("The variable `{}`.", variable.name), Place::about),
+            "description": place.map_or_else(|| format!("The variable `{}`.", variable.name), ArgumentPath::about),
             "schema": schema,
             "example": examples::of(self.schema, &variable.ty, variable, place),
         });
@@ -146,7 +127,7 @@ impl Writer<'_> {
         parameter
     }
 
-    fn body(&mut self, point: &EntryPoint, variables: &[&Variable], places: &HashMap<String, Place>) -> Value {
+    fn body(&mut self, point: &EntryPoint, variables: &[&Variable], places: &HashMap<String, ArgumentPath>) -> Value {
         let (mut properties, mut example) = (Map::new(), Map::new());
         for variable in variables {
             let place = places.get(&variable.name);
@@ -180,49 +161,32 @@ impl Writer<'_> {
             json!({ "description": description, "content": content })
         };
         let error = |description: &str| answer(description, error.clone());
-        let body = self.answer(point);
+        let body = self.response(point);
         let mut responses = match point.reply {
             Reply::Created => json!({ "201": answer("Stored.", body) }),
-            Reply::Object => json!({ "200": answer("Found.", body) }),
-            Reply::All => json!({ "200": answer("Found.", body), "204": { "description": "There is none." } }),
+            Reply::Object => json!({ "200": answer("The result.", body) }),
+            Reply::All => json!({ "200": answer("The result.", body), "204": { "description": "No results." } }),
             Reply::Page => json!({
                 "200": answer("A page.", body),
-                "204": { "description": "There is none." },
-                "404": error("There is no such page."),
+                "204": { "description": "No results." },
+                "404": error("The page does not exist."),
             }),
             Reply::Listing => json!({
                 "200": answer("A page, which may be empty.", body),
-                "404": error("There is no such page, or a path argument has a value that it does not take."),
+                "404": error("The page does not exist, or a path argument is invalid."),
             }),
         };
-        responses["400"] = error("An argument or a member of the body does not fit.");
-        responses["401"] = error("A valid token is needed: see --access.");
-        responses["403"] = error("The token has another scope than is needed, or a page of another site asks.");
+        responses["400"] = error("An argument or a member of the body is invalid.");
+        responses["401"] = error("A valid token is required (see --access).");
+        responses["403"] = error("The token lacks the required scope, or the request is cross-origin.");
         if point.is_post {
-            responses["409"] = error("The hash is known with another payload.");
-            responses["413"] = error("The body is over the limit.");
-            responses["415"] = error("The body does not say that it is JSON.");
+            responses["409"] = error("The hash is already stored with other content.");
+            responses["413"] = error("The body exceeds the limit.");
+            responses["415"] = error("The content type is not JSON.");
         }
-        responses["429"] = error("Too many requests in a short time: try again after Retry-After.");
-        responses["503"] = error(&format!("{}: try again in a second.", Code::Busy));
-        responses["504"] = error("It took too long and was given up.");
+        responses["429"] = error("Too many requests. Retry after the time in Retry-After.");
+        responses["503"] = error(&format!("{}: retry after a second.", Code::Busy));
+        responses["504"] = error("The request timed out.");
         responses
-    }
-
-    fn root(&self, point: &EntryPoint) -> &SelectionSet {
-        &self.document.checked.operations.named[point.name.as_str()].selection_set
-    }
-
-    /// The fields of a selection, spreads looked into.
-    fn fields<'s>(&'s self, set: &'s SelectionSet) -> Vec<&'s apollo_compiler::executable::Field> {
-        set.root_fields(&self.document.checked).map(|field| &**field).collect()
-    }
-
-    /// The fragment that a selection is, where it is that and nothing else.
-    fn only_fragment(set: &SelectionSet) -> Option<&str> {
-        match set.selections.as_slice() {
-            [Selection::FragmentSpread(spread)] => Some(&spread.fragment_name),
-            _ => None,
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! The names and the texts of a description that neither schema nor operations hold.
+//! Texts and operation ids of a description.
 
 use std::collections::HashSet;
 
@@ -7,14 +7,14 @@ use crate::rest::{
     template::Template,
 };
 
-/// What REST v1 is.
+/// Description of REST v1.
 pub(in crate::rest::openapi) const ABOUT_V1: &str = "REST v1 of Metrograph: the history of pytest runs, as pytest-monitor records it. Lists come in pages; an error \
-     is an object with a message that names the remedy. GraphQL at /graphql can ask for everything that is here, and more.";
-/// What an operator's own entry points are.
-pub(in crate::rest::openapi) const ABOUT_OTHERS: &str = "Entry points that the operator of this Metrograph has added. An error is an object with a message that names \
+     is an object with a message that names the remedy. GraphQL at /graphql offers all of it, and more.";
+/// Description of an operator's entry points.
+pub(in crate::rest::openapi) const ABOUT_OTHERS: &str = "Entry points added by the operator of this server. An error is an object with a message that names \
      the remedy.";
 
-/// What the entry points have in common whose paths begin with `tag`.
+/// Returns the description of a tag, which is the first path segment.
 pub(in crate::rest::openapi) fn about_tag(tag: &str) -> String {
     match tag {
         "metrics" => "Measurements of tests: record, list and count them.",
@@ -22,31 +22,31 @@ pub(in crate::rest::openapi) fn about_tag(tag: &str) -> String {
         "items" => "Measurements of a test function, whatever its parameters.",
         "variants" => "Measurements of a test function with its parameters.",
         "sessions" => "Runs of pytest: announce, list and count them, and their measurements.",
-        "contexts" => "Machines and their Python: announce, list and count them, and their measurements.",
-        "components" => "Components of the product under test, and what was measured for them.",
+        "contexts" => "Execution contexts (machine and Python): announce, list and count them, and their measurements.",
+        "components" => "Components of the product under test, and their measurements.",
         "pipelines" => "CI pipelines, their builds and sessions.",
         "resources" => "Measurements that took the most or the least time, processor or memory.",
-        other => return format!("What is served below `/{other}`."),
+        other => return format!("Entry points below `/{other}`."),
     }
     .to_owned()
 }
 
-/// `listMetrics` as `ListMetrics`, `total_page` as `TotalPage`.
+/// Converts `listMetrics` to `ListMetrics` and `total_page` to `TotalPage`.
 pub(in crate::rest::openapi) fn pascal(name: &str) -> String {
     let parts = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
     parts.map(|part| part[..1].to_ascii_uppercase() + &part[1..]).collect()
 }
 
-/// The ids of operations, each given once.
+/// Assigns unique operation ids.
 pub(in crate::rest::openapi) struct Ids(HashSet<String>);
 
 impl Ids {
-    /// An entry point has its own name at its first path.
+    /// Reserves the names of the entry points, which are the ids of their first paths.
     pub fn of(document: &Document) -> Self {
         Self(document.entry_points.iter().map(|point| point.name.clone()).collect())
     }
 
-    /// The id of `point` at `template`: at another than the first path, with what sets that apart.
+    /// Returns the operation id of `point` at `template`. For other paths than the first, the differing arguments are appended.
     pub fn next(&mut self, point: &EntryPoint, template: &Template) -> String {
         let first = &point.paths[0];
         if template == first {

@@ -1,16 +1,16 @@
-//! Schemas of what entry points answer.
+//! Schemas of responses.
 
 use apollo_compiler::{ast::Type, executable::SelectionSet, schema::ExtendedType};
 use serde_json::{Value, json};
 
 use crate::rest::{
     document::{EntryPoint, Reply},
-    openapi::{Writer, inputs::plain, names::pascal},
+    openapi::{inputs::plain, names::pascal, writer::Writer},
 };
 
 impl Writer<'_> {
-    /// A reference to the schema of the answer of `point`.
-    pub(in crate::rest::openapi) fn answer(&mut self, point: &EntryPoint) -> Value {
+    /// Returns a reference to the response schema of `point`.
+    pub(in crate::rest::openapi) fn response(&mut self, point: &EntryPoint) -> Value {
         let set = self.root(point).clone();
         let name = format!("{}Response", pascal(&point.name));
         match point.reply {
@@ -41,23 +41,23 @@ impl Writer<'_> {
         let is_listing = point.reply == Reply::Listing;
         let mut always: Vec<&str> = Vec::new();
         for name in &point.echo {
-            schema["properties"][name] = json!({ "type": "string", "description": "As it was asked." });
+            schema["properties"][name] = json!({ "type": "string", "description": "The path argument, as given." });
             always.push(name);
         }
         for (name, which) in [("prev_url", "previous"), ("next_url", "next")] {
-            let about = format!("The path of the {which} page with its query string, where there is one.");
+            let about = format!("Path and query string of the {which} page, if there is one.");
             let link = json!({ "type": "string", "description": about });
             schema["properties"][name] = if is_listing { self.components.or_null(link) } else { link };
         }
         schema["properties"]["total_page"] =
-            json!({ "type": "integer", "format": "int32", "description": "How many pages there are." });
+            json!({ "type": "integer", "format": "int32", "description": "Number of pages." });
         always.push("total_page");
         if is_listing {
             always.extend(["prev_url", "next_url"]);
         }
         if let Some(required) = schema["required"].as_array_mut() {
             for name in always {
-                if !required.iter().any(|known| known == name) {
+                if !required.iter().any(|present| present == name) {
                     required.push(name.into());
                 }
             }
@@ -65,7 +65,7 @@ impl Writer<'_> {
         self.components.add(Self::only_fragment(set).unwrap_or(name), schema)
     }
 
-    /// What a selection gives: a component of the fragment's name where it is one fragment and nothing else.
+    /// Returns a reference to the schema of a selection. A single fragment gives its name to the component.
     fn selected(&mut self, set: &SelectionSet, name: &str) -> Value {
         let schema = self.object(set, name);
         self.components.add(Self::only_fragment(set).unwrap_or(name), schema)
@@ -94,7 +94,7 @@ impl Writer<'_> {
         json!({ "type": "object", "required": required, "properties": properties })
     }
 
-    /// What a field gives that is not null.
+    /// Returns the schema of the non-null values of a field.
     fn output(&mut self, ty: &Type, set: Option<&SelectionSet>, name: &str) -> Value {
         if ty.is_list() {
             let item = self.output(ty.item_type(), set, name);
@@ -105,7 +105,7 @@ impl Writer<'_> {
             return self.selected(set, name);
         }
         match self.schema.types.get(ty.inner_named_type().as_str()) {
-            // Answers spell them as the graph does.
+            // Responses spell enum values as GraphQL does.
             Some(ExtendedType::Enum(definition)) => {
                 json!({ "type": "string", "enum": definition.values.keys().map(ToString::to_string).collect::<Vec<_>>() })
             }

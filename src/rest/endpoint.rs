@@ -1,0 +1,150 @@
+//! An entry point: from the HTTP request to the variables of its operation, and back to an HTTP response.
+
+use std::{collections::HashMap, sync::Arc};
+
+use apollo_compiler::{Schema, validation::Valid};
+use async_graphql::Value;
+use axum::{
+    Extension, Router,
+    body::Bytes,
+    extract::{
+        RawPathParams, RawQuery, State,
+        rejection::{BytesRejection, RawPathParamsRejection},
+    },
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get, post},
+};
+
+use crate::{
+    access::Caller,
+    error::{Code, Error},
+    graphql::{
+        Document as Runnable, Graph, Operation, check_values, has_long_numbers, read_exactly, without_mark,
+        write_answer,
+    },
+    http::media_type::MediaType,
+    rest::{
+        document::EntryPoint,
+        input::{self, RequestInput},
+        reply::{self, Outcome, RequestInfo},
+        template::Template,
+    },
+};
+
+/// An entry point at one of its paths: an axum handler with its state.
+pub(super) struct Endpoint {
+    pub graph: Graph,
+    pub schema: Arc<Valid<Schema>>,
+    /// The document with the operation of `point`.
+    pub document: Runnable,
+    pub point: Arc<EntryPoint>,
+    pub prefix: Arc<str>,
+    pub template: Template,
+}
+
+impl Endpoint {
+    /// Adds its routes: with and without a trailing slash, and with the prefix once and doubled.
+    pub fn add_to(self, mut router: Router) -> Router {
+        let route = self.template.route();
+        // Old clients append links, which start with the prefix, to a base URL that ends with it.
+        let mut mounts = vec![self.prefix.to_string(), format!("{0}{0}", self.prefix)];
+        if self.point.at_root {
+            mounts.push(String::new());
+        }
+        let method: MethodRouter =
+            if self.point.is_post { post(handle) } else { get(handle) }.with_state(Arc::new(self));
+        for mount in mounts {
+            let path = format!("{mount}{route}");
+            router = router.route(&path, method.clone()).route(&format!("{path}/"), method.clone());
+        }
+        router
+    }
+
+    async fn run(
+        &self,
+        path: &HashMap<String, String>,
+        query: &[(String, String)],
+        body: Option<Value>,
+        caller: Caller,
+    ) -> Result<Outcome, Error> {
+        let point = &*self.point;
+        let variables = input::variables(&self.schema, point, &RequestInput { path, query, body: body.as_ref() })?;
+        let page = match variables.get("page") {
+            Some(Value::Number(number)) => number.as_i64().unwrap_or(1),
+            _ => 1,
+        };
+        let info = RequestInfo {
+            path: format!("{}{}", self.prefix, self.template.link(path)),
+            query,
+            page,
+            echo: point.echo.iter().map(|name| (name.as_str(), path.get(name).map_or("", String::as_str))).collect(),
+        };
+        let (document, omitted) = (self.document.clone(), Arc::clone(&point.omitted));
+        let operation = Operation { document, name: Some(point.name.clone()), variables, omitted, caller };
+        reply::outcome(point, &info, self.graph.execute(operation).await)
+    }
+}
+
+async fn handle(
+    State(endpoint): State<Arc<Endpoint>>,
+    Extension(caller): Extension<Caller>,
+    arguments: Result<RawPathParams, RawPathParamsRejection>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Error> {
+    // Authorization comes first, so that unauthorized callers learn nothing from validation errors.
+    endpoint.graph.admit(&caller, &endpoint.document, Some(&endpoint.point.name))?;
+    let arguments = arguments.map_err(|_| Error::bad_input("the path is not UTF-8"))?;
+    let values = arguments.iter().map(|(_, value)| value.to_owned());
+    let path: HashMap<String, String> = endpoint.template.arguments().map(str::to_owned).zip(values).collect();
+    let query: Vec<(String, String)> =
+        form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
+    let body = read_body(&headers, body, endpoint.point.is_post)?;
+    Ok(match endpoint.run(&path, &query, body, caller).await? {
+        Outcome::Found(body) => json_response(StatusCode::OK, &body),
+        Outcome::Created(body) => json_response(StatusCode::CREATED, &body),
+        Outcome::Empty => StatusCode::NO_CONTENT.into_response(),
+    })
+}
+
+fn json_response(status: StatusCode, body: &Value) -> Response {
+    let mut json = Vec::new();
+    write_answer(body, &mut json);
+    (status, [(header::CONTENT_TYPE, "application/json")], json).into_response()
+}
+
+/// Reads JSON whose integers may exceed 64 bits.
+fn read_long(json: &[u8]) -> serde_json::Result<Value> {
+    // Parsed twice: serde_json gives the better error messages.
+    let value = serde_json::from_slice(json)?;
+    Ok(str::from_utf8(json).map_or(value, |json| read_exactly(json).unwrap_or_default()))
+}
+
+/// Reads the JSON body. The body of a GET is read only if its content type is JSON.
+fn read_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>, is_post: bool) -> Result<Option<Value>, Error> {
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Error::new(Code::TooLarge, "the body is over the limit (--max-body): send it in parts")
+        }
+        _ => Error::bad_input("the body could not be read"),
+    })?;
+    let media_type = MediaType::of_body(headers);
+    let is_json = media_type.is_json() || media_type.has_json_suffix();
+    match (is_json, is_post) {
+        (false, true) => Err(Error::new(Code::UnsupportedMediaType, "Content-Type: send the body as application/json")),
+        (false, false) => Ok(None),
+        (true, false) if body.is_empty() => Ok(None),
+        (true, _) => {
+            check_values(&body)?;
+            let json = without_mark(&body);
+            let read = if has_long_numbers(json) { read_long(json) } else { serde_json::from_slice(json) };
+            let value = read.map_err(|error| Error::bad_input(format!("body: {error}")))?;
+            match value {
+                Value::Object(_) => Ok(Some(value)),
+                _ => Err(Error::bad_input("body: a JSON object is expected")),
+            }
+        }
+    }
+}
