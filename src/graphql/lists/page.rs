@@ -106,7 +106,7 @@ impl NamePage {
 /// Takes the room of a list of names.
 ///
 /// # Errors
-/// Those of [`crate::graphql::response_budget::ResponseBudget::take`].
+/// Those of [`crate::graphql::response_budget::ResponseBudget::charge`].
 pub fn take_names(ctx: &Context<'_>, names: &[String]) -> Result<(), Error> {
     budget_of(ctx).charge(names.iter().map(String::len).sum())
 }

@@ -9,6 +9,7 @@ pub mod hub;
 pub mod item;
 pub mod metric;
 pub mod metric_input;
+pub mod metric_where;
 pub mod node;
 pub mod pipeline;
 pub mod ranking;

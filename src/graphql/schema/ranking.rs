@@ -9,7 +9,7 @@ use crate::{
         error::FieldResult,
         limits::MAX_ROWS,
         lists::{filter::Where, json_writer::Items, listed::Listed},
-        schema::metric::{Metric, MetricWhere},
+        schema::{metric::Metric, metric_where::MetricWhere},
         state::state_of,
     },
 };

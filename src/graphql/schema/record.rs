@@ -15,8 +15,9 @@ use crate::{
         lists::json_writer::{Items, One},
         live::feed,
         schema::{
-            metric::{Metric, MetricWhere},
+            metric::Metric,
             metric_input::{MetricInput, MetricInputs},
+            metric_where::MetricWhere,
             user_error::{self, UserError},
         },
         state::{GraphState, ObjectCaches, state_of},
