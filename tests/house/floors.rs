@@ -18,13 +18,6 @@ use crate::house::{
 /// The circles that there are, file by file. The list is exact and only gets shorter: in the end only object types of
 /// `src/graphql/schema` may form circles, since the graph is cyclic by nature. A failure prints the list as it is now.
 const CIRCLES: &[&[&str]] = &[
-    &[
-        "src/commands/mod.rs",
-        "src/commands/openapi.rs",
-        "src/commands/schema.rs",
-        "src/commands/serve.rs",
-        "src/commands/token.rs",
-    ],
     &["src/config/command_line.rs", "src/config/graphql.rs", "src/config/mod.rs"],
     &["src/config/database/postgres.rs", "src/config/database.rs"],
     &["src/db/file.rs", "src/db/notices.rs", "src/db/postgres.rs", "src/db.rs"],
@@ -36,12 +29,12 @@ const CIRCLES: &[&[&str]] = &[
         "src/rest/openapi/inputs.rs",
         "src/rest/openapi/mod.rs",
         "src/rest/openapi/names.rs",
-        "src/rest/paths.rs",
+        "src/rest/openapi/writer.rs",
     ],
 ];
 
 /// How many arrows lead up inside a module, for those where any does. The numbers are exact and only fall.
-const UPWARD: &[(&str, usize)] = &[("commands", 4), ("rest", 6), ("ingest", 2), ("db", 2), ("config", 3)];
+const UPWARD: &[(&str, usize)] = &[("rest", 6), ("ingest", 2), ("db", 2), ("config", 3)];
 
 /// Which modules inside a folder import which, from the top down: an arrow leads to a later line. A folder that has a line here has all
 /// of its arrows here. A module is a folder or a file; the folder's own file (`mod.rs`, `lib.rs`) counts as `mod`.

@@ -1,4 +1,4 @@
-//! Subscriptions: server-sent events, multipart and WebSockets.
+//! Subscriptions: server-sent events, multipart and `WebSockets`.
 
 mod across_servers;
 mod clocks;
