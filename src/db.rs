@@ -137,7 +137,7 @@ impl Database {
     }
 
     /// Whether nothing is stored.
-    pub fn is_read_only(&self) -> bool {
+    pub(crate) fn is_read_only(&self) -> bool {
         self.storage.read_only
     }
 
@@ -145,7 +145,7 @@ impl Database {
     ///
     /// # Errors
     /// What became of the file, and what to do.
-    pub fn look(&self) -> Result<(), String> {
+    pub(crate) fn look(&self) -> Result<(), String> {
         self.access.check().map_err(|astray| astray.to_string())
     }
 
@@ -153,12 +153,12 @@ impl Database {
     ///
     /// # Errors
     /// The database's.
-    pub async fn ask(&self) -> Result<(), DbErr> {
+    pub(crate) async fn ask(&self) -> Result<(), DbErr> {
         self.access.number(&Query::select().expr(Expr::col("id").max()).from("metric").take()).await.map(drop)
     }
 
     /// What to say where it fails while the server starts.
-    pub fn unusable(&self, error: DbErr) -> OpenError {
+    pub(crate) fn unusable(&self, error: DbErr) -> OpenError {
         match &self.file {
             Some(file) => file::unusable(file.path(), &error),
             None => explained(&self.url, OpenError::Unusable(error)),
@@ -169,7 +169,7 @@ impl Database {
     ///
     /// # Errors
     /// A database that can't be used.
-    pub async fn is_there(url: &DatabaseUrl, storage: &StorageSettings) -> Result<bool, OpenError> {
+    pub(crate) async fn is_there(url: &DatabaseUrl, storage: &StorageSettings) -> Result<bool, OpenError> {
         if url.sqlite_file().is_some_and(|path| !path.exists()) {
             return Ok(false);
         }
@@ -183,7 +183,7 @@ impl Database {
     ///
     /// # Errors
     /// The database's; one that nothing may be stored in.
-    pub async fn writer(&self) -> Result<Writer, OpenError> {
+    pub(crate) async fn writer(&self) -> Result<Writer, OpenError> {
         if self.is_read_only() {
             return Err(OpenError::ReadOnly);
         }
@@ -202,7 +202,7 @@ impl Database {
     ///
     /// # Errors
     /// The database's.
-    pub async fn notices(&self) -> Result<Option<Notices>, OpenError> {
+    pub(crate) async fn notices(&self) -> Result<Option<Notices>, OpenError> {
         // A standby has none.
         if self.file.is_some() || self.is_read_only() {
             return Ok(None);

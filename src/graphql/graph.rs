@@ -101,7 +101,7 @@ impl Graph {
     }
 
     /// What documents and requests may hold.
-    pub fn limits(&self) -> &Limits {
+    pub(crate) fn limits(&self) -> &Limits {
         self.0.documents.limits()
     }
 
@@ -111,7 +111,7 @@ impl Graph {
     /// # Errors
     /// Everything that is wrong with it, with the place and the reason (`GRAPHQL_PARSE_FAILED`, `GRAPHQL_VALIDATION_FAILED`);
     /// `LIMIT_EXCEEDED`; no such document; `DOCUMENT_NOT_TRUSTED` where only trusted documents are answered.
-    pub fn document(
+    pub(crate) fn document(
         &self,
         caller: &Caller,
         text: Option<&str>,
@@ -131,7 +131,7 @@ impl Graph {
     ///
     /// # Errors
     /// Those of [`Caller::check`].
-    pub fn admit(&self, caller: &Caller, document: &Document, name: Option<&str>) -> Result<(), Error> {
+    pub(crate) fn admit(&self, caller: &Caller, document: &Document, name: Option<&str>) -> Result<(), Error> {
         if caller.may_everything() {
             return Ok(());
         }
@@ -139,7 +139,7 @@ impl Graph {
     }
 
     /// Whether an operation reads from the history, be it in the payload of a mutation.
-    pub fn reads(&self, operation: &Operation) -> bool {
+    pub(crate) fn reads(&self, operation: &Operation) -> bool {
         let Operation { document, name, .. } = operation;
         self.0.requirements.of_operation(document, name.as_deref()).contains(&Scope::Read)
     }
@@ -147,7 +147,7 @@ impl Graph {
     /// Runs an operation. Every error of the answer has a code.
     ///
     /// Lists may have written themselves: [`crate::graphql::write_answer`] writes such an answer, the engine's own serializer would not.
-    pub async fn execute(&self, operation: Operation) -> Response {
+    pub(crate) async fn execute(&self, operation: Operation) -> Response {
         let Prepared { schema, request, driver, plan, .. } = match self.prepare(operation) {
             Ok(prepared) => prepared,
             Err(refused) => return *refused,
@@ -158,7 +158,12 @@ impl Graph {
     }
 
     /// Runs a subscription. Each event is answered within `limit`, or ends it with `too_late`.
-    pub fn subscribe(&self, operation: Operation, limit: Duration, too_late: Error) -> BoxStream<'static, Response> {
+    pub(crate) fn subscribe(
+        &self,
+        operation: Operation,
+        limit: Duration,
+        too_late: Error,
+    ) -> BoxStream<'static, Response> {
         let Prepared { schema, mut request, budget, .. } = match self.prepare(operation) {
             Ok(prepared) => prepared,
             Err(refused) => return stream::iter([*refused]).boxed(),
@@ -193,7 +198,7 @@ impl Graph {
     }
 
     /// What an operation costs, whether it may or not; `None` when it is not valid.
-    pub async fn cost(&self, operation: &Operation) -> Option<Cost> {
+    pub(crate) async fn cost(&self, operation: &Operation) -> Option<Cost> {
         let Operation { document, name, variables, .. } = operation;
         let mut variables = variables.clone();
         let asked = document.operation(name.as_deref()).ok()?;

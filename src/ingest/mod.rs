@@ -180,7 +180,7 @@ pub struct Committer {
 
 impl Committer {
     /// Waits until it ends by itself, which it does only when it fails, and tells how. What was not answered is not stored then.
-    pub async fn died(&mut self) -> String {
+    pub(crate) async fn died(&mut self) -> String {
         let Self { task, others, .. } = self;
         let (what, ended) = tokio::select! {
             ended = task => ("the committer", ended),
@@ -216,9 +216,9 @@ pub struct Ingest {
 
 impl Ingest {
     /// Rows that may wait at any time; the next are turned away until some are stored.
-    pub const MOST_WAITING: usize = 50_000;
+    pub(crate) const MOST_WAITING: usize = 50_000;
     /// Rows that one request may bring.
-    pub const MOST_AT_ONCE: usize = 10_000;
+    pub(crate) const MOST_AT_ONCE: usize = 10_000;
 
     /// Starts the committer, unless the database is only read from.
     ///
@@ -255,12 +255,12 @@ impl Ingest {
     }
 
     /// Whether the committer is at work; also where there is nothing for it to do.
-    pub fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         self.is_read_only || !self.queue.is_closed()
     }
 
     /// Whether the last attempt to store has failed for the database's fault, and none has succeeded since.
-    pub fn is_failing(&self) -> bool {
+    pub(crate) fn is_failing(&self) -> bool {
         self.is_failing.load(Ordering::Relaxed)
     }
 
@@ -280,12 +280,12 @@ impl Ingest {
     }
 
     /// How often everything that is remembered of rows had to be forgotten.
-    pub fn memory(&self) -> u64 {
+    pub(crate) fn memory(&self) -> u64 {
         self.latest.borrow().memory
     }
 
     /// What is on disk by now. The channel closes when the committer ends.
-    pub fn latest(&self) -> watch::Receiver<Latest> {
+    pub(crate) fn latest(&self) -> watch::Receiver<Latest> {
         self.latest.clone()
     }
 
@@ -294,7 +294,7 @@ impl Ingest {
     /// # Errors
     /// [`Code::ReadOnly`], [`Code::TooLarge`] for more than [`Self::MOST_AT_ONCE`], [`Code::Busy`] while too many wait,
     /// [`Code::DatabaseUnavailable`].
-    pub async fn record(&self, metrics: Vec<NewMetric>) -> Result<Vec<Recorded>, Error> {
+    pub(crate) async fn record(&self, metrics: Vec<NewMetric>) -> Result<Vec<Recorded>, Error> {
         if metrics.is_empty() {
             return Ok(Vec::new());
         }
@@ -310,7 +310,7 @@ impl Ingest {
     ///
     /// # Errors
     /// [`Code::Conflict`] when the hash is known with another payload; [`Code::Busy`], [`Code::DatabaseUnavailable`].
-    pub async fn announce_session(&self, session: NewSession) -> Result<Announced, Error> {
+    pub(crate) async fn announce_session(&self, session: NewSession) -> Result<Announced, Error> {
         self.hand_over(|answer| Work::Session(session, answer)).await
     }
 
@@ -319,13 +319,13 @@ impl Ingest {
     ///
     /// # Errors
     /// [`Code::Busy`], [`Code::DatabaseUnavailable`].
-    pub async fn announce_context(&self, context: NewContext) -> Result<execution_context::Model, Error> {
+    pub(crate) async fn announce_context(&self, context: NewContext) -> Result<execution_context::Model, Error> {
         self.hand_over(|answer| Work::Context(context, answer)).await
     }
 
     /// Has it noted that the token of this key was sent at `now` (microseconds since 1970 in UTC), and does not wait. Answers
     /// whether there was room. Where nothing is stored, this is not, either.
-    pub fn note_token_use(&self, token: i64, now: i64) -> bool {
+    pub(crate) fn note_token_use(&self, token: i64, now: i64) -> bool {
         if self.is_read_only {
             return true;
         }
