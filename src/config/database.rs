@@ -173,8 +173,8 @@ fn dialect(scheme: &str) -> String {
 /// Returns the part of an unsupported URL that messages may quote.
 fn hidden(text: &str) -> String {
     let scheme = text.split_once("://").map(|(scheme, _)| dialect(scheme));
-    let known = scheme.filter(|scheme| OTHER_SCHEMES.contains(&&**scheme));
-    known.map_or_else(|| "***".to_owned(), |scheme| format!("{scheme}://***"))
+    let quotable = scheme.filter(|scheme| OTHER_SCHEMES.contains(&&**scheme));
+    quotable.map_or_else(|| "***".to_owned(), |scheme| format!("{scheme}://***"))
 }
 
 /// Returns an absolute path for messages.

@@ -14,16 +14,16 @@ use crate::{
     rest::Paths,
 };
 
-/// Wraps `served` so that other spellings of its paths are tried before 404.
-pub(crate) fn spelled_otherwise(served: Router, paths: &Paths) -> Router {
+/// Wraps `routes` so that other spellings of its paths are tried before 404.
+pub(crate) fn with_other_spellings(routes: Router, paths: &Paths) -> Router {
     let (tidy, open) = (paths.clone(), paths.clone());
-    let exact = served.clone().fallback(nothing);
-    let with_slashes = served.clone().fallback(async move |request: Request<Body>| {
+    let exact = routes.clone().fallback(nothing);
+    let with_slashes = routes.clone().fallback(async move |request: Request<Body>| {
         let path = open.with_encoded_slashes(request.uri().path());
         again(exact, request, path).await
     });
     let otherwise = with_slashes.clone();
-    served.fallback(async move |request: Request<Body>| {
+    routes.fallback(async move |request: Request<Body>| {
         let path = tidy.without_empty_segments(request.uri().path());
         // With or without empty segments: slashes may belong to a name.
         let path = path.unwrap_or_else(|| request.uri().path().to_owned());

@@ -68,7 +68,7 @@ impl Health {
         } else {
             let mut last_check = last_check.lock().await;
             match last_check.take().filter(|(at, _)| at.elapsed() < HEALTH_MAX_AGE) {
-                Some(known) => last_check.insert(known).1.clone(),
+                Some(fresh) => last_check.insert(fresh).1.clone(),
                 None => last_check.insert((Instant::now(), check_database(database).await)).1.clone(),
             }
         };

@@ -88,7 +88,7 @@ pub(crate) fn router(
     // Pages hold no data, so they are served without a token.
     let mode = access.mode();
     let page = |name| get(async move |uri: Uri| pages::page(name, &uri, mode));
-    let served = Router::new()
+    let routes = Router::new()
         .merge(guarded)
         .route("/", page("index.html"))
         .route("/index.html", page("index.html"))
@@ -98,7 +98,7 @@ pub(crate) fn router(
         .route("/assets/{*path}", get(pages::asset))
         .merge(health::router(health))
         .method_not_allowed_fallback(fallback::other_method);
-    let served = fallback::spelled_otherwise(served, &paths);
+    let routes = fallback::with_other_spellings(routes, &paths);
     // One builder instead of one `layer` each: axum boxes every layer separately, for every request.
     let around = ServiceBuilder::new()
         // Without the query string, which may hold values of variables. Handlers log failures themselves.
@@ -116,5 +116,5 @@ pub(crate) fn router(
         .layer(MapRequestLayer::new(encodings::settle))
         .layer(CompressionLayer::new().compress_when(is_worth_it))
         .layer(from_fn_with_state(guard.clone(), guard::limit_time));
-    served.layer(around)
+    routes.layer(around)
 }

@@ -182,8 +182,8 @@ impl Parts {
                     "service, servicefile and passfile are not supported: give host, user and password here".to_owned()
                 );
             }
-            _ => match IGNORED.iter().find(|known| **known == key) {
-                Some(known) => self.ignored.push(known),
+            _ => match IGNORED.iter().find(|ignored| **ignored == key) {
+                Some(ignored) => self.ignored.push(ignored),
                 None if spelling == Spelling::SqlAlchemy => {}
                 None => {
                     return Err("there is a parameter behind the '?' that PostgreSQL does not know; in a password, '?' is written %3F and \

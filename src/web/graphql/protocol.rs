@@ -86,8 +86,8 @@ impl From<LegacyMessage> for ClientMessage {
 impl Protocol {
     /// Returns the sub-protocol of this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        let place = NAMES.iter().position(|known| *known == name)?;
-        Some([Self::Transport, Self::Legacy][place])
+        let index = NAMES.iter().position(|listed| *listed == name)?;
+        Some([Self::Transport, Self::Legacy][index])
     }
 
     /// Returns its name.
