@@ -1,7 +1,7 @@
-//! Opens the database and brings its tables up to date. The only file that tells the engines apart by their names.
+//! Opens the database and brings its tables up to date.
 
 mod file;
-mod notices;
+pub(crate) mod notification_listener;
 mod postgres;
 mod reason;
 
@@ -24,7 +24,7 @@ use sea_orm::{
 };
 
 use crate::config::{DatabaseUrl, DirectUrl, StorageSettings};
-pub use notices::{Notice, Notices};
+use notification_listener::NotificationListener;
 
 /// Why a database can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -198,17 +198,17 @@ impl Database {
         connection.map(Writer::Direct).map_err(|error| self.unusable(error))
     }
 
-    /// What servers on the same tables say; `None` on SQLite, which has one server.
+    /// Listens to the other servers on the same tables; `None` on SQLite, which has one server.
     ///
     /// # Errors
     /// The database's.
-    pub(crate) async fn notices(&self) -> Result<Option<Notices>, OpenError> {
-        // A standby has none.
+    pub(crate) async fn notification_listener(&self) -> Result<Option<NotificationListener>, OpenError> {
+        // A standby refuses LISTEN.
         if self.file.is_some() || self.is_read_only() {
             return Ok(None);
         }
         let url = self.storage.direct_url.as_ref().map_or(&self.url, DirectUrl::url);
-        Notices::open(url).await.map(Some).map_err(|error| explained(url, error.into()))
+        NotificationListener::connect(url).await.map(Some).map_err(|error| explained(url, error.into()))
     }
 
     /// How many SQL statements have run since the start.

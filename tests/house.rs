@@ -58,7 +58,7 @@ const ENGINES: &[(&str, &str)] = &[
     ("src/config/database.rs", "the spellings of a database's address"),
     ("src/config/storage.rs", "what is a setting of one alone"),
     ("src/db/file.rs", "how a file is looked at and opened"),
-    ("src/db/notices.rs", "servers tell each other through PostgreSQL alone"),
+    ("src/db/notification_listener.rs", "LISTEN and NOTIFY are PostgreSQL's"),
     ("src/db/postgres.rs", "how connections to a server are opened and set"),
     ("src/db/reason.rs", "what a server says, and what helps"),
     ("src/db.rs", "how each is opened"),

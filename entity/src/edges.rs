@@ -21,15 +21,15 @@ pub const METRICS_OF_CONTEXT: Edge<metric::Entity> =
 /// The metrics of a variant: its history.
 pub const METRICS_OF_VARIANT: Edge<metric::Entity> =
     Edge::new("variant.metrics", |variant| Condition::all().add(column::of(metric::Column::VariantId).eq(variant)))
-        .by_part();
+        .by_partition();
 
 /// The metrics of an item.
 pub const METRICS_OF_ITEM: Edge<metric::Entity> =
-    Edge::new("item.metrics", |item| of_variants((VARIANTS_OF_ITEM.link)(item))).by_part();
+    Edge::new("item.metrics", |item| of_variants((VARIANTS_OF_ITEM.link)(item))).by_partition();
 
 /// The metrics of a component.
 pub const METRICS_OF_COMPONENT: Edge<metric::Entity> =
-    Edge::new("component.metrics", |component| of_variants((VARIANTS_OF_COMPONENT.link)(component))).by_part();
+    Edge::new("component.metrics", |component| of_variants((VARIANTS_OF_COMPONENT.link)(component))).by_partition();
 
 /// The metrics of a build.
 pub const METRICS_OF_BUILD: Edge<metric::Entity> =

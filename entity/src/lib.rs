@@ -18,6 +18,7 @@ pub mod list;
 pub mod listing;
 pub mod metric_block;
 pub mod pages;
+pub mod resource;
 pub mod run;
 pub mod table;
 pub mod time;

@@ -15,7 +15,7 @@ use crate::{
     dialect::Engine,
     driver::{row::FromRow, source::Source},
     filter::Tree,
-    key_range::Stretch,
+    key_range::KeyRange,
 };
 
 /// An entity that can be listed.
@@ -28,8 +28,8 @@ pub trait Noun: EntityTrait<Model: FromRow + Clone + Send + Sync + 'static> {
     /// The condition that `filter` sets, over the table's own name.
     fn condition(filter: &Self::Filter, engine: Engine) -> Condition;
 
-    /// The same, beside an index that has the history in parts ([`crate::key_range::part`]): none by other parents is used.
-    fn condition_by_part(filter: &Self::Filter, engine: Engine) -> Condition {
+    /// The same, beside an index that has the history in parts ([`crate::key_range::partition`]): none by other parents is used.
+    fn condition_by_partition(filter: &Self::Filter, engine: Engine) -> Condition {
         Self::condition(filter, engine)
     }
 
@@ -47,8 +47,8 @@ pub trait Noun: EntityTrait<Model: FromRow + Clone + Send + Sync + 'static> {
     /// A row's key.
     fn id(row: &Self::Model) -> i64;
 
-    /// Whether an index that has the history in parts ([`crate::key_range::part`]) leads to the rows that match.
-    fn is_by_part(_: &Self::Filter) -> bool {
+    /// Whether an index that has the history in parts ([`crate::key_range::partition`]) leads to the rows that match.
+    fn is_by_partition(_: &Self::Filter) -> bool {
         false
     }
 }
@@ -133,8 +133,8 @@ pub struct Edge<E> {
     pub name: &'static str,
     /// The condition that a child belongs to the parent that the expression names.
     pub link: fn(Expr) -> Condition,
-    /// Whether an index that has the history in parts ([`crate::key_range::part`]) leads to the children.
-    pub by_part: bool,
+    /// Whether an index that has the history in parts ([`crate::key_range::partition`]) leads to the children.
+    pub by_partition: bool,
     /// The child's entity.
     pub child: std::marker::PhantomData<E>,
 }
@@ -142,12 +142,12 @@ pub struct Edge<E> {
 impl<E> Edge<E> {
     /// An edge called `name`, drawn by `link`.
     pub const fn new(name: &'static str, link: fn(Expr) -> Condition) -> Self {
-        Self { name, link, by_part: false, child: std::marker::PhantomData }
+        Self { name, link, by_partition: false, child: std::marker::PhantomData }
     }
 
     /// The same, where an index that has the history in parts leads to the children.
-    pub(crate) const fn by_part(self) -> Self {
-        Self { by_part: true, ..self }
+    pub(crate) const fn by_partition(self) -> Self {
+        Self { by_partition: true, ..self }
     }
 }
 
@@ -171,12 +171,12 @@ pub(crate) fn condition<E: Noun>(filter: &Tree<E::Filter>, engine: Engine) -> Co
 }
 
 /// The same, and wherever an index that has the history in parts leads to what matches, with the parts of a stretch: that index is used.
-pub(crate) fn leading<E: Noun>(filter: &Tree<E::Filter>, engine: Engine, within: Stretch) -> Condition {
-    let leads_to_all = filter.demands(&E::is_by_part);
+pub(crate) fn with_partitions<E: Noun>(filter: &Tree<E::Filter>, engine: Engine, within: KeyRange) -> Condition {
+    let leads_to_all = filter.demands(&E::is_by_partition);
     let matches = |own: &E::Filter| {
-        let leads = E::is_by_part(own);
-        let condition = if leads || leads_to_all { E::condition_by_part } else { E::condition };
-        condition(own, engine).add_option(if leads { engine.in_parts(within) } else { None })
+        let leads = E::is_by_partition(own);
+        let condition = if leads || leads_to_all { E::condition_by_partition } else { E::condition };
+        condition(own, engine).add_option(if leads { engine.in_partitions(within) } else { None })
     };
     Condition::all().add(E::listed()).add(filter.on(&matches))
 }
@@ -187,15 +187,15 @@ fn along<E: Noun>(
     parents: &[i64],
     filter: &Tree<E::Filter>,
     engine: Engine,
-    within: Stretch,
+    within: KeyRange,
 ) -> Condition {
-    let condition = if edge.by_part { E::condition_by_part } else { E::condition };
+    let condition = if edge.by_partition { E::condition_by_partition } else { E::condition };
     let matches = filter.on(&|own| condition(own, engine));
     // Under several parents it is the edge that leads to rows: for each row that the filter led to, what belongs to a parent would be
     // listed anew.
-    let matches = if parents.len() > 1 { engine.beside(matches) } else { matches };
-    let in_parts = if edge.by_part { engine.in_parts(within) } else { None };
-    Condition::all().add(E::listed()).add(matches).add_option(in_parts)
+    let matches = if parents.len() > 1 { engine.residual(matches) } else { matches };
+    let in_partitions = if edge.by_partition { engine.in_partitions(within) } else { None };
+    Condition::all().add(E::listed()).add(matches).add_option(in_partitions)
 }
 
 /// The list of `slice`: all of it, or those rows that the edge from these parents is still to be linked for.
@@ -215,10 +215,10 @@ fn select<E: Noun>(slice: &Slice<E>, engine: Engine, edge: Option<(Edge<E>, &[i6
     };
     let (front, back) = if order.descending { (before, after) } else { (after, before) };
     let key_of = |place: &Option<Position>| place.filter(|_| by_id).map(|place| place.key);
-    let within = Stretch { after: key_of(front).unwrap_or(0), until: key_of(back) };
-    let (matches, is_by_part) = match edge {
-        None => (leading::<E>(filter, engine, within), filter.demands(&E::is_by_part)),
-        Some((edge, parents)) => (along(edge, parents, filter, engine, within), edge.by_part),
+    let within = KeyRange { after: key_of(front).unwrap_or(0), until: key_of(back) };
+    let (matches, is_by_partition) = match edge {
+        None => (with_partitions::<E>(filter, engine, within), filter.demands(&E::is_by_partition)),
+        Some((edge, parents)) => (along(edge, parents, filter, engine, within), edge.by_partition),
     };
     let direction = if order.descending == *from_end { Direction::Asc } else { Direction::Desc };
     let mut query = Query::select();
@@ -229,7 +229,7 @@ fn select<E: Noun>(slice: &Slice<E>, engine: Engine, edge: Option<(Edge<E>, &[i6
         .and_where_option(after.as_ref().map(|place| beyond(place, !order.descending)))
         .and_where_option(before.as_ref().map(|place| beyond(place, order.descending)));
     // Parts are in the order of keys: one is gone through after the other, until there are enough.
-    let part = || engine.part().filter(|_| is_by_part);
+    let part = || engine.partition().filter(|_| is_by_partition);
     if let Some(ahead) = if by_id { part() } else { Some(key) } {
         query.order_by_expr(ahead, direction.clone());
     }
@@ -246,16 +246,16 @@ fn arrange<E: Noun>(order: Order<E::Sort>, rows: &mut [E::Model]) {
 
 /// The rows of `slice`.
 pub async fn rows<E: Noun>(db: &impl Source, slice: &Slice<E>) -> Result<Vec<E::Model>, DbErr> {
-    behind(db, slice, 0).await
+    rows_after(db, slice, 0).await
 }
 
 /// The rows of `slice` behind the first few of them.
-async fn behind<E: Noun>(db: &impl Source, slice: &Slice<E>, skip: u64) -> Result<Vec<E::Model>, DbErr> {
+async fn rows_after<E: Noun>(db: &impl Source, slice: &Slice<E>, skip: u64) -> Result<Vec<E::Model>, DbErr> {
     let mut query = select(slice, db.engine(), None);
     if skip > 0 {
         query.offset(skip);
     }
-    if db.engine().has_parts() && slice.filter.demands(&E::is_by_part) {
+    if db.engine().has_partitions() && slice.filter.demands(&E::is_by_partition) {
         query.clear_selects().expr_as(Expr::col((E::default(), "id")), "key");
         let mut rows = of_keys::<E>(db, query).await?;
         arrange::<E>(slice.order, &mut rows);
@@ -312,7 +312,7 @@ pub async fn count<E: Noun>(db: &impl Source, filter: &Tree<E::Filter>) -> Resul
     let query = Query::select()
         .expr_as(Func::count(Expr::val(1)), "n")
         .from(E::default())
-        .cond_where(leading::<E>(filter, db.engine(), Stretch::default()))
+        .cond_where(with_partitions::<E>(filter, db.engine(), KeyRange::default()))
         .take();
     Ok(db.number(&query).await?.unsigned_abs())
 }
@@ -328,7 +328,7 @@ pub async fn counts_under<E: Noun>(
     let mut count = Query::select()
         .expr(Func::count(Expr::val(1)))
         .from(E::default())
-        .cond_where(along(edge, parents, filter, engine, Stretch::default()))
+        .cond_where(along(edge, parents, filter, engine, KeyRange::default()))
         .take();
     if let [parent] = parents {
         let number = db.number(count.cond_where((edge.link)(Expr::val(*parent)))).await?;
@@ -381,7 +381,7 @@ pub async fn page<E: Noun>(
         limit: size,
         from_end: false,
     };
-    behind(db, &slice, (number - 1).saturating_mul(size)).await
+    rows_after(db, &slice, (number - 1).saturating_mul(size)).await
 }
 
 /// The pairs of parent and number that `statement` selects.

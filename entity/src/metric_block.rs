@@ -13,10 +13,15 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait as _, Func, Query, SelectStatement},
 };
 
-use crate::{column, dialect::Engine, driver::source::Source, key_range::Stretch, list, table::metric};
+use crate::{
+    column,
+    dialect::Engine,
+    driver::source::Source,
+    key_range::{BLOCK, KeyRange},
+    list,
+    table::{metric, plain_entity},
+};
 
-/// Keys in a block: block 0 has the keys from 1 to this, and so on.
-pub const KEYS: i64 = 32_768;
 /// Lists whose full blocks are remembered, at most.
 const REMEMBERED: usize = 200;
 /// Sessions, contexts or variants of such a list, at most.
@@ -39,19 +44,15 @@ pub struct Model {
     pub metric_count: i64,
 }
 
-/// None: edges ([`crate::list::Edge`]) lead from row to row.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+plain_entity!();
 
 /// The full blocks that are still to be counted, now that metrics `first` to `last`, the newest ones, are there.
 pub async fn to_be_counted(db: &impl Source, first: i64, last: i64) -> Result<std::ops::Range<i64>, DbErr> {
-    if (first - 1) / KEYS == last / KEYS {
+    if (first - 1) / BLOCK == last / BLOCK {
         return Ok(0..0);
     }
     let counted = Query::select().expr(Expr::col(Column::Block).max().add(1)).from(Entity).take();
-    Ok(db.number(&counted).await?..last / KEYS)
+    Ok(db.number(&counted).await?..last / BLOCK)
 }
 
 /// What metrics hang on.
@@ -132,7 +133,7 @@ impl<'a> Blocks<'a> {
             .from(Entity)
             .and_where(Expr::col(Column::Dimension).eq(dimension.name()))
             .take();
-        let full = Ord::min(db.number(&query).await?, newest / KEYS);
+        let full = Ord::min(db.number(&query).await?, newest / BLOCK);
         Ok(Self { dimension, keys, full, newest, known: known.of(dimension, keys) })
     }
 
@@ -149,12 +150,12 @@ impl<'a> Blocks<'a> {
         }
         let mut counts = counts.unwrap_or_default();
         if to > self.full {
-            let not_full = Stretch { after: self.full * KEYS, until: Some(self.newest) };
+            let not_full = KeyRange { after: self.full * BLOCK, until: Some(self.newest) };
             let query = Query::select()
                 .expr(Func::count(Expr::val(1)))
                 .from(metric::Entity)
-                .and_where(not_full.holds())
-                .and_where(db.engine().among(self.dimension.column(), self.keys))
+                .and_where(not_full.contains())
+                .and_where(db.engine().any_of_residual(self.dimension.column(), self.keys))
                 .take();
             counts.push((self.full, db.number(&query).await?.unsigned_abs()));
         }
@@ -165,13 +166,13 @@ impl<'a> Blocks<'a> {
     /// a metric to session and block. `None` where the stretch, behind `after` and up to `until`, is not made of full blocks, and for
     /// variants and contexts, which are in blocks all over.
     pub(crate) fn holders(&self, engine: Engine, after: i64, until: i64) -> Option<(SelectStatement, Expr)> {
-        let (from, to) = (after / KEYS, until / KEYS);
-        if self.dimension != Dimension::Session || to > self.full || after % KEYS != 0 || until % KEYS != 0 {
+        let (from, to) = (after / BLOCK, until / BLOCK);
+        if self.dimension != Dimension::Session || to > self.full || after % BLOCK != 0 || until % BLOCK != 0 {
             return None;
         }
         let id = || Expr::col((metric::Entity, metric::Column::Id));
-        let first = column::of(Column::Block).mul(KEYS);
-        let lies_there = id().gt(first.clone()).and(id().lte(first.add(KEYS)));
+        let first = column::of(Column::Block).mul(BLOCK);
+        let lies_there = id().gt(first.clone()).and(id().lte(first.add(BLOCK)));
         let tie = self.dimension.column().eq(column::of(Column::Key)).and(lies_there);
         Some((self.held(engine, &(from..to)), tie))
     }
@@ -183,7 +184,7 @@ impl<'a> Blocks<'a> {
             .and_where(column::of(Column::Dimension).eq(self.dimension.name()))
             .and_where(column::of(Column::Block).gte(blocks.start))
             .and_where(column::of(Column::Block).lt(blocks.end))
-            .and_where(engine.among(column::of(Column::Key), self.keys))
+            .and_where(engine.any_of_residual(column::of(Column::Key), self.keys))
             .take()
     }
 

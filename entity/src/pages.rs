@@ -1,6 +1,6 @@
 //! Numbered pages of metrics, however many there are. Without a filter a page number leads straight to a key, since keys are
 //! dense. The metrics of one session, context or variant lie in order in an index, those of a variant part by part where the history has
-//! parts ([`key_range::part`]); it is walked from its nearer end. For many of these together, the blocks ([`metric_block`]) tell where a page begins.
+//! parts ([`key_range::partition`]); it is walked from its nearer end. For many of these together, the blocks ([`crate::metric_block`]) tell where a page begins.
 
 use sea_orm::{
     DbErr, Iterable as _, Order,
@@ -11,9 +11,9 @@ use crate::{
     dialect::Engine,
     driver::source::Source,
     filter::Tree,
-    key_range::{self, Stretch},
+    key_range::{self, KeyRange},
     list::{self, Noun as _, Position, Slice},
-    metric_block::{self, Blocks, Dimension, KnownBlocks},
+    metric_block::{Blocks, Dimension, KnownBlocks},
     table::{
         execution_context,
         metric::{self, Filter, Model},
@@ -157,8 +157,8 @@ impl<'a> Pages<'a> {
     /// How many sections of the index by variant may have metrics that match.
     fn sections(&self, db: &impl Source) -> i64 {
         match &self.keys {
-            Some((Dimension::Variant, keys)) if db.engine().has_parts() => {
-                i64::try_from(keys.len()).unwrap_or(i64::MAX).saturating_mul(key_range::part(self.newest) + 1)
+            Some((Dimension::Variant, keys)) if db.engine().has_partitions() => {
+                i64::try_from(keys.len()).unwrap_or(i64::MAX).saturating_mul(key_range::partition(self.newest) + 1)
             }
             _ => 0,
         }
@@ -173,10 +173,10 @@ impl<'a> Pages<'a> {
         before: u64,
         size: u64,
     ) -> Result<Vec<Model>, DbErr> {
-        let behind = self.total - before - size;
-        let is_near_end = behind < before;
-        let (skip, order) = if is_near_end { (behind, Order::Desc) } else { (before, Order::Asc) };
-        let within = Stretch { after: 0, until: Some(self.newest) };
+        let after = self.total - before - size;
+        let is_near_end = after < before;
+        let (skip, order) = if is_near_end { (after, Order::Desc) } else { (before, Order::Asc) };
+        let within = KeyRange { after: 0, until: Some(self.newest) };
         of_keys(db, dimension, keys, within, Wanted { order, skip, size }).await
     }
 
@@ -227,17 +227,17 @@ impl Start {
     fn at(counts: &[(i64, u64)], mut earlier: u64, before: u64, last: u64) -> Self {
         let mut start: Option<Self> = None;
         for (block, count) in counts {
-            let behind = earlier + count;
-            let until = (block + 1) * metric_block::KEYS;
+            let so_far = earlier + count;
+            let until = (block + 1) * key_range::BLOCK;
             match &mut start {
-                None if behind > before => {
-                    let after = block * metric_block::KEYS;
+                None if so_far > before => {
+                    let after = block * key_range::BLOCK;
                     start = Some(Self { after, skip: before - earlier, until, matching: *count });
                 }
                 Some(start) if earlier < last => (start.until, start.matching) = (until, start.matching + count),
                 _ => {}
             }
-            earlier = behind;
+            earlier = so_far;
         }
         start.unwrap_or(Self { after: 0, skip: before, until: i64::MAX, matching: u64::MAX })
     }
@@ -247,7 +247,7 @@ impl Start {
 async fn through_stretch(db: &impl Source, blocks: &Blocks<'_>, start: &Start, size: u64) -> Result<Vec<Model>, DbErr> {
     let Blocks { dimension, keys, newest, .. } = *blocks;
     let until = Ord::min(start.until, newest);
-    let within = Stretch { after: start.after, until: Some(until) };
+    let within = KeyRange { after: start.after, until: Some(until) };
     let stretch = until.saturating_sub(start.after).unsigned_abs();
     // Until the page is full, if those that match lie evenly.
     let looked_at = stretch.saturating_mul(start.skip + size) / Ord::max(start.matching, start.skip + size);
@@ -259,8 +259,8 @@ async fn through_stretch(db: &impl Source, blocks: &Blocks<'_>, start: &Start, s
             None => of_keys(db, dimension, keys, within, wanted).await,
         };
     }
-    let is_one = db.engine().among(dimension.column(), keys);
-    let query = Query::select().from(metric::Entity).and_where(is_one).and_where(within.holds()).take();
+    let is_one = db.engine().any_of_residual(dimension.column(), keys);
+    let query = Query::select().from(metric::Entity).and_where(is_one).and_where(within.contains()).take();
     rows(db, wanted.of(query, None)).await
 }
 
@@ -285,23 +285,26 @@ async fn of_keys(
     db: &impl Source,
     dimension: Dimension,
     keys: &[i64],
-    within: Stretch,
+    within: KeyRange,
     wanted: Wanted,
 ) -> Result<Vec<Model>, DbErr> {
     let (engine, id) = (db.engine(), Expr::col((metric::Entity, metric::Column::Id)));
-    let in_parts = if dimension == Dimension::Variant { engine.in_parts(within) } else { None };
-    let ahead_of_key = engine.part().filter(|_| in_parts.is_some());
-    let mut query =
-        Query::select().from(metric::Entity).and_where(within.holds()).and_where_option(in_parts.clone()).take();
+    let in_partitions = if dimension == Dimension::Variant { engine.in_partitions(within) } else { None };
+    let ahead_of_key = engine.partition().filter(|_| in_partitions.is_some());
+    let mut query = Query::select()
+        .from(metric::Entity)
+        .and_where(within.contains())
+        .and_where_option(in_partitions.clone())
+        .take();
     if let [key] = keys {
         return rows(db, wanted.of(query.and_where(dimension.column().eq(*key)).take(), ahead_of_key)).await;
     }
-    if in_parts.is_some() {
+    if in_partitions.is_some() {
         query.expr_as(id, "key").and_where(engine.any_of(dimension.column(), keys));
         return of_page(db, wanted.of(query, ahead_of_key)).await;
     }
     let (parents, key) = engine.parents(keys);
-    sorted(db, parents, dimension.column().eq(key).and(within.holds()), wanted).await
+    sorted(db, parents, dimension.column().eq(key).and(within.contains()), wanted).await
 }
 
 /// Reads those wanted of the metrics that `parents` lead to, a query without columns, by what ties a metric to one of them. Many match, few

@@ -1,4 +1,4 @@
-//! The highest and the lowest metrics by one of the five figures.
+//! The highest and the lowest metrics by one of the five resources.
 
 use std::collections::HashSet;
 
@@ -12,68 +12,13 @@ use crate::{
     dialect::Engine,
     driver::{row::from_row, source::Source},
     filter::Tree,
-    key_range::Stretch,
+    key_range::KeyRange,
     known_counts::KnownCounts,
     known_lists::KnownLists,
     list::{self, Noun as _},
+    resource::Resource,
     table::{metric, pipeline_variant, session, variant},
 };
-
-/// A figure to rank by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Figure {
-    /// Seconds of wall time.
-    TotalTime,
-    /// Seconds in user space.
-    UserTime,
-    /// Seconds in the kernel.
-    KernelTime,
-    /// Ratio of processor time to wall time.
-    CpuUsage,
-    /// MB.
-    MemoryUsage,
-}
-
-impl Figure {
-    fn column(self) -> metric::Column {
-        match self {
-            Self::TotalTime => metric::Column::TotalTime,
-            Self::UserTime => metric::Column::UserTime,
-            Self::KernelTime => metric::Column::KernelTime,
-            Self::CpuUsage => metric::Column::CpuUsage,
-            Self::MemoryUsage => metric::Column::MemoryUsage,
-        }
-    }
-
-    /// The bound that variants keep of it.
-    fn bound(self, end: End) -> variant::Column {
-        use variant::Column::{
-            MaxCpuUsage, MaxKernelTime, MaxMemoryUsage, MaxTotalTime, MaxUserTime, MinCpuUsage, MinKernelTime,
-            MinMemoryUsage, MinTotalTime, MinUserTime,
-        };
-        let (least, greatest) = match self {
-            Self::TotalTime => (MinTotalTime, MaxTotalTime),
-            Self::UserTime => (MinUserTime, MaxUserTime),
-            Self::KernelTime => (MinKernelTime, MaxKernelTime),
-            Self::CpuUsage => (MinCpuUsage, MaxCpuUsage),
-            Self::MemoryUsage => (MinMemoryUsage, MaxMemoryUsage),
-        };
-        match end {
-            End::Lowest => least,
-            End::Highest => greatest,
-        }
-    }
-
-    fn of(self, row: &metric::Model) -> f64 {
-        match self {
-            Self::TotalTime => row.total_time,
-            Self::UserTime => row.user_time,
-            Self::KernelTime => row.kernel_time,
-            Self::CpuUsage => row.cpu_usage,
-            Self::MemoryUsage => row.memory_usage,
-        }
-    }
-}
 
 /// An end of a ranking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +38,7 @@ impl End {
     }
 
     /// `figure` comes before `last` or is the same: of equal ones the first recorded counts.
-    fn not_behind(self, figure: Expr, last: f64) -> Expr {
+    fn not_after(self, figure: Expr, last: f64) -> Expr {
         match self {
             Self::Highest => figure.gte(last),
             Self::Lowest => figure.lte(last),
@@ -131,7 +76,7 @@ pub struct Known<'a> {
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
 struct Ranking {
-    figure: Figure,
+    resource: Resource,
     end: End,
     limit: u64,
 }
@@ -139,13 +84,13 @@ struct Ranking {
 /// A variant, with its bound.
 struct Bound {
     variant: i64,
-    figure: f64,
+    value: f64,
     metric_count: i64,
     /// The greatest key of all metrics.
     newest: i64,
 }
 
-from_row!(Bound { variant, figure, metric_count, newest });
+from_row!(Bound { variant, value, metric_count, newest });
 
 /// Which metrics are ranked.
 struct Among {
@@ -175,12 +120,12 @@ impl Among {
 pub async fn top(
     db: &impl Source,
     known: Known<'_>,
-    figure: Figure,
+    resource: Resource,
     end: End,
     filter: &Tree<metric::Filter>,
     limit: u64,
 ) -> Result<Vec<metric::Model>, DbErr> {
-    let ranking = Ranking { figure, end, limit };
+    let ranking = Ranking { resource, end, limit };
     if limit == 0 {
         return Ok(Vec::new());
     }
@@ -206,7 +151,7 @@ pub async fn top(
     let filter = metric::Filter { scm_ref: None, pipeline: None, build: None, ..filter.own.clone() };
     let (engine, session) = (db.engine(), column::of(metric::Column::SessionId));
     if metrics > FEW {
-        let sessions = Condition::all().add(engine.among(session, &ids));
+        let sessions = Condition::all().add(engine.any_of_residual(session, &ids));
         let measured = of_session.pipeline.as_ref().map(|name| pipeline_variant::measured_in(name, engine));
         let variants = variant::Entity::condition(&filter.variant, engine).add_option(measured);
         return ranking.of_variants(db, &filter, variants, Some(Among { newest, metrics, sessions })).await;
@@ -233,7 +178,7 @@ fn is_of_variant(filter: &variant::Filter, engine: Engine) -> Option<Expr> {
 }
 
 fn up_to(newest: i64) -> Condition {
-    Condition::all().add(Stretch { after: 0, until: Some(newest) }.holds())
+    Condition::all().add(KeyRange { after: 0, until: Some(newest) }.contains())
 }
 
 /// The greatest key of metrics, as a part of a statement: it belongs to what that reads besides.
@@ -242,6 +187,11 @@ fn newest() -> Expr {
 }
 
 impl Ranking {
+    /// The column of the resource.
+    fn value(self) -> Expr {
+        Expr::col(("metric", self.resource.column()))
+    }
+
     /// Ranks what matches, all of it at once.
     async fn of(
         self,
@@ -252,9 +202,9 @@ impl Ranking {
         let query = Query::select()
             .columns(metric::Column::iter().map(|column| (metric::Entity, column)))
             .from(metric::Entity)
-            .cond_where(list::leading::<metric::Entity>(filter, db.engine(), Stretch::default()))
+            .cond_where(list::with_partitions::<metric::Entity>(filter, db.engine(), KeyRange::default()))
             .cond_where(among)
-            .order_by_expr(column::of(self.figure.column()), self.end.order())
+            .order_by_expr(self.value(), self.end.order())
             .order_by_expr(Expr::col((metric::Entity, metric::Column::Id)), Order::Asc)
             .limit(self.limit)
             .take();
@@ -287,8 +237,8 @@ impl Ranking {
         // Those visited, and those of them that were since the beginning, or since enough are known.
         let (mut visited, mut since) = (0, 0);
         loop {
-            let last = if rows.len() < most { None } else { rows.last().map(|last| self.figure.of(last)) };
-            let matters = |bound: &Bound| last.is_none_or(|last| !self.end.is_ahead(last, bound.figure));
+            let last = if rows.len() < most { None } else { rows.last().map(|last| last.resource(self.resource)) };
+            let matters = |bound: &Bound| last.is_none_or(|last| !self.end.is_ahead(last, bound.value));
             if visited == bounds.len() && !are_all && bounds.last().is_some_and(matters) {
                 // Bounds may have widened since, but only by rows behind `newest`: those visited need no second visit.
                 let seen: HashSet<i64> = bounds.iter().map(|bound| bound.variant).collect();
@@ -305,17 +255,17 @@ impl Ranking {
             }
             let visits = Self::visits(db.engine(), &group, among.newest).map(|visit| {
                 // What is behind the last of those found need not be sorted.
-                let figure = column::of(self.figure.column());
-                visit.add(among.sessions.clone()).add_option(last.map(|last| self.end.not_behind(figure, last)))
+                let figure = self.value();
+                visit.add(among.sessions.clone()).add_option(last.map(|last| self.end.not_after(figure, last)))
             });
             let [one, other] = visits.map(|visit| self.of(db, &filter, visit));
             let (one, other) = futures_util::try_join!(one, other)?;
             rows.extend(one);
             rows.extend(other);
             rows.sort_by(|a, b| {
-                let (a, b, by_figure) = (a.id, b.id, self.figure.of(a).total_cmp(&self.figure.of(b)));
-                let by_figure = if self.end == End::Highest { by_figure.reverse() } else { by_figure };
-                by_figure.then(a.cmp(&b))
+                let by_value = a.resource(self.resource).total_cmp(&b.resource(self.resource));
+                let by_value = if self.end == End::Highest { by_value.reverse() } else { by_value };
+                by_value.then(a.id.cmp(&b.id))
             });
             rows.truncate(most);
             visited += group.len();
@@ -328,7 +278,7 @@ impl Ranking {
     /// connections look at half of them each: at every other part of the history, or else at every other variant.
     fn visits(engine: Engine, variants: &[i64], newest: i64) -> [Condition; 2] {
         let of = |variants: &[i64]| up_to(newest).add(engine.any_of(column::of(metric::Column::VariantId), variants));
-        if let Some(halves) = engine.in_either_half(newest) {
+        if let Some(halves) = engine.in_halves(newest) {
             return halves.map(|half| of(variants).add(half));
         }
         [0, 1].map(|first| of(&variants.iter().copied().skip(first).step_by(2).collect::<Vec<_>>()))
@@ -336,10 +286,13 @@ impl Ranking {
 
     /// The variants that match, the most extreme first, `most` of them where that is given.
     async fn bounds(self, db: &impl Source, variants: &Condition, most: Option<u64>) -> Result<Vec<Bound>, DbErr> {
-        let bound = column::of(self.figure.bound(self.end));
+        let bound = match self.end {
+            End::Lowest => variant::least(self.resource),
+            End::Highest => variant::greatest(self.resource),
+        };
         let mut query = Query::select()
             .expr_as(column::of(variant::Column::Id), "variant")
-            .expr_as(bound.clone(), "figure")
+            .expr_as(bound.clone(), "value")
             .expr_as(column::of(variant::Column::MetricCount), "metric_count")
             .expr_as(newest(), "newest")
             .from(variant::Entity)

@@ -11,14 +11,14 @@ use std::{
 use entity::driver::fault::Fault;
 use sea_orm::DbErr;
 
-use super::fault;
+use crate::ingest::retry;
 
 /// So long after a failure for lack of room only metrics that are stored are believed.
 const UNTIL_BELIEVED: Duration = Duration::from_secs(30);
 
 /// What an attempt has proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Proof {
+pub(crate) enum Proof {
     /// Metrics were stored: there is room for more.
     Stored,
     /// The database takes transactions: hardly anything was stored.
@@ -27,15 +27,15 @@ pub(super) enum Proof {
 
 /// What the committer remembers of its attempts.
 #[derive(Debug, Default)]
-pub(super) struct Condition {
+pub(crate) struct Condition {
     is_failing: Arc<AtomicBool>,
     /// When the last attempt failed for lack of room, since the last success.
     out_of_room: Option<Instant>,
 }
 
 impl Condition {
-    /// Tells `is_failing` from now on.
-    pub fn told_by(is_failing: Arc<AtomicBool>) -> Self {
+    /// Keeps `is_failing` up to date from now on.
+    pub fn shown_by(is_failing: Arc<AtomicBool>) -> Self {
         Self { is_failing, out_of_room: None }
     }
 
@@ -59,7 +59,7 @@ impl Condition {
         if Fault::of(error) != Fault::Database {
             return;
         }
-        if fault::is_for_room(error) {
+        if retry::is_for_room(error) {
             self.out_of_room = Some(now);
         }
         if !self.is_failing.swap(true, Ordering::Relaxed) {

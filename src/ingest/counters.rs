@@ -5,17 +5,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use entity::{
     dialect::Engine,
     driver::{executor::Transaction, source::Source as _},
+    resource::Resource,
     table::{metric::Model, session},
 };
 use sea_orm::{DbErr, sea_query::Value};
 
-use super::{statements, words::Measured};
+use crate::ingest::{names::Measured, statements};
 
 /// Counts `rows`, which were just stored under increasing keys; `components` are theirs, in the same order.
 ///
 /// A database next door is told in a few statements; SQLite, which is no further away than a function call, gets a row changed
 /// sooner than it adds up what it has just been given.
-pub(super) async fn count(
+pub(crate) async fn count(
     tx: &Transaction<'_>,
     rows: &[Model],
     components: &[i64],
@@ -67,33 +68,24 @@ fn totals(rows: &[Model], key: fn(&Model) -> i64) -> Vec<[Value; 2]> {
     totals.into_iter().map(|(key, total)| [key.into(), total.into()]).collect()
 }
 
-/// Each variant, how many rows it has, and the least and greatest of each figure among them.
+/// Each variant, how many rows it has, and the least and greatest of each resource among them.
 fn bounds(rows: &[Model]) -> Vec<[Value; 12]> {
     let mut variants: BTreeMap<i64, (i64, [(f64, f64); 5])> = BTreeMap::new();
     for row in rows {
-        let figures = [row.total_time, row.user_time, row.kernel_time, row.cpu_usage, row.memory_usage];
-        let (total, bounds) =
-            variants.entry(row.variant_id).or_insert_with(|| (0, figures.map(|figure| (figure, figure))));
+        let values = Resource::ALL.map(|resource| row.resource(resource));
+        let (total, bounds) = variants.entry(row.variant_id).or_insert_with(|| (0, values.map(|value| (value, value))));
         *total += 1;
-        for ((least, greatest), figure) in bounds.iter_mut().zip(figures) {
-            (*least, *greatest) = (least.min(figure), greatest.max(figure));
+        for ((least, greatest), value) in bounds.iter_mut().zip(values) {
+            (*least, *greatest) = (least.min(value), greatest.max(value));
         }
     }
-    let values = variants.into_iter().map(|(key, (total, [a, b, c, d, e]))| {
-        [
-            key.into(),
-            total.into(),
-            a.0.into(),
-            a.1.into(),
-            b.0.into(),
-            b.1.into(),
-            c.0.into(),
-            c.1.into(),
-            d.0.into(),
-            d.1.into(),
-            e.0.into(),
-            e.1.into(),
-        ]
+    let values = variants.into_iter().map(|(key, (total, bounds))| {
+        let mut values = std::array::from_fn(|_| Value::from(key));
+        values[1] = total.into();
+        for (place, (least, greatest)) in values[2..].chunks_exact_mut(2).zip(bounds) {
+            (place[0], place[1]) = (least.into(), greatest.into());
+        }
+        values
     });
     values.collect()
 }

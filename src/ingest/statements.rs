@@ -2,8 +2,10 @@
 
 use std::sync::LazyLock;
 
+use entity::resource::Resource;
+
 /// What one transaction after the other adds to and changes, each of which changes nothing now, and takes the right to do so.
-pub(super) fn nothing() -> impl Iterator<Item = String> {
+pub(crate) fn nothing() -> impl Iterator<Item = String> {
     // The committer's own row is changed by each transaction.
     let tables = migration::tables().filter(|table| *table != "committer");
     let counted = ["session", "execution_context", "component_build"];
@@ -12,28 +14,28 @@ pub(super) fn nothing() -> impl Iterator<Item = String> {
 }
 
 /// Metrics `$1` to `$2` are new: their sessions have as many more.
-pub(super) const COUNT_BY_SESSION: &str = "UPDATE session SET metric_count = metric_count + new.n \
+pub(crate) const COUNT_BY_SESSION: &str = "UPDATE session SET metric_count = metric_count + new.n \
     FROM (SELECT session_id, COUNT(*) AS n FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY session_id) AS new \
     WHERE session.id = new.session_id";
 
 /// Metrics `$1` to `$2` are new: their contexts have as many more.
-pub(super) const COUNT_BY_CONTEXT: &str = "UPDATE execution_context SET metric_count = metric_count + new.n \
+pub(crate) const COUNT_BY_CONTEXT: &str = "UPDATE execution_context SET metric_count = metric_count + new.n \
     FROM (SELECT context_id, COUNT(*) AS n FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY context_id) AS new \
     WHERE execution_context.id = new.context_id";
 
 /// Session `$1` has `$2` more metrics.
-pub(super) const ADD_TO_SESSION: &str = "UPDATE session SET metric_count = metric_count + $2 WHERE id = $1";
+pub(crate) const ADD_TO_SESSION: &str = "UPDATE session SET metric_count = metric_count + $2 WHERE id = $1";
 
 /// Context `$1` has `$2` more metrics.
-pub(super) const ADD_TO_CONTEXT: &str = "UPDATE execution_context SET metric_count = metric_count + $2 WHERE id = $1";
+pub(crate) const ADD_TO_CONTEXT: &str = "UPDATE execution_context SET metric_count = metric_count + $2 WHERE id = $1";
 
 /// Build `$2`, of pipeline `$3`, has `$5` more metrics of component `$1`, of which `$4` is the first.
-pub(super) const ADD_TO_COMPONENT_AND_BUILD: &str = "INSERT INTO component_build \
+pub(crate) const ADD_TO_COMPONENT_AND_BUILD: &str = "INSERT INTO component_build \
     (component_id, build_id, pipeline_id, first_metric_id, metric_count) VALUES ($1, $2, $3, $4, $5) \
     ON CONFLICT (component_id, build_id) DO UPDATE SET metric_count = component_build.metric_count + excluded.metric_count";
 
 /// Metrics `$1` to `$2` are new: so many more of their components are in their builds.
-pub(super) const COUNT_BY_COMPONENT_AND_BUILD: &str = "INSERT INTO component_build \
+pub(crate) const COUNT_BY_COMPONENT_AND_BUILD: &str = "INSERT INTO component_build \
     (component_id, build_id, pipeline_id, first_metric_id, metric_count) \
     SELECT item.component_id, build.id, build.pipeline_id, MIN(metric.id), COUNT(*) \
     FROM metric JOIN session ON session.id = metric.session_id JOIN build ON build.id = session.build_id \
@@ -43,7 +45,7 @@ pub(super) const COUNT_BY_COMPONENT_AND_BUILD: &str = "INSERT INTO component_bui
     metric_count = component_build.metric_count + excluded.metric_count";
 
 /// Session `$1` was announced as part of build `$2` after its metrics came.
-pub(super) const JOIN_BUILD: &str = "INSERT INTO component_build \
+pub(crate) const JOIN_BUILD: &str = "INSERT INTO component_build \
     (component_id, build_id, pipeline_id, first_metric_id, metric_count) \
     SELECT item.component_id, build.id, build.pipeline_id, MIN(metric.id), COUNT(*) \
     FROM metric JOIN variant ON variant.id = metric.variant_id JOIN item ON item.id = variant.item_id \
@@ -55,29 +57,28 @@ pub(super) const JOIN_BUILD: &str = "INSERT INTO component_build \
     THEN excluded.first_metric_id ELSE component_build.first_metric_id END";
 
 /// Metrics `$1` to `$2` are new: the pipelines of their sessions measured their variants.
-pub(super) const NOTE_PIPELINES_AND_VARIANTS: &str = "INSERT INTO pipeline_variant (pipeline_id, variant_id) \
+pub(crate) const NOTE_PIPELINES_AND_VARIANTS: &str = "INSERT INTO pipeline_variant (pipeline_id, variant_id) \
     SELECT DISTINCT build.pipeline_id, metric.variant_id \
     FROM metric JOIN session ON session.id = metric.session_id JOIN build ON build.id = session.build_id \
     WHERE metric.id BETWEEN $1 AND $2 ON CONFLICT DO NOTHING";
 
 /// Session `$1` was announced as part of build `$2` after its metrics came.
-pub(super) const JOIN_PIPELINE: &str = "INSERT INTO pipeline_variant (pipeline_id, variant_id) \
+pub(crate) const JOIN_PIPELINE: &str = "INSERT INTO pipeline_variant (pipeline_id, variant_id) \
     SELECT DISTINCT build.pipeline_id, metric.variant_id FROM metric JOIN build ON build.id = $2 \
     WHERE metric.session_id = $1 ON CONFLICT DO NOTHING";
 
 /// Metrics `$1` to `$2` fill block `$3`: it is counted once, and never changes.
-pub(super) const FILL_BLOCK: &str = "INSERT INTO metric_block (dimension, block, key, metric_count) \
+pub(crate) const FILL_BLOCK: &str = "INSERT INTO metric_block (dimension, block, key, metric_count) \
     SELECT 'session', CAST($3 AS BIGINT), session_id, COUNT(*) FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY session_id \
     UNION ALL \
     SELECT 'context', CAST($3 AS BIGINT), context_id, COUNT(*) FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY context_id \
     UNION ALL \
     SELECT 'variant', CAST($3 AS BIGINT), variant_id, COUNT(*) FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY variant_id";
 
-const FIGURES: [&str; 5] = ["total_time", "user_time", "kernel_time", "cpu_usage", "memory_usage"];
-
 /// Variant `$1` has `$2` more metrics, whose figures lie between `$3` and `$4`, `$5` and `$6`, …
-pub(super) static ADD_TO_VARIANT: LazyLock<String> = LazyLock::new(|| {
-    let bounds = FIGURES.iter().zip((3..).step_by(2)).map(|(f, least)| {
+pub(crate) static ADD_TO_VARIANT: LazyLock<String> = LazyLock::new(|| {
+    let bounds = Resource::ALL.iter().zip((3..).step_by(2)).map(|(resource, least)| {
+        let f = resource.column();
         let greatest = least + 1;
         format!(
             ", min_{f} = CASE WHEN min_{f} <= ${least} THEN min_{f} ELSE ${least} END\
@@ -88,14 +89,15 @@ pub(super) static ADD_TO_VARIANT: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Metrics `$1` to `$2` are new: their variants have as many more, and bounds at least as wide.
-pub(super) static COUNT_AND_BOUNDS_BY_VARIANT: LazyLock<String> = LazyLock::new(|| {
-    let bounds = FIGURES.map(|f| {
+pub(crate) static COUNT_AND_BOUNDS_BY_VARIANT: LazyLock<String> = LazyLock::new(|| {
+    let bounds = Resource::ALL.map(|resource| {
+        let f = resource.column();
         format!(
             ", min_{f} = CASE WHEN min_{f} <= new.min_{f}_ THEN min_{f} ELSE new.min_{f}_ END\
              , max_{f} = CASE WHEN max_{f} >= new.max_{f}_ THEN max_{f} ELSE new.max_{f}_ END"
         )
     });
-    let new = FIGURES.map(|f| format!(", MIN({f}) AS min_{f}_, MAX({f}) AS max_{f}_"));
+    let new = Resource::ALL.map(Resource::column).map(|f| format!(", MIN({f}) AS min_{f}_, MAX({f}) AS max_{f}_"));
     format!(
         "UPDATE variant SET metric_count = metric_count + new.n{} FROM (SELECT variant_id, COUNT(*) AS n{} \
          FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY variant_id) AS new WHERE variant.id = new.variant_id",

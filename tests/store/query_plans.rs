@@ -10,11 +10,12 @@ use entity::{
     known_counts::KnownCounts,
     known_lists::KnownLists,
     list::{self, Order, Position, Slice},
+    resource::Resource,
     table::{
         metric::{self, Filter, Sort},
         variant,
     },
-    top::{self, End, Figure, Known},
+    top::{self, End, Known},
 };
 use sea_orm::{DbErr, Statement};
 
@@ -197,7 +198,7 @@ async fn narrow_rankings_of_variants_are_found_by_part() {
             let is_narrow = |filter: &Filter| filter.context.is_some() || filter.started_at.is_some();
             for (other, filter) in residual_filters().into_iter().filter(|(_, filter)| is_narrow(filter)) {
                 let filter = Filter { variant: variant.clone(), ..filter }.into();
-                top::top(db, caches, Figure::TotalTime, End::Highest, &filter, 10).await.unwrap();
+                top::top(db, caches, Resource::TotalTime, End::Highest, &filter, 10).await.unwrap();
                 db.assert_read_through(BY_PART, &format!("{name} and {other}"));
             }
         }

@@ -5,10 +5,10 @@ pub(crate) mod sqlite;
 
 use sea_orm::{
     DbBackend, Statement,
-    sea_query::{Condition, Expr, ExprTrait as _, PostgresQueryBuilder, QueryStatementWriter, SelectStatement},
+    sea_query::{Condition, Expr, ExprTrait as _, PostgresQueryBuilder, QueryStatementWriter, SelectStatement, Value},
 };
 
-use crate::key_range::Stretch;
+use crate::key_range::KeyRange;
 
 /// Which database answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,15 @@ impl Engine {
         let (sql, values) = match self {
             Self::Sqlite => sqlite::build(statement),
             Self::Postgres => statement.build(PostgresQueryBuilder),
+        };
+        Statement::from_sql_and_values(self.backend(), sql, values)
+    }
+
+    /// A fixed statement, which binds `$1`, `$2`, … wherever they stand.
+    pub(crate) fn statement<const N: usize>(self, sql: &str, values: [Value; N]) -> Statement {
+        let sql = match self {
+            Self::Sqlite => sqlite::numbered(sql),
+            Self::Postgres => sql.to_owned(),
         };
         Statement::from_sql_and_values(self.backend(), sql, values)
     }
@@ -61,47 +70,47 @@ impl Engine {
     }
 
     /// `column` is one of `ids`, looked at row by row: no index on it is used.
-    pub fn among(self, column: Expr, ids: &[i64]) -> Expr {
+    pub fn any_of_residual(self, column: Expr, ids: &[i64]) -> Expr {
         match self {
-            Self::Sqlite => sqlite::among(column, ids),
+            Self::Sqlite => sqlite::any_of_residual(column, ids),
             Self::Postgres => postgres::any_of(column.add(0), ids),
         }
     }
 
     /// `condition`, looked at row by row: no index is used for any of it. PostgreSQL, which knows how much matches, finds its own way.
-    pub(crate) fn beside(self, condition: Condition) -> Condition {
+    pub(crate) fn residual(self, condition: Condition) -> Condition {
         match self {
-            Self::Sqlite => sqlite::beside(condition),
+            Self::Sqlite => sqlite::residual(condition),
             Self::Postgres => condition,
         }
     }
 
-    /// Whether the history lies in parts ([`crate::key_range::part`]): an index has them one behind the other.
-    pub fn has_parts(self) -> bool {
+    /// Whether the history lies in parts ([`crate::key_range::partition`]): an index has them one behind the other.
+    pub fn has_partitions(self) -> bool {
         self == Self::Sqlite
     }
 
     /// A metric is in one of the parts of the history that a stretch goes through, where there are parts: beside a condition on variants,
     /// this leads to metrics of these parts alone, and through an index.
-    pub(crate) fn in_parts(self, within: Stretch) -> Option<Expr> {
+    pub(crate) fn in_partitions(self, within: KeyRange) -> Option<Expr> {
         match self {
-            Self::Sqlite => Some(sqlite::in_parts(within)),
+            Self::Sqlite => Some(sqlite::in_partitions(within)),
             Self::Postgres => None,
         }
     }
 
     /// The same for the metrics up to `newest`, in two halves: one has every other part, where there are parts.
-    pub(crate) fn in_either_half(self, newest: i64) -> Option<[Expr; 2]> {
+    pub(crate) fn in_halves(self, newest: i64) -> Option<[Expr; 2]> {
         match self {
-            Self::Sqlite => Some(sqlite::in_either_half(newest)),
+            Self::Sqlite => Some(sqlite::in_halves(newest)),
             Self::Postgres => None,
         }
     }
 
     /// The part of the history that a metric is in, where there are parts. They are in the order of keys.
-    pub(crate) fn part(self) -> Option<Expr> {
+    pub(crate) fn partition(self) -> Option<Expr> {
         match self {
-            Self::Sqlite => Some(sqlite::part()),
+            Self::Sqlite => Some(sqlite::partition()),
             Self::Postgres => None,
         }
     }

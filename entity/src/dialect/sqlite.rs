@@ -8,7 +8,7 @@ use sea_orm::sea_query::{
     SelectStatement, SqlWriter, SqliteQueryBuilder, Value, Values,
 };
 
-use crate::key_range::{self, Stretch};
+use crate::key_range::{self, KeyRange};
 
 /// A statement that is being written. A value that is bound is left out of it, but for limits: SQLite looks at these when it plans, so it
 /// plans anew whenever one is bound.
@@ -51,6 +51,11 @@ pub(crate) fn build(statement: &impl QueryStatementWriter) -> (String, Values) {
     (text.sql, Values(text.bound))
 }
 
+/// To SQLite `$1` is a name, numbered by its first appearance; `?1` is a number.
+pub(crate) fn numbered(sql: &str) -> String {
+    sql.replace('$', "?")
+}
+
 /// SQLite's own LIKE is ASCII case-insensitive and has no escape character unless one is asked for.
 pub(crate) fn like(text: Expr, pattern: &str) -> Expr {
     Expr::cust_with_exprs("? LIKE ?", [text, Expr::val(pattern)])
@@ -75,12 +80,12 @@ pub(crate) fn any_of(column: Expr, ids: &[i64]) -> Expr {
 }
 
 /// A function of our own, see [`add_functions`]: SQLite would put `ids` into a table of its own first, for each statement anew.
-pub(crate) fn among(column: Expr, ids: &[i64]) -> Expr {
+pub(crate) fn any_of_residual(column: Expr, ids: &[i64]) -> Expr {
     Expr::cust_with_exprs("is_among(?, ?)", [column, Expr::val(KeySet::of(ids).0)])
 }
 
 /// SQLite looks into no `IS` for what an index could be used for.
-pub(crate) fn beside(condition: Condition) -> Condition {
+pub(crate) fn residual(condition: Condition) -> Condition {
     Condition::all().add(Expr::from(condition).is(Expr::cust("TRUE")))
 }
 
@@ -134,26 +139,26 @@ pub(crate) fn join_list(query: &mut SelectStatement, table: &'static str, mut li
     "listed"
 }
 
-pub(crate) fn part() -> Expr {
+pub(crate) fn partition() -> Expr {
     Expr::col(("metric", "part"))
 }
 
-pub(crate) fn in_parts(Stretch { after, until }: Stretch) -> Expr {
-    let first = Expr::val(Ord::max(key_range::part(after.saturating_add(1)), 0));
+pub(crate) fn in_partitions(KeyRange { after, until }: KeyRange) -> Expr {
+    let first = Expr::val(Ord::max(key_range::partition(after.saturating_add(1)), 0));
     let newest: Expr = Query::select().expr(Func::max(Expr::col("part"))).from("metric").take().into();
     // A stretch may end where there will never be a metric.
     let last = match until {
-        Some(until) => Func::cust("min").args([newest, Expr::val(key_range::part(until))]).into(),
+        Some(until) => Func::cust("min").args([newest, Expr::val(key_range::partition(until))]).into(),
         None => newest,
     };
     is_in(Func::cust("generate_series").args([first, last]))
 }
 
-pub(crate) fn in_either_half(newest: i64) -> [Expr; 2] {
-    let last = key_range::part(newest);
+pub(crate) fn in_halves(newest: i64) -> [Expr; 2] {
+    let last = key_range::partition(newest);
     [0, 1].map(|first| is_in(Func::cust("generate_series").args([first, last, 2].map(Expr::val))))
 }
 
 fn is_in(parts: FunctionCall) -> Expr {
-    part().in_subquery(Query::select().column("value").from_function(parts, "part").take())
+    partition().in_subquery(Query::select().column("value").from_function(parts, "part").take())
 }

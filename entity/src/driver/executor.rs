@@ -10,7 +10,7 @@ use sea_orm::{
 };
 
 use crate::{
-    dialect::{Engine, postgres},
+    dialect::{Engine, postgres, sqlite},
     driver::{
         file::Astray,
         history::{Past, Trail},
@@ -31,6 +31,24 @@ pub enum Sessions {
     /// A pooler, which gives each transaction another session: nothing that is set or prepared outlasts it. What reads begins its
     /// transactions with this.
     Shared(Arc<str>),
+}
+
+impl Sessions {
+    /// Every row that `statement` gives.
+    pub(crate) async fn query(
+        &self,
+        connection: &DatabaseConnection,
+        statement: Statement,
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        let Self::Shared(begin) = self else { return connection.query_all_raw(statement).await };
+        // Preparing a statement and running it must meet the same session.
+        let transaction = connection.begin().await?;
+        transaction.execute_unprepared(begin).await?;
+        transaction.execute_unprepared(postgres::FORGET_PREPARED).await?;
+        let rows = transaction.query_all_raw(statement).await?;
+        transaction.commit().await?;
+        Ok(rows)
+    }
 }
 
 /// Reads what was committed.
@@ -80,16 +98,7 @@ impl Source for Reader {
     async fn all_of<T: FromRow>(&self, statement: Statement) -> Result<Vec<T>, DbErr> {
         match self {
             Self::Direct(pool) => pool.all(statement).await,
-            Self::Orm(connection, Sessions::Own) => rows_of(&connection.query_all_raw(statement).await?),
-            Self::Orm(connection, Sessions::Shared(begin)) => {
-                // Preparing a statement and running it must meet the same session.
-                let transaction = connection.begin().await?;
-                transaction.execute_unprepared(begin).await?;
-                transaction.execute_unprepared(postgres::FORGET_PREPARED).await?;
-                let rows = rows_of(&transaction.query_all_raw(statement).await?)?;
-                transaction.commit().await?;
-                Ok(rows)
-            }
+            Self::Orm(connection, sessions) => rows_of(&sessions.query(connection, statement).await?),
         }
     }
 }
@@ -210,8 +219,7 @@ impl Transaction<'_> {
     /// # Errors
     /// The database's.
     pub async fn run<const N: usize>(&self, sql: &str, values: [Value; N]) -> Result<(), DbErr> {
-        let sql = if self.engine() == Engine::Sqlite { numbered(sql) } else { sql.to_owned() };
-        self.execute_of(Statement::from_sql_and_values(self.engine().backend(), sql, values)).await
+        self.execute_of(self.engine().statement(sql, values)).await
     }
 
     /// Runs such SQL once for each row of values.
@@ -220,7 +228,7 @@ impl Transaction<'_> {
     /// The database's.
     pub async fn run_each<const N: usize>(&self, sql: &str, rows: &[[Value; N]]) -> Result<(), DbErr> {
         match self {
-            Self::Direct(transaction) => transaction.execute_each(&numbered(sql), rows),
+            Self::Direct(transaction) => transaction.execute_each(&sqlite::numbered(sql), rows),
             Self::Orm(_) => {
                 for row in rows {
                     self.run(sql, row.clone()).await?;
@@ -241,7 +249,7 @@ impl Transaction<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn insert<const N: usize>(
+    pub async fn insert_rows<const N: usize>(
         &self,
         table: &'static str,
         columns: [&'static str; N],
@@ -299,11 +307,6 @@ impl Source for Transaction<'_> {
             Self::Orm(transaction) => rows_of(&transaction.query_all_raw(statement).await?),
         }
     }
-}
-
-/// To SQLite `$1` is a name, numbered by its first appearance; `?1` is a number.
-fn numbered(sql: &str) -> String {
-    sql.replace('$', "?")
 }
 
 fn rows_of<T: FromRow>(rows: &[QueryResult]) -> Result<Vec<T>, DbErr> {

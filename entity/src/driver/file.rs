@@ -14,7 +14,7 @@ use sea_orm::DbErr;
 use crate::driver::log;
 
 /// What SQLite keeps beside a file: its write-ahead log and the index of that.
-const BESIDE: [&str; 2] = ["-wal", "-shm"];
+const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
 /// What a file is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +37,8 @@ pub struct File {
     /// Where it is.
     path: PathBuf,
     opened: Identity,
-    /// [`BESIDE`], where it is used: not every file system can have a log.
-    beside: [Option<Identity>; 2],
+    /// [`COMPANIONS`], where it is used: not every file system can have a log.
+    companions: [Option<Identity>; 2],
     purpose: Purpose,
     /// When it was changed last, and its length.
     left: (SystemTime, u64),
@@ -110,12 +110,12 @@ impl File {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             found => found.map(Some),
         };
-        let [log, index] = BESIDE.map(|end| beside(&path, end));
+        let [log, index] = COMPANIONS.map(|end| with_suffix(&path, end));
         if purpose == Purpose::Write {
             log::claim(&path, &log);
         }
-        let beside = [identity(&log)?, identity(&index)?];
-        Ok(Self { opened: Identity::of(&path)?, beside, purpose, left: left(&path)?, name, path })
+        let companions = [identity(&log)?, identity(&index)?];
+        Ok(Self { opened: Identity::of(&path)?, companions, purpose, left: left(&path)?, name, path })
     }
 
     /// What it was opened for.
@@ -137,7 +137,7 @@ impl File {
     }
 
     fn has_log(&self) -> bool {
-        Identity::of(&beside(&self.path, BESIDE[0])).is_ok_and(|log| !log.is_empty)
+        Identity::of(&with_suffix(&self.path, COMPANIONS[0])).is_ok_and(|log| !log.is_empty)
     }
 
     /// Where it is, wherever the links in its name lead later.
@@ -162,7 +162,7 @@ impl File {
         if self.purpose == Purpose::ReadAtRest && is_changed() {
             return Err(Astray::Changed(self.path.clone()));
         }
-        for (path, opened) in self.beside() {
+        for (path, opened) in self.companions() {
             match Identity::of(&path) {
                 Ok(found) if found == opened => {}
                 Ok(_) => return Err(Astray::LogReplaced(path)),
@@ -172,15 +172,15 @@ impl File {
         Ok(())
     }
 
-    fn beside(&self) -> impl Iterator<Item = (PathBuf, Identity)> {
-        let opened = BESIDE.iter().zip(self.beside);
-        opened.filter_map(|(end, opened)| Some((beside(&self.path, end), opened?)))
+    fn companions(&self) -> impl Iterator<Item = (PathBuf, Identity)> {
+        let opened = COMPANIONS.iter().zip(self.companions);
+        opened.filter_map(|(end, opened)| Some((with_suffix(&self.path, end), opened?)))
     }
 
     /// Whether another log, which holds something, is where ours was.
     pub(crate) fn has_foreign_log(&self) -> bool {
-        let found = Identity::of(&beside(&self.path, BESIDE[0])).ok();
-        found.is_some_and(|found| self.beside[0].is_some_and(|opened| found != opened) && !found.is_empty)
+        let found = Identity::of(&with_suffix(&self.path, COMPANIONS[0])).ok();
+        found.is_some_and(|found| self.companions[0].is_some_and(|opened| found != opened) && !found.is_empty)
     }
 
     /// Takes our log away from a name that no longer is our file's: whoever opens what is there would read it as that one's log.
@@ -189,17 +189,17 @@ impl File {
     /// # Errors
     /// The system's.
     pub(crate) fn leave(&self) -> io::Result<Option<PathBuf>> {
-        let [log, index] = BESIDE.map(|end| beside(&self.path, end));
+        let [log, index] = COMPANIONS.map(|end| with_suffix(&self.path, end));
         let is_ours =
             |path: &Path, opened: Option<Identity>| Identity::of(path).ok().filter(|found| Some(*found) == opened);
-        if is_ours(&index, self.beside[1]).is_some() {
+        if is_ours(&index, self.companions[1]).is_some() {
             fs::remove_file(&index)?;
         }
-        match is_ours(&log, self.beside[0]) {
+        match is_ours(&log, self.companions[0]) {
             None => Ok(None),
             Some(found) if found.is_empty => fs::remove_file(&log).map(|()| None),
             Some(_) => {
-                let kept = beside(&log, ".kept");
+                let kept = with_suffix(&log, ".kept");
                 fs::rename(&log, &kept)?;
                 Ok(Some(kept))
             }
@@ -214,7 +214,7 @@ fn left(path: &Path) -> io::Result<(SystemTime, u64)> {
 }
 
 /// The name with another end.
-fn beside(path: &Path, end: &str) -> PathBuf {
+fn with_suffix(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     name.into()

@@ -5,6 +5,7 @@ pub mod fault;
 pub mod file;
 pub mod history;
 pub mod log;
+mod orm;
 pub mod row;
 pub mod rusqlite;
 pub mod source;

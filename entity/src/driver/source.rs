@@ -1,6 +1,9 @@
 //! What answers statements: the questions are the same for both engines, and so are the answers.
 
-use sea_orm::{DbErr, Statement, sea_query::QueryStatementWriter};
+use sea_orm::{
+    DbErr, EntityTrait, QuerySelect as _, QueryTrait as _, Select, Statement,
+    sea_query::{QueryStatementWriter, Value},
+};
 
 use crate::{dialect::Engine, driver::row::FromRow};
 
@@ -18,6 +21,32 @@ pub trait Source: Sync {
         statement: &impl QueryStatementWriter,
     ) -> impl Future<Output = Result<Vec<T>, DbErr>> + Send {
         self.all_of(self.engine().build(statement))
+    }
+
+    /// Every row that a query of SeaORM's finds: `source.find(Entity::find().filter(…))`.
+    fn find<E: EntityTrait<Model: FromRow>>(
+        &self,
+        select: Select<E>,
+    ) -> impl Future<Output = Result<Vec<E::Model>, DbErr>> + Send {
+        self.all_of(self.engine().build(&select.into_query()))
+    }
+
+    /// The first row that such a query finds.
+    fn find_one<E: EntityTrait<Model: FromRow>>(
+        &self,
+        select: Select<E>,
+    ) -> impl Future<Output = Result<Option<E::Model>, DbErr>> + Send {
+        let rows = self.find(select.limit(1));
+        async { Ok(rows.await?.into_iter().next()) }
+    }
+
+    /// Every row that a fixed query gives. Its values are bound to `$1`, `$2`, …
+    fn select<T: FromRow, const N: usize>(
+        &self,
+        sql: &str,
+        values: [Value; N],
+    ) -> impl Future<Output = Result<Vec<T>, DbErr>> + Send {
+        self.all_of(self.engine().statement(sql, values))
     }
 
     /// The one number that `statement` gives; none, and null, are 0.

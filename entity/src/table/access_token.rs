@@ -1,12 +1,11 @@
 //! Tokens that let their bearers enter. What is sent as the token is not stored, only its hash.
 
-use sea_orm::{
-    DbErr, Iterable as _,
-    entity::prelude::*,
-    sea_query::{Cond, Expr, ExprTrait as _, Order, Query, SelectStatement, Value},
-};
+use sea_orm::{ActiveValue::Set, Condition, DbErr, QueryOrder as _, entity::prelude::*};
 
-use crate::driver::{executor::Transaction, row::from_row, source::Source};
+use crate::{
+    driver::{executor::Transaction, row::from_row, source::Source},
+    table::plain_entity,
+};
 
 /// A row. Times are microseconds since 1970 in UTC.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -33,11 +32,7 @@ pub struct Model {
 
 from_row!(Model { id, name, hash, scope, made_at, expires_at, last_used_at, revoked_at });
 
-/// None: edges ([`crate::list::Edge`]) lead from row to row.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+plain_entity!();
 
 impl Model {
     /// Whether it is taken at this time.
@@ -46,23 +41,19 @@ impl Model {
     }
 }
 
-fn live_at(now: i64) -> Cond {
-    let lasts = Cond::any().add(Expr::col(Column::ExpiresAt).is_null()).add(Expr::col(Column::ExpiresAt).gt(now));
-    Cond::all().add(Expr::col(Column::RevokedAt).is_null()).add(lasts)
-}
-
-fn rows() -> SelectStatement {
-    Query::select().columns(Column::iter()).from(Entity).order_by(Column::Id, Order::Asc).take()
+fn is_live_at(now: i64) -> Condition {
+    let lasts = Condition::any().add(Column::ExpiresAt.is_null()).add(Column::ExpiresAt.gt(now));
+    Condition::all().add(Column::RevokedAt.is_null()).add(lasts)
 }
 
 /// Every token that was ever made, oldest first.
 pub async fn all(db: &impl Source) -> Result<Vec<Model>, DbErr> {
-    db.all(&rows()).await
+    db.find(Entity::find().order_by_asc(Column::Id)).await
 }
 
-/// The tokens that are taken at this time, oldest first.
+/// The tokens that are valid at this time, oldest first.
 pub async fn live(db: &impl Source, now: i64) -> Result<Vec<Model>, DbErr> {
-    db.all(rows().cond_where(live_at(now))).await
+    db.find(Entity::find().filter(is_live_at(now)).order_by_asc(Column::Id)).await
 }
 
 /// Stores a token.
@@ -74,30 +65,27 @@ pub async fn add(
     made_at: i64,
     expires_at: Option<i64>,
 ) -> Result<(), DbErr> {
-    let columns = ["name", "hash", "scope", "made_at", "expires_at"];
-    let row = [name.into(), hash.into(), scope.into(), made_at.into(), Value::from(expires_at)];
-    tx.insert("access_token", columns, &[row]).await
+    tx.insert(ActiveModel {
+        name: Set(name.to_owned()),
+        hash: Set(hash),
+        scope: Set(scope.to_owned()),
+        made_at: Set(made_at),
+        expires_at: Set(expires_at),
+        ..Default::default()
+    })
+    .await
 }
 
 /// Revokes the live token of this name.
 pub async fn revoke(tx: &Transaction<'_>, name: &str, now: i64) -> Result<(), DbErr> {
-    let update = Query::update()
-        .table(Entity)
-        .value(Column::RevokedAt, now)
-        .and_where(Expr::col(Column::Name).eq(name))
-        .cond_where(live_at(now))
-        .take();
-    tx.execute(&update).await
+    let revoked = ActiveModel { revoked_at: Set(Some(now)), ..Default::default() };
+    let update = Entity::update_many().set(revoked).filter(Column::Name.eq(name)).filter(is_live_at(now));
+    tx.update_many(update).await
 }
 
-/// Takes note of a use; another server may know of a later one.
+/// Notes a use, unless another server has noted a later one.
 pub async fn note_use(tx: &Transaction<'_>, id: i64, now: i64) -> Result<(), DbErr> {
-    let is_later = Cond::any().add(Expr::col(Column::LastUsedAt).is_null()).add(Expr::col(Column::LastUsedAt).lt(now));
-    let update = Query::update()
-        .table(Entity)
-        .value(Column::LastUsedAt, now)
-        .and_where(Expr::col(Column::Id).eq(id))
-        .cond_where(is_later)
-        .take();
-    tx.execute(&update).await
+    let used = ActiveModel { last_used_at: Set(Some(now)), ..Default::default() };
+    let is_later = Condition::any().add(Column::LastUsedAt.is_null()).add(Column::LastUsedAt.lt(now));
+    tx.update_many(Entity::update_many().set(used).filter(Column::Id.eq(id)).filter(is_later)).await
 }

@@ -12,7 +12,7 @@ use crate::{
     driver::row::from_row,
     filter::Text,
     list::{self, Noun},
-    table::pipeline,
+    table::{pipeline, plain_entity},
 };
 
 /// A row.
@@ -30,11 +30,7 @@ pub struct Model {
 
 from_row!(Model { id, pipeline_id, name });
 
-/// None: edges ([`crate::list::Edge`]) lead from row to row.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+plain_entity!();
 
 /// What builds can be narrowed by.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -11,6 +11,7 @@ use crate::{
     driver::row::from_row,
     filter::Text,
     list::{self, Noun},
+    table::plain_entity,
 };
 
 /// A row.
@@ -26,11 +27,7 @@ pub struct Model {
 
 from_row!(Model { id, name });
 
-/// None: edges ([`crate::list::Edge`]) lead from row to row.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+plain_entity!();
 
 /// What components can be narrowed by.
 #[derive(Debug, Clone, Default, PartialEq)]

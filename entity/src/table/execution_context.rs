@@ -12,6 +12,7 @@ use crate::{
     driver::row::from_row,
     filter::{Number, Text},
     list::Noun,
+    table::plain_entity,
 };
 
 /// A row.
@@ -66,11 +67,7 @@ from_row!(Model {
     metric_count
 });
 
-/// None: edges ([`crate::list::Edge`]) lead from row to row.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+plain_entity!();
 
 /// What execution contexts can be narrowed by.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -11,7 +11,7 @@ use crate::{
     driver::row::from_row,
     filter::Text,
     list::{self, Noun},
-    table::component,
+    table::{component, plain_entity},
 };
 
 /// A row.
@@ -31,11 +31,7 @@ pub struct Model {
 
 from_row!(Model { id, component_id, path, name });
 
-/// None: edges ([`crate::list::Edge`]) lead from row to row.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+plain_entity!();
 
 /// What items can be narrowed by.
 #[derive(Debug, Clone, Default, PartialEq)]

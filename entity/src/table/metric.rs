@@ -8,10 +8,12 @@ use sea_orm::{
 use crate::{
     column,
     dialect::Engine,
-    driver::row::from_row,
+    driver::{executor::Transaction, row::from_row, source::Source as _},
     filter::{self, Number, Text},
+    key_range,
     list::{self, Noun},
-    table::{execution_context, session, variant},
+    resource::Resource,
+    table::{execution_context, plain_entity, session, variant},
     time::LocalDateTime,
 };
 
@@ -68,11 +70,20 @@ impl Model {
     }
 }
 
-/// None: edges ([`crate::list::Edge`]) lead from row to row.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
+impl Model {
+    /// What the test took of `resource`.
+    pub fn resource(&self, resource: Resource) -> f64 {
+        match resource {
+            Resource::TotalTime => self.total_time,
+            Resource::UserTime => self.user_time,
+            Resource::KernelTime => self.kernel_time,
+            Resource::CpuUsage => self.cpu_usage,
+            Resource::MemoryUsage => self.memory_usage,
+        }
+    }
+}
 
-impl ActiveModelBehavior for ActiveModel {}
+plain_entity!();
 
 /// What metrics can be narrowed by.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -120,6 +131,17 @@ fn sessions(column: session::Column, condition: Condition) -> SelectStatement {
 }
 
 impl Filter {
+    /// What `resource` must be.
+    fn resource(&self, resource: Resource) -> Option<&Number<f64>> {
+        match resource {
+            Resource::TotalTime => self.total_time.as_ref(),
+            Resource::UserTime => self.user_time.as_ref(),
+            Resource::KernelTime => self.kernel_time.as_ref(),
+            Resource::CpuUsage => self.cpu_usage.as_ref(),
+            Resource::MemoryUsage => self.memory_usage.as_ref(),
+        }
+    }
+
     /// What the session's own columns must be, as a filter of sessions.
     pub(crate) fn of_session(&self) -> session::Filter {
         session::Filter {
@@ -140,23 +162,17 @@ impl Filter {
             pipeline,
             build,
             started_at,
-            total_time,
-            user_time,
-            kernel_time,
-            cpu_usage,
-            memory_usage,
+            total_time: _,
+            user_time: _,
+            kernel_time: _,
+            cpu_usage: _,
+            memory_usage: _,
             passed,
         } = self;
-        let figures = [
-            (total_time, row.total_time),
-            (user_time, row.user_time),
-            (kernel_time, row.kernel_time),
-            (cpu_usage, row.cpu_usage),
-            (memory_usage, row.memory_usage),
-        ];
+        let matches = |resource| self.resource(resource).is_none_or(|number| number.matches(&row.resource(resource)));
         let own = passed.is_none_or(|passed| row.passed == Some(passed))
             && started_at.as_ref().is_none_or(|number| number.matches(&row.started_at))
-            && figures.iter().all(|(filter, figure)| filter.as_ref().is_none_or(|filter| filter.matches(figure)));
+            && Resource::ALL.into_iter().all(matches);
         // The session may have been announced since.
         let of_session = if [scm_ref, pipeline, build] == [&None; 3] { Some(true) } else { None };
         filter::all([
@@ -179,11 +195,11 @@ fn condition(filter: &Filter, engine: Engine, key: impl Fn(Column) -> Expr) -> C
         pipeline: _,
         build: _,
         started_at,
-        total_time,
-        user_time,
-        kernel_time,
-        cpu_usage,
-        memory_usage,
+        total_time: _,
+        user_time: _,
+        kernel_time: _,
+        cpu_usage: _,
+        memory_usage: _,
         passed,
     } = filter;
     let of_hash = hash.as_ref().map(|text| {
@@ -211,13 +227,6 @@ fn condition(filter: &Filter, engine: Engine, key: impl Fn(Column) -> Expr) -> C
             .take();
         column::of(Column::VariantId).in_subquery(variants)
     });
-    let figures = [
-        (total_time, Column::TotalTime),
-        (user_time, Column::UserTime),
-        (kernel_time, Column::KernelTime),
-        (cpu_usage, Column::CpuUsage),
-        (memory_usage, Column::MemoryUsage),
-    ];
     let mut all = Condition::all()
         .add_option(of_hash)
         .add_option(of_session)
@@ -225,10 +234,56 @@ fn condition(filter: &Filter, engine: Engine, key: impl Fn(Column) -> Expr) -> C
         .add_option(of_variant)
         .add_option(started_at.as_ref().map(|number| number.on(column::of(Column::StartedAt))))
         .add_option(passed.map(|passed| column::of(Column::Passed).eq(passed)));
-    for (figure, column) in figures {
-        all = all.add_option(figure.as_ref().map(|number| number.on(column::of(column))));
+    for resource in Resource::ALL {
+        let column = Expr::col((Entity, resource.column()));
+        all = all.add_option(filter.resource(resource).map(|number| number.on(column)));
     }
     all
+}
+
+/// Inserts `rows`, with their part of the history where there are parts.
+pub async fn insert(tx: &Transaction<'_>, rows: &[Model]) -> Result<(), DbErr> {
+    let values = rows.iter().map(values);
+    if tx.engine().has_partitions() {
+        return tx.insert_rows("metric", COLUMNS, &values.collect::<Vec<_>>()).await;
+    }
+    let [columns @ .., _] = COLUMNS;
+    tx.insert_rows("metric", columns, &values.map(|[values @ .., _]| values).collect::<Vec<_>>()).await
+}
+
+const COLUMNS: [&str; 13] = [
+    "id",
+    "session_id",
+    "context_id",
+    "variant_id",
+    "started_at",
+    "started_at_text",
+    "total_time",
+    "user_time",
+    "kernel_time",
+    "cpu_usage",
+    "memory_usage",
+    "passed",
+    "part",
+];
+
+/// The values of a row, in the order of [`COLUMNS`].
+fn values(row: &Model) -> [Value; 13] {
+    [
+        row.id.into(),
+        row.session_id.into(),
+        row.context_id.into(),
+        row.variant_id.into(),
+        row.started_at.into(),
+        row.started_at_text.clone().into(),
+        row.total_time.into(),
+        row.user_time.into(),
+        row.kernel_time.into(),
+        row.cpu_usage.into(),
+        row.memory_usage.into(),
+        row.passed.into(),
+        key_range::partition(row.id).into(),
+    ]
 }
 
 impl Noun for Entity {
@@ -239,11 +294,11 @@ impl Noun for Entity {
         condition(filter, engine, column::of)
     }
 
-    fn condition_by_part(filter: &Filter, engine: Engine) -> Condition {
+    fn condition_by_partition(filter: &Filter, engine: Engine) -> Condition {
         let key = |column| {
             let column = column::of(column);
             // A sum is looked up in no index.
-            if engine.has_parts() { column.add(0) } else { column }
+            if engine.has_partitions() { column.add(0) } else { column }
         };
         condition(filter, engine, key)
     }
@@ -267,7 +322,7 @@ impl Noun for Entity {
     }
 
     /// What one session measured is found through the session, other metrics of a variant through the variant.
-    fn is_by_part(Filter { session, variant, .. }: &Filter) -> bool {
+    fn is_by_partition(Filter { session, variant, .. }: &Filter) -> bool {
         *variant != variant::Filter::default() && !session.as_ref().is_some_and(Text::is_named)
     }
 }

@@ -14,3 +14,16 @@ pub mod session;
 pub mod session_tag;
 pub mod tag;
 pub mod variant;
+
+/// What SeaORM asks of every entity: no relations, since [`crate::edges`] lead from row to row, and nothing that is done when a row is
+/// saved.
+macro_rules! plain_entity {
+    () => {
+        /// None: edges lead from row to row.
+        #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+        pub enum Relation {}
+
+        impl ActiveModelBehavior for ActiveModel {}
+    };
+}
+pub(crate) use plain_entity;

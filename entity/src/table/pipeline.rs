@@ -10,6 +10,7 @@ use crate::{
     driver::row::from_row,
     filter::Text,
     list::{self, Noun},
+    table::plain_entity,
 };
 
 /// A row.
@@ -25,11 +26,7 @@ pub struct Model {
 
 from_row!(Model { id, name });
 
-/// None: edges ([`crate::list::Edge`]) lead from row to row.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+plain_entity!();
 
 /// What pipelines can be narrowed by.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -9,7 +9,7 @@ use crate::{
     column,
     dialect::Engine,
     filter::Text,
-    table::{pipeline, variant},
+    table::{pipeline, plain_entity, variant},
 };
 
 /// A row.
@@ -24,11 +24,7 @@ pub struct Model {
     pub variant_id: i64,
 }
 
-/// None: edges ([`crate::list::Edge`]) lead from row to row.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+plain_entity!();
 
 /// Variants that a pipeline with such a name measured.
 pub(crate) fn measured_in(name: &Text, engine: Engine) -> Condition {

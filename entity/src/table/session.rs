@@ -15,7 +15,7 @@ use crate::{
     driver::{row::from_row, source::Source},
     filter::{self, Number, Text},
     list::Noun,
-    table::{build, session_tag, tag},
+    table::{build, plain_entity, session_tag, tag},
     time::LocalDateTime,
 };
 
@@ -51,11 +51,7 @@ impl Model {
     }
 }
 
-/// None: edges ([`crate::list::Edge`]) lead from row to row.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+plain_entity!();
 
 /// One tag that a session must have.
 #[derive(Debug, Clone, PartialEq)]

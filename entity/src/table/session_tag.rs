@@ -3,12 +3,17 @@
 use std::collections::HashMap;
 
 use sea_orm::{
+    ActiveValue::Set,
     DbErr, Order,
     entity::prelude::*,
     sea_query::{Expr, ExprTrait as _, Query},
 };
 
-use crate::{column, driver::source::Source, table::tag};
+use crate::{
+    column,
+    driver::{executor::Transaction, source::Source},
+    table::{plain_entity, tag},
+};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -24,11 +29,7 @@ pub struct Model {
     pub tag_id: i64,
 }
 
-/// None: edges ([`crate::list::Edge`]) lead from row to row.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+plain_entity!();
 
 /// The keys of the tags of these sessions, each list in the order announced, in one statement.
 pub async fn keys_by_sessions(db: &impl Source, sessions: &[i64]) -> Result<HashMap<i64, Vec<i64>>, DbErr> {
@@ -62,4 +63,14 @@ pub async fn by_sessions(db: &impl Source, sessions: &[i64]) -> Result<HashMap<i
         tags.entry(session).or_default().push(tag);
     }
     Ok(tags)
+}
+
+/// Stores the tags of a session, in the order announced.
+pub async fn insert(tx: &Transaction<'_>, session: i64, tags: &[i64]) -> Result<(), DbErr> {
+    let rows = (0_i64..).zip(tags).map(|(position, tag)| ActiveModel {
+        session_id: Set(session),
+        position: Set(position),
+        tag_id: Set(*tag),
+    });
+    tx.insert_many(rows).await
 }

@@ -14,7 +14,8 @@ use crate::{
     driver::{row::from_row, source::Source},
     filter::{self, Text},
     list::{self, Edge, Noun},
-    table::{component, item},
+    resource::Resource,
+    table::{component, item, plain_entity},
 };
 
 /// A row.
@@ -75,11 +76,7 @@ from_row!(Model {
     max_memory_usage
 });
 
-/// None: edges ([`crate::list::Edge`]) lead from row to row.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+plain_entity!();
 
 /// What variants can be narrowed by.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -197,4 +194,14 @@ pub async fn words(db: &impl Source, ids: &[i64]) -> Result<HashMap<i64, Words>,
         .and_where(db.engine().any_of(column::of(Column::Id), ids))
         .take();
     Ok(db.all(&query).await?.into_iter().map(|words: Words| (words.id, words)).collect())
+}
+
+/// The least value of `resource` among the variant's metrics; null until the first of them.
+pub(crate) fn least(resource: Resource) -> Expr {
+    Expr::col((Entity, format!("min_{}", resource.column())))
+}
+
+/// The greatest value of `resource` among the variant's metrics; null until the first of them.
+pub(crate) fn greatest(resource: Resource) -> Expr {
+    Expr::col((Entity, format!("max_{}", resource.column())))
 }

@@ -30,7 +30,7 @@ use crate::{
         live::broadcast::{Reader, Ring},
         state::{GraphState, shared_state},
     },
-    ingest::Latest,
+    ingest::Watermark,
 };
 
 /// Rows read at a time.
@@ -46,7 +46,7 @@ pub type FilterOf<T> = <<T as Listed>::Entity as Noun>::Filter;
 /// A noun that one can hear of.
 pub trait Live: Listed {
     /// The latest on disk: the sort key of the noun's own order.
-    fn number(latest: &Latest) -> i64;
+    fn number(latest: &Watermark) -> i64;
 
     /// Makes graph objects of rows, in their order.
     fn objects(
@@ -96,7 +96,7 @@ pub struct Feed<T: Live> {
 }
 
 /// The last place of all that is on disk.
-fn last<T: Live>(latest: &Latest) -> Place {
+fn last<T: Live>(latest: &Watermark) -> Place {
     (latest.history, T::number(latest))
 }
 
@@ -143,7 +143,7 @@ impl<T: Live> Feeds<T> {
             feed
         });
         listening.reading.get_or_insert_with(|| {
-            let seen = last::<T>(&served.ingest.latest().borrow());
+            let seen = last::<T>(&served.ingest.watermark().borrow());
             let reading = Reading(Arc::clone(&self.listening));
             tokio::spawn(read_on(Arc::clone(served), self.turns.clone(), reading, seen)).abort_handle()
         });
@@ -179,7 +179,7 @@ impl<T: Live> Drop for Reading<T> {
 
 /// Reads on after each commit, until the committer ends.
 async fn read_on<T: Live>(served: Arc<GraphState>, turns: Turns, reading: Reading<T>, mut seen: Place) {
-    let mut latest = served.ingest.latest();
+    let mut latest = served.ingest.watermark();
     let feeds = || lock(&reading.0).feeds();
     while let Ok(known) = latest.wait_for(|latest| last::<T>(latest) > seen).await.map(|latest| *latest) {
         if known.history > seen.0 {
@@ -260,7 +260,7 @@ pub fn follow<T: Live>(
     let served = shared_state(ctx);
     let events = ctx.data_unchecked::<Feeds<T>>().listen(served, filter);
     // What is being read may have some way to go until now.
-    let from = last::<T>(&served.ingest.latest().borrow());
+    let from = last::<T>(&served.ingest.watermark().borrow());
     let events = stream::unfold(events, async |mut events| Some((events.next().await?, events)));
     let events = events.filter(move |((place, _), _)| future::ready(*place > from));
     Ok(in_turn(ctx, events.map(|((_, object), lost)| (object, lost))))

@@ -72,11 +72,11 @@ pub struct Runs<M: Live, S: Live> {
 }
 
 /// What a run's watcher last saw; nothing before its first look.
-type Latest<M> = Option<Arc<Progress<M>>>;
+type Watermark<M> = Option<Arc<Progress<M>>>;
 
 /// A run that is watched until nobody wants to know any more.
 struct Watched<M> {
-    progress: watch::Receiver<Latest<M>>,
+    progress: watch::Receiver<Watermark<M>>,
     watching: AbortHandle,
 }
 
@@ -167,13 +167,13 @@ where
     S: Live<Entity = session_row::Entity>,
 {
     /// Looks when anything of the run has come to be known, until the committer ends.
-    async fn look_on(self, tell: watch::Sender<Latest<M>>) {
+    async fn look_on(self, tell: watch::Sender<Watermark<M>>) {
         let Self { served, run, metrics, sessions, turns } = self;
         let (of_metrics, of_sessions) = run.filters();
         let mut metrics = metrics.listen(&served, of_metrics.into());
         let mut sessions = sessions.listen(&served, of_sessions.into());
         let mut state = State::new();
-        let mut latest = served.ingest.latest();
+        let mut latest = served.ingest.watermark();
         let mut history = latest.borrow().history;
         loop {
             match turns.take(Box::pin(state.look(&served, &run))).await {
@@ -182,7 +182,7 @@ where
                         tell.send_replace(Some(Arc::new(state.progress())));
                     }
                 }
-                Err(_) if served.ingest.latest().has_changed().is_err() => return,
+                Err(_) if served.ingest.watermark().has_changed().is_err() => return,
                 Err(_) => {
                     tokio::time::sleep(AGAIN).await;
                     continue;

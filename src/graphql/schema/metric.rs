@@ -39,7 +39,7 @@ use crate::{
         },
         state::{GraphState, state_of},
     },
-    ingest::Latest,
+    ingest::Watermark,
 };
 
 /// A metric with its words at hand.
@@ -104,7 +104,7 @@ impl Listed for Metric {
 }
 
 impl Live for Metric {
-    fn number(latest: &Latest) -> i64 {
+    fn number(latest: &Watermark) -> i64 {
         latest.metric
     }
 

@@ -1,7 +1,10 @@
 //! The highest and the lowest metrics by what they took.
 
 use async_graphql::{Context, Enum, Object};
-use entity::top::{self, End, Figure, Known};
+use entity::{
+    resource::Resource as Measured,
+    top::{self, End, Known},
+};
 
 use crate::{
     error::Error,
@@ -29,7 +32,7 @@ pub enum Resource {
     TotalTime,
 }
 
-impl From<Resource> for Figure {
+impl From<Resource> for Measured {
     fn from(resource: Resource) -> Self {
         match resource {
             Resource::Memory => Self::MemoryUsage,

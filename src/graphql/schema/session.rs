@@ -37,7 +37,7 @@ use crate::{
         schema::{build::Build, global_id::global_id, pipeline::Pipeline, tag::Tag},
         state::{GraphState, ObjectCaches, state_of},
     },
-    ingest::Latest,
+    ingest::Watermark,
 };
 
 /// An announced session.
@@ -87,7 +87,7 @@ impl Listed for Session {
 }
 
 impl Live for Session {
-    fn number(latest: &Latest) -> i64 {
+    fn number(latest: &Watermark) -> i64 {
         latest.session
     }
 

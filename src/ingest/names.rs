@@ -19,7 +19,7 @@ const REMEMBERED: usize = 200_000;
 const LOOKED_UP: usize = 10_000;
 
 /// The known names of one table.
-pub(super) struct Names {
+pub(crate) struct NameInterner {
     table: &'static str,
     /// The names' columns, that of the parent first where there is one.
     columns: &'static [&'static str],
@@ -27,7 +27,7 @@ pub(super) struct Names {
 }
 
 /// A name: its texts, within its parent where it has one.
-pub(super) struct Name<'a, const N: usize> {
+pub(crate) struct Name<'a, const N: usize> {
     digest: Digest,
     parent: Option<i64>,
     texts: [&'a str; N],
@@ -52,7 +52,7 @@ impl<'a, const N: usize> Name<'a, N> {
     }
 }
 
-impl Names {
+impl NameInterner {
     pub fn new(table: &'static str, columns: &'static [&'static str]) -> Self {
         Self { table, columns, known: Cache::new(REMEMBERED) }
     }
@@ -128,7 +128,7 @@ fn note(found: &mut HashMap<Digest, i64>, rows: Vec<(i64, Vec<u8>)>) -> Result<(
 }
 
 /// The variants that pipelines are known to have measured, as pairs of keys: those stored, or to be stored before the transaction ends.
-pub(super) struct Measured(Cache<(i64, i64), ()>);
+pub(crate) struct Measured(Cache<(i64, i64), ()>);
 
 impl Measured {
     fn new() -> Self {
@@ -149,29 +149,29 @@ impl Measured {
 }
 
 /// Everything that metrics and sessions name, and what is known of it.
-pub(super) struct Words {
-    pub sessions: Names,
-    pub contexts: Names,
-    pub components: Names,
-    pub items: Names,
-    pub variants: Names,
-    pub pipelines: Names,
-    pub builds: Names,
-    pub tags: Names,
+pub(crate) struct Names {
+    pub sessions: NameInterner,
+    pub contexts: NameInterner,
+    pub components: NameInterner,
+    pub items: NameInterner,
+    pub variants: NameInterner,
+    pub pipelines: NameInterner,
+    pub builds: NameInterner,
+    pub tags: NameInterner,
     pub measured: Measured,
 }
 
-impl Words {
+impl Names {
     pub fn new() -> Self {
         Self {
-            sessions: Names::new("session", &["hash"]),
-            contexts: Names::new("execution_context", &["hash"]),
-            components: Names::new("component", &["name"]),
-            items: Names::new("item", &["component_id", "path", "name"]),
-            variants: Names::new("variant", &["item_id", "name", "location", "kind"]),
-            pipelines: Names::new("pipeline", &["name"]),
-            builds: Names::new("build", &["pipeline_id", "name"]),
-            tags: Names::new("tag", &["name", "value"]),
+            sessions: NameInterner::new("session", &["hash"]),
+            contexts: NameInterner::new("execution_context", &["hash"]),
+            components: NameInterner::new("component", &["name"]),
+            items: NameInterner::new("item", &["component_id", "path", "name"]),
+            variants: NameInterner::new("variant", &["item_id", "name", "location", "kind"]),
+            pipelines: NameInterner::new("pipeline", &["name"]),
+            builds: NameInterner::new("build", &["pipeline_id", "name"]),
+            tags: NameInterner::new("tag", &["name", "value"]),
             measured: Measured::new(),
         }
     }

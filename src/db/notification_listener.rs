@@ -1,4 +1,4 @@
-//! What servers on the same PostgreSQL tell each other. On SQLite there is one server.
+//! LISTEN/NOTIFY: servers on the same PostgreSQL notify each other after a commit. On SQLite there is one server.
 
 use std::time::Duration;
 
@@ -10,54 +10,54 @@ use super::postgres::{failed, pool};
 use crate::config::DatabaseUrl;
 
 /// Between two attempts to connect.
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is heard.
+/// What a listener receives.
 #[derive(Debug)]
-pub enum Notice {
-    /// Another server, or this one, said this.
-    Said(String),
-    /// The connection was lost, and is there again: something may have been said meanwhile.
-    Interrupted,
+pub enum Notification {
+    /// The text of a NOTIFY, of this server or another one.
+    Payload(String),
+    /// The connection was lost and is back: notifications in between were missed.
+    Reconnected,
 }
 
 /// A connection that listens.
 #[derive(Debug)]
-pub struct Notices {
+pub struct NotificationListener {
     url: DatabaseUrl,
     listener: Option<PgListener>,
 }
 
-impl Notices {
+impl NotificationListener {
     /// Listens from now on.
     ///
     /// # Errors
     /// The database's.
-    pub(super) async fn open(url: &DatabaseUrl) -> Result<Self, DbErr> {
+    pub(super) async fn connect(url: &DatabaseUrl) -> Result<Self, DbErr> {
         let listener = listen(url).await?;
         Ok(Self { url: url.clone(), listener: Some(listener) })
     }
 
-    /// Waits for what comes next, and for the connection where that was lost.
-    pub async fn next(&mut self) -> Notice {
+    /// Waits for the next notification. Connects again where the connection is lost.
+    pub async fn next(&mut self) -> Notification {
         loop {
             let error = match &mut self.listener {
                 None => match listen(&self.url).await {
                     Ok(listener) => {
                         self.listener = Some(listener);
-                        return Notice::Interrupted;
+                        return Notification::Reconnected;
                     }
                     Err(error) => error,
                 },
                 Some(listener) => match listener.try_recv().await {
-                    Ok(Some(notice)) => return Notice::Said(notice.payload().to_owned()),
-                    Ok(None) => return Notice::Interrupted,
+                    Ok(Some(notification)) => return Notification::Payload(notification.payload().to_owned()),
+                    Ok(None) => return Notification::Reconnected,
                     Err(error) => failed(error),
                 },
             };
-            tracing::warn!(%error, "what other servers store is not heard of at the moment");
+            tracing::warn!(%error, "lost the LISTEN connection; retrying in 1 s");
             self.listener = None;
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(RETRY_INTERVAL).await;
         }
     }
 }

@@ -15,7 +15,7 @@ const A_MOMENT: Duration = Duration::from_millis(5);
 
 /// What comes next.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(crate) enum Next {
     /// The same again, after a while.
     Again(Duration),
     /// Each half of it, unless it is one piece of work.
@@ -36,7 +36,7 @@ impl Next {
 }
 
 /// What the one is told whose work was not stored.
-pub(super) fn told(error: DbErr) -> Error {
+pub(crate) fn refusal(error: DbErr) -> Error {
     match Fault::of(&error) {
         Fault::Value(said) => {
             tracing::warn!(%error, "the database refused what it was to store");
@@ -47,7 +47,7 @@ pub(super) fn told(error: DbErr) -> Error {
 }
 
 /// Whether there was no room on the disk, or it failed: a transaction that needs hardly any may go through meanwhile.
-pub(super) fn is_for_room(error: &DbErr) -> bool {
+pub(crate) fn is_for_room(error: &DbErr) -> bool {
     match error {
         DbErr::Exec(RuntimeErr::SqlxError(error))
         | DbErr::Query(RuntimeErr::SqlxError(error))

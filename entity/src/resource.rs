@@ -1,0 +1,32 @@
+//! The five resources that pytest-monitor measures for each test.
+
+/// A measured resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// Wall time, in seconds.
+    TotalTime,
+    /// Processor time in user space, in seconds.
+    UserTime,
+    /// Processor time in the kernel, in seconds.
+    KernelTime,
+    /// Processor time divided by wall time: 1 is one processor kept busy.
+    CpuUsage,
+    /// Memory, in MB; negative where the test gave some back.
+    MemoryUsage,
+}
+
+impl Resource {
+    /// All of them, in the order of the columns of `metric`.
+    pub const ALL: [Self; 5] = [Self::TotalTime, Self::UserTime, Self::KernelTime, Self::CpuUsage, Self::MemoryUsage];
+
+    /// The name of its column in `metric`. In `variant`, `min_` and `max_` precede it.
+    pub const fn column(self) -> &'static str {
+        match self {
+            Self::TotalTime => "total_time",
+            Self::UserTime => "user_time",
+            Self::KernelTime => "kernel_time",
+            Self::CpuUsage => "cpu_usage",
+            Self::MemoryUsage => "memory_usage",
+        }
+    }
+}

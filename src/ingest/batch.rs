@@ -1,0 +1,33 @@
+//! The transaction in which the committer runs a batch of jobs.
+
+use entity::driver::{executor::Transaction, row::FromRow, source::Source as _};
+use sea_orm::{
+    DbErr, EntityTrait, PrimaryKeyTrait,
+    sea_query::{Expr, ExprTrait as _, Query},
+};
+
+use crate::ingest::{names::Names, watermark::Watermark};
+
+/// An open transaction, the names that are known in it, and what it has added so far.
+pub(crate) struct Batch<'a> {
+    pub tx: Transaction<'a>,
+    pub names: &'a mut Names,
+    /// The greatest numbers that it has handed out.
+    pub watermark: Watermark,
+}
+
+impl Batch<'_> {
+    /// The number that comes after the greatest one of a column, 1 in an empty table.
+    pub async fn next_number(&self, table: &'static str, column: &'static str) -> Result<i64, DbErr> {
+        Ok(self.tx.number(&Query::select().expr(Expr::col(column).max()).from(table).take()).await? + 1)
+    }
+
+    /// The row with this key, which a name has led to.
+    pub async fn row<E>(&self, id: i64) -> Result<E::Model, DbErr>
+    where
+        E: EntityTrait<Model: FromRow, PrimaryKey: PrimaryKeyTrait<ValueType = i64>>,
+    {
+        let row = self.tx.find_one(E::find_by_id(id)).await?;
+        row.ok_or_else(|| DbErr::RecordNotFound(format!("row {id}")))
+    }
+}

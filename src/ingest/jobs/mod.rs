@@ -1,0 +1,7 @@
+//! The kinds of write, one file each.
+
+pub(crate) mod announce_context;
+pub(crate) mod announce_session;
+pub(crate) mod check_history;
+pub(crate) mod note_token_use;
+pub(crate) mod record_metrics;

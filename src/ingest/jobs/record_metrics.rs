@@ -1,0 +1,160 @@
+//! Records metrics. Those of requests that follow each other in the queue go into one statement for each table.
+
+use entity::{key_range, metric_block, table::metric, time::LocalDateTime};
+use sea_orm::{DbErr, sea_query::Value};
+
+use crate::{
+    error::{Code, Error},
+    ingest::{batch::Batch, condition::Proof, counters, job::Job, names::Name, queue::Ingest, statements},
+};
+
+/// A measurement on its way in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewMetric {
+    /// The hash of its session, announced or not.
+    pub session_hash: String,
+    /// The hash of its execution context, announced or not.
+    pub context_hash: String,
+    /// When the test began.
+    pub started_at: LocalDateTime,
+    /// The component, or the empty text.
+    pub component: String,
+    /// The module's path.
+    pub item_path: String,
+    /// The test function.
+    pub item: String,
+    /// The test function with its parameters.
+    pub variant: String,
+    /// The file.
+    pub location: String,
+    /// `function`, `module`, …
+    pub kind: String,
+    /// Seconds.
+    pub total_time: f64,
+    /// Seconds.
+    pub user_time: f64,
+    /// Seconds.
+    pub kernel_time: f64,
+    /// Ratio.
+    pub cpu_usage: f64,
+    /// MB.
+    pub memory_usage: f64,
+    /// Whether the test passed, where that is known.
+    pub passed: Option<bool>,
+}
+
+/// A measurement as it was stored. Its names are those that were sent: nothing has to be read to answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// What was sent.
+    pub sent: NewMetric,
+    /// Its row.
+    pub row: metric::Model,
+    /// The key of its item.
+    pub item_id: i64,
+    /// The key of its component.
+    pub component_id: i64,
+}
+
+/// A row that was inserted, with the keys of what it measures.
+struct Inserted {
+    row: metric::Model,
+    item_id: i64,
+    component_id: i64,
+}
+
+struct RecordMetrics(Vec<NewMetric>);
+
+impl Job for RecordMetrics {
+    type Stored = Vec<Inserted>;
+    type Answer = Vec<Recorded>;
+
+    const PROOF: Proof = Proof::Stored;
+
+    fn rows(&self) -> usize {
+        self.0.len().max(1)
+    }
+
+    async fn store(&self, batch: &mut Batch<'_>) -> Result<Vec<Inserted>, DbErr> {
+        insert(&self.0.iter().collect::<Vec<_>>(), batch).await
+    }
+
+    async fn store_all(jobs: &[&Self], batch: &mut Batch<'_>) -> Result<Vec<Vec<Inserted>>, DbErr> {
+        let metrics: Vec<&NewMetric> = jobs.iter().flat_map(|job| &job.0).collect();
+        let mut rows = insert(&metrics, batch).await?.into_iter();
+        Ok(jobs.iter().map(|job| rows.by_ref().take(job.0.len()).collect()).collect())
+    }
+
+    fn answer(self, rows: Vec<Inserted>) -> Result<Vec<Recorded>, Error> {
+        let recorded = self.0.into_iter().zip(rows);
+        Ok(recorded
+            .map(|(sent, Inserted { row, item_id, component_id })| Recorded { sent, row, item_id, component_id })
+            .collect())
+    }
+}
+
+async fn insert(metrics: &[&NewMetric], batch: &mut Batch<'_>) -> Result<Vec<Inserted>, DbErr> {
+    let first = batch.next_number("metric", "id").await?;
+    let Batch { tx, names, watermark } = batch;
+    let (sessions, contexts): (Vec<_>, Vec<_>) =
+        metrics.iter().map(|m| (Name::of([&m.session_hash]), Name::of([&m.context_hash]))).unzip();
+    let sessions = names.sessions.keys(tx, &sessions).await?;
+    let contexts = names.contexts.keys(tx, &contexts).await?;
+    let components: Vec<_> = metrics.iter().map(|m| Name::of([&m.component])).collect();
+    let components = names.components.keys(tx, &components).await?;
+    let items = metrics.iter().zip(&components);
+    let items: Vec<_> = items.map(|(m, component)| Name::within(*component, [&m.item_path, &m.item])).collect();
+    let items = names.items.keys(tx, &items).await?;
+    let variants = metrics.iter().zip(&items);
+    let variants: Vec<_> = variants.map(|(m, item)| Name::within(*item, [&m.variant, &m.location, &m.kind])).collect();
+    let variants = names.variants.keys(tx, &variants).await?;
+
+    let keys = (first..).zip(sessions).zip(contexts.into_iter().zip(variants));
+    let rows: Vec<metric::Model> = (metrics.iter().zip(keys))
+        .map(|(m, ((id, session_id), (context_id, variant_id)))| metric::Model {
+            id,
+            session_id,
+            context_id,
+            variant_id,
+            started_at: m.started_at.micros,
+            started_at_text: m.started_at.text.clone(),
+            total_time: m.total_time,
+            user_time: m.user_time,
+            kernel_time: m.kernel_time,
+            cpu_usage: m.cpu_usage,
+            memory_usage: m.memory_usage,
+            passed: m.passed,
+        })
+        .collect();
+    metric::insert(tx, &rows).await?;
+    let last = rows.last().map_or(first, |row| row.id);
+    counters::count(tx, &rows, &components, &mut names.measured).await?;
+    for block in metric_block::to_be_counted(&*tx, first, last).await? {
+        let (first, last) = (block * key_range::BLOCK + 1, (block + 1) * key_range::BLOCK);
+        tx.run(statements::FILL_BLOCK, [first, last, block].map(Value::from)).await?;
+    }
+    watermark.metric = last;
+    let stored = rows.into_iter().zip(items.into_iter().zip(components));
+    Ok(stored.map(|(row, (item_id, component_id))| Inserted { row, item_id, component_id }).collect())
+}
+
+impl Ingest {
+    /// Rows that one request may bring.
+    pub const MOST_AT_ONCE: usize = 10_000;
+
+    /// Stores metrics, all or none, and returns them in the same order once they are on disk.
+    ///
+    /// # Errors
+    /// [`Code::TooLarge`] for more than [`Self::MOST_AT_ONCE`], and those of [`Self::run`].
+    pub async fn record(&self, metrics: Vec<NewMetric>) -> Result<Vec<Recorded>, Error> {
+        if metrics.is_empty() {
+            return Ok(Vec::new());
+        }
+        if metrics.len() > Self::MOST_AT_ONCE {
+            let (most, given) = (Self::MOST_AT_ONCE, metrics.len());
+            let message = format!("metrics: at most {most} at a time, not {given}: send them in parts");
+            return Err(Error::new(Code::TooLarge, message));
+        }
+        self.run(RecordMetrics(metrics)).await
+    }
+}

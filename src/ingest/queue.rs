@@ -1,0 +1,118 @@
+//! The queue before the committer, bounded in rows, and the handle by which requests put jobs into it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use crate::{
+    error::{Code, Error},
+    ingest::{
+        job::{Job, Waiting},
+        watermark::Watermark,
+    },
+};
+
+/// The handle that requests hold. Each kind of job adds the method that sends it.
+#[derive(Debug, Clone)]
+pub struct Ingest {
+    queue: mpsc::UnboundedSender<Waiting>,
+    places: Arc<Semaphore>,
+    watermark: watch::Receiver<Watermark>,
+    is_read_only: bool,
+    is_failing: Arc<AtomicBool>,
+}
+
+impl Ingest {
+    /// Rows that may wait at any time; the next are turned away until some are stored.
+    pub const MOST_WAITING: usize = 50_000;
+
+    /// A handle, and the end of the queue that the committer reads.
+    pub(crate) fn new(
+        watermark: watch::Receiver<Watermark>,
+        is_read_only: bool,
+        is_failing: Arc<AtomicBool>,
+    ) -> (Self, mpsc::UnboundedReceiver<Waiting>) {
+        let (queue, waiting) = mpsc::unbounded_channel();
+        let places = Arc::new(Semaphore::new(Self::MOST_WAITING));
+        (Self { queue, places, watermark, is_read_only, is_failing }, waiting)
+    }
+
+    /// Whether the committer is at work; also where there is nothing for it to do.
+    pub fn is_alive(&self) -> bool {
+        self.is_read_only || !self.queue.is_closed()
+    }
+
+    /// Whether nothing is stored.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.is_read_only
+    }
+
+    /// Whether the last attempt to store has failed for the database's fault, and none has succeeded since.
+    pub fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// How often everything that is remembered of rows had to be forgotten.
+    pub fn memory(&self) -> u64 {
+        self.watermark.borrow().memory
+    }
+
+    /// What is on disk by now. The channel closes when the committer ends.
+    pub fn watermark(&self) -> watch::Receiver<Watermark> {
+        self.watermark.clone()
+    }
+
+    /// Queues `job`, and waits until it is on disk.
+    ///
+    /// # Errors
+    /// [`Code::ReadOnly`], [`Code::Busy`] while too many rows wait, [`Code::DatabaseUnavailable`], and those of the job.
+    pub(crate) async fn run<J: Job>(&self, job: J) -> Result<J::Answer, Error> {
+        if self.is_read_only {
+            return Err(Error::new(
+                Code::ReadOnly,
+                "this server stores nothing (--read-only): send this to one that does",
+            ));
+        }
+        let rows = u32::try_from(job.rows()).unwrap_or(u32::MAX);
+        let places = (Arc::clone(&self.places).try_acquire_many_owned(rows))
+            .map_err(|_| Error::new(Code::Busy, "too many rows wait to be stored; try again in a second"))?;
+        let gone = || {
+            Error::new(
+                Code::DatabaseUnavailable,
+                "the server stores nothing more: it is stopping, or see its log; try again",
+            )
+        };
+        let (waiting, answered) = Waiting::new(job, places);
+        self.queue.send(waiting).map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+
+    /// Queues `job` without waiting for it. Returns whether there was room in the queue.
+    pub(crate) fn send<J: Job>(&self, job: J) -> bool {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        place.is_ok_and(|place| self.queue.send(Waiting::new(job, place).0).is_ok())
+    }
+
+    /// A handle that does not keep the committer at work.
+    pub(crate) fn downgrade(&self) -> WeakIngest {
+        WeakIngest { queue: self.queue.downgrade(), places: Arc::clone(&self.places) }
+    }
+}
+
+/// A handle that does not keep the committer at work.
+pub(crate) struct WeakIngest {
+    queue: mpsc::WeakUnboundedSender<Waiting>,
+    places: Arc<Semaphore>,
+}
+
+impl WeakIngest {
+    /// Queues `job` where there is a queue with room.
+    pub fn send<J: Job>(&self, job: J) {
+        if let (Some(queue), Ok(place)) = (self.queue.upgrade(), Arc::clone(&self.places).try_acquire_owned()) {
+            _ = queue.send(Waiting::new(job, place).0);
+        }
+    }
+}

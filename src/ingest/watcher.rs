@@ -1,0 +1,125 @@
+//! Watches what other servers commit, and whether the history continues.
+
+use std::{sync::Arc, time::Duration};
+
+use entity::driver::{
+    executor::Reader,
+    history::{Past, Sight},
+};
+use futures_util::future::select_all;
+use sea_orm::DbErr;
+use tokio::{
+    sync::{Notify, watch},
+    task::{JoinError, JoinHandle},
+};
+
+use crate::{
+    db::notification_listener::{Notification, NotificationListener},
+    ingest::{jobs::check_history::CheckLater, watermark::Watermark},
+};
+
+/// Between two looks at the database that no notification has asked for.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The tasks that watch, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct HistoryWatcher(Vec<JoinHandle<()>>);
+
+impl HistoryWatcher {
+    /// Polls every second, and at once after a notification. `first` is what the first look has shown.
+    pub fn start(
+        reader: Reader,
+        listener: Option<NotificationListener>,
+        first: Sight,
+        watermark: watch::Sender<Watermark>,
+        check_later: CheckLater,
+    ) -> Self {
+        let wake = Arc::new(Notify::new());
+        let poller = Poller { reader, seen: (0, first), watermark: watermark.clone(), check_later };
+        let polling = tokio::spawn(poller.run(Arc::clone(&wake)));
+        let listening = listener.map(|listener| tokio::spawn(listen(listener, watermark, wake)));
+        Self(std::iter::once(polling).chain(listening).collect())
+    }
+
+    /// Waits until one of the tasks ends, which happens only when it fails.
+    pub async fn died(&mut self) -> Result<(), JoinError> {
+        select_all(&mut self.0).await.0
+    }
+}
+
+impl Drop for HistoryWatcher {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Wakes the poller. The numbers of a notification are looked up, not believed: they may belong to a history that is gone.
+async fn listen(mut listener: NotificationListener, watermark: watch::Sender<Watermark>, wake: Arc<Notify>) {
+    loop {
+        match listener.next().await {
+            Notification::Payload(text) => {
+                let current = *watermark.borrow();
+                let is_known = text.parse::<Watermark>().is_ok_and(|sent| {
+                    let mut raised = current;
+                    raised.raise(sent);
+                    raised == current
+                });
+                // Most notifications were sent by this server.
+                if is_known {
+                    continue;
+                }
+            }
+            Notification::Reconnected => {
+                // A standby that lacks the last commits may have taken over: numbers that are used again mean other rows.
+                watermark.send_modify(|watermark| watermark.memory += 1);
+            }
+        }
+        wake.notify_one();
+    }
+}
+
+struct Poller {
+    reader: Reader,
+    /// What the last look has shown, and the number of its history.
+    seen: (u64, Sight),
+    watermark: watch::Sender<Watermark>,
+    check_later: CheckLater,
+}
+
+impl Poller {
+    async fn run(mut self, wake: Arc<Notify>) {
+        loop {
+            _ = tokio::time::timeout(POLL_INTERVAL, wake.notified()).await;
+            if let Err(error) = self.look().await {
+                tracing::warn!(%error, "reading what other servers stored failed; retrying in 1 s");
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), DbErr> {
+        // Taken before the look: everything up to there is on disk.
+        let before = *self.watermark.borrow();
+        let sight = Sight::of(&self.reader).await?;
+        let (history, seen) = &self.seen;
+        // A history that began since the last look was announced already, and nothing of it may be skipped.
+        let continues = (*history != before.history || sight.goes_on_from(seen))
+            && sight.metric >= before.metric
+            && sight.session >= before.session;
+        if continues {
+            let raised = Watermark::first(&sight);
+            self.watermark.send_if_modified(|watermark| {
+                let old = *watermark;
+                // Numbers of a history that has ended meanwhile mean nothing in this one.
+                if old.history == before.history {
+                    watermark.raise(raised);
+                }
+                *watermark != old
+            });
+        } else if self.watermark.borrow().history == before.history && !(self.check_later)(before.history) {
+            Watermark::restart(Past::Another, &sight, &self.watermark);
+        }
+        self.seen = (before.history, sight);
+        Ok(())
+    }
+}
