@@ -1,12 +1,13 @@
 //! Opens the database and brings its tables up to date.
 
 mod file;
+mod migrations;
 pub(crate) mod notification_listener;
+mod open_error;
 mod postgres;
 mod reason;
 
 use std::{
-    path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -17,78 +18,15 @@ use entity::driver::{
     rusqlite::{Connection, Counter},
     source::Source as _,
 };
-use migration::{Migrator, MigratorTrait as _};
 use sea_orm::{
-    ConnectionTrait as _, DatabaseConnection, DbErr, Statement,
+    DbErr,
     sea_query::{Expr, ExprTrait as _, Query},
 };
+use sqlx::PgPool;
 
 use crate::config::{DatabaseUrl, DirectUrl, StorageSettings};
 use notification_listener::NotificationListener;
-
-/// Why a database can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// It is somebody else's, and stays as it is.
-    #[error(
-        "the database holds the tables of a monitor-server (TEST_METRICS); it was left untouched: give --database-url \
-         another file or database"
-    )]
-    MonitorServer,
-    /// It is somebody else's, with a table of a name that we need, and stays as it is.
-    #[error(
-        "--database-url: the database holds a table '{0}' of another program; it was left untouched: give another file or \
-         database"
-    )]
-    Foreign(String),
-    /// It can't hold every text.
-    #[error(
-        "--database-url: PostgreSQL at {place}: the database is in {encoding}, which can't hold every name: make one in UTF8 \
-         (CREATE DATABASE metrograph ENCODING 'UTF8' TEMPLATE template0), and restore into it what pg_dump gives of this one"
-    )]
-    Encoding {
-        /// Where it is.
-        place: String,
-        /// What it is in.
-        encoding: String,
-    },
-    /// The server does not let us connect as often as we are to.
-    #[error("--database-connections: {got} of {wanted} connections could be opened: {reason}")]
-    TooFew {
-        /// Those that could be opened.
-        got: usize,
-        /// Those that were asked for.
-        wanted: u32,
-        /// What was in the way of the next one.
-        reason: String,
-    },
-    /// A newer version has changed the tables.
-    #[error("--database-url: the database was written by a newer Metrograph ({0}): run that version, or a later one")]
-    Newer(String),
-    /// The tables are yet to be made or changed, which is not allowed.
-    #[error(
-        "--read-only: the tables are not those of this version ({0} is lacking): start it without --read-only once, \
-         or run the version that made them"
-    )]
-    Older(String),
-    /// Nothing is to be stored, and something would be.
-    #[error("--read-only (METROGRAPH_READ_ONLY): nothing is stored, and this has to be: leave it out")]
-    ReadOnly,
-    /// Nothing can be stored.
-    #[error(
-        "--database-url: {0}: nothing could be stored: grant that, give the address of the primary, or start with --read-only"
-    )]
-    MayNotWrite(String),
-    /// A PostgreSQL that can't be used, with the reason.
-    #[error("--database-url: {0}")]
-    Server(String),
-    /// Its file can't be used as it is.
-    #[error("--database-url: {}: {}", crate::config::shown(.0), .1)]
-    File(PathBuf, String),
-    /// It can't be opened or brought up to date.
-    #[error("--database-url: the database can't be opened: {0}")]
-    Unusable(#[from] DbErr),
-}
+pub use open_error::OpenError;
 
 /// An open database.
 #[derive(Debug, Clone)]
@@ -115,14 +53,14 @@ impl Database {
         let (statements, uncounted) = (Counter::default(), Counter::default());
         let (url, storage) = (url.clone(), storage.clone());
         if let Some(path) = url.sqlite_file() {
-            let is_lacking = is_lacking(&url, storage.read_only).await?;
+            let is_lacking = migrations::is_lacking(&url, storage.read_only).await?;
             let counters = [&statements, &uncounted];
             let (file, readers) = file::open(&url, &path, is_lacking, storage.read_only, counters).await?;
             let [reader, access, watch] = readers;
             return Ok(Self { reader, access, watch, url, storage, file: Some(file), statements });
         }
         let (look, read) =
-            postgres::open(&url, &storage, longest_read).await.map_err(|error| explained(&url, error))?;
+            open_postgres(&url, &storage, longest_read).await.map_err(|error| postgres::explained(&url, error))?;
         let sessions = postgres::sessions(&storage, longest_read);
         let reader = |pool, statements| Reader::Orm(postgres::counted(pool, statements), sessions.clone());
         Ok(Self {
@@ -161,7 +99,7 @@ impl Database {
     pub(crate) fn unusable(&self, error: DbErr) -> OpenError {
         match &self.file {
             Some(file) => file::unusable(file.path(), &error),
-            None => explained(&self.url, OpenError::Unusable(error)),
+            None => postgres::explained(&self.url, OpenError::Unusable(error)),
         }
     }
 
@@ -174,7 +112,8 @@ impl Database {
             return Ok(false);
         }
         let url = storage.direct_url.as_ref().map_or(url, DirectUrl::url);
-        let applied = applied(url, storage.read_only).await.map_err(|error| explained(url, error))?;
+        let applied =
+            migrations::applied(url, storage.read_only).await.map_err(|error| postgres::explained(url, error))?;
         Ok(applied.is_some())
     }
 
@@ -189,7 +128,8 @@ impl Database {
         }
         let Some(file) = &self.file else {
             let pool = postgres::writer(&self.url, &self.storage).await;
-            let connection = postgres::counted(pool.map_err(|error| explained(&self.url, error))?, &self.statements);
+            let connection =
+                postgres::counted(pool.map_err(|error| postgres::explained(&self.url, error))?, &self.statements);
             return Ok(Writer::Orm(connection, postgres::sessions(&self.storage, Duration::ZERO)));
         };
         // The pages that inserts come back to: those of variants and their counters, above all.
@@ -208,7 +148,7 @@ impl Database {
             return Ok(None);
         }
         let url = self.storage.direct_url.as_ref().map_or(&self.url, DirectUrl::url);
-        NotificationListener::connect(url).await.map(Some).map_err(|error| explained(url, error.into()))
+        NotificationListener::connect(url).await.map(Some).map_err(|error| postgres::explained(url, error.into()))
     }
 
     /// How many SQL statements have run since the start.
@@ -227,77 +167,23 @@ impl Database {
     }
 }
 
-/// Makes the tables on PostgreSQL, or brings them up to date. Nothing is written where nothing is lacking.
-async fn prepare(url: &DatabaseUrl, read_only: bool) -> Result<(), OpenError> {
-    if !is_lacking(url, read_only).await? {
-        return Ok(());
+/// Looks at the database, makes or changes its tables where they are lacking, and opens two pools to read with: one of a connection that is
+/// free while all of the other one are busy.
+async fn open_postgres(
+    url: &DatabaseUrl,
+    storage: &StorageSettings,
+    longest_read: Duration,
+) -> Result<(PgPool, PgPool), OpenError> {
+    let connections = storage.connections.unwrap_or_default();
+    postgres::look(url, connections.total()).await?;
+    if let Some(direct) = &storage.direct_url {
+        let direct = direct.url();
+        migrations::prepare(direct, storage.read_only).await.map_err(|error| postgres::explained(direct, error))?;
+        return Ok((postgres::shared(url, 1).await?, postgres::shared(url, connections.readers()).await?));
     }
-    let connection = postgres::counted(postgres::alone(url).await?, &Counter::default());
-    migrate(&connection).await?;
-    Ok(connection.close().await?)
-}
-
-/// Runs the migrations that are lacking. Servers that start together take turns by a lock, which belongs to this one connection.
-async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
-    connection.execute_unprepared("SELECT pg_advisory_lock(1835365474, hashtext(current_schema()))").await?;
-    Migrator::up(connection, None).await?;
-    connection.execute_unprepared("SELECT pg_advisory_unlock(1835365474, hashtext(current_schema()))").await.map(drop)
-}
-
-/// Whether there are migrations yet to be run.
-async fn is_lacking(url: &DatabaseUrl, read_only: bool) -> Result<bool, OpenError> {
-    let applied = applied(url, read_only).await?.unwrap_or_default();
-    let mut known = Migrator::migrations().into_iter().map(|step| step.name().to_owned());
-    match known.find(|known| !applied.contains(known)) {
-        Some(lacking) if read_only => Err(OpenError::Older(lacking)),
-        lacking => Ok(lacking.is_some()),
-    }
-}
-
-/// Looks before anything is written. Gives the migrations that have run, where our tables are there.
-async fn applied(url: &DatabaseUrl, read_only: bool) -> Result<Option<Vec<String>>, OpenError> {
-    let Some(path) = url.sqlite_file() else {
-        let connection = postgres::counted(postgres::alone(url).await?, &Counter::default());
-        let judged = judge(&connection, postgres::TABLES).await?;
-        connection.close().await?;
-        return judged;
-    };
-    let Some(connection) = file::look(url, &path, read_only).await? else { return Ok(None) };
-    let judged = judge(&connection, file::TABLES).await.map_err(|error| file::refused(&path, &error, read_only))?;
-    connection.close().await.map_err(|error| file::refused(&path, &error, read_only))?;
-    judged.map_err(|error| match error {
-        OpenError::Newer(step) => file::newer(&path, &step),
-        other => other,
-    })
-}
-
-/// Whether it is ours, if it has tables at all, and not ahead of us: then the migrations that have run. `tables` asks for the names of
-/// its tables.
-async fn judge(connection: &DatabaseConnection, tables: &str) -> Result<Result<Option<Vec<String>>, OpenError>, DbErr> {
-    let engine = connection.get_database_backend();
-    let names = async |sql: &str, column: &str| -> Result<Vec<String>, DbErr> {
-        let rows = connection.query_all_raw(Statement::from_string(engine, sql)).await?;
-        rows.iter().map(|row| row.try_get("", column)).collect()
-    };
-    let names_of_tables = names(tables, "name").await?;
-    let has = |table: &str| names_of_tables.iter().any(|name| name == table);
-    if has("TEST_METRICS") {
-        return Ok(Err(OpenError::MonitorServer));
-    }
-    if !has("seaql_migrations") {
-        let foreign = migration::tables().find(|table| has(table));
-        return Ok(foreign.map_or(Ok(None), |table| Err(OpenError::Foreign(table.to_owned()))));
-    }
-    let known: Vec<String> = Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
-    let taken = names("SELECT version FROM seaql_migrations ORDER BY version", "version").await?;
-    let unknown = taken.iter().find(|step| !known.contains(step)).cloned();
-    Ok(unknown.map_or(Ok(Some(taken)), |step| Err(OpenError::Newer(step))))
-}
-
-/// What was in the way at a PostgreSQL, with where it is and what helps.
-fn explained(url: &DatabaseUrl, error: OpenError) -> OpenError {
-    match (error, postgres::options(url)) {
-        (OpenError::Unusable(error), Ok(options)) => OpenError::Server(reason::of(&options, &error)),
-        (error, _) => error,
-    }
+    migrations::prepare(url, storage.read_only).await?;
+    Ok((
+        postgres::pool(url, 1, Some(longest_read)).await?,
+        postgres::pool(url, connections.readers(), Some(longest_read)).await?,
+    ))
 }

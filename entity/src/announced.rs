@@ -4,13 +4,12 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    DbErr, Iterable as _,
+    DbErr, QueryFilter as _,
     sea_query::{Asterisk, Expr, ExprTrait as _, Func, Query, SelectStatement},
 };
 
 use crate::{
     column,
-    digest::digest,
     driver::source::Source,
     filter::Tree,
     list::{self, Noun, Order, Position, Slice},
@@ -25,12 +24,7 @@ impl Announced for execution_context::Entity {}
 
 /// The row with this hash, announced or not.
 pub async fn by_hash<E: Announced>(db: &impl Source, hash: &str) -> Result<Option<E::Model>, DbErr> {
-    let query = Query::select()
-        .columns(E::Column::iter())
-        .from(E::default())
-        .and_where(Expr::col("digest").eq(digest(&[hash]).to_vec()))
-        .take();
-    Ok(db.all::<E::Model>(&query).await?.pop())
+    db.find_one(E::find().filter(column::has_digest::<E>(&[hash]))).await
 }
 
 /// The hashes of these rows, in one statement. They never change once stored.
@@ -58,7 +52,7 @@ pub async fn page<E: Announced>(db: &impl Source, number: u64, size: u64) -> Res
     list::rows(db, &slice).await
 }
 
-/// Has `query` speak of the rows that were announced behind a number; of all of them where that is 0.
+/// Has `query` speak of the rows that were announced after a number; of all of them where that is 0.
 pub(crate) fn from_those_since<E: Announced>(query: &mut SelectStatement, after: i64) {
     if after == 0 {
         query.from(E::default());

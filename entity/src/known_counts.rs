@@ -52,13 +52,11 @@ fn greatest(table: &'static str, column: &'static str) -> SelectStatement {
     Query::select().expr(Func::max(Expr::col(column))).from(table).take()
 }
 
+const NOW: &str = "SELECT (SELECT MAX(id) FROM metric), (SELECT MAX(announced) FROM session), \
+    (SELECT MAX(announced) FROM execution_context)";
+
 async fn now(db: &impl Source) -> Result<Moment, DbErr> {
-    let query = Query::select()
-        .expr(Expr::from(greatest("metric", "id")))
-        .expr(Expr::from(greatest("session", "announced")))
-        .expr(Expr::from(greatest("execution_context", "announced")))
-        .take();
-    Ok(db.all::<Moment>(&query).await?.pop().unwrap_or_default())
+    Ok(db.select::<Moment, 0>(NOW, []).await?.pop().unwrap_or_default())
 }
 
 /// How many metrics the sessions that match have, from what was `known`: what they have more, and what those have that were announced

@@ -3,47 +3,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{
-    DbErr, Iterable as _, Order,
-    sea_query::{Condition, Expr, ExprTrait as _, Query, SelectStatement},
+    DbErr, Order, QueryOrder as _, QuerySelect as _,
+    entity::prelude::*,
+    sea_query::{Expr, ExprTrait as _, Query, Value},
 };
 
 use crate::{
     column,
-    digest::digest,
     driver::source::Source,
-    table::{build, component_build, item, metric, pipeline, session, variant},
+    table::{build, metric, pipeline, session},
 };
-
-/// Builds, and sessions, among which the previous run is looked for: the latest so many.
-const LOOKED_BACK: u64 = 20;
 
 /// The build of this name in the pipeline of this name.
 pub async fn build_named(db: &impl Source, pipeline: &str, build: &str) -> Result<Option<build::Model>, DbErr> {
-    let query = Query::select()
-        .column(pipeline::Column::Id)
-        .from(pipeline::Entity)
-        .and_where(Expr::col("digest").eq(digest(&[pipeline]).to_vec()))
-        .take();
-    let Some(pipeline) = db.all::<i64>(&query).await?.pop() else { return Ok(None) };
-    let query = Query::select()
-        .columns(build::Column::iter())
-        .from(build::Entity)
-        .and_where(Expr::col("digest").eq(digest(&[&pipeline.to_string(), build]).to_vec()))
-        .take();
-    Ok(db.all(&query).await?.pop())
+    let pipeline = pipeline::Entity::find().filter(column::has_digest::<pipeline::Entity>(&[pipeline]));
+    let Some(pipeline) = db.find_one(pipeline).await? else { return Ok(None) };
+    let names = [&pipeline.id.to_string(), build];
+    db.find_one(build::Entity::find().filter(column::has_digest::<build::Entity>(&names))).await
 }
 
 /// The sessions of a build.
 pub async fn sessions_of(db: &impl Source, build: i64) -> Result<Vec<session::Model>, DbErr> {
-    let query = Query::select()
-        .columns(session::Column::iter())
-        .from(session::Entity)
-        .and_where(Expr::col(session::Column::BuildId).eq(build))
-        .take();
-    db.all(&query).await
+    db.find(session::Entity::find().filter(session::Column::BuildId.eq(build))).await
 }
 
-/// The metrics of these sessions behind `after`, up to `last`, that took longest: at most `limit`, the longest first.
+/// The metrics of these sessions after `after`, up to `last`, that took longest: at most `limit`, the longest first.
 pub async fn slowest(
     db: &impl Source,
     sessions: &[i64],
@@ -51,17 +35,14 @@ pub async fn slowest(
     last: i64,
     limit: u64,
 ) -> Result<Vec<metric::Model>, DbErr> {
-    let query = Query::select()
-        .columns(metric::Column::iter())
-        .from(metric::Entity)
-        .and_where(db.engine().any_of(Expr::col(metric::Column::SessionId), sessions))
-        .and_where(Expr::col(metric::Column::Id).gt(after))
-        .and_where(Expr::col(metric::Column::Id).lte(last))
-        .order_by(metric::Column::TotalTime, Order::Desc)
-        .order_by(metric::Column::Id, Order::Asc)
-        .limit(limit)
-        .take();
-    db.all(&query).await
+    let metrics = metric::Entity::find()
+        .filter(db.engine().any_of(column::of(metric::Column::SessionId), sessions))
+        .filter(metric::Column::Id.gt(after))
+        .filter(metric::Column::Id.lte(last))
+        .order_by_desc(metric::Column::TotalTime)
+        .order_by_asc(metric::Column::Id)
+        .limit(limit);
+    db.find(metrics).await
 }
 
 /// A metric as a result of its session: when its test began on the clock of its machine, and what it took, both in microseconds.
@@ -77,7 +58,7 @@ pub struct Timed {
     pub took: i64,
 }
 
-/// The metrics of these sessions behind `after`, in the order of their arrival: at most `limit`.
+/// The metrics of these sessions after `after`, in the order of their arrival: at most `limit`.
 pub async fn timed(db: &impl Source, sessions: &[i64], after: i64, limit: u64) -> Result<Vec<Timed>, DbErr> {
     let query = Query::select()
         .columns([metric::Column::Id, metric::Column::SessionId, metric::Column::StartedAt, metric::Column::TotalTime])
@@ -98,64 +79,55 @@ pub async fn timed(db: &impl Source, sessions: &[i64], after: i64, limit: u64) -
     Ok(rows.into_iter().map(timed).collect())
 }
 
-/// The component of the first metric of the session that `session` names, as an expression; null while there is none.
-fn first_component(session: Expr) -> SelectStatement {
-    let variant = Query::select()
-        .column(metric::Column::VariantId)
-        .from(metric::Entity)
-        .and_where(column::of(metric::Column::SessionId).eq(session))
-        .order_by(metric::Column::Id, Order::Asc)
-        .limit(1)
-        .take();
-    let item = Query::select()
-        .column(variant::Column::ItemId)
-        .from(variant::Entity)
-        .and_where(column::of(variant::Column::Id).eq(Expr::from(variant)))
-        .take();
-    Query::select()
-        .column(item::Column::ComponentId)
-        .from(item::Entity)
-        .and_where(column::of(item::Column::Id).eq(Expr::from(item)))
-        .take()
+/// The component of the first metric of a session, in SQL; null while there is none.
+macro_rules! first_component {
+    ($session:literal) => {
+        concat!(
+            "(SELECT item.component_id FROM item WHERE item.id = (SELECT variant.item_id FROM variant \
+            WHERE variant.id = (SELECT metric.variant_id FROM metric WHERE metric.session_id = ",
+            $session,
+            " ORDER BY metric.id LIMIT 1)))"
+        )
+    };
 }
+
+/// Of session `$1`.
+const FIRST_COMPONENT: &str = concat!("SELECT ", first_component!("$1"));
+
+/// The last 20 sessions with metrics that were announced before number `$1`, in the last 20 builds of the pipeline of build `$2`, up to that
+/// build. In a numbered build it is not looked for; sessions without a build number are runs of their own.
+const BEFORE_IN_PIPELINE: &str = concat!(
+    "SELECT session.metric_count, ",
+    first_component!("session.id"),
+    " FROM session WHERE session.build_id IN (SELECT build.id FROM build \
+    WHERE build.pipeline_id = (SELECT pipeline_id FROM build WHERE id = $2) \
+    AND build.id <= $2 AND (build.id <> $2 OR build.name = '') ORDER BY build.id DESC LIMIT 20) \
+    AND session.announced < $1 AND session.metric_count > 0 ORDER BY session.announced DESC LIMIT 20"
+);
+
+/// The last 20 sessions with metrics and without a pipeline that were announced before number `$1`.
+const BEFORE_WITHOUT_PIPELINE: &str = concat!(
+    "SELECT session.metric_count, ",
+    first_component!("session.id"),
+    " FROM session WHERE session.build_id IS NULL \
+    AND session.announced < $1 AND session.metric_count > 0 ORDER BY session.announced DESC LIMIT 20"
+);
+
+/// How many metrics each component has in build `$2` of pipeline `$1`, and in the last 20 numbered builds before it.
+const COMPONENTS_OF_BUILDS: &str = "SELECT build_id, component_id, metric_count FROM component_build \
+    WHERE build_id IN (SELECT id FROM build WHERE pipeline_id = $1 AND id <= $2 AND (id = $2 OR name <> '') \
+    ORDER BY id DESC LIMIT 21)";
 
 /// How many metrics the run before this session has: the session announced last before it in the same pipeline, but not in the same
 /// numbered build, whose first metric is of the same component. `None` where there is none.
 pub async fn before_session(db: &impl Source, session: &session::Model) -> Result<Option<i64>, DbErr> {
     let Some(announced) = session.announced else { return Ok(None) };
-    let of_pipeline = match session.build_id {
-        None => Condition::all().add(column::of(session::Column::BuildId).is_null()),
-        Some(build) => {
-            let pipeline = Query::select()
-                .column(build::Column::PipelineId)
-                .from(build::Entity)
-                .and_where(column::of(build::Column::Id).eq(build))
-                .take();
-            let builds = Query::select()
-                .column(build::Column::Id)
-                .from(build::Entity)
-                .and_where(column::of(build::Column::PipelineId).eq(Expr::from(pipeline)))
-                .and_where(column::of(build::Column::Id).lte(build))
-                // Sessions without a build number are each a run of their own.
-                .and_where(column::of(build::Column::Id).ne(build).or(column::of(build::Column::Name).eq("")))
-                .order_by(build::Column::Id, Order::Desc)
-                .limit(LOOKED_BACK)
-                .take();
-            Condition::all().add(column::of(session::Column::BuildId).in_subquery(builds))
-        }
+    let announced = Value::from(announced);
+    let before: Vec<(i64, Option<i64>)> = match session.build_id {
+        Some(build) => db.select(BEFORE_IN_PIPELINE, [announced, build.into()]).await?,
+        None => db.select(BEFORE_WITHOUT_PIPELINE, [announced]).await?,
     };
-    let query = Query::select()
-        .expr(column::of(session::Column::MetricCount))
-        .expr(Expr::from(first_component(column::of(session::Column::Id))))
-        .from(session::Entity)
-        .cond_where(of_pipeline)
-        .and_where(column::of(session::Column::Announced).lt(announced))
-        .and_where(column::of(session::Column::MetricCount).gt(0))
-        .order_by_expr(column::of(session::Column::Announced), Order::Desc)
-        .limit(LOOKED_BACK)
-        .take();
-    let before = db.all::<(i64, Option<i64>)>(&query).await?;
-    let component = db.all::<Option<i64>>(&first_component(Expr::val(session.id))).await?.pop().flatten();
+    let component = db.select::<Option<i64>, _>(FIRST_COMPONENT, [session.id.into()]).await?.pop().flatten();
     let is_same = |other: &Option<i64>| component.is_none() || *other == component;
     Ok(before.into_iter().find(|(_, other)| is_same(other)).map(|(metrics, _)| metrics))
 }
@@ -163,24 +135,10 @@ pub async fn before_session(db: &impl Source, session: &session::Model) -> Resul
 /// How many metrics the run before this build has: the last numbered build before it in its pipeline that measured every component
 /// that this one has measured so far. `None` where there is none.
 pub async fn before_build(db: &impl Source, build: &build::Model) -> Result<Option<i64>, DbErr> {
-    let builds = Query::select()
-        .column(build::Column::Id)
-        .from(build::Entity)
-        .and_where(column::of(build::Column::PipelineId).eq(build.pipeline_id))
-        .and_where(column::of(build::Column::Id).lte(build.id))
-        .and_where(column::of(build::Column::Id).eq(build.id).or(column::of(build::Column::Name).ne("")))
-        .order_by(build::Column::Id, Order::Desc)
-        .limit(LOOKED_BACK + 1)
-        .take();
-    let query = Query::select()
-        .column(component_build::Column::BuildId)
-        .column(component_build::Column::ComponentId)
-        .column(component_build::Column::MetricCount)
-        .from(component_build::Entity)
-        .and_where(column::of(component_build::Column::BuildId).in_subquery(builds))
-        .take();
+    let rows: Vec<(i64, (i64, i64))> =
+        db.select(COMPONENTS_OF_BUILDS, [build.pipeline_id.into(), build.id.into()]).await?;
     let mut measured: BTreeMap<i64, (BTreeSet<i64>, i64)> = BTreeMap::new();
-    for (build, (component, metrics)) in db.all::<(i64, (i64, i64))>(&query).await? {
+    for (build, (component, metrics)) in rows {
         let (components, total) = measured.entry(build).or_default();
         components.insert(component);
         *total += metrics;

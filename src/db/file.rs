@@ -16,7 +16,7 @@ use entity::driver::{
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbErr, RuntimeErr};
 
-use super::OpenError;
+use super::open_error::OpenError;
 use crate::config::{Connections, DatabaseUrl};
 
 /// How each connection is set. A commit that was answered survives a power cut (`synchronous`). The log is folded into

@@ -9,7 +9,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{OpenError, explained, prepare, reason};
+use super::{open_error::OpenError, reason};
 use crate::config::{DatabaseUrl, DirectUrl, StorageSettings};
 
 /// Waiting for a connection that others have, or that can't be made, at most: well below the time that a request may take, so that
@@ -112,24 +112,6 @@ async fn encoding(connection: &mut PgConnection) -> Result<String, sqlx::Error> 
     sqlx::Row::try_get(&row, 0)
 }
 
-/// Looks at the database, makes or changes its tables where they are lacking, and opens two pools to read with: one of a connection that is
-/// free while all of the other one are busy.
-pub(super) async fn open(
-    url: &DatabaseUrl,
-    storage: &StorageSettings,
-    longest_read: Duration,
-) -> Result<(PgPool, PgPool), OpenError> {
-    let connections = storage.connections.unwrap_or_default();
-    look(url, connections.total()).await?;
-    if let Some(direct) = &storage.direct_url {
-        let direct = direct.url();
-        prepare(direct, storage.read_only).await.map_err(|error| explained(direct, error))?;
-        return Ok((shared(url, 1).await?, shared(url, connections.readers()).await?));
-    }
-    prepare(url, storage.read_only).await?;
-    Ok((pool(url, 1, Some(longest_read)).await?, pool(url, connections.readers(), Some(longest_read)).await?))
-}
-
 /// How a connection to read with, in which a statement takes no longer than `longest_read`, has its sessions.
 pub(super) fn sessions(storage: &StorageSettings, longest_read: Duration) -> Sessions {
     if storage.direct_url.is_none() {
@@ -157,13 +139,13 @@ pub(super) async fn writer(url: &DatabaseUrl, storage: &StorageSettings) -> Resu
 }
 
 /// A pool of so many connections to a pooler in transaction mode.
-async fn shared(url: &DatabaseUrl, connections: u32) -> Result<PgPool, DbErr> {
+pub(super) async fn shared(url: &DatabaseUrl, connections: u32) -> Result<PgPool, DbErr> {
     pool_with(options(url)?.statement_cache_capacity(0), connections, String::new()).await
 }
 
 /// Connects as often as the server is going to be connected to, so that what is in the way is heard of at once, and refuses a database
 /// that can't hold every text.
-async fn look(url: &DatabaseUrl, connections: u32) -> Result<(), OpenError> {
+pub(super) async fn look(url: &DatabaseUrl, connections: u32) -> Result<(), OpenError> {
     let options = options(url)?;
     let (first, encoding) = connect(&options).await?;
     if encoding != "UTF8" {
@@ -217,4 +199,12 @@ const CLOSED: &str = "SELECT 'the role \"' || current_user || '\" may not write 
 /// What the driver reports, as the ORM does.
 pub(super) fn failed(error: sqlx::Error) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(error.into()))
+}
+
+/// What was in the way at a PostgreSQL, with where it is and what helps.
+pub(super) fn explained(url: &DatabaseUrl, error: OpenError) -> OpenError {
+    match (error, options(url)) {
+        (OpenError::Unusable(error), Ok(options)) => OpenError::Server(reason::of(&options, &error)),
+        (error, _) => error,
+    }
 }
