@@ -43,7 +43,7 @@ const ENGINES: &[(&str, &str)] = &[
     ("entity/src/dialect/postgres.rs", "what only PostgreSQL understands"),
     ("entity/src/dialect/sqlite.rs", "what only SQLite understands"),
     ("entity/src/driver/executor.rs", "where the engines' connections meet the questions"),
-    ("entity/src/driver/fault.rs", "what either says of a failure"),
+    ("entity/src/driver/error_kind.rs", "what the error codes of each mean"),
     ("entity/src/driver/history.rs", "what each tells of who has written"),
     ("entity/src/driver/mod.rs", "the map names the modules of both"),
     ("entity/src/driver/row.rs", "a row of either driver"),

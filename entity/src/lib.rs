@@ -6,15 +6,15 @@
 
 pub mod announced;
 pub mod column;
+pub mod count_cache;
 pub mod dialect;
 pub mod digest;
 pub mod driver;
 pub mod edges;
 pub mod filter;
 pub mod key_range;
-pub mod known_counts;
-pub mod known_lists;
 pub mod list;
+pub mod list_cache;
 pub mod listing;
 pub mod metric_block;
 pub mod pages;

@@ -23,9 +23,9 @@ use crate::{
 };
 
 /// Lists whose full blocks are remembered, at most.
-const REMEMBERED: usize = 200;
+const CACHE_CAPACITY: usize = 200;
 /// Sessions, contexts or variants of such a list, at most.
-const MOST_KEYS: usize = 10_000;
+const MAX_KEYS: usize = 10_000;
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -83,24 +83,24 @@ impl Dimension {
 
 /// What full blocks hold of lists that were asked for: that never changes, and whoever asks for a page asks for the next one.
 #[derive(Debug)]
-pub struct KnownBlocks(Cache<(Dimension, Vec<i64>), Counts>);
+pub struct ZoneMapCache(Cache<(Dimension, Vec<i64>), Counts>);
 
 /// How many metrics match, by block.
 type Counts = Arc<Mutex<HashMap<i64, u64>>>;
 
-impl Default for KnownBlocks {
+impl Default for ZoneMapCache {
     fn default() -> Self {
-        Self(Cache::new(REMEMBERED))
+        Self(Cache::new(CACHE_CAPACITY))
     }
 }
 
-impl KnownBlocks {
-    /// The counts known for these keys, by block.
+impl ZoneMapCache {
+    /// The cached counts of these keys, by block.
     fn of(&self, dimension: Dimension, keys: &[i64]) -> Counts {
         let key = (dimension, keys.to_vec());
         self.0.get(&key).unwrap_or_else(|| {
             let counts = Counts::default();
-            if keys.len() <= MOST_KEYS {
+            if keys.len() <= MAX_KEYS {
                 self.0.insert(key, Arc::clone(&counts));
             }
             counts
@@ -116,7 +116,7 @@ pub(crate) struct Blocks<'a> {
     pub(crate) full: i64,
     /// The last key of metrics that counts.
     pub(crate) newest: i64,
-    known: Counts,
+    cached: Counts,
 }
 
 impl<'a> Blocks<'a> {
@@ -125,7 +125,7 @@ impl<'a> Blocks<'a> {
         dimension: Dimension,
         keys: &'a [i64],
         newest: i64,
-        known: &KnownBlocks,
+        cache: &ZoneMapCache,
     ) -> Result<Self, DbErr> {
         let block = Column::Block;
         let query = Query::select()
@@ -134,7 +134,7 @@ impl<'a> Blocks<'a> {
             .and_where(Expr::col(Column::Dimension).eq(dimension.name()))
             .take();
         let full = Ord::min(db.number(&query).await?, newest / BLOCK);
-        Ok(Self { dimension, keys, full, newest, known: known.of(dimension, keys) })
+        Ok(Self { dimension, keys, full, newest, cached: cache.of(dimension, keys) })
     }
 
     /// How many metrics match in each of the blocks from `from` to before `to`.
@@ -143,9 +143,9 @@ impl<'a> Blocks<'a> {
         let mut counts = self.remembered(full.clone());
         if counts.is_none() {
             let read = self.read(db, &full).await?;
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.extend(full.clone().map(|block| (block, read.get(&block).copied().unwrap_or(0))));
-            drop(known);
+            let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+            cached.extend(full.clone().map(|block| (block, read.get(&block).copied().unwrap_or(0))));
+            drop(cached);
             counts = self.remembered(full);
         }
         let mut counts = counts.unwrap_or_default();
@@ -189,9 +189,9 @@ impl<'a> Blocks<'a> {
     }
 
     fn remembered(&self, mut blocks: std::ops::Range<i64>) -> Option<Vec<(i64, u64)>> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         blocks.try_fold(Vec::new(), |mut counts, block| {
-            counts.push((block, *known.get(&block)?));
+            counts.push((block, *cached.get(&block)?));
             Some(counts)
         })
     }

@@ -13,7 +13,7 @@ use crate::{
     filter::Tree,
     key_range::{self, KeyRange},
     list::{self, Noun as _, Position, Slice},
-    metric_block::{Blocks, Dimension, KnownBlocks},
+    metric_block::{Blocks, Dimension, ZoneMapCache},
     table::{
         execution_context,
         metric::{self, Filter, Model},
@@ -21,12 +21,12 @@ use crate::{
     },
 };
 
-/// So many metrics are best sorted at once.
-const FEW: u64 = 4_000;
-/// So many sections of an index by part are best looked at one by one: of thousands of variants each may be in few.
-const SECTIONS: i64 = 10_000;
-/// A metric that is found through the index, and sorted, takes as long as so many that are looked at one after the other.
-const THROUGH_INDEX: u64 = 8;
+/// Up to here one sort is cheaper than the zone map.
+const MAX_SORTED_MATCHES: u64 = 4_000;
+/// Sections of the index by partition that are read one by one, at most: of thousands of variants each may be in few.
+const MAX_SECTIONS: i64 = 10_000;
+/// Cost of a metric that is found through the index and sorted, in metrics that are scanned.
+const INDEX_COST: u64 = 8;
 
 /// The sessions, contexts or variants that a filter speaks of, where it speaks of one of these kinds alone, as a query without
 /// columns over their table.
@@ -124,7 +124,7 @@ impl<'a> Pages<'a> {
     pub async fn page(
         &self,
         db: &impl Source,
-        known: &KnownBlocks,
+        cache: &ZoneMapCache,
         number: u64,
         size: u64,
     ) -> Result<Vec<Model>, DbErr> {
@@ -137,11 +137,13 @@ impl<'a> Pages<'a> {
         match &self.keys {
             // Every metric matches: keys are dense.
             Some(_) if self.total == self.newest.unsigned_abs() => by_key(db, before, counted).await,
-            Some((dimension, keys)) if keys.len() == 1 || self.total <= FEW && self.sections(db) <= SECTIONS => {
+            Some((dimension, keys))
+                if keys.len() == 1 || self.total <= MAX_SORTED_MATCHES && self.sections(db) <= MAX_SECTIONS =>
+            {
                 self.through_index(db, *dimension, keys, before, counted).await
             }
             Some((dimension, keys)) => {
-                let blocks = Blocks::of(db, *dimension, keys, self.newest, known).await?;
+                let blocks = Blocks::of(db, *dimension, keys, self.newest, cache).await?;
                 let start = self.start(db, &blocks, before, counted).await?;
                 through_stretch(db, &blocks, &start, counted).await
             }
@@ -252,7 +254,7 @@ async fn through_stretch(db: &impl Source, blocks: &Blocks<'_>, start: &Start, s
     // Until the page is full, if those that match lie evenly.
     let looked_at = stretch.saturating_mul(start.skip + size) / Ord::max(start.matching, start.skip + size);
     let wanted = Wanted { order: Order::Asc, skip: start.skip, size };
-    if start.matching.saturating_mul(THROUGH_INDEX) < looked_at {
+    if start.matching.saturating_mul(INDEX_COST) < looked_at {
         // Of many sessions few have metrics in a block.
         return match blocks.holders(db.engine(), start.after, until) {
             Some((holders, tie)) => sorted(db, holders, tie, wanted).await,

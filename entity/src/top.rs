@@ -9,27 +9,27 @@ use sea_orm::{
 
 use crate::{
     column,
+    count_cache::CountCache,
     dialect::Engine,
     driver::{row::from_row, source::Source},
     filter::Tree,
     key_range::KeyRange,
-    known_counts::KnownCounts,
-    known_lists::KnownLists,
     list::{self, Noun as _},
+    list_cache::ListCache,
     resource::Resource,
     table::{metric, pipeline_variant, session, variant},
 };
 
-/// An end of a ranking.
+/// The end of a ranking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum Direction {
     /// The greatest figures, greatest first.
     Highest,
     /// The least figures, least first.
     Lowest,
 }
 
-impl End {
+impl Direction {
     fn order(self) -> Order {
         match self {
             Self::Highest => Order::Desc,
@@ -55,34 +55,34 @@ impl End {
 }
 
 /// At least so many variants are visited at once. Otherwise as many as are likely to have enough metrics, or half as many as were visited
-/// since the beginning, or since enough are known: what comes then may be ahead of most of those.
-const LEAST_VISIT: usize = 2;
+/// since the beginning, or since enough are found: what comes then may be ahead of most of those.
+const MIN_ROUND: usize = 2;
 /// Variants whose bounds are read at first: more than most rankings visit.
 const FIRST_BOUNDS: u64 = 64;
 /// So many metrics of sessions are best ranked at once: through the index by session, one takes 0.3 µs. A row that is visited takes
 /// 0.5 µs, so this is what two dozen variants of 500 metrics each cost. What few sessions measured may lie behind all other variants,
 /// and then all metrics there are would be visited.
-const FEW: u64 = 20_000;
+const MAX_SORTED_METRICS: u64 = 20_000;
 
 /// What is remembered of sessions.
 #[derive(Debug, Clone, Copy)]
-pub struct Known<'a> {
+pub struct Caches<'a> {
     /// Which match.
-    pub lists: &'a KnownLists,
+    pub lists: &'a ListCache,
     /// How many metrics they have.
-    pub counts: &'a KnownCounts,
+    pub counts: &'a CountCache,
 }
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
-struct Ranking {
+struct TopK {
     resource: Resource,
-    end: End,
+    direction: Direction,
     limit: u64,
 }
 
 /// A variant, with its bound.
-struct Bound {
+struct UpperBound {
     variant: i64,
     value: f64,
     metric_count: i64,
@@ -90,10 +90,10 @@ struct Bound {
     newest: i64,
 }
 
-from_row!(Bound { variant, value, metric_count, newest });
+from_row!(UpperBound { variant, value, metric_count, newest });
 
 /// Which metrics are ranked.
-struct Among {
+struct Candidates {
     /// The greatest key that counts.
     newest: i64,
     /// About so many metrics up to there match `sessions`.
@@ -102,9 +102,9 @@ struct Among {
     sessions: Condition,
 }
 
-impl Among {
+impl Candidates {
     /// How many of the variants that have these bounds are likely to have `wanted` metrics, if each has its share.
-    fn variants_for(&self, wanted: usize, bounds: &[Bound]) -> usize {
+    fn variants_for(&self, wanted: usize, bounds: &[UpperBound]) -> usize {
         let wanted = (wanted as u64).saturating_mul(self.newest.unsigned_abs());
         let of_each = bounds.iter().scan(0_u64, |sum, bound| {
             let before = *sum;
@@ -115,17 +115,17 @@ impl Among {
     }
 }
 
-/// The `limit` metrics at one `end` of the ranking by `figure` among those that match `filter`, most extreme first; ties in
+/// The `limit` metrics at one end of the ranking by `resource` among those that match `filter`, most extreme first; ties in
 /// order of insertion. All of them are of one moment; a session that is announced in the next one may belong to it.
 pub async fn top(
     db: &impl Source,
-    known: Known<'_>,
+    caches: Caches<'_>,
     resource: Resource,
-    end: End,
+    direction: Direction,
     filter: &Tree<metric::Filter>,
     limit: u64,
 ) -> Result<Vec<metric::Model>, DbErr> {
-    let ranking = Ranking { resource, end, limit };
+    let ranking = TopK { resource, direction, limit };
     if limit == 0 {
         return Ok(Vec::new());
     }
@@ -142,7 +142,7 @@ pub async fn top(
     let (newest, announced) = db.all::<(Option<i64>, Option<i64>)>(&now).await?.pop().unwrap_or_default();
     let (Some(newest), Some(announced)) = (newest, announced) else { return Ok(Vec::new()) };
     // Each statement need not look up the sessions anew.
-    let Known { lists, counts } = known;
+    let Caches { lists, counts } = caches;
     let ids = lists.ids_up_to::<session::Entity>(db, &of_session.clone().into(), announced).await?;
     let metrics = counts.of_sessions(db, &of_session, newest).await?;
     if metrics == 0 {
@@ -150,11 +150,11 @@ pub async fn top(
     }
     let filter = metric::Filter { scm_ref: None, pipeline: None, build: None, ..filter.own.clone() };
     let (engine, session) = (db.engine(), column::of(metric::Column::SessionId));
-    if metrics > FEW {
+    if metrics > MAX_SORTED_METRICS {
         let sessions = Condition::all().add(engine.any_of_residual(session, &ids));
         let measured = of_session.pipeline.as_ref().map(|name| pipeline_variant::measured_in(name, engine));
         let variants = variant::Entity::condition(&filter.variant, engine).add_option(measured);
-        return ranking.of_variants(db, &filter, variants, Some(Among { newest, metrics, sessions })).await;
+        return ranking.of_variants(db, &filter, variants, Some(Candidates { newest, metrics, sessions })).await;
     }
     let is_one = up_to(newest).add(engine.any_of(session, &ids)).add_option(is_of_variant(&filter.variant, engine));
     ranking.of(db, &metric::Filter { variant: variant::Filter::default(), ..filter }.into(), is_one).await
@@ -186,7 +186,7 @@ fn newest() -> Expr {
     Query::select().expr(Expr::col(metric::Column::Id).max()).from(metric::Entity).take().into()
 }
 
-impl Ranking {
+impl TopK {
     /// The column of the resource.
     fn value(self) -> Expr {
         Expr::col(("metric", self.resource.column()))
@@ -197,35 +197,35 @@ impl Ranking {
         self,
         db: &impl Source,
         filter: &Tree<metric::Filter>,
-        among: Condition,
+        candidates: Condition,
     ) -> Result<Vec<metric::Model>, DbErr> {
         let query = Query::select()
             .columns(metric::Column::iter().map(|column| (metric::Entity, column)))
             .from(metric::Entity)
             .cond_where(list::with_partitions::<metric::Entity>(filter, db.engine(), KeyRange::default()))
-            .cond_where(among)
-            .order_by_expr(self.value(), self.end.order())
+            .cond_where(candidates)
+            .order_by_expr(self.value(), self.direction.order())
             .order_by_expr(Expr::col((metric::Entity, metric::Column::Id)), Order::Asc)
             .limit(self.limit)
             .take();
         db.all(&query).await
     }
 
-    /// Ranks what matches up to the newest metric of `among`. No index per figure: `variants`, which have all of it, are visited in order
+    /// Ranks what matches up to the newest metric of `candidates`. There is no index per resource: `variants`, which have all of it, are visited in order
     /// of their bounds, until no further bound can matter.
     async fn of_variants(
         self,
         db: &impl Source,
         filter: &metric::Filter,
         variants: Condition,
-        among: Option<Among>,
+        candidates: Option<Candidates>,
     ) -> Result<Vec<metric::Model>, DbErr> {
         let mut bounds = self.bounds(db, &variants, Some(FIRST_BOUNDS)).await?;
         let mut are_all = (bounds.len() as u64) < FIRST_BOUNDS;
         let Some(first) = bounds.first() else { return Ok(Vec::new()) };
         // Every visit looks at the rows up to the same one. When that was the newest, the bounds held all of them; they were read at
         // that moment or later, and only widen. So no row that counts is beyond the bound of its variant, and it is right to stop there.
-        let among = among.unwrap_or(Among {
+        let candidates = candidates.unwrap_or(Candidates {
             newest: first.newest,
             metrics: first.newest.unsigned_abs(),
             sessions: Condition::all(),
@@ -234,11 +234,11 @@ impl Ranking {
         let filter = metric::Filter { variant: variant::Filter::default(), ..filter.clone() }.into();
         let most = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let mut rows: Vec<metric::Model> = Vec::new();
-        // Those visited, and those of them that were since the beginning, or since enough are known.
+        // Those visited, and those of them that were since the beginning, or since enough are found.
         let (mut visited, mut since) = (0, 0);
         loop {
             let last = if rows.len() < most { None } else { rows.last().map(|last| last.resource(self.resource)) };
-            let matters = |bound: &Bound| last.is_none_or(|last| !self.end.is_ahead(last, bound.value));
+            let matters = |bound: &UpperBound| last.is_none_or(|last| !self.direction.is_ahead(last, bound.value));
             if visited == bounds.len() && !are_all && bounds.last().is_some_and(matters) {
                 // Bounds may have widened since, but only by rows behind `newest`: those visited need no second visit.
                 let seen: HashSet<i64> = bounds.iter().map(|bound| bound.variant).collect();
@@ -247,16 +247,18 @@ impl Ranking {
                 are_all = true;
             }
             let wanted = if last.is_none() { most - rows.len() } else { most };
-            let visit = among.variants_for(wanted, &bounds[visited..]).max(since / 2).max(LEAST_VISIT);
+            let visit = candidates.variants_for(wanted, &bounds[visited..]).max(since / 2).max(MIN_ROUND);
             let group = bounds[visited..].iter().take(visit).take_while(|bound| matters(bound));
             let group: Vec<i64> = group.map(|bound| bound.variant).collect();
             if group.is_empty() {
                 break;
             }
-            let visits = Self::visits(db.engine(), &group, among.newest).map(|visit| {
+            let visits = Self::visits(db.engine(), &group, candidates.newest).map(|visit| {
                 // What is behind the last of those found need not be sorted.
                 let figure = self.value();
-                visit.add(among.sessions.clone()).add_option(last.map(|last| self.end.not_after(figure, last)))
+                visit
+                    .add(candidates.sessions.clone())
+                    .add_option(last.map(|last| self.direction.not_after(figure, last)))
             });
             let [one, other] = visits.map(|visit| self.of(db, &filter, visit));
             let (one, other) = futures_util::try_join!(one, other)?;
@@ -264,7 +266,7 @@ impl Ranking {
             rows.extend(other);
             rows.sort_by(|a, b| {
                 let by_value = a.resource(self.resource).total_cmp(&b.resource(self.resource));
-                let by_value = if self.end == End::Highest { by_value.reverse() } else { by_value };
+                let by_value = if self.direction == Direction::Highest { by_value.reverse() } else { by_value };
                 by_value.then(a.id.cmp(&b.id))
             });
             rows.truncate(most);
@@ -285,10 +287,10 @@ impl Ranking {
     }
 
     /// The variants that match, the most extreme first, `most` of them where that is given.
-    async fn bounds(self, db: &impl Source, variants: &Condition, most: Option<u64>) -> Result<Vec<Bound>, DbErr> {
-        let bound = match self.end {
-            End::Lowest => variant::least(self.resource),
-            End::Highest => variant::greatest(self.resource),
+    async fn bounds(self, db: &impl Source, variants: &Condition, most: Option<u64>) -> Result<Vec<UpperBound>, DbErr> {
+        let bound = match self.direction {
+            Direction::Lowest => variant::least(self.resource),
+            Direction::Highest => variant::greatest(self.resource),
         };
         let mut query = Query::select()
             .expr_as(column::of(variant::Column::Id), "variant")
@@ -298,7 +300,7 @@ impl Ranking {
             .from(variant::Entity)
             .cond_where(variants.clone())
             .and_where(bound.clone().is_not_null())
-            .order_by_expr(bound, self.end.order())
+            .order_by_expr(bound, self.direction.order())
             .take();
         if let Some(most) = most {
             query.limit(most);

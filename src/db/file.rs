@@ -10,8 +10,8 @@ use std::{
 use entity::driver::{
     executor::Reader,
     file::{File, Purpose},
-    log,
     rusqlite::{Counter, Pool},
+    wal_owner,
 };
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbErr, RuntimeErr};
@@ -106,7 +106,7 @@ fn is_file(path: &Path, may_make: bool) -> Result<bool, String> {
         Ok(found) if found.is_dir() => Err("it is a folder: give the path of a file".to_owned()),
         Ok(found) if !found.is_file() => Err("it is no file: give the path of one".to_owned()),
         Ok(found) if found.len() == 0 && has_log => Err(orphaned()),
-        Ok(_) if has_log && log::is_of_another(path, &log) => Err(format!(
+        Ok(_) if has_log && wal_owner::is_of_another(path, &log) => Err(format!(
             "its log {} belongs to the file that was there before, which was not closed in order: put that file back, or move the log away",
             log.display()
         )),
@@ -140,7 +140,7 @@ fn may_write(path: &Path, is_there: bool) -> Result<(), String> {
     })?;
     // One that somebody else left is used as it is, and would let nobody but them store anything.
     for (what, end) in [("its log", "-wal"), ("the index of its log", "-shm"), ("its journal", "-journal")] {
-        let left = beside(&path, end);
+        let left = with_suffix(&path, end);
         match may(&left, Access::READ_OK | Access::WRITE_OK) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -165,15 +165,15 @@ fn to_read(url: &DatabaseUrl, path: &Path) -> Purpose {
     use rustix::fs::Access;
 
     let path = real(path);
-    let holds = |end| fs::metadata(beside(&path, end)).is_ok_and(|found| found.len() > 0);
-    let [has_log, has_index] = ["-wal", "-shm"].map(|end| beside(&path, end).exists());
+    let holds = |end| fs::metadata(with_suffix(&path, end)).is_ok_and(|found| found.len() > 0);
+    let [has_log, has_index] = ["-wal", "-shm"].map(|end| with_suffix(&path, end).exists());
     let is_said = url.parameters().iter().any(|(name, value)| name == "immutable" && matches!(&**value, "true" | "1"));
-    let may_write_beside = may(folder_of(&path), Access::WRITE_OK | Access::EXEC_OK).is_ok();
+    let may_write_folder = may(folder_of(&path), Access::WRITE_OK | Access::EXEC_OK).is_ok();
     if holds("-wal") || holds("-journal") {
         Purpose::Read
-    } else if is_said || !(may_write_beside || has_log && has_index) {
+    } else if is_said || !(may_write_folder || has_log && has_index) {
         Purpose::ReadAtRest
-    } else if may_write_beside && !has_log && may(&path, Access::READ_OK | Access::WRITE_OK).is_ok() {
+    } else if may_write_folder && !has_log && may(&path, Access::READ_OK | Access::WRITE_OK).is_ok() {
         Purpose::Visit
     } else {
         Purpose::Read
@@ -334,11 +334,11 @@ fn remedy(error: &DbErr, read_only: bool) -> String {
 
 /// SQLite's write-ahead log, which is there while somebody has the database open, or when nobody closed it.
 fn log_of(path: &Path) -> PathBuf {
-    beside(path, "-wal")
+    with_suffix(path, "-wal")
 }
 
 /// The name with another end.
-fn beside(path: &Path, end: &str) -> PathBuf {
+fn with_suffix(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     name.into()

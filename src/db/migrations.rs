@@ -27,8 +27,8 @@ async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
 /// Whether there are migrations yet to be run.
 pub(super) async fn is_lacking(url: &DatabaseUrl, read_only: bool) -> Result<bool, OpenError> {
     let applied = applied(url, read_only).await?.unwrap_or_default();
-    let mut known = Migrator::migrations().into_iter().map(|step| step.name().to_owned());
-    match known.find(|known| !applied.contains(known)) {
+    let mut steps = Migrator::migrations().into_iter().map(|step| step.name().to_owned());
+    match steps.find(|step| !applied.contains(step)) {
         Some(lacking) if read_only => Err(OpenError::Older(lacking)),
         lacking => Ok(lacking.is_some()),
     }
@@ -68,8 +68,8 @@ async fn judge(connection: &DatabaseConnection, tables: &str) -> Result<Result<O
         let foreign = migration::tables().find(|table| has(table));
         return Ok(foreign.map_or(Ok(None), |table| Err(OpenError::Foreign(table.to_owned()))));
     }
-    let known: Vec<String> = Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
+    let migrations: Vec<String> = Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
     let taken = names("SELECT version FROM seaql_migrations ORDER BY version", "version").await?;
-    let unknown = taken.iter().find(|step| !known.contains(step)).cloned();
-    Ok(unknown.map_or(Ok(Some(taken)), |step| Err(OpenError::Newer(step))))
+    let newer = taken.iter().find(|step| !migrations.contains(step)).cloned();
+    Ok(newer.map_or(Ok(Some(taken)), |step| Err(OpenError::Newer(step))))
 }

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::ContextBase;
 use entity::{
-    known_counts::KnownCounts,
-    known_lists::KnownLists,
-    metric_block::KnownBlocks,
+    count_cache::CountCache,
+    list_cache::ListCache,
+    metric_block::ZoneMapCache,
     table::{tag as tag_row, variant::Words},
 };
 use quick_cache::sync::Cache;
@@ -44,9 +44,9 @@ pub struct ObjectCaches {
     pub tags: Cache<i64, Arc<tag_row::Model>>,
     /// The keys of the tags of announced sessions.
     pub session_tags: Cache<i64, Arc<[i64]>>,
-    pub blocks: KnownBlocks,
-    pub counts: KnownCounts,
-    pub lists: KnownLists,
+    pub blocks: ZoneMapCache,
+    pub counts: CountCache,
+    pub lists: ListCache,
 }
 
 impl Default for ObjectCaches {
@@ -57,9 +57,9 @@ impl Default for ObjectCaches {
             contexts: Cache::new(50_000),
             tags: Cache::new(50_000),
             session_tags: Cache::new(50_000),
-            blocks: KnownBlocks::default(),
-            counts: KnownCounts::default(),
-            lists: KnownLists::default(),
+            blocks: ZoneMapCache::default(),
+            counts: CountCache::default(),
+            lists: ListCache::default(),
         }
     }
 }

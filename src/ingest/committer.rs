@@ -22,13 +22,13 @@ use crate::ingest::{
     watermark::Watermark,
 };
 
-/// Rows of one transaction, at most: later ones wait for the next.
-const MOST_IN_ONE: usize = 10_000;
+/// Rows in one transaction, at most, unless one job alone brings more.
+const MAX_ROWS: usize = 10_000;
 
-/// Between two looks at whether the database is where it was opened, and whether something can be stored again, while nothing is.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+/// Between two checks, while no job comes, of whether the database is where it was opened and accepts writes again.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Stores until every handle is gone, or `end` comes, and the queue is empty. On SQLite it blocks its thread.
+/// Runs until every handle is gone, or `end` comes, and the queue is empty. On SQLite it blocks its thread.
 pub(crate) async fn run(
     writer: Writer,
     condition: Condition,
@@ -38,13 +38,13 @@ pub(crate) async fn run(
 ) {
     let (names, trail, past) = (Names::new(), Trail::default(), Past::Same);
     let mut committer = Committer { writer, names, trail, past, condition };
-    let mut looks = tokio::time::interval(BETWEEN_LOOKS);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut checks = tokio::time::interval(CHECK_INTERVAL);
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let first = tokio::select! {
             first = queue.recv() => first,
-            _ = looks.tick() => {
-                committer.look(&watermark).await;
+            _ = checks.tick() => {
+                committer.check(&watermark).await;
                 continue;
             }
             _ = &mut end, if !queue.is_closed() => {
@@ -55,7 +55,7 @@ pub(crate) async fn run(
         let Some(first) = first else { break };
         let mut rows = first.rows();
         let mut batch = vec![first];
-        while rows < MOST_IN_ONE {
+        while rows < MAX_ROWS {
             let Ok(next) = queue.try_recv() else { break };
             rows += next.rows();
             batch.push(next);
@@ -72,7 +72,7 @@ struct Committer {
     names: Names,
     /// Leads from one transaction to the next.
     trail: Trail,
-    /// What has become of the history, where others have not been told yet.
+    /// What has become of the history, until subscribers know.
     past: Past,
     condition: Condition,
 }
@@ -80,25 +80,25 @@ struct Committer {
 /// What a transaction has stored.
 struct Stored {
     watermark: Watermark,
-    /// What the history was found to be, and how far it went before, unless it was the same.
+    /// What has become of the history, and how far it went before this transaction, unless it is the same.
     found: Option<(Past, Sight)>,
 }
 
 impl Committer {
-    /// Sees whether the database is where it was opened and, after nothing could be stored, whether something could be now.
-    async fn look(&mut self, watermark: &watch::Sender<Watermark>) {
-        let looked = match self.writer.check() {
+    /// Checks whether the database is where it was opened and, after a failure, whether it accepts writes again.
+    async fn check(&mut self, watermark: &watch::Sender<Watermark>) {
+        let checked = match self.writer.check() {
             Ok(()) if !self.condition.is_failing() => return,
             Ok(()) => self.attempt(&mut [], watermark).await.map_err(|(_, error)| error),
             Err(error) => Err(error),
         };
-        match looked {
+        match checked {
             Ok(()) => self.condition.passed(Proof::Tried, Instant::now()),
             Err(error) => self.condition.failed(&error, Instant::now()),
         }
     }
 
-    /// Stores a batch, in parts where it is refused for something that is in it, so that only whose fault it is hears of it.
+    /// Stores a batch. One that is refused for a value in it is split, so that only the sender of that value gets the error.
     async fn store(&mut self, batch: Vec<Waiting>, watermark: &watch::Sender<Watermark>) {
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
@@ -110,7 +110,7 @@ impl Committer {
                         job.answer(Ok(()));
                     }
                 }
-                Err((Next::InParts, _)) if part.len() > 1 => {
+                Err((Next::Split, _)) if part.len() > 1 => {
                     let later = part.split_off(part.len() / 2);
                     parts.extend([later, part]);
                 }
@@ -125,7 +125,7 @@ impl Committer {
         }
     }
 
-    /// Stores a batch as a whole, or says why not and what is left to try. An empty one needs what others need, but room.
+    /// Stores a batch as a whole, or returns the reason and what is left to try. An empty one takes the same rights and locks, but no space.
     async fn attempt(
         &mut self,
         jobs: &mut [Waiting],
@@ -148,8 +148,8 @@ impl Committer {
             // Keys handed out by a transaction that was rolled back lead nowhere.
             self.names.forget();
             match Next::after(tries, &error) {
-                Next::Again(pause) => {
-                    tracing::info!(%error, "a transaction is tried again");
+                Next::Retry(pause) => {
+                    tracing::info!(%error, "a transaction collided with another one; retrying");
                     tokio::time::sleep(pause).await;
                 }
                 next => return Err((next, error)),

@@ -1,4 +1,4 @@
-//! Whether anything can be stored, as far as the last attempts have shown.
+//! Whether anything can be stored, according to the last attempts.
 
 use std::{
     sync::{
@@ -8,20 +8,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use entity::driver::fault::Fault;
+use entity::driver::error_kind::ErrorKind;
 use sea_orm::DbErr;
 
 use crate::ingest::retry;
 
-/// So long after a failure for lack of room only metrics that are stored are believed.
-const UNTIL_BELIEVED: Duration = Duration::from_secs(30);
+/// For so long after a full disk, only stored metrics count as proof that there is space again.
+const FULL_DISK_DISTRUST: Duration = Duration::from_secs(30);
 
 /// What an attempt has proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// Metrics were stored: there is room for more.
+    /// Metrics were stored: there is space for more.
     Stored,
-    /// The database takes transactions: hardly anything was stored.
+    /// The database takes transactions: hardly any space was needed.
     Tried,
 }
 
@@ -29,38 +29,38 @@ pub(crate) enum Proof {
 #[derive(Debug, Default)]
 pub(crate) struct Condition {
     is_failing: Arc<AtomicBool>,
-    /// When the last attempt failed for lack of room, since the last success.
-    out_of_room: Option<Instant>,
+    /// When the disk was last found full, since the last success.
+    disk_full: Option<Instant>,
 }
 
 impl Condition {
     /// Keeps `is_failing` up to date from now on.
     pub fn shown_by(is_failing: Arc<AtomicBool>) -> Self {
-        Self { is_failing, out_of_room: None }
+        Self { is_failing, disk_full: None }
     }
 
-    /// Whether nothing can be stored.
+    /// Whether the last attempt failed.
     pub fn is_failing(&self) -> bool {
         self.is_failing.load(Ordering::Relaxed)
     }
 
-    /// An attempt succeeded, at `now`.
+    /// Notes a success at `now`.
     pub fn passed(&mut self, proof: Proof, now: Instant) {
         let is_believed = proof == Proof::Stored
-            || self.out_of_room.is_none_or(|failed| now.duration_since(failed) >= UNTIL_BELIEVED);
+            || self.disk_full.is_none_or(|failed| now.duration_since(failed) >= FULL_DISK_DISTRUST);
         if is_believed && self.is_failing.swap(false, Ordering::Relaxed) {
-            self.out_of_room = None;
-            tracing::info!("the database takes what is stored again");
+            self.disk_full = None;
+            tracing::info!("the database accepts writes again");
         }
     }
 
-    /// An attempt failed, at `now`. That a value was refused, or others came in the way, says nothing of the next one.
+    /// Notes a failure at `now`. A refused value or a collision predicts nothing for the next attempt.
     pub fn failed(&mut self, error: &DbErr, now: Instant) {
-        if Fault::of(error) != Fault::Database {
+        if ErrorKind::of(error) != ErrorKind::Database {
             return;
         }
-        if retry::is_for_room(error) {
-            self.out_of_room = Some(now);
+        if retry::is_full_disk(error) {
+            self.disk_full = Some(now);
         }
         if !self.is_failing.swap(true, Ordering::Relaxed) {
             tracing::error!(%error, "nothing can be stored");

@@ -1,4 +1,4 @@
-//! The counters beside sessions, contexts, variants and builds, kept in the transaction that adds metrics.
+//! The counters of sessions, contexts, variants and builds, updated in the transaction that adds metrics.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,23 +10,23 @@ use entity::{
 };
 use sea_orm::{DbErr, sea_query::Value};
 
-use crate::ingest::{names::Measured, statements};
+use crate::ingest::{names::PipelineVariants, statements};
 
 /// Counts `rows`, which were just stored under increasing keys; `components` are theirs, in the same order.
 ///
-/// A database next door is told in a few statements; SQLite, which is no further away than a function call, gets a row changed
-/// sooner than it adds up what it has just been given.
+/// PostgreSQL adds up the new rows in a few statements, since each statement costs a round trip. SQLite is a function call away, and
+/// updates single rows faster than it aggregates them.
 pub(crate) async fn count(
     tx: &Transaction<'_>,
     rows: &[Model],
     components: &[i64],
-    measured: &mut Measured,
+    pairs: &mut PipelineVariants,
 ) -> Result<(), DbErr> {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
     let range = [Value::from(first.id), Value::from(last.id)];
     let sessions: BTreeSet<i64> = rows.iter().map(|row| row.session_id).collect();
     let builds = session::builds_of(tx, &sessions.into_iter().collect::<Vec<_>>()).await?;
-    if measured.learn(rows.iter().filter_map(|row| Some((builds.get(&row.session_id)?.1, row.variant_id)))) {
+    if pairs.add(rows.iter().filter_map(|row| Some((builds.get(&row.session_id)?.1, row.variant_id)))) {
         tx.run(statements::NOTE_PIPELINES_AND_VARIANTS, range.clone()).await?;
     }
     match tx.engine() {

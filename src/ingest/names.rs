@@ -1,4 +1,4 @@
-//! Names to keys: each name is stored once, and found by its digest. What was found or stored stays known to the committer, and so do the
+//! Interned names: each name is stored once, and found by its digest. The committer caches the keys that it has found or stored, and the
 //! pairs of pipeline and variant.
 
 use std::collections::{HashMap, HashSet};
@@ -13,17 +13,17 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait as _, Query, Value},
 };
 
-/// Keys that one kind of name is remembered by, at most.
-const REMEMBERED: usize = 200_000;
-/// Digests that one statement looks for, at most: SQLite's own limit is 32,766 values.
-const LOOKED_UP: usize = 10_000;
+/// Keys that the cache of one table holds.
+const CACHE_CAPACITY: usize = 200_000;
+/// Values that one look-up binds, at most: SQLite's limit is 32,766.
+const MAX_BOUND_VALUES: usize = 10_000;
 
-/// The known names of one table.
+/// The names of one table.
 pub(crate) struct NameInterner {
     table: &'static str,
     /// The names' columns, that of the parent first where there is one.
     columns: &'static [&'static str],
-    known: Cache<Digest, i64>,
+    keys: Cache<Digest, i64>,
 }
 
 /// A name: its texts, within its parent where it has one.
@@ -34,7 +34,7 @@ pub(crate) struct Name<'a, const N: usize> {
 }
 
 impl<'a, const N: usize> Name<'a, N> {
-    /// A name made of texts alone.
+    /// A name that is unique in its table.
     pub fn of(texts: [&'a str; N]) -> Self {
         Self { digest: digest(&texts), parent: None, texts }
     }
@@ -54,36 +54,36 @@ impl<'a, const N: usize> Name<'a, N> {
 
 impl NameInterner {
     pub fn new(table: &'static str, columns: &'static [&'static str]) -> Self {
-        Self { table, columns, known: Cache::new(REMEMBERED) }
+        Self { table, columns, keys: Cache::new(CACHE_CAPACITY) }
     }
 
-    /// Forgets everything, after a transaction that was not committed.
+    /// Empties the cache, after a transaction that was not committed.
     pub fn forget(&mut self) {
-        self.known = Cache::new(REMEMBERED);
+        self.keys = Cache::new(CACHE_CAPACITY);
     }
 
-    /// The key of one name, which is stored if it was not yet.
+    /// Returns the key of a name, which is stored if it is new.
     pub async fn key<const N: usize>(&mut self, tx: &Transaction<'_>, name: Name<'_, N>) -> Result<i64, DbErr> {
         Ok(self.keys(tx, &[name]).await?[0])
     }
 
-    /// The keys of `names`, in their order. Names not stored yet are stored, in the order of their first appearance.
+    /// Returns the keys of `names`, in their order. New names are stored in the order of their first appearance.
     pub async fn keys<const N: usize>(
         &mut self,
         tx: &Transaction<'_>,
         names: &[Name<'_, N>],
     ) -> Result<Vec<i64>, DbErr> {
-        let mut keys: Vec<Option<i64>> = names.iter().map(|name| self.known.get(&name.digest).copied()).collect();
+        let mut keys: Vec<Option<i64>> = names.iter().map(|name| self.keys.get(&name.digest).copied()).collect();
         let mut seen = HashSet::new();
-        let unknown = names.iter().zip(&keys).filter(|(_, key)| key.is_none()).map(|(name, _)| name);
-        let unknown: Vec<&Name<'_, N>> = unknown.filter(|name| seen.insert(name.digest)).collect();
-        if !unknown.is_empty() {
-            let found = self.find_or_store(tx, &unknown).await?;
+        let new = names.iter().zip(&keys).filter(|(_, key)| key.is_none()).map(|(name, _)| name);
+        let new: Vec<&Name<'_, N>> = new.filter(|name| seen.insert(name.digest)).collect();
+        if !new.is_empty() {
+            let found = self.find_or_store(tx, &new).await?;
             for (name, key) in names.iter().zip(&mut keys) {
                 *key = key.or_else(|| found.get(&name.digest).copied());
             }
             for (digest, key) in found {
-                self.known.insert(digest, key);
+                self.keys.insert(digest, key);
             }
         }
         let complete: Option<Vec<i64>> = keys.into_iter().collect();
@@ -96,7 +96,7 @@ impl NameInterner {
         names: &[&Name<'_, N>],
     ) -> Result<HashMap<Digest, i64>, DbErr> {
         let mut found = HashMap::with_capacity(names.len());
-        for part in names.chunks(LOOKED_UP / (N + 2)) {
+        for part in names.chunks(MAX_BOUND_VALUES / (N + 2)) {
             let query = Query::select()
                 .columns(["id", "digest"])
                 .from(self.table)
@@ -127,16 +127,16 @@ fn note(found: &mut HashMap<Digest, i64>, rows: Vec<(i64, Vec<u8>)>) -> Result<(
     Ok(())
 }
 
-/// The variants that pipelines are known to have measured, as pairs of keys: those stored, or to be stored before the transaction ends.
-pub(crate) struct Measured(Cache<(i64, i64), ()>);
+/// A cache of the pairs of pipeline and variant that are stored, or will be before the transaction ends.
+pub(crate) struct PipelineVariants(Cache<(i64, i64), ()>);
 
-impl Measured {
+impl PipelineVariants {
     fn new() -> Self {
-        Self(Cache::new(REMEMBERED))
+        Self(Cache::new(CACHE_CAPACITY))
     }
 
-    /// Whether any of these pipelines and variants was not known yet. From now on all are.
-    pub fn learn(&mut self, pairs: impl IntoIterator<Item = (i64, i64)>) -> bool {
+    /// Adds pairs. Returns whether any of them is new.
+    pub fn add(&mut self, pairs: impl IntoIterator<Item = (i64, i64)>) -> bool {
         let mut is_new = false;
         for pair in pairs {
             if self.0.get(&pair).is_none() {
@@ -148,7 +148,7 @@ impl Measured {
     }
 }
 
-/// Everything that metrics and sessions name, and what is known of it.
+/// The names of every table, and what is cached of them.
 pub(crate) struct Names {
     pub sessions: NameInterner,
     pub contexts: NameInterner,
@@ -158,7 +158,7 @@ pub(crate) struct Names {
     pub pipelines: NameInterner,
     pub builds: NameInterner,
     pub tags: NameInterner,
-    pub measured: Measured,
+    pub pipeline_variants: PipelineVariants,
 }
 
 impl Names {
@@ -172,15 +172,15 @@ impl Names {
             pipelines: NameInterner::new("pipeline", &["name"]),
             builds: NameInterner::new("build", &["pipeline_id", "name"]),
             tags: NameInterner::new("tag", &["name", "value"]),
-            measured: Measured::new(),
+            pipeline_variants: PipelineVariants::new(),
         }
     }
 
     pub fn forget(&mut self) {
-        let Self { sessions, contexts, components, items, variants, pipelines, builds, tags, measured } = self;
+        let Self { sessions, contexts, components, items, variants, pipelines, builds, tags, pipeline_variants } = self;
         for names in [sessions, contexts, components, items, variants, pipelines, builds, tags] {
             names.forget();
         }
-        *measured = Measured::new();
+        *pipeline_variants = PipelineVariants::new();
     }
 }

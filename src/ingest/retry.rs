@@ -1,53 +1,53 @@
-//! What becomes of a batch that was not stored: tried again, tried in parts, or given up with a reason.
+//! What happens to a batch that failed: it is retried, split, or given up.
 
 use std::time::Duration;
 
-use entity::driver::fault::Fault;
+use entity::driver::error_kind::ErrorKind;
 use sea_orm::{DbErr, RuntimeErr};
 
 use crate::error::Error;
 
-/// So often a transaction that others came in the way of is tried again.
-const TRIES: u32 = 8;
+/// How often a transaction that collided with another one is tried.
+const MAX_TRIES: u32 = 8;
 
-/// Before the second try of a transaction; twice as long before each later one.
-const A_MOMENT: Duration = Duration::from_millis(5);
+/// Pause before the second try; it doubles before each later one.
+const FIRST_BACKOFF: Duration = Duration::from_millis(5);
 
 /// What comes next.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// The same again, after a while.
-    Again(Duration),
-    /// Each half of it, unless it is one piece of work.
-    InParts,
-    /// Nothing.
+    /// The same again, after a pause.
+    Retry(Duration),
+    /// Each half of it, unless it is a single job.
+    Split,
+    /// Nothing: its senders get the error.
     GiveUp,
 }
 
 impl Next {
-    /// After the try of this number, from 1, failed with `error`.
+    /// Decides after try number `tries` (from 1) failed with `error`.
     pub fn after(tries: u32, error: &DbErr) -> Self {
-        match Fault::of(error) {
-            Fault::Collision if tries < TRIES => Self::Again(A_MOMENT * 2_u32.pow(tries - 1)),
-            Fault::Value(_) => Self::InParts,
-            Fault::Collision | Fault::Database => Self::GiveUp,
+        match ErrorKind::of(error) {
+            ErrorKind::Collision if tries < MAX_TRIES => Self::Retry(FIRST_BACKOFF * 2_u32.pow(tries - 1)),
+            ErrorKind::Value(_) => Self::Split,
+            ErrorKind::Collision | ErrorKind::Database => Self::GiveUp,
         }
     }
 }
 
-/// What the one is told whose work was not stored.
+/// The error that the sender of a failed job gets.
 pub(crate) fn refusal(error: DbErr) -> Error {
-    match Fault::of(&error) {
-        Fault::Value(said) => {
-            tracing::warn!(%error, "the database refused what it was to store");
+    match ErrorKind::of(&error) {
+        ErrorKind::Value(said) => {
+            tracing::warn!(%error, "the database refused a value");
             Error::bad_input(format!("the database does not take this: {said}; nothing of it was stored"))
         }
-        Fault::Collision | Fault::Database => Error::from(error),
+        ErrorKind::Collision | ErrorKind::Database => Error::from(error),
     }
 }
 
-/// Whether there was no room on the disk, or it failed: a transaction that needs hardly any may go through meanwhile.
-pub(crate) fn is_for_room(error: &DbErr) -> bool {
+/// Whether the disk is full, or failed: a transaction that needs hardly any space may pass meanwhile.
+pub(crate) fn is_full_disk(error: &DbErr) -> bool {
     match error {
         DbErr::Exec(RuntimeErr::SqlxError(error))
         | DbErr::Query(RuntimeErr::SqlxError(error))

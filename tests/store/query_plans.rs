@@ -3,19 +3,19 @@
 use std::{collections::BTreeSet, sync::Mutex};
 
 use entity::{
+    count_cache::CountCache,
     dialect::Engine,
     driver::{executor::Reader, row::FromRow, source::Source},
     edges,
     filter::{Number, Text, Tree},
-    known_counts::KnownCounts,
-    known_lists::KnownLists,
     list::{self, Order, Position, Slice},
+    list_cache::ListCache,
     resource::Resource,
     table::{
         metric::{self, Filter, Sort},
         variant,
     },
-    top::{self, End, Known},
+    top::{self, Caches, Direction},
 };
 use sea_orm::{DbErr, Statement};
 
@@ -192,13 +192,13 @@ async fn what_one_session_measured_of_a_variant_is_found_by_session() {
 #[tokio::test]
 async fn narrow_rankings_of_variants_are_found_by_part() {
     with_explained(async |db| {
-        let (lists, counts) = (KnownLists::default(), KnownCounts::default());
-        let caches = Known { lists: &lists, counts: &counts };
+        let (lists, counts) = (ListCache::default(), CountCache::default());
+        let caches = Caches { lists: &lists, counts: &counts };
         for (name, variant) in variants() {
             let is_narrow = |filter: &Filter| filter.context.is_some() || filter.started_at.is_some();
             for (other, filter) in residual_filters().into_iter().filter(|(_, filter)| is_narrow(filter)) {
                 let filter = Filter { variant: variant.clone(), ..filter }.into();
-                top::top(db, caches, Resource::TotalTime, End::Highest, &filter, 10).await.unwrap();
+                top::top(db, caches, Resource::TotalTime, Direction::Highest, &filter, 10).await.unwrap();
                 db.assert_read_through(BY_PART, &format!("{name} and {other}"));
             }
         }

@@ -11,7 +11,7 @@ use std::{
 
 use sea_orm::DbErr;
 
-use crate::driver::log;
+use crate::driver::wal_owner;
 
 /// What SQLite keeps beside a file: its write-ahead log and the index of that.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
@@ -112,7 +112,7 @@ impl File {
         };
         let [log, index] = COMPANIONS.map(|end| with_suffix(&path, end));
         if purpose == Purpose::Write {
-            log::claim(&path, &log);
+            wal_owner::claim(&path, &log);
         }
         let companions = [identity(&log)?, identity(&index)?];
         Ok(Self { opened: Identity::of(&path)?, companions, purpose, left: left(&path)?, name, path })

@@ -7,7 +7,7 @@ use sqlx::{
     postgres::{PgRow, Postgres},
 };
 
-use crate::driver::fault::failed;
+use crate::driver::error_kind::failed;
 
 /// A row that is being read, column after column.
 pub struct Row<'a> {

@@ -21,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::{
     dialect::sqlite,
     driver::{
-        fault::failed,
+        error_kind::failed,
         file::{Astray, File, Purpose},
         row::FromRow,
     },

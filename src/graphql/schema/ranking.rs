@@ -3,7 +3,7 @@
 use async_graphql::{Context, Enum, Object};
 use entity::{
     resource::Resource as Measured,
-    top::{self, End, Known},
+    top::{self, Caches, Direction},
 };
 
 use crate::{
@@ -54,7 +54,7 @@ pub enum TopDirection {
     Lowest,
 }
 
-impl From<TopDirection> for End {
+impl From<TopDirection> for Direction {
     fn from(direction: TopDirection) -> Self {
         match direction {
             TopDirection::Highest => Self::Highest,
@@ -96,9 +96,9 @@ impl TopQuery {
             .map_err(|_| Error::bad_input(format!("first: give a number from 0 to {MAX_ROWS}, not {first}")))?;
         let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
         let served = state_of(ctx);
-        let known = served.caches();
-        let known = Known { lists: &known.lists, counts: &known.counts };
-        let rows = top::top(&served.database.reader, known, resource.into(), end, &filter, limit).await;
+        let caches = served.caches();
+        let caches = Caches { lists: &caches.lists, counts: &caches.counts };
+        let rows = top::top(&served.database.reader, caches, resource.into(), end, &filter, limit).await;
         Ok(Metric::from_rows(ctx, rows.map_err(Error::from)?).await?.into())
     }
 }

@@ -19,17 +19,17 @@ use crate::{
 };
 
 /// Lists that are remembered, about.
-const REMEMBERED: usize = 1_000;
+const CAPACITY: usize = 1_000;
 /// Rows of all of them together, at most: eight bytes each.
-const ROWS: u64 = 2_000_000;
+const MAX_ROWS: u64 = 2_000_000;
 
 /// The lists that were asked for. Of a filter only the digest is kept: it may be as long as a request.
 #[derive(Debug)]
-pub struct KnownLists(Cache<Digest, Known, Rows>);
+pub struct ListCache(Cache<Digest, CachedList, Rows>);
 
 /// A list, as far as rows were announced up to a number.
 #[derive(Debug, Clone, Default)]
-struct Known {
+struct CachedList {
     announced: i64,
     ids: Arc<Vec<i64>>,
 }
@@ -37,19 +37,19 @@ struct Known {
 #[derive(Debug, Clone)]
 struct Rows;
 
-impl Weighter<Digest, Known> for Rows {
-    fn weight(&self, _: &Digest, known: &Known) -> u64 {
-        known.ids.len() as u64 + 1
+impl Weighter<Digest, CachedList> for Rows {
+    fn weight(&self, _: &Digest, cached: &CachedList) -> u64 {
+        cached.ids.len() as u64 + 1
     }
 }
 
-impl Default for KnownLists {
+impl Default for ListCache {
     fn default() -> Self {
-        Self(Cache::with_weighter(REMEMBERED, ROWS, Rows))
+        Self(Cache::with_weighter(CAPACITY, MAX_ROWS, Rows))
     }
 }
 
-impl KnownLists {
+impl ListCache {
     /// The keys of the announced rows that match `filter`, in the order of announcement.
     ///
     /// # Errors
@@ -67,14 +67,14 @@ impl KnownLists {
         newest: i64,
     ) -> Result<Arc<Vec<i64>>, DbErr> {
         let what = digest(&[E::default().table_name(), &format!("{filter:?}")]);
-        let known = self.0.get(&what).unwrap_or_default();
+        let cached = self.0.get(&what).unwrap_or_default();
         // Others may have looked at later ones meanwhile.
-        if newest <= known.announced {
-            return Ok(known.ids);
+        if newest <= cached.announced {
+            return Ok(cached.ids);
         }
-        let new = announced_since::<E>(db, filter, known.announced, newest).await?;
-        let ids = if new.is_empty() { known.ids } else { Arc::new([known.ids.as_slice(), new.as_slice()].concat()) };
-        self.0.insert(what, Known { announced: newest, ids: Arc::clone(&ids) });
+        let new = announced_since::<E>(db, filter, cached.announced, newest).await?;
+        let ids = if new.is_empty() { cached.ids } else { Arc::new([cached.ids.as_slice(), new.as_slice()].concat()) };
+        self.0.insert(what, CachedList { announced: newest, ids: Arc::clone(&ids) });
         Ok(ids)
     }
 

@@ -1,5 +1,5 @@
 //! Counts of many rows, remembered: those of sessions' metrics are brought up to date, others hold for as long as nothing has come to be
-//! known since.
+//! cached since.
 
 use quick_cache::sync::Cache;
 use sea_orm::{
@@ -17,22 +17,22 @@ use crate::{
 };
 
 /// Counts that are remembered, at most.
-const REMEMBERED: usize = 1_000;
+const CAPACITY: usize = 1_000;
 
 /// So many new metrics are looked at one by one: as many take less time than all sessions do.
-const FEW: i64 = 2_000;
+const MAX_NEW_METRICS: i64 = 2_000;
 
 /// What was counted, when, and how many there were. What is asked for again and again, by every dashboard that is open, is counted
 /// once for each change of the history. Of what was counted only the digest is kept: a filter may be as long as a request.
 #[derive(Debug)]
-pub struct KnownCounts {
+pub struct CountCache {
     counts: Cache<Digest, (Moment, u64)>,
     of_sessions: Cache<Digest, Counted>,
 }
 
-impl Default for KnownCounts {
+impl Default for CountCache {
     fn default() -> Self {
-        Self { counts: Cache::new(REMEMBERED), of_sessions: Cache::new(REMEMBERED) }
+        Self { counts: Cache::new(CAPACITY), of_sessions: Cache::new(CAPACITY) }
     }
 }
 
@@ -59,39 +59,39 @@ async fn now(db: &impl Source) -> Result<Moment, DbErr> {
     Ok(db.select::<Moment, 0>(NOW, []).await?.pop().unwrap_or_default())
 }
 
-/// How many metrics the sessions that match have, from what was `known`: what they have more, and what those have that were announced
+/// How many metrics the sessions that match have, from what was `cached`: what they have more, and what those have that were announced
 /// since. One statement, so that all of it is of one moment; an announced session never changes what it matches.
-async fn more(db: &impl Source, filter: &session::Filter, known: Counted) -> Result<Counted, DbErr> {
+async fn more(db: &impl Source, filter: &session::Filter, cached: Counted) -> Result<Counted, DbErr> {
     let matching = list::condition::<session::Entity>(&filter.clone().into(), db.engine());
     let mut of_new = Query::select();
     of_new.expr(Func::coalesce([column::of(session::Column::MetricCount).sum(), Expr::val(0)]).cast_as("BIGINT"));
     of_new.cond_where(matching.clone());
-    announced::from_those_since::<session::Entity>(&mut of_new, known.announced);
+    announced::from_those_since::<session::Entity>(&mut of_new, cached.announced);
     let of_metric = Query::select()
         .expr(Expr::val(1))
         .from(session::Entity)
         .cond_where(matching)
         .and_where(column::of(session::Column::Id).eq(column::of(metric::Column::SessionId)))
-        .and_where(column::of(session::Column::Announced).lte(known.announced))
+        .and_where(column::of(session::Column::Announced).lte(cached.announced))
         .take();
-    let of_known = Query::select()
+    let of_cached = Query::select()
         .expr(Func::count(Expr::val(1)))
         .from(metric::Entity)
-        .and_where(column::of(metric::Column::Id).gt(known.last))
+        .and_where(column::of(metric::Column::Id).gt(cached.last))
         .and_where(Expr::exists(of_metric))
         .take();
     let mut query = Query::select();
     query.expr(Expr::from(greatest("session", "announced"))).expr(Expr::from(greatest("metric", "id")));
     query.expr(Expr::from(of_new));
-    // Of a beginning nothing is known.
-    query.expr(if known.announced > 0 { Expr::from(of_known) } else { Expr::cust("CAST(0 AS BIGINT)") });
+    // Of a beginning nothing is cached.
+    query.expr(if cached.announced > 0 { Expr::from(of_cached) } else { Expr::cust("CAST(0 AS BIGINT)") });
     let found = db.all::<(Option<i64>, (Option<i64>, (i64, i64)))>(&query).await?.pop();
-    let (announced, (last, (of_new, of_known))) = found.unwrap_or_default();
+    let (announced, (last, (of_new, of_cached))) = found.unwrap_or_default();
     let (announced, last) = (announced.unwrap_or(0), last.unwrap_or(0));
-    Ok(Counted { announced, last, count: known.count + of_new + of_known })
+    Ok(Counted { announced, last, count: cached.count + of_new + of_cached })
 }
 
-impl KnownCounts {
+impl CountCache {
     /// How many metrics match `filter`.
     ///
     /// # Errors
@@ -113,13 +113,14 @@ impl KnownCounts {
         newest: i64,
     ) -> Result<u64, DbErr> {
         let what = digest(&[&format!("{filter:?}")]);
-        let known = self.of_sessions.get(&what).filter(|known| newest - known.last <= FEW).unwrap_or_default();
-        let counted = more(db, filter, known).await?;
+        let cached =
+            self.of_sessions.get(&what).filter(|cached| newest - cached.last <= MAX_NEW_METRICS).unwrap_or_default();
+        let counted = more(db, filter, cached).await?;
         self.of_sessions.insert(what, counted);
         Ok(counted.count.unsigned_abs())
     }
 
-    /// How many there are of `what`, which is counted by `count` unless that is known.
+    /// How many there are of `what`, which is counted by `count` unless that is cached.
     ///
     /// # Errors
     /// The database's.

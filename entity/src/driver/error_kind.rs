@@ -5,7 +5,7 @@ use sea_orm::{DbErr, RuntimeErr};
 
 /// Whose fault it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
+pub enum ErrorKind {
     /// That of a value in it, in the database's words: it would fail again, and others with it.
     Value(String),
     /// Nobody's: two transactions came in each other's way, or somebody took away what was remembered. It may pass when it is tried again.
@@ -34,7 +34,7 @@ pub(crate) fn failed(error: &rusqlite::Error) -> DbErr {
     }
 }
 
-impl Fault {
+impl ErrorKind {
     /// Whose fault `error` is.
     pub fn of(error: &DbErr) -> Self {
         match error {
@@ -63,22 +63,23 @@ impl Fault {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, failed, ffi};
+    use super::{ErrorKind, failed, ffi};
 
     #[test]
     fn what_a_file_refuses_for_its_value_is_told_from_what_it_can_not_do() {
-        let of =
-            |code| Fault::of(&failed(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some("why".to_owned()))));
+        let of = |code| {
+            ErrorKind::of(&failed(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some("why".to_owned()))))
+        };
         for code in
             [ffi::SQLITE_CONSTRAINT_TRIGGER, ffi::SQLITE_CONSTRAINT_CHECK, ffi::SQLITE_TOOBIG, ffi::SQLITE_MISMATCH]
         {
-            assert_eq!(of(code), Fault::Value("why".to_owned()));
+            assert_eq!(of(code), ErrorKind::Value("why".to_owned()));
         }
         for code in [ffi::SQLITE_CONSTRAINT_FOREIGNKEY, ffi::SQLITE_CONSTRAINT_UNIQUE] {
-            assert_eq!(of(code), Fault::Collision);
+            assert_eq!(of(code), ErrorKind::Collision);
         }
         for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR, ffi::SQLITE_BUSY, ffi::SQLITE_READONLY, ffi::SQLITE_CORRUPT] {
-            assert_eq!(of(code), Fault::Database);
+            assert_eq!(of(code), ErrorKind::Database);
         }
     }
 }
