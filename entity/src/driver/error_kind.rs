@@ -1,22 +1,22 @@
-//! Whose fault it is that a statement failed: one answer for both drivers.
+//! Kinds of errors, the same for both drivers.
 
 use rusqlite::{ErrorCode, ffi};
 use sea_orm::{DbErr, RuntimeErr};
 
-/// Whose fault it is.
+/// Why a statement failed, as far as it matters for what to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// That of a value in it, in the database's words: it would fail again, and others with it.
+    /// A value was refused, in the database's words: the statement would fail again.
     Value(String),
-    /// Nobody's: two transactions came in each other's way, or somebody took away what was remembered. It may pass when it is tried again.
+    /// Two transactions collided, or rows were deleted whose keys are cached. A retry may pass.
     Collision,
-    /// The database's, or the connection's.
+    /// The database or the connection failed.
     Database,
 }
 
-/// What the direct driver reports, as what the other one would.
+/// An error of rusqlite, as the variant of `DbErr` that sqlx would give.
 pub(crate) fn failed(error: &rusqlite::Error) -> DbErr {
-    // No value of ours is against a key: what was remembered is gone, or was taken.
+    // No value violates a key by itself: a cached key is stale.
     let said = RuntimeErr::Internal(error.to_string());
     let Some(failure) = error.sqlite_error() else { return DbErr::Query(said) };
     match (failure.code, failure.extended_code) {
@@ -35,7 +35,7 @@ pub(crate) fn failed(error: &rusqlite::Error) -> DbErr {
 }
 
 impl ErrorKind {
-    /// Whose fault `error` is.
+    /// Returns the kind of `error`.
     pub fn of(error: &DbErr) -> Self {
         match error {
             // See `failed`.
@@ -47,7 +47,7 @@ impl ErrorKind {
                 let said = error.as_database_error();
                 let code = said.and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
                 match (code.as_ref(), code.get(..2).unwrap_or_default()) {
-                    // No value of ours is against a key.
+                    // No value violates a key by itself.
                     ("40001" | "40P01" | "23503" | "23505", _) => Self::Collision,
                     // Values, constraints, checks of views, limits, and what triggers raise.
                     (_, "22" | "23" | "44" | "54" | "P0") => {
@@ -66,7 +66,7 @@ mod tests {
     use super::{ErrorKind, failed, ffi};
 
     #[test]
-    fn what_a_file_refuses_for_its_value_is_told_from_what_it_can_not_do() {
+    fn refused_values_are_distinguished_from_failures() {
         let of = |code| {
             ErrorKind::of(&failed(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some("why".to_owned()))))
         };

@@ -1,5 +1,5 @@
-//! Where rows come from and go to. Every statement of the server goes through here: the questions are the same for both engines,
-//! and so are the answers.
+//! Connections that run statements: a pool for reading, one connection for writing, and its transactions. Every statement of the server
+//! goes through here.
 
 use std::sync::Arc;
 
@@ -20,28 +20,27 @@ use crate::{
     },
 };
 
-/// Values that one statement of the ORM binds, at most: PostgreSQL takes 65,535.
-const BOUND: usize = 20_000;
+/// Values that one statement binds, at most: PostgreSQL takes 65,535.
+const MAX_BOUND_VALUES: usize = 20_000;
 
-/// What a connection of the ORM leads to.
+/// What kind of sessions a connection to PostgreSQL has.
 #[derive(Debug, Clone)]
 pub enum Sessions {
-    /// A session of the database that is its own.
+    /// A session of its own.
     Own,
-    /// A pooler, which gives each transaction another session: nothing that is set or prepared outlasts it. What reads begins its
-    /// transactions with this.
+    /// A pooler in transaction mode: settings and prepared statements end with the transaction. Reading transactions begin with this SQL.
     Shared(Arc<str>),
 }
 
 impl Sessions {
-    /// Every row that `statement` gives.
+    /// Returns every row of `statement`.
     pub(crate) async fn query(
         &self,
         connection: &DatabaseConnection,
         statement: Statement,
     ) -> Result<Vec<QueryResult>, DbErr> {
         let Self::Shared(begin) = self else { return connection.query_all_raw(statement).await };
-        // Preparing a statement and running it must meet the same session.
+        // A statement must be prepared and run in the same session.
         let transaction = connection.begin().await?;
         transaction.execute_unprepared(begin).await?;
         transaction.execute_unprepared(postgres::FORGET_PREPARED).await?;
@@ -51,7 +50,7 @@ impl Sessions {
     }
 }
 
-/// Reads what was committed.
+/// Connections that read what was committed.
 #[derive(Debug, Clone)]
 pub enum Reader {
     /// Connections to a file.
@@ -61,7 +60,7 @@ pub enum Reader {
 }
 
 impl Reader {
-    /// Whether a file is still where it was opened. A server says so by not answering.
+    /// Checks that a file is still where it was opened. (A PostgreSQL that is gone does not answer.)
     ///
     /// # Errors
     /// What became of the file, and what to do.
@@ -72,7 +71,7 @@ impl Reader {
         }
     }
 
-    /// Waits for the statements that run, then closes every connection.
+    /// Ends or awaits the running statements, then closes every connection.
     ///
     /// # Errors
     /// The database's.
@@ -106,14 +105,14 @@ impl Source for Reader {
 /// The one connection that writes.
 #[derive(Debug)]
 pub enum Writer {
-    /// To a file. Its statements block the thread that runs them.
+    /// To a file. Its statements block the calling thread.
     Direct(Connection),
     /// One of the ORM.
     Orm(DatabaseConnection, Sessions),
 }
 
 impl Writer {
-    /// The same as [`Reader::check`]. Where the file is no longer there, what was stored is saved as far as can be.
+    /// Like [`Reader::check`]. If the file is no longer there, its log is folded into it as far as possible.
     ///
     /// # Errors
     /// What became of the file, and what to do.
@@ -124,7 +123,7 @@ impl Writer {
         }
     }
 
-    /// Begins a transaction; until it ends, no other one writes.
+    /// Begins a transaction. Until it ends, no other one writes.
     ///
     /// # Errors
     /// The database's.
@@ -139,8 +138,8 @@ impl Writer {
         })
     }
 
-    /// Begins a transaction as [`Self::begin`] does, and tells what has become of the history that `trail` has left: unless it
-    /// is the same, nothing that is remembered of it holds.
+    /// Like [`Self::begin`], and returns what has become of the history since the last commit on `trail`: unless it is the same, no cache
+    /// is valid.
     ///
     /// # Errors
     /// The database's.
@@ -158,10 +157,10 @@ impl Writer {
             trail.begin(&transaction).await?;
             return Ok((transaction, Past::Same));
         };
-        // In one round trip: a statement each, so that the second one sees what was committed before its turn came.
+        // One round trip with two statements, so that the second one sees what was committed while the first waited for the lock.
         let found = transaction.execute_unprepared(&format!("{}; {next}", postgres::TURN)).await?.rows_affected();
         let transaction = Transaction::Orm(transaction);
-        // The turn itself is a row.
+        // Taking the lock returns a row itself.
         if found > 1 {
             return Ok((transaction, Past::Same));
         }
@@ -196,7 +195,7 @@ async fn begin(connection: &DatabaseConnection, sessions: &Sessions) -> Result<D
     Ok(transaction)
 }
 
-/// An open transaction, undone unless it is committed.
+/// An open transaction, rolled back unless it is committed.
 #[derive(Debug)]
 pub enum Transaction<'a> {
     /// On a connection to a file.
@@ -206,7 +205,7 @@ pub enum Transaction<'a> {
 }
 
 impl Transaction<'_> {
-    /// Runs a statement that gives no rows.
+    /// Runs a statement that returns no rows.
     ///
     /// # Errors
     /// The database's.
@@ -214,7 +213,7 @@ impl Transaction<'_> {
         self.execute_of(self.engine().build(statement)).await
     }
 
-    /// Runs SQL that gives no rows and binds `$1`, `$2`, … wherever they stand.
+    /// Runs a fixed statement that returns no rows. Its values are bound to `$1`, `$2`, …
     ///
     /// # Errors
     /// The database's.
@@ -222,7 +221,7 @@ impl Transaction<'_> {
         self.execute_of(self.engine().statement(sql, values)).await
     }
 
-    /// Runs such SQL once for each row of values.
+    /// Runs such a statement once for each row of values.
     ///
     /// # Errors
     /// The database's.
@@ -258,7 +257,7 @@ impl Transaction<'_> {
         match self {
             Self::Direct(transaction) => transaction.insert(table, columns, rows),
             Self::Orm(transaction) => {
-                for part in rows.chunks(BOUND / N) {
+                for part in rows.chunks(MAX_BOUND_VALUES / N) {
                     let mut insert = Query::insert().into_table(table).columns(columns).take();
                     for row in part {
                         insert.values_panic(row.iter().cloned().map(Expr::val));
@@ -270,7 +269,7 @@ impl Transaction<'_> {
         }
     }
 
-    /// Says `text` to every server on the same tables, once this is committed. A file has one server.
+    /// Sends `text` to every server on the same tables (NOTIFY) once this is committed. A file has one server.
     ///
     /// # Errors
     /// The database's.
@@ -281,7 +280,7 @@ impl Transaction<'_> {
         }
     }
 
-    /// Makes everything lasting.
+    /// Commits.
     ///
     /// # Errors
     /// The database's; then nothing was changed.

@@ -1,4 +1,4 @@
-//! What a statement gives, read by position: one way for both drivers.
+//! Rows of either driver, read by position.
 
 use rusqlite::types::FromSql;
 use sea_orm::{DbErr, RuntimeErr};
@@ -47,7 +47,7 @@ impl Row<'_> {
         self.next += 1;
         match self.values {
             Values::Sqlite(row) => row.get(index).map_err(|error| failed(&error)),
-            // The ORM, where a value may be null, writes an error for each that is.
+            // Not through SeaORM, which formats an error for each null.
             Values::Postgres(row) => {
                 row.try_get(index).map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))
             }
@@ -55,9 +55,9 @@ impl Row<'_> {
     }
 }
 
-/// What can be made of the columns of a row, in their order.
+/// A type that can be read from the columns of a row, in their order.
 pub trait FromRow: Sized + Send + 'static {
-    /// Takes the columns that it needs.
+    /// Reads the columns that it needs.
     ///
     /// # Errors
     /// Those of [`Row::value`].
@@ -81,7 +81,7 @@ impl<A: FromRow, B: FromRow> FromRow for (A, B) {
     }
 }
 
-/// Reads a struct whose fields are the columns of a statement, in the same order.
+/// Implements [`FromRow`] for a struct whose fields are the columns of a statement, in the same order.
 macro_rules! from_row {
     ($Type:ident { $($field:ident),* $(,)? }) => {
         impl crate::driver::row::FromRow for $Type {

@@ -1,5 +1,5 @@
-//! SQLite without sqlx in between, which costs half a microsecond for each value that it reads or binds. The statements are the
-//! same, and so are the answers; only [`crate::driver::executor`] knows that they come from here.
+//! SQLite through rusqlite: sqlx costs half a microsecond for each value that it reads or binds. Statements and results are the same;
+//! only [`crate::driver::executor`] distinguishes the two.
 
 use std::{
     sync::{
@@ -27,65 +27,65 @@ use crate::{
     },
 };
 
-/// Prepared statements that a connection keeps.
-const KEPT_STATEMENTS: usize = 200;
+/// Prepared statements that a connection caches.
+const STATEMENT_CACHE_CAPACITY: usize = 200;
 
-/// How many statements have run, whatever the connection.
+/// The number of statements that have run, on all connections.
 pub type Counter = Arc<AtomicU64>;
 
-/// Waiting for a connection, at most.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Steps of SQLite's machine between two looks at whether anybody still waits for the statement.
-const STEPS: i32 = 20_000;
-/// Between two looks at whether the last statements have ended.
-const A_MOMENT: Duration = Duration::from_millis(5);
+/// How long a read waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Instructions of SQLite's virtual machine between two checks for cancellation.
+const PROGRESS_INTERVAL: i32 = 20_000;
+/// Pause between two checks, while the pool closes, of whether the last statements have ended.
+const CLOSE_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// One connection. It runs what it is given on the thread that asks.
+/// One connection. It runs statements on the calling thread.
 #[derive(Debug)]
 pub struct Connection {
     inner: Mutex<rusqlite::Connection>,
     statements: Counter,
-    uses: Arc<Uses>,
+    cancel_flag: Arc<CancelFlag>,
     file: Arc<File>,
-    /// What the log held is in the file, wherever that is.
+    /// Whether the log was folded into the file, after the file was moved or removed.
     is_saved: AtomicBool,
 }
 
-/// Which use of a connection is going on, and which has been given up: by number, so that giving up one never ends the next.
+/// The number of the current use of a connection, and the last use that was cancelled: cancelling one use never ends the next.
 #[derive(Debug, Default)]
-struct Uses {
+struct CancelFlag {
     current: AtomicU64,
-    given_up: AtomicU64,
+    cancelled: AtomicU64,
 }
 
-impl Uses {
-    fn begin(self: &Arc<Self>) -> Use {
-        Use { uses: Arc::clone(self), number: self.current.fetch_add(1, Ordering::Relaxed) + 1 }
+impl CancelFlag {
+    fn begin(self: &Arc<Self>) -> Cancellation {
+        Cancellation { flag: Arc::clone(self), number: self.current.fetch_add(1, Ordering::Relaxed) + 1 }
     }
 
-    fn give_up(&self, number: u64) {
-        self.given_up.fetch_max(number, Ordering::Relaxed);
+    fn cancel(&self, number: u64) {
+        self.cancelled.fetch_max(number, Ordering::Relaxed);
     }
 
-    fn is_given_up(&self) -> bool {
-        self.current.load(Ordering::Relaxed) <= self.given_up.load(Ordering::Relaxed)
+    fn is_cancelled(&self) -> bool {
+        self.current.load(Ordering::Relaxed) <= self.cancelled.load(Ordering::Relaxed)
     }
 }
 
-/// A use of a connection, given up when it is dropped: nobody waits any more.
-struct Use {
-    uses: Arc<Uses>,
+/// A use of a connection, which is cancelled when its caller drops it.
+struct Cancellation {
+    flag: Arc<CancelFlag>,
     number: u64,
 }
 
-impl Drop for Use {
+impl Drop for Cancellation {
     fn drop(&mut self) {
-        self.uses.give_up(self.number);
+        self.flag.cancel(self.number);
     }
 }
 
 impl Connection {
-    /// Opens `file` once more for its purpose, and runs `pragmas`.
+    /// Opens another connection to `file` for its purpose, and runs `pragmas`.
     ///
     /// # Errors
     /// SQLite's; the file is no longer where it was opened.
@@ -95,7 +95,7 @@ impl Connection {
             Purpose::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
             Purpose::ReadAtRest => OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
         };
-        // Taken by one thread at a time: SQLite's own locks can stay out.
+        // The mutex here replaces SQLite's own.
         let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         file.look()?;
         let name = if file.purpose() == Purpose::ReadAtRest { &file.uri_at_rest() } else { file.path() };
@@ -103,9 +103,9 @@ impl Connection {
         inner.execute_batch(pragmas).map_err(|error| failed(&error))?;
         file.look()?;
         sqlite::add_functions(&inner).map_err(|error| failed(&error))?;
-        inner.set_prepared_statement_cache_capacity(KEPT_STATEMENTS);
+        inner.set_prepared_statement_cache_capacity(STATEMENT_CACHE_CAPACITY);
         let (file, is_saved) = (Arc::clone(file), AtomicBool::new(false));
-        Ok(Self { inner: Mutex::new(inner), statements, uses: Arc::default(), file, is_saved })
+        Ok(Self { inner: Mutex::new(inner), statements, cancel_flag: Arc::default(), file, is_saved })
     }
 
     fn count_and_lock(&self) -> MutexGuard<'_, rusqlite::Connection> {
@@ -113,7 +113,7 @@ impl Connection {
         lock(&self.inner)
     }
 
-    /// Every row that `statement` gives.
+    /// Returns every row of `statement`.
     pub(crate) fn all<T: FromRow>(&self, statement: &Statement) -> Result<Vec<T>, DbErr> {
         let inner = self.count_and_lock();
         let mut prepared = inner.prepare_cached(&statement.sql).map_err(|error| failed(&error))?;
@@ -125,25 +125,25 @@ impl Connection {
         Ok(found)
     }
 
-    /// Runs `sql`, which gives no rows, once for each row of parameters.
+    /// Runs `sql`, which returns no rows, once for each row of parameters.
     fn execute<P: Params>(&self, sql: &str, rows: impl IntoIterator<Item = P>) -> Result<(), DbErr> {
         let inner = self.count_and_lock();
         let mut prepared = inner.prepare_cached(sql).map_err(|error| failed(&error))?;
         rows.into_iter().try_for_each(|row| prepared.execute(row).map(drop)).map_err(|error| failed(&error))
     }
 
-    /// Begins a transaction that is sure to be able to write.
+    /// Begins a transaction that holds the write lock.
     pub(crate) fn begin(&self) -> Result<Transaction<'_>, DbErr> {
         self.check()?;
         if !lock(&self.inner).is_autocommit() {
-            // What could not be undone before must be now.
+            // An earlier rollback failed.
             self.execute("ROLLBACK", [()])?;
         }
         self.execute("BEGIN IMMEDIATE", [()])?;
         Ok(Transaction { connection: self, is_open: true })
     }
 
-    /// Whether the file is where it was opened. If not, what the log holds is saved as far as can be, once.
+    /// Checks that the file is where it was opened. If not, the log is folded into it as far as possible, once.
     pub(crate) fn check(&self) -> Result<(), DbErr> {
         let looked = self.file.look();
         match &looked {
@@ -156,14 +156,14 @@ impl Connection {
         Ok(looked?)
     }
 
-    /// Folds the log into the file, both of which are open, whatever they are called by now: a file that was renamed is whole, and a
-    /// log that is empty harms no other file that comes to lie beside it. Answers whether that is done.
+    /// Folds the log into the file. Both are open, whatever their names are by now: so a renamed file is complete, and the empty log
+    /// can't damage another file that takes the old name. Returns whether that succeeded.
     fn save(&self, astray: &Astray) -> bool {
         match astray {
             Astray::Gone(..) => self.fold("TRUNCATE"),
-            // Whoever opens that file must not find our log's index.
+            // Another process that opens that file must not find the index of our log.
             Astray::Replaced(_) => self.fold("TRUNCATE") && self.file.leave().is_ok(),
-            // Somebody else stores in the file by another log: the two can't both be right.
+            // Another process writes to the file through another log: the two can't be merged.
             Astray::Changed(_) => true,
             Astray::LogGone(_) | Astray::LogReplaced(_) => self.file.has_foreign_log() || self.fold("PASSIVE"),
         }
@@ -172,7 +172,7 @@ impl Connection {
     fn fold(&self, how: &str) -> bool {
         let inner = lock(&self.inner);
         let pragma = |name: &str, value: &str| inner.query_row(&format!("PRAGMA {name}{value}"), [], |row| row.get(0));
-        // Whoever still reads is not waited for: it is tried again.
+        // Does not wait for readers: the next check tries again.
         let Ok::<i64, _>(patience) = pragma("busy_timeout", "") else { return false };
         let folded: Result<i64, _> =
             pragma("busy_timeout", " = 100").and_then(|_: i64| pragma("wal_checkpoint", &format!("({how})")));
@@ -180,7 +180,8 @@ impl Connection {
         matches!((folded, restored), (Ok(0), Ok(_)))
     }
 
-    /// The last connection to a file folds its log into it, and removes what bears the log's name: not where either is another one.
+    /// Keeps SQLite from folding the log into the file and removing it when the last connection closes: either name may belong to another
+    /// file by now.
     fn leave_log(&self) -> Result<(), DbErr> {
         let set = lock(&self.inner).set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         set.map(drop).map_err(|error| failed(&error))
@@ -189,7 +190,7 @@ impl Connection {
     /// Closes the connection; the last one to a file folds its write-ahead log into it.
     pub(crate) fn close(self) -> Result<(), DbErr> {
         let checked = self.check();
-        // Where only names are gone, nobody else can have the file open.
+        // If only the log's name is gone, no other process has the file open.
         if !matches!(self.file.look(), Ok(()) | Err(Astray::LogGone(_))) {
             self.leave_log()?;
         }
@@ -205,7 +206,7 @@ impl Connection {
     }
 }
 
-/// A transaction that writes, undone unless it is committed.
+/// A transaction that writes. It is rolled back unless it is committed.
 #[derive(Debug)]
 pub struct Transaction<'a> {
     connection: &'a Connection,
@@ -213,17 +214,17 @@ pub struct Transaction<'a> {
 }
 
 impl Transaction<'_> {
-    /// Every row that `statement` gives.
+    /// Returns every row of `statement`.
     pub(crate) fn all<T: FromRow>(&self, statement: &Statement) -> Result<Vec<T>, DbErr> {
         self.connection.all(statement)
     }
 
-    /// Runs `statement`, which gives no rows.
+    /// Runs `statement`, which returns no rows.
     pub(crate) fn execute(&self, statement: &Statement) -> Result<(), DbErr> {
         self.connection.execute(&statement.sql, [params_from_iter(parameters(statement))])
     }
 
-    /// Inserts `rows` into these columns of `table`: a row at a time, which costs less than one statement for many.
+    /// Inserts `rows` into these columns of `table`, row by row: here that costs less than one statement for many.
     pub(crate) fn insert<const N: usize>(
         &self,
         table: &str,
@@ -239,7 +240,7 @@ impl Transaction<'_> {
         self.connection.execute(sql, rows.iter().map(|row| params_from_iter(row.iter().map(Parameter))))
     }
 
-    /// Makes everything lasting: in a file that is where it was opened before and afterwards.
+    /// Commits. The file must be where it was opened, both before and afterwards.
     pub(crate) fn commit(mut self) -> Result<(), DbErr> {
         self.connection.file.look()?;
         self.connection.execute("COMMIT", [()])?;
@@ -251,7 +252,7 @@ impl Transaction<'_> {
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         if self.is_open {
-            // Where SQLite has undone it by itself, there is nothing left to undo; what fails otherwise is tried again by `begin`.
+            // SQLite may have rolled it back already; another failure is retried by `begin`.
             let _ = self.connection.execute("ROLLBACK", [()]);
         }
     }
@@ -283,12 +284,12 @@ impl ToSql for Parameter<'_> {
     }
 }
 
-/// Connections for reading. Each statement runs on a thread that may block, and ends early when nobody waits for it any more.
+/// A pool of connections for reading. Each statement runs on a thread that may block, and is cancelled when its caller drops it.
 #[derive(Debug, Clone)]
 pub struct Pool {
     idle: Arc<Mutex<Vec<Connection>>>,
-    places: Arc<Semaphore>,
-    uses: Arc<[Arc<Uses>]>,
+    permits: Arc<Semaphore>,
+    cancel_flags: Arc<[Arc<CancelFlag>]>,
     file: Arc<File>,
 }
 
@@ -300,41 +301,43 @@ impl Pool {
     pub fn open(file: &Arc<File>, pragmas: &str, size: u32, statements: &Counter) -> Result<Self, DbErr> {
         let connections = (0..size).map(|_| Connection::open(file, pragmas, Arc::clone(statements)));
         let connections: Vec<Connection> = connections.collect::<Result<_, _>>()?;
-        for Connection { inner, uses, .. } in &connections {
-            let uses = Arc::clone(uses);
-            let hook = lock(inner).progress_handler(STEPS, Some(move || uses.is_given_up()));
+        for Connection { inner, cancel_flag, .. } in &connections {
+            let cancel_flag = Arc::clone(cancel_flag);
+            let hook = lock(inner).progress_handler(PROGRESS_INTERVAL, Some(move || cancel_flag.is_cancelled()));
             hook.map_err(|error| failed(&error))?;
         }
-        let uses = connections.iter().map(|connection| Arc::clone(&connection.uses)).collect();
-        let (idle, places) = (Arc::new(Mutex::new(connections)), Arc::new(Semaphore::new(size as usize)));
-        Ok(Self { idle, places, uses, file: Arc::clone(file) })
+        let cancel_flags = connections.iter().map(|connection| Arc::clone(&connection.cancel_flag)).collect();
+        let (idle, permits) = (Arc::new(Mutex::new(connections)), Arc::new(Semaphore::new(size as usize)));
+        Ok(Self { idle, permits, cancel_flags, file: Arc::clone(file) })
     }
 
-    /// Whether the file is where it was opened.
+    /// Checks that the file is where it was opened.
     pub(crate) fn check(&self) -> Result<(), Astray> {
         self.file.look()
     }
 
-    /// Every row that `statement` gives.
+    /// Returns every row of `statement`.
     pub(crate) async fn all<T: FromRow>(&self, statement: Statement) -> Result<Vec<T>, DbErr> {
-        let place = tokio::time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await;
-        let place = place.map_err(|_| gone("all connections are busy"))?.map_err(|_| gone("the database is closed"))?;
-        let lent = Lent::take(&self.idle, place).ok_or_else(|| gone("no connection is left"))?;
-        let _use = lent.connection()?.uses.begin();
-        let rows = tokio::task::spawn_blocking(move || lent.connection()?.all(&statement)).await;
-        rows.map_err(|error| gone(&error.to_string()))?
+        let permit = tokio::time::timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.permits).acquire_owned()).await;
+        let permit = permit
+            .map_err(|_| unavailable("all connections are busy"))?
+            .map_err(|_| unavailable("the database is closed"))?;
+        let pooled = PooledConnection::take(&self.idle, permit).ok_or_else(|| unavailable("no connection is left"))?;
+        let _cancellation = pooled.connection()?.cancel_flag.begin();
+        let rows = tokio::task::spawn_blocking(move || pooled.connection()?.all(&statement)).await;
+        rows.map_err(|error| unavailable(&error.to_string()))?
     }
 
-    /// Refuses whoever waits, ends the statements that run, and closes every connection.
+    /// Refuses new reads, cancels running statements, and closes every connection.
     pub async fn close(&self) {
-        self.places.close();
-        while lock(&self.idle).len() < self.uses.len() {
-            self.uses.iter().for_each(|uses| uses.give_up(uses.current.load(Ordering::Relaxed)));
-            tokio::time::sleep(A_MOMENT).await;
+        self.permits.close();
+        while lock(&self.idle).len() < self.cancel_flags.len() {
+            self.cancel_flags.iter().for_each(|flag| flag.cancel(flag.current.load(Ordering::Relaxed)));
+            tokio::time::sleep(CLOSE_POLL_INTERVAL).await;
         }
         let mut idle = lock(&self.idle);
         if self.file.leaves_log() || !matches!(self.file.look(), Ok(()) | Err(Astray::LogGone(_))) {
-            // What can't be set leaves the connection open: it ends with the process, and touches nothing.
+            // A connection that can't be set so stays open until the process ends, and touches nothing.
             idle.drain(..).for_each(|connection| {
                 if connection.leave_log().is_err() {
                     std::mem::forget(connection);
@@ -345,26 +348,26 @@ impl Pool {
     }
 }
 
-/// A connection out of a pool, which gets it back.
-struct Lent {
+/// A connection of a pool, which returns to it when dropped.
+struct PooledConnection {
     connection: Option<Connection>,
     idle: Arc<Mutex<Vec<Connection>>>,
-    /// Given up last, so that whoever gets it finds the connection.
-    _place: OwnedSemaphorePermit,
+    /// Released last, after the connection is back.
+    _permit: OwnedSemaphorePermit,
 }
 
-impl Lent {
-    fn take(idle: &Arc<Mutex<Vec<Connection>>>, place: OwnedSemaphorePermit) -> Option<Self> {
+impl PooledConnection {
+    fn take(idle: &Arc<Mutex<Vec<Connection>>>, permit: OwnedSemaphorePermit) -> Option<Self> {
         let connection = Some(lock(idle).pop()?);
-        Some(Self { connection, idle: Arc::clone(idle), _place: place })
+        Some(Self { connection, idle: Arc::clone(idle), _permit: permit })
     }
 
     fn connection(&self) -> Result<&Connection, DbErr> {
-        self.connection.as_ref().ok_or_else(|| gone("the connection went back"))
+        self.connection.as_ref().ok_or_else(|| unavailable("the connection was returned"))
     }
 }
 
-impl Drop for Lent {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         lock(&self.idle).extend(self.connection.take());
     }
@@ -374,6 +377,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn gone(reason: &str) -> DbErr {
+fn unavailable(reason: &str) -> DbErr {
     DbErr::Conn(RuntimeErr::Internal(reason.to_owned()))
 }

@@ -1,4 +1,4 @@
-//! What answers statements: the questions are the same for both engines, and so are the answers.
+//! What runs a statement that returns rows: the same for both engines, inside and outside of transactions.
 
 use sea_orm::{
     DbErr, EntityTrait, QuerySelect as _, QueryTrait as _, Select, Statement,
@@ -7,15 +7,15 @@ use sea_orm::{
 
 use crate::{dialect::Engine, driver::row::FromRow};
 
-/// What answers statements.
+/// A connection, pool or transaction that can be read from.
 pub trait Source: Sync {
-    /// Which database answers.
+    /// The engine at the other end.
     fn engine(&self) -> Engine;
 
-    /// Every row that `statement` gives.
+    /// Returns every row of `statement`.
     fn all_of<T: FromRow>(&self, statement: Statement) -> impl Future<Output = Result<Vec<T>, DbErr>> + Send;
 
-    /// Every row that `statement` gives.
+    /// Returns every row of a query of the builder's.
     fn all<T: FromRow>(
         &self,
         statement: &impl QueryStatementWriter,
@@ -23,7 +23,7 @@ pub trait Source: Sync {
         self.all_of(self.engine().build(statement))
     }
 
-    /// Every row that a query of SeaORM's finds: `source.find(Entity::find().filter(…))`.
+    /// Returns every row of a query of SeaORM's: `source.find(Entity::find().filter(…))`.
     fn find<E: EntityTrait<Model: FromRow>>(
         &self,
         select: Select<E>,
@@ -31,7 +31,7 @@ pub trait Source: Sync {
         self.all_of(self.engine().build(&select.into_query()))
     }
 
-    /// The first row that such a query finds.
+    /// Returns the first row of such a query.
     fn find_one<E: EntityTrait<Model: FromRow>>(
         &self,
         select: Select<E>,
@@ -40,7 +40,7 @@ pub trait Source: Sync {
         async { Ok(rows.await?.into_iter().next()) }
     }
 
-    /// Every row that a fixed query gives. Its values are bound to `$1`, `$2`, …
+    /// Returns every row of a fixed query. Its values are bound to `$1`, `$2`, …
     fn select<T: FromRow, const N: usize>(
         &self,
         sql: &str,
@@ -49,7 +49,7 @@ pub trait Source: Sync {
         self.all_of(self.engine().statement(sql, values))
     }
 
-    /// The one number that `statement` gives; none, and null, are 0.
+    /// Returns the one number of `statement`. No row, and null, are 0.
     fn number(&self, statement: &impl QueryStatementWriter) -> impl Future<Output = Result<i64, DbErr>> + Send {
         let rows = self.all::<Option<i64>>(statement);
         async { Ok(rows.await?.into_iter().next().flatten().unwrap_or(0)) }
