@@ -12,11 +12,19 @@ use clap_complete::Shell;
 use crate::version::VERSION_AND_COMMIT;
 
 use super::{
-    AccessSettings, DatabaseUrl, Exposure, GraphqlSettings, HttpLimits, LiveSettings, LogFilter, PageSize, Stop,
-    StopSettings, TokenCommand, address, folder,
-    refusal::{Given, refusal},
+    access::AccessSettings,
+    arguments::{address, folder},
+    database::DatabaseUrl,
+    exposure::Exposure,
+    graphql::GraphqlSettings,
+    limits::HttpLimits,
+    live::LiveSettings,
+    refusal::{Given, Stop, refusal},
+    server::{LogFilter, PageSize},
+    stop::StopSettings,
     storage::{ConnectionFlags, PoolFlags},
     tls::TlsFlags,
+    token::TokenCommand,
 };
 
 /// The history of your pytest runs as a graph: what every test cost, in which session, on which machine, from which build.

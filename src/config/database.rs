@@ -10,7 +10,7 @@ use std::{
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-pub(crate) use postgres::shown_name;
+use crate::config::redaction::redacted_path;
 use postgres::{Parts, Spelling};
 
 /// Characters that are percent-encoded in the path of a URL.
@@ -179,14 +179,8 @@ fn hidden(text: &str) -> String {
 
 /// Returns an absolute path for messages.
 fn whole(path: &str) -> String {
-    match shown(Path::new(path)) {
+    match redacted_path(Path::new(path)) {
         shown if shown == path => std::path::absolute(path).map_or(shown, |whole| whole.display().to_string()),
         hidden => hidden,
     }
-}
-
-/// Returns a path for messages, unless it may be a URL with a login that was given by mistake.
-pub(crate) fn shown(path: &Path) -> String {
-    let text = path.display().to_string();
-    if text.contains(['@', '=']) || text.contains("://") { "***".to_owned() } else { text }
 }

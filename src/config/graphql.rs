@@ -8,7 +8,7 @@ use clap::{
 };
 
 use super::{
-    folder,
+    arguments::folder,
     limits::size,
     units::{number, whole},
 };

@@ -1,37 +1,36 @@
 //! Settings: flags, environment variables, defaults and help. No other module reads the environment.
 
 mod access;
+mod arguments;
 mod command_line;
 mod database;
 mod exposure;
 mod graphql;
 mod limits;
 mod live;
+mod redaction;
 mod refusal;
+mod server;
 mod stop;
 mod storage;
 mod tls;
 mod token;
 mod units;
 
-use std::{
-    ffi::OsString,
-    net::{SocketAddr, ToSocketAddrs as _},
-    num::NonZeroU32,
-    path::PathBuf,
-    str::FromStr,
-};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 pub use access::{AccessMode, AccessSettings, Scope};
 pub(crate) use command_line::commands;
 pub use command_line::{Command, OpenApiVersion};
 use command_line::{DatabaseFlags, Flags, ServerFlags};
 pub use database::DatabaseUrl;
-pub(crate) use database::{shown, shown_name};
 pub use exposure::{CorsOrigin, Exposure, HostName, Switch};
 pub use graphql::{Documents, GraphqlSettings, Limits};
 pub use limits::{HttpLimits, Rate, RateLimit};
 pub use live::LiveSettings;
+pub(crate) use redaction::{redacted_name, redacted_path};
+pub use refusal::Stop;
+pub use server::{LogFilter, PageSize};
 pub use stop::StopSettings;
 use storage::ConnectionFlags;
 pub use storage::{Connections, DirectUrl, StorageSettings};
@@ -82,15 +81,6 @@ impl Settings {
     }
 }
 
-/// Why the program ends before it does anything.
-#[derive(Debug)]
-pub enum Stop {
-    /// Help or version was requested; this is the text.
-    Answered(String),
-    /// A setting is invalid: one line that names it.
-    Refused(String),
-}
-
 /// Reads command line and environment.
 ///
 /// # Errors
@@ -133,69 +123,4 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<
         stop,
     };
     Ok((command, settings))
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    let mut found = text.to_socket_addrs().map_err(|error| format!("{error}; give HOST:PORT"))?;
-    found.next().ok_or_else(|| "the host has no address".to_owned())
-}
-
-fn folder(path: PathBuf) -> Result<PathBuf, &'static str> {
-    if path.is_dir() { Ok(path) } else { Err("there is no such folder") }
-}
-
-/// Rows per page of REST v1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PageSize(NonZeroU32);
-
-impl PageSize {
-    /// Larger pages would defeat paging.
-    const MAX: u32 = 100_000;
-
-    /// Returns the number of rows.
-    pub fn rows(self) -> u32 {
-        self.0.get()
-    }
-}
-
-impl Default for PageSize {
-    fn default() -> Self {
-        Self(const { NonZeroU32::new(500).unwrap() })
-    }
-}
-
-impl FromStr for PageSize {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.parse::<NonZeroU32>() {
-            Ok(rows) if rows.get() <= Self::MAX => Ok(Self(rows)),
-            _ => Err(format!("give a whole number from 1 to {}", Self::MAX)),
-        }
-    }
-}
-
-/// The filter of the log.
-#[derive(Debug, Clone)]
-pub struct LogFilter(String);
-
-impl LogFilter {
-    /// Returns the directives of the filter.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for LogFilter {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // A URL, given by mistake, would be parsed as the name of a module.
-        let is_address = text.contains('@') || text.contains("://");
-        match tracing_subscriber::EnvFilter::try_new(text) {
-            Ok(_) if !is_address => Ok(Self(text.to_owned())),
-            // The original reason may repeat the text.
-            _ => Err("give error, warn, info, debug or trace, or a list such as info,metrograph=debug"),
-        }
-    }
 }

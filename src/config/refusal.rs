@@ -8,6 +8,15 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
+/// Why the program ends before it does anything.
+#[derive(Debug)]
+pub enum Stop {
+    /// Help or version was requested; this is the text.
+    Answered(String),
+    /// A setting is invalid: one line that names it.
+    Refused(String),
+}
+
 /// The source of a value.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Given<'a> {

@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, str::FromStr, thread};
 
 use clap::Args;
 
-use super::DatabaseUrl;
+use super::database::DatabaseUrl;
 
 /// How the database is used, whichever it is.
 #[derive(Debug, Clone, Default)]

@@ -61,7 +61,7 @@ pub enum OpenError {
     #[error("--database-url: {0}")]
     Server(String),
     /// Its file can't be used as it is.
-    #[error("--database-url: {}: {}", crate::config::shown(.0), .1)]
+    #[error("--database-url: {}: {}", crate::config::redacted_path(.0), .1)]
     File(PathBuf, String),
     /// It can't be opened or brought up to date.
     #[error("--database-url: the database can't be opened: {0}")]

@@ -3,7 +3,7 @@
 use sea_orm::{DbErr, RuntimeErr};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::config::{shown, shown_name};
+use crate::config::{redacted_name, redacted_path};
 
 /// Bytes of a name that PostgreSQL keeps.
 const LONGEST_NAME: usize = 63;
@@ -35,7 +35,7 @@ pub(super) fn of(options: &PgConnectOptions, error: &DbErr) -> String {
 }
 
 fn remedy(options: &PgConnectOptions, code: &str, said: &str) -> String {
-    let (user, name) = (shown_name(options.get_username()), name(options));
+    let (user, name) = (redacted_name(options.get_username()), name(options));
     match code {
         "28000" if said.contains("no encryption") => {
             "it asks for TLS, or another host: add ?sslmode=require, or let pg_hba.conf take this connection".to_owned()
@@ -66,19 +66,19 @@ fn remedy(options: &PgConnectOptions, code: &str, said: &str) -> String {
 pub(super) fn place(options: &PgConnectOptions) -> String {
     let port = options.get_port();
     match options.get_socket() {
-        Some(folder) => format!("{}/.s.PGSQL.{port}/{}", shown(folder), name(options)),
+        Some(folder) => format!("{}/.s.PGSQL.{port}/{}", redacted_path(folder), name(options)),
         None => format!("{}:{port}/{}", options.get_host(), name(options)),
     }
 }
 
 fn name(options: &PgConnectOptions) -> &str {
-    shown_name(options.get_database().unwrap_or(options.get_username()))
+    redacted_name(options.get_database().unwrap_or(options.get_username()))
 }
 
 /// What a server says, which repeats the names that it was given, whole or cut to its longest.
 fn without_names(options: &PgConnectOptions, said: &str) -> String {
     let names = [options.get_database().unwrap_or_default(), options.get_username()];
-    names.into_iter().filter(|name| shown_name(name) != *name).fold(said.to_owned(), |said, name| {
+    names.into_iter().filter(|name| redacted_name(name) != *name).fold(said.to_owned(), |said, name| {
         let cut = &name[..name.floor_char_boundary(LONGEST_NAME)];
         said.replace(name, "***").replace(cut, "***")
     })

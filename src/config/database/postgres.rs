@@ -6,7 +6,7 @@ use std::{net::IpAddr, path::Path};
 use form_urlencoded::Serializer;
 use percent_encoding::percent_decode_str;
 
-use crate::config::shown;
+use crate::config::redaction::{redacted_name, redacted_path};
 
 /// The syntax of a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,21 +219,15 @@ impl Parts {
     pub(crate) fn shown(&self) -> String {
         let host = self.host.as_deref().unwrap_or_default();
         let port = self.port.map_or_else(String::new, |port| format!(":{port}"));
-        let database = self.database.as_deref().map_or("", shown_name);
+        let database = self.database.as_deref().map_or("", redacted_name);
         if host.starts_with('/') {
-            format!("postgres://***@{port}/{database}?host={}", shown(Path::new(host)))
+            format!("postgres://***@{port}/{database}?host={}", redacted_path(Path::new(host)))
         } else if host.contains(':') {
             format!("postgres://***@[{host}]{port}/{database}")
         } else {
             format!("postgres://***@{host}{port}/{database}")
         }
     }
-}
-
-/// Returns the name of a database or role for messages, unless it may contain parameters, such as a password, that were
-/// given without a `?` before them.
-pub(crate) fn shown_name(name: &str) -> &str {
-    if name.chars().all(|c| c.is_alphanumeric() || "_-.$".contains(c)) { name } else { "***" }
 }
 
 /// Splits a URI into the login and what follows it.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::rest::openapi::version::OpenApiVersion;
 
-pub(in crate::rest::openapi) struct Components {
+pub(crate) struct Components {
     version: OpenApiVersion,
     schemas: Map<String, Value>,
 }

@@ -6,12 +6,7 @@ use serde_json::{Value, json};
 use crate::rest::{document::Variable, openapi::inputs::ArgumentPath};
 
 /// Returns an example value of `variable`.
-pub(in crate::rest::openapi) fn of(
-    schema: &Schema,
-    ty: &Type,
-    variable: &Variable,
-    place: Option<&ArgumentPath>,
-) -> Value {
+pub(crate) fn of(schema: &Schema, ty: &Type, variable: &Variable, place: Option<&ArgumentPath>) -> Value {
     if ty.is_list() {
         return json!([of(schema, ty.item_type(), variable, place)]);
     }

@@ -22,7 +22,7 @@ const DATE_TIME: &str =
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?$";
 
 /// The GraphQL argument that a variable fills: the path of arguments and input fields.
-pub(in crate::rest::openapi) struct ArgumentPath {
+pub(crate) struct ArgumentPath {
     /// The root field.
     pub field: String,
     trail: Vec<Node<InputValueDefinition>>,
@@ -55,11 +55,7 @@ impl ArgumentPath {
 }
 
 /// Returns the GraphQL argument of each variable of `point`.
-pub(in crate::rest::openapi) fn places(
-    schema: &Schema,
-    document: &Document,
-    point: &EntryPoint,
-) -> HashMap<String, ArgumentPath> {
+pub(crate) fn places(schema: &Schema, document: &Document, point: &EntryPoint) -> HashMap<String, ArgumentPath> {
     fn within(
         schema: &Schema,
         field: &str,
@@ -99,7 +95,7 @@ pub(in crate::rest::openapi) fn places(
 }
 
 /// Adds the bounds of the place to a schema.
-pub(in crate::rest::openapi) fn bound(schema: &mut Value, place: Option<&ArgumentPath>) {
+pub(crate) fn bound(schema: &mut Value, place: Option<&ArgumentPath>) {
     let name = place.and_then(|place| place.trail.last()).map(|last| last.name.as_str());
     if let (Some("first" | "last"), "integer") = (name, schema["type"].as_str().unwrap_or_default()) {
         schema["minimum"] = 0.into();
@@ -108,7 +104,7 @@ pub(in crate::rest::openapi) fn bound(schema: &mut Value, place: Option<&Argumen
 }
 
 /// A type without members, by its name.
-pub(in crate::rest::openapi) fn plain(name: &str) -> Value {
+pub(crate) fn plain(name: &str) -> Value {
     match name {
         "Int" => json!({ "type": "integer", "format": "int32" }),
         "Float" => json!({ "type": "number", "format": "double" }),
@@ -119,7 +115,7 @@ pub(in crate::rest::openapi) fn plain(name: &str) -> Value {
 
 impl Writer<'_> {
     /// What a type takes beside null.
-    pub(in crate::rest::openapi) fn input(&mut self, ty: &Type) -> Value {
+    pub(crate) fn input(&mut self, ty: &Type) -> Value {
         if ty.is_list() {
             let item = self.input(ty.item_type());
             let item = if ty.item_type().is_non_null() { item } else { self.components.or_null(item) };

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Returns the OpenAPI description of an API.
-pub(in crate::rest) fn describe(api: &RestApi, version: OpenApiVersion) -> Value {
+pub(crate) fn describe(api: &RestApi, version: OpenApiVersion) -> Value {
     let RestApi { prefix, title, is_public, document, schema } = api;
     let mut writer = Writer { schema, document, components: Components::new(version), inputs: HashMap::new() };
     let error = json!({

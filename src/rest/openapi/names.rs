@@ -8,14 +8,14 @@ use crate::rest::{
 };
 
 /// Description of REST v1.
-pub(in crate::rest::openapi) const ABOUT_V1: &str = "REST v1 of Metrograph: the history of pytest runs, as pytest-monitor records it. Lists come in pages; an error \
+pub(crate) const ABOUT_V1: &str = "REST v1 of Metrograph: the history of pytest runs, as pytest-monitor records it. Lists come in pages; an error \
      is an object with a message that names the remedy. GraphQL at /graphql offers all of it, and more.";
 /// Description of an operator's entry points.
-pub(in crate::rest::openapi) const ABOUT_OTHERS: &str = "Entry points added by the operator of this server. An error is an object with a message that names \
+pub(crate) const ABOUT_OTHERS: &str = "Entry points added by the operator of this server. An error is an object with a message that names \
      the remedy.";
 
 /// Returns the description of a tag, which is the first path segment.
-pub(in crate::rest::openapi) fn about_tag(tag: &str) -> String {
+pub(crate) fn about_tag(tag: &str) -> String {
     match tag {
         "metrics" => "Measurements of tests: record, list and count them.",
         "filters" => "Measurements and sessions by revision and by kind.",
@@ -32,13 +32,13 @@ pub(in crate::rest::openapi) fn about_tag(tag: &str) -> String {
 }
 
 /// Converts `listMetrics` to `ListMetrics` and `total_page` to `TotalPage`.
-pub(in crate::rest::openapi) fn pascal(name: &str) -> String {
+pub(crate) fn pascal(name: &str) -> String {
     let parts = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
     parts.map(|part| part[..1].to_ascii_uppercase() + &part[1..]).collect()
 }
 
 /// Assigns unique operation ids.
-pub(in crate::rest::openapi) struct Ids(HashSet<String>);
+pub(crate) struct Ids(HashSet<String>);
 
 impl Ids {
     /// Reserves the names of the entry points, which are the ids of their first paths.

@@ -10,7 +10,7 @@ use crate::rest::{
 
 impl Writer<'_> {
     /// Returns a reference to the response schema of `point`.
-    pub(in crate::rest::openapi) fn response(&mut self, point: &EntryPoint) -> Value {
+    pub(crate) fn response(&mut self, point: &EntryPoint) -> Value {
         let set = self.root(point).clone();
         let name = format!("{}Response", pascal(&point.name));
         match point.reply {

@@ -13,7 +13,7 @@ use crate::rest::{
     openapi::components::Components,
 };
 
-pub(in crate::rest::openapi) struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     pub schema: &'a Schema,
     pub document: &'a Document,
     pub components: Components,

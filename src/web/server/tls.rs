@@ -84,8 +84,8 @@ impl Tls {
 }
 
 fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
-    let certificate = |reason| TlsError::Certificate { file: config::shown(&files.cert), reason };
-    let no_key = |reason| TlsError::Key { file: config::shown(&files.key), reason };
+    let certificate = |reason| TlsError::Certificate { file: config::redacted_path(&files.cert), reason };
+    let no_key = |reason| TlsError::Key { file: config::redacted_path(&files.key), reason };
     let chain: Vec<_> = CertificateDer::pem_file_iter(&files.cert)
         .and_then(Iterator::collect)
         .map_err(|error| certificate(reason(&error, "certificate")))?;
@@ -100,7 +100,9 @@ fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
         .with_no_client_auth()
         .with_single_cert(chain, key);
     let mut config = config.map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => no_key(format!("it is not the key of {}", config::shown(&files.cert))),
+        rustls::Error::InconsistentKeys(_) => {
+            no_key(format!("it is not the key of {}", config::redacted_path(&files.cert)))
+        }
         rustls::Error::General(reason) => no_key(reason),
         other => certificate(other.to_string()),
     })?;
