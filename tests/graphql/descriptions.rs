@@ -7,7 +7,7 @@ use async_graphql::parser::{
 
 /// Types, or unions of conditions, that have numbers.
 const NUMERIC: [&str; 2] = ["Float", "FloatFilter"];
-const UNITS: [&str; 5] = ["seconds", "MB", "ratio", "MHz", "unit of the figure"];
+const UNITS: [&str; 5] = ["seconds", "MB", "ratio", "MHz", "unit of the resource"];
 /// Types whose unit is that of the field that leads to them.
 const UNIT_OF_PARENT: [&str; 1] = ["FloatFilter"];
 
@@ -55,7 +55,7 @@ fn said_of(place: &str) -> String {
 }
 
 #[test]
-fn every_figure_has_its_unit() {
+fn every_number_has_its_unit() {
     let mut seen = 0;
     for (place, ty, description) in fields() {
         let owner = place.split('.').next().unwrap();
@@ -70,16 +70,16 @@ fn every_figure_has_its_unit() {
 }
 
 #[test]
-fn figures_are_described_as_the_plugin_measures_them() {
+fn resources_are_described_as_the_plugin_measures_them() {
     for (field, words) in [
-        ("totalTime", &["wall clock", "garbage collection"][..]),
+        ("totalTime", &["wall-clock", "garbage collection"][..]),
         ("userTime", &["fixtures", "child processes"]),
         ("kernelTime", &["fixtures", "child processes"]),
         ("cpuUsage", &["fixtures", "above 1", "child processes"]),
         ("memoryUsage", &["peak", "start of the session", "order"]),
     ] {
         for owner in ["Metric", "MetricInput"] {
-            let said = said_of(&format!("{owner}.{field}"));
+            let said = said_of(&format!("{owner}.{field}")).to_lowercase();
             for word in words {
                 assert!(said.contains(word), "{owner}.{field}: {said:?} does not name {word}");
             }
