@@ -43,11 +43,9 @@ impl List<'_> {
         let stretch = self.app.graphql(&query).await[*field].take();
         let edges = stretch["edges"].as_array().unwrap();
         assert_eq!(edges.iter().map(|edge| edge["node"].clone()).collect::<Value>(), stretch["nodes"]);
-        assert_eq!(
-            stretch["pageInfo"]["startCursor"],
-            edges.first().map_or(Value::Null, |edge| edge["cursor"].clone())
-        );
-        assert_eq!(stretch["pageInfo"]["endCursor"], edges.last().map_or(Value::Null, |edge| edge["cursor"].clone()));
+        let cursor = |edge: Option<&Value>| edge.map_or(Value::Null, |edge| edge["cursor"].clone());
+        assert_eq!(stretch["pageInfo"]["startCursor"], cursor(edges.first()));
+        assert_eq!(stretch["pageInfo"]["endCursor"], cursor(edges.last()));
         stretch
     }
 
