@@ -2,11 +2,11 @@
 
 use clap::{Args, ValueEnum};
 
-/// Who may enter.
+/// Access control.
 #[derive(Debug, Clone, Copy, Args)]
-#[command(next_help_heading = "Who may enter")]
+#[command(next_help_heading = "Access")]
 pub struct AccessSettings {
-    /// Who may enter: everybody (open), everybody to read and tokens to write (read), tokens alone (closed)
+    /// Who needs a token: nobody (open), writers (read), everybody (closed)
     #[arg(
         id = "access",
         long = "access",

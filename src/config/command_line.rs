@@ -38,27 +38,27 @@ struct CommandLine {
 /// What the program is asked to do.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Store and serve (what happens without a command)
+    /// Start the server (the default command)
     Serve,
     /// Print the GraphQL schema
     Schema,
     /// Print the OpenAPI description of REST v1
     Openapi {
-        /// The version of OpenAPI
+        /// OpenAPI version
         #[arg(long, default_value = "3.1", value_name = "VERSION")]
         version: OpenApiVersion,
     },
-    /// Make, list and revoke the tokens that --access asks for
+    /// Create, list and revoke access tokens
     #[command(subcommand, arg_required_else_help = false)]
     Token(TokenCommand),
-    /// Print the script with which a shell completes commands and flags
+    /// Print a shell completion script
     Completions {
-        /// The shell
+        /// Shell
         shell: Shell,
     },
-    /// Print the manual page, or write one page for each command
+    /// Print the man page, or write one for each command
     Man {
-        /// Folder to write the pages to, such as /usr/local/share/man/man1
+        /// Directory for the man pages, such as /usr/local/share/man/man1
         #[arg(long, value_name = "FOLDER", value_parser = PathBufValueParser::new().try_map(folder))]
         output: Option<PathBuf>,
     },
@@ -82,8 +82,8 @@ pub(super) const DATABASE: &str = "--database-url";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Database")]
 pub(super) struct DatabaseFlags {
-    /// Database: <sqlite://PATH?mode=rwc>, or <postgres://USER:PASSWORD@HOST/NAME> [default: metrograph.db in the
-    /// current directory; `MONITOR_SERVER_DATABASE_URI`, in its own spellings, is honoured]
+    /// Database URL: `sqlite://PATH?mode=rwc` or `postgres://USER:PASSWORD@HOST/NAME` [default: metrograph.db in the
+    /// current directory; `MONITOR_SERVER_DATABASE_URI` is honoured]
     #[arg(long, env = "METROGRAPH_DATABASE_URL", value_name = "URL")]
     pub database_url: Option<DatabaseUrl>,
 
@@ -131,21 +131,21 @@ pub(super) struct Flags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub(super) struct ServerFlags {
-    /// Address and port to listen on; port 0 picks a free one
+    /// Address and port to listen on; port 0 picks a free port
     #[arg(long, env = "METROGRAPH_LISTEN", default_value = "127.0.0.1:8181", value_name = "HOST:PORT",
         value_parser = NonEmptyStringValueParser::new().try_map(|text| address(&text)))]
     pub listen: SocketAddr,
 
-    /// What to log: error, warn, info, debug or trace, or a list like info,metrograph=debug
+    /// Log filter: error, warn, info, debug or trace, or a list such as info,metrograph=debug
     #[arg(long, env = "METROGRAPH_LOG", default_value = "info", value_name = "FILTER",
         value_parser = NonEmptyStringValueParser::new().try_map(|text| LogFilter::from_str(&text)))]
     pub log: LogFilter,
 
-    /// Rows on a page of REST v1 [default: 500; `MONITOR_SERVER_PAGINATION_COUNT` is honoured]
+    /// Rows per numbered page (REST v1) [default: 500; `MONITOR_SERVER_PAGINATION_COUNT` is honoured]
     #[arg(long, env = "METROGRAPH_PAGE_SIZE", value_name = "ROWS")]
     pub page_size: Option<PageSize>,
 
-    /// Folder of operation documents to serve as REST entry points of your own: team.graphql under /api/team
+    /// Directory of GraphQL operations to serve as additional REST endpoints: team.graphql as /api/team
     #[arg(long, env = "METROGRAPH_REST_DIR", value_name = "FOLDER",
         value_parser = PathBufValueParser::new().try_map(folder))]
     pub rest_dir: Option<PathBuf>,

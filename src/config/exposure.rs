@@ -5,21 +5,21 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use url::Url;
 
-/// What pages of other sites and people who look around are shown.
+/// What other origins and unauthenticated clients may see.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Other sites, and what is told")]
+#[command(next_help_heading = "CORS, host names and disclosure")]
 pub struct Exposure {
-    /// Sites whose pages may ask this server from a browser (CORS), such as <https://dash.example.org>, separated by
-    /// commas; * lets every site ask, without credentials [default: none]
+    /// Origins allowed by CORS, such as `https://dash.example.org`, comma-separated; * allows any, without credentials
+    /// [default: none]
     #[arg(long, env = "METROGRAPH_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origin: Vec<CorsOrigin>,
 
-    /// Names that this server is reached by, such as metrograph.example.org, separated by commas, beside localhost and addresses; *
-    /// stands for any [default: any; none on a loopback address that speaks plain HTTP and lets in callers without a token]
+    /// Accepted `Host` names, such as metrograph.example.org, comma-separated; * accepts any. Localhost and IP
+    /// addresses are always accepted [default: any, but only localhost when serving unauthenticated HTTP on loopback]
     #[arg(long, env = "METROGRAPH_HOSTS", value_name = "NAME", value_delimiter = ',')]
     pub hosts: Vec<HostName>,
 
-    /// Whether the schema can be asked for (`__schema`, `__type`): GraphiQL's documentation and completion need it
+    /// Whether introspection (`__schema`, `__type`) is allowed. GraphiQL needs it for documentation and completion
     #[arg(
         long,
         env = "METROGRAPH_INTROSPECTION",
@@ -29,7 +29,7 @@ pub struct Exposure {
     )]
     pub introspection: Switch,
 
-    /// Whether an error says which name was perhaps meant
+    /// Whether errors suggest similar names
     #[arg(
         long,
         env = "METROGRAPH_SUGGESTIONS",

@@ -15,32 +15,32 @@ const MAX_RATE_REQUESTS: u32 = 1_000_000;
 /// A longer timeout would have no effect.
 const MAX_REQUEST_TIMEOUT: Duration = Duration::from_hours(1);
 
-/// How much one client may ask of the server.
+/// Limits of HTTP requests and connections.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits of HTTP")]
 pub struct HttpLimits {
-    /// Bytes of a request's body and of a WebSocket's message, at most, such as 512KiB or 16MiB
+    /// Maximum size of a request body or WebSocket message, such as 512KiB or 16MiB
     #[arg(long, env = "METROGRAPH_MAX_BODY", default_value = "16MiB", value_name = "SIZE",
         value_parser = size)]
     pub max_body: usize,
 
-    /// Time to read a request and to answer it, at most, such as 500ms, 30s or 2min; then it is given up. A connection
-    /// on which nothing is asked for as long is closed; subscriptions may last
+    /// Maximum time to read and answer a request, such as 500ms, 30s or 2min. Also the idle timeout of connections.
+    /// Subscriptions are not limited
     #[arg(long, env = "METROGRAPH_REQUEST_TIMEOUT", default_value = "30s", value_name = "TIME",
         value_parser = duration)]
     pub request_timeout: Duration,
 
-    /// Requests of one token, or of one address without a token: off, or such as 50/s, 600/min or 10000/h. What is sent
-    /// to be stored does not count
+    /// Requests per token, or per IP address without one: off, or such as 50/s, 600/min or 10000/h. Requests that store
+    /// data are not counted
     #[arg(long, env = "METROGRAPH_RATE_LIMIT", default_value = "off", value_name = "RATE")]
     pub rate_limit: RateLimit,
 
-    /// Connections open at the same time, at most
+    /// Maximum number of open connections
     #[arg(long, env = "METROGRAPH_MAX_CONNECTIONS", default_value = "4096", value_name = "NUMBER",
         value_parser = units::whole(NonZeroU32::MIN..=NonZeroU32::MAX))]
     pub max_connections: NonZeroU32,
 
-    /// Subscriptions open at the same time, at most, over sockets and as server-sent events
+    /// Maximum number of open subscriptions, over all transports
     #[arg(long, env = "METROGRAPH_MAX_SUBSCRIPTIONS", default_value = "4096", value_name = "NUMBER",
         value_parser = units::whole(NonZeroU32::MIN..=NonZeroU32::MAX))]
     pub max_subscriptions: NonZeroU32,

@@ -11,11 +11,12 @@ const BUFFER: NonZeroU32 = const { NonZeroU32::new(10_000).unwrap() };
 /// There is room for all of them from the start.
 const MAX_BUFFER: NonZeroU32 = const { NonZeroU32::new(1_000_000).unwrap() };
 
-/// How events reach those who listen.
+/// Settings of subscriptions.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Live data")]
 pub struct LiveSettings {
-    /// Events that may wait for a slow subscriber; of more, the oldest are lost, and the next event says how many
+    /// Events buffered for a slow subscriber. Beyond that, the oldest are dropped, and the next event carries their
+    /// number
     #[arg(long = "live-buffer", env = "METROGRAPH_LIVE_BUFFER", default_value_t = BUFFER, value_name = "EVENTS",
         value_parser = whole(NonZeroU32::MIN..=MAX_BUFFER))]
     pub buffer: NonZeroU32,

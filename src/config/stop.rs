@@ -13,8 +13,8 @@ const MAX_DRAIN: Duration = Duration::from_mins(5);
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server")]
 pub struct StopSettings {
-    /// Time from a signal to stop until the port closes, such as 0s or 5s: /health/ready says 503 meanwhile, so that a load balancer
-    /// sends requests elsewhere. The rest of a stop takes 8s, at most
+    /// Time from a stop signal until the port closes, such as 0s or 5s. Meanwhile /health/ready returns 503, so that
+    /// load balancers drain the server. The rest of the shutdown takes at most 8s
     #[arg(long, env = "METROGRAPH_DRAIN", default_value = "1s", value_name = "TIME", value_parser = drain)]
     pub drain: Duration,
 }

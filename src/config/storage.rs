@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::database::DatabaseUrl;
 
-/// How the database is used, whichever it is.
+/// How the database is used.
 #[derive(Debug, Clone, Default)]
 pub struct StorageSettings {
     /// Connections to PostgreSQL.
@@ -21,12 +21,11 @@ pub struct StorageSettings {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Database")]
 pub(super) struct ConnectionFlags {
-    /// Direct address of the same PostgreSQL, where --database-url leads through a pooler in transaction mode: for LISTEN and for making
-    /// tables, which need a session of their own
+    /// URL that bypasses a transaction-mode pooler such as PgBouncer, for LISTEN and migrations
     #[arg(long = "database-direct-url", env = "METROGRAPH_DATABASE_DIRECT_URL", value_name = "URL")]
     pub direct_url: Option<DirectUrl>,
 
-    /// Serve what is stored and store nothing: for a standby of PostgreSQL, a role without the right to write, or a file that may not change
+    /// Reject writes. For a PostgreSQL standby, a role without write privileges, or a read-only file
     #[arg(long, env = "METROGRAPH_READ_ONLY")]
     pub read_only: bool,
 }
@@ -34,8 +33,8 @@ pub(super) struct ConnectionFlags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Database")]
 pub(super) struct PoolFlags {
-    /// Connections to PostgreSQL, all of which are opened at the start: one writes, one listens, one looks tokens up, the others read
-    /// [default: 3, and 2 for each processor, 35 at most]
+    /// Size of the PostgreSQL connection pool, opened at startup: one connection writes, one listens, one looks up
+    /// tokens, the others read [default: 3 plus 2 per processor, at most 35]
     #[arg(long = "database-connections", env = "METROGRAPH_DATABASE_CONNECTIONS", value_name = "NUMBER")]
     pub connections: Option<Connections>,
 }

@@ -7,8 +7,8 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "TLS")]
 pub(super) struct TlsFlags {
-    /// Certificate (PEM, its chain behind it): with it the server speaks HTTPS; read anew on SIGHUP
-    /// [`MONITOR_SERVER_CERTIFICATE`, which names both files, is honoured]
+    /// Certificate chain (PEM). Enables HTTPS; reloaded on SIGHUP [`MONITOR_SERVER_CERTIFICATE`, which names both
+    /// files, is honoured]
     #[arg(long, env = "METROGRAPH_TLS_CERT", value_name = "FILE")]
     tls_cert: Option<PathBuf>,
 

@@ -9,13 +9,13 @@ use super::{access::Scope, units};
 /// What to do with tokens.
 #[derive(Debug, Clone, Subcommand)]
 pub enum TokenCommand {
-    /// Make a token and print it, this once
+    /// Create a token and print it. It cannot be shown again
     Create(NewToken),
-    /// List the tokens that were made; what to send as the token is not stored
+    /// List tokens. Secrets are not stored and cannot be shown again
     List,
-    /// Revoke a token: servers that run refuse it within a second
+    /// Revoke a token. Running servers reject it within a second
     Revoke {
-        /// Its name
+        /// Name of the token
         name: TokenName,
     },
 }
@@ -23,16 +23,17 @@ pub enum TokenCommand {
 /// A token to make.
 #[derive(Debug, Clone, Args)]
 pub struct NewToken {
-    /// What to call it, such as the place where it is used
+    /// Name of the token, such as the place where it is used
     #[arg(long)]
     pub name: TokenName,
-    /// What it is for: ingest (workers that send measurements), read (queries and subscriptions) or admin (everything)
+    /// Scope of the token: ingest (CI workers that send measurements), read (queries and subscriptions) or admin
+    /// (everything)
     #[arg(long, hide_possible_values = true)]
     pub scope: Scope,
-    /// How long it is taken, such as 30min, 12h, 90d or 12w [default: until it is revoked]
+    /// Lifetime of the token, such as 30min, 12h, 90d or 12w [default: until it is revoked]
     #[arg(long, value_name = "TIME")]
     pub expires: Option<Lifetime>,
-    /// Make the database, where there is none yet: before the first start of a server
+    /// Create the database if it does not exist: before the first start of a server
     #[arg(long)]
     pub create_database: bool,
 }
