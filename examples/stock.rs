@@ -12,7 +12,7 @@ use async_graphql::Executor as _;
 use async_graphql_axum::{GraphQLRequest, GraphQLResponse, GraphQLSubscription};
 use axum::{Router, extract::State, routing::get};
 use metrograph::{
-    Access, Database, Documents, Graph, Ingest, Stock, Told,
+    Access, Database, Disclosure, DocumentStore, Graph, Ingest, Stock,
     config::{self, AccessMode},
 };
 use tokio::net::TcpListener;
@@ -28,8 +28,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let database = Database::open(&settings.database_url, &settings.storage, settings.limits.request_timeout).await?;
     let (ingest, committer) = Ingest::start(&database).await?;
     let caller = Access::new(AccessMode::Open, &database, ingest.clone()).caller_of(None).await;
-    let documents =
-        Documents::open(&metrograph::sdl(), &settings.graphql, Told { introspection: true, suggestions: true }, &[])?;
+    let documents = DocumentStore::open(
+        &metrograph::sdl(),
+        &settings.graphql,
+        Disclosure { introspection: true, suggestions: true },
+        &[],
+    )?;
     let graph = Graph::new(database.clone(), ingest, settings.page_size.rows(), 1_000, documents);
     let stock = graph.stock(caller);
     drop(graph);

@@ -35,7 +35,7 @@ use web::{Health, Tls};
 // Called by benchmarks, examples and tests. Everything else is private, so that the compiler detects dead code.
 pub use access::Access;
 pub use db::Database;
-pub use graphql::{DocumentError, Documents, Graph, Stock, Told, sdl};
+pub use graphql::{Disclosure, DocumentError, DocumentStore, Graph, Stock, sdl};
 pub use ingest::Ingest;
 pub use rest::{RestApi, load as load_rest};
 pub use web::TlsError;
@@ -98,8 +98,8 @@ impl App {
         let rest_apis = rest::load(&schema, settings.rest_dir.as_deref())?;
         let exposure = &settings.exposure;
         let disclosure =
-            Told { introspection: exposure.introspection.is_on(), suggestions: exposure.suggestions.is_on() };
-        let documents = Documents::open(&schema, &settings.graphql, disclosure, web::DOCUMENTS)?;
+            Disclosure { introspection: exposure.introspection.is_on(), suggestions: exposure.suggestions.is_on() };
+        let documents = DocumentStore::open(&schema, &settings.graphql, disclosure, web::DOCUMENTS)?;
         let ignored = settings.database_url.ignored();
         if !ignored.is_empty() {
             tracing::warn!("--database-url: {} of the address changes nothing here", ignored.join(", "));

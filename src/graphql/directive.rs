@@ -1,4 +1,4 @@
-//! `@access`: which scope a field takes, for all to read in the schema.
+//! `@access`: the scope that a field or type requires, as part of the schema.
 
 use async_graphql::TypeDirective;
 

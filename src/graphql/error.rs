@@ -1,4 +1,4 @@
-//! How what went wrong is told in an answer: every error has a code.
+//! Errors of responses. Each has a code in its extensions.
 
 use async_graphql::{Response, ServerError, Value};
 
@@ -7,7 +7,7 @@ use crate::{
     error::{Code, Error},
 };
 
-/// A failure inside a resolver. It has no text form of its own, so that its code is never left behind.
+/// The error of a resolver. It does not implement `Display`, so that it can only be converted with its code.
 #[derive(Debug, Clone)]
 pub struct FieldError(Error);
 
@@ -25,16 +25,16 @@ impl From<FieldError> for async_graphql::Error {
     }
 }
 
-/// What a resolver gives.
+/// The result of a resolver.
 pub type FieldResult<T> = Result<T, FieldError>;
 
-/// The engine's own errors have no code: those without a path come from before the first resolver.
-pub(crate) fn coded(mut response: Response, limits: &Limits) -> Response {
+/// Adds a code to the engine's own errors, which have none. Those without a path were found before the first resolver ran.
+pub(crate) fn with_codes(mut response: Response, limits: &Limits) -> Response {
     for error in &mut response.errors {
         if error.message == "Query is too complex." {
-            let asked =
+            let found =
                 "the request costs too many fields, those of a list counted once for every row that it may have";
-            *error = crossed("max-complexity", asked, limits.max_complexity, "ask for fewer rows with first");
+            *error = limit_exceeded("max-complexity", found, limits.max_complexity, "ask for fewer rows with first");
         }
         let code = if error.path.is_empty() { Code::ValidationFailed } else { Code::BadUserInput };
         if error.extensions.as_ref().is_none_or(|extensions| extensions.get("code").is_none()) {
@@ -48,13 +48,13 @@ fn set_code(error: &mut ServerError, code: Code) {
     error.extensions.get_or_insert_default().set("code", code.as_str());
 }
 
-/// The error with a code in its extensions.
+/// Returns the error with a code in its extensions.
 pub(crate) fn with_code(mut error: ServerError, code: Code) -> ServerError {
     set_code(&mut error, code);
     error
 }
 
-/// The error as an answer holds it.
+/// Converts an error to its form in a response.
 pub fn as_server_error(Error { code, message, scope, retry_after }: Error) -> ServerError {
     let mut error = with_code(ServerError::new(message, None), code);
     if let Some(scope) = scope {
@@ -66,15 +66,15 @@ pub fn as_server_error(Error { code, message, scope, retry_after }: Error) -> Se
     error
 }
 
-/// A limit that was crossed: its setting, what was asked for, and the way out.
-pub fn crossed(setting: &str, asked: &str, most: usize, remedy: &str) -> ServerError {
-    let message = format!("{setting}: {asked}, at most {most} are allowed: {remedy}");
+/// Builds the error of a limit that is exceeded: its setting, what was found, the limit, and a remedy.
+pub fn limit_exceeded(setting: &str, found: &str, max: usize, remedy: &str) -> ServerError {
+    let message = format!("{setting}: {found}, at most {max} are allowed: {remedy}");
     let mut error = with_code(ServerError::new(message, None), Code::LimitExceeded);
     error.extensions.get_or_insert_default().set("limit", Value::from(setting));
     error
 }
 
-/// The answer to whoever may not ask: the error's code in the extensions, and the scope that is lacking.
+/// Builds the response to a request that is refused. The extensions hold the code, and the scope that is missing.
 pub fn refusal(error: Error) -> Response {
     Response::from_errors(vec![as_server_error(error)])
 }

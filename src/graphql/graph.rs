@@ -1,4 +1,4 @@
-//! The graph: admits operations, gives the engine what it needs, and runs them.
+//! The executable graph: authorizes operations, checks their limits and variables, and runs them on async-graphql.
 
 use std::{
     sync::{Arc, Mutex},
@@ -15,15 +15,15 @@ use crate::{
     db::Database,
     error::Error,
     graphql::{
-        error::{as_server_error, coded, refusal},
-        fairness::{Hearing, Turns},
+        error::{as_server_error, refusal, with_codes},
+        fairness::{Delivery, FairnessGate},
         lists::dataloader::{Driver, Loaders},
         request::{
             authorization::Requirements,
             coerce_variables::InputTypes,
-            cost::{Cost, Measuring},
+            cost::{Cost, CostExtension},
             document::{Document, Plan},
-            document_store::Documents,
+            document_store::DocumentStore,
             operation::Operation,
             validation::Rejected,
         },
@@ -36,26 +36,26 @@ use crate::{
     ingest::Ingest,
 };
 
-/// The schema with a database behind it.
+/// The executable schemas over a database.
 #[derive(Clone)]
-pub struct Graph(Arc<Opened>);
+pub struct Graph(Arc<Inner>);
 
-struct Opened {
+struct Inner {
     schema: ExecutableSchema,
-    /// The same schema for our own documents, which cost what they cost.
+    /// The same schema without `--max-complexity`, for our own documents.
     unlimited: ExecutableSchema,
-    /// The same schema once more, for finding out what requests cost.
-    measuring: ExecutableSchema,
+    /// The same schema with an extension that computes the cost of requests.
+    costing: ExecutableSchema,
     input_types: InputTypes,
     requirements: Requirements,
     reader: Reader,
-    turns: Turns,
+    fairness: FairnessGate,
     hub: Hub,
     state: Arc<GraphState>,
-    documents: Documents,
+    documents: DocumentStore,
 }
 
-/// A request as the engine takes it.
+/// A request, ready for the engine.
 struct Prepared<'a> {
     schema: &'a ExecutableSchema,
     request: Request,
@@ -65,52 +65,51 @@ struct Prepared<'a> {
 }
 
 impl Graph {
-    /// A graph over `database`, whose numbered pages have `page_size` rows, which keeps at most `buffer` events for a slow subscriber,
-    /// and which is asked with `documents`.
-    pub fn new(database: Database, ingest: Ingest, page_size: u32, buffer: usize, documents: Documents) -> Self {
+    /// Builds the executable schemas. `page_size`: rows of a numbered page. `buffer`: events kept per slow subscriber.
+    pub fn new(database: Database, ingest: Ingest, page_size: u32, buffer: usize, documents: DocumentStore) -> Self {
         let Limits { max_complexity, max_rows, .. } = *documents.limits();
         let (page_size, max_rows) = (page_size.into(), max_rows as u64);
         let state =
             Arc::new(GraphState { database: database.clone(), ingest, page_size, max_rows, caches: Mutex::default() });
-        let turns = Turns::default();
-        let hub = Hub::new(buffer, turns.clone());
-        // Documents are validated when they are read: see `validation`.
-        let schema = |most| {
-            let builder = hub.feed(builder()).validation_mode(ValidationMode::Fast).limit_complexity(most);
-            // Limits are checked when documents are read, and ours has none.
+        let fairness = FairnessGate::default();
+        let hub = Hub::new(buffer, fairness.clone());
+        // Documents are validated once, when they are parsed: see `validation`.
+        let schema = |max_complexity| {
+            let builder = hub.feed(builder()).validation_mode(ValidationMode::Fast).limit_complexity(max_complexity);
+            // The depth is checked by `document_limits`; our own documents have no limit.
             builder.limit_recursive_depth(usize::MAX).data(Arc::clone(&state)).finish()
         };
         let limited = schema(max_complexity);
         let sdl = limited.sdl();
-        Self(Arc::new(Opened {
-            input_types: InputTypes::of(&sdl, documents.told().suggestions, &MetricInput::type_name()),
+        Self(Arc::new(Inner {
+            input_types: InputTypes::of(&sdl, documents.disclosure().suggestions, &MetricInput::type_name()),
             requirements: Requirements::of(&sdl),
             schema: limited,
             unlimited: schema(usize::MAX),
-            measuring: builder()
+            costing: builder()
                 .validation_mode(ValidationMode::Fast)
                 .limit_recursive_depth(usize::MAX)
-                .extension(Measuring)
+                .extension(CostExtension)
                 .finish(),
             reader: database.reader,
-            turns,
+            fairness,
             hub,
             state,
             documents,
         }))
     }
 
-    /// What documents and requests may hold.
+    /// Returns the limits of documents and requests.
     pub(crate) fn limits(&self) -> &Limits {
         self.0.documents.limits()
     }
 
-    /// The document that a caller's request names: by its text, by the `id` of a trusted document, or by the `hash` of a text that was sent
-    /// before; hash and text together leave the text for later requests.
+    /// Returns the document that a request names: by its text, by the `id` of a trusted document, or by the `hash` of a text that was
+    /// sent before. A hash with a text registers the text for later requests.
     ///
     /// # Errors
-    /// Everything that is wrong with it, with the place and the reason (`GRAPHQL_PARSE_FAILED`, `GRAPHQL_VALIDATION_FAILED`);
-    /// `LIMIT_EXCEEDED`; no such document; `DOCUMENT_NOT_TRUSTED` where only trusted documents are answered.
+    /// All errors of the document with position and reason (`GRAPHQL_PARSE_FAILED`, `GRAPHQL_VALIDATION_FAILED`); `LIMIT_EXCEEDED`;
+    /// an unknown id or hash; `DOCUMENT_NOT_TRUSTED` with `--trusted-only`.
     pub(crate) fn document(
         &self,
         caller: &Caller,
@@ -119,15 +118,15 @@ impl Graph {
         hash: Option<&str>,
     ) -> Result<Document, Vec<ServerError>> {
         self.0.documents.find(text, id, hash).map_err(|Rejected { errors, parsed }| {
-            // Whoever may not ask is not told what is wrong with the question.
+            // Validation errors would disclose the schema to callers that may not use it.
             let scopes =
-                parsed.filter(|_| !caller.may_everything()).map(|parsed| self.0.requirements.of_parts(&parsed));
+                parsed.filter(|_| !caller.may_everything()).map(|parsed| self.0.requirements.of_invalid(&parsed));
             let refused = scopes.and_then(|scopes| caller.check(&scopes).err());
             refused.map_or(errors, |error| vec![as_server_error(error)])
         })
     }
 
-    /// Refuses a caller whose scopes do not cover an operation. [`Self::execute`] and [`Self::subscribe`] ask here, too.
+    /// Authorizes an operation: checks that the scopes of the caller cover it. [`Self::execute`] and [`Self::subscribe`] do so too.
     ///
     /// # Errors
     /// Those of [`Caller::check`].
@@ -138,78 +137,78 @@ impl Graph {
         caller.check(&self.0.requirements.of_operation(document, name))
     }
 
-    /// Whether an operation reads from the history, be it in the payload of a mutation.
+    /// Whether an operation requires the scope READ, be it for the payload of a mutation.
     pub(crate) fn reads(&self, operation: &Operation) -> bool {
         let Operation { document, name, .. } = operation;
         self.0.requirements.of_operation(document, name.as_deref()).contains(&Scope::Read)
     }
 
-    /// Runs an operation. Every error of the answer has a code.
+    /// Runs an operation. Every error of the response has a code.
     ///
-    /// Lists may have written themselves: [`crate::graphql::write_answer`] writes such an answer, the engine's own serializer would not.
+    /// Lists may be JSON text already: serialize the response with [`crate::graphql::write_answer`], not with serde.
     pub(crate) async fn execute(&self, operation: Operation) -> Response {
         let Prepared { schema, request, driver, plan, .. } = match self.prepare(operation) {
             Ok(prepared) => prepared,
             Err(refused) => return *refused,
         };
         let mut response = driver.drive(schema.execute(request)).await;
-        plan.describe(&mut response.data);
-        coded(response, self.limits())
+        plan.clear_descriptions(&mut response.data);
+        with_codes(response, self.limits())
     }
 
-    /// Runs a subscription. Each event is answered within `limit`, or ends it with `too_late`.
+    /// Runs a subscription. An event that takes longer than `limit` ends it with `timeout_error`.
     pub(crate) fn subscribe(
         &self,
         operation: Operation,
         limit: Duration,
-        too_late: Error,
+        timeout_error: Error,
     ) -> BoxStream<'static, Response> {
         let Prepared { schema, mut request, budget, .. } = match self.prepare(operation) {
             Ok(prepared) => prepared,
             Err(refused) => return stream::iter([*refused]).boxed(),
         };
         let graph = self.clone();
-        let loaders = Loaders::in_turn(self.0.reader.clone(), self.0.turns.clone());
+        let loaders = Loaders::with_fairness(self.0.reader.clone(), self.0.fairness.clone());
         let driver = loaders.driver();
-        let hearing = Hearing::default();
-        request = request.data(loaders).data(hearing.clone());
-        let answers = schema.execute_stream(request).boxed();
-        stream::unfold((driver, answers), move |(driver, mut answers)| {
-            let (graph, hearing, budget) = (graph.clone(), hearing.clone(), budget.clone());
-            let too_late = too_late.clone();
+        let delivery = Delivery::default();
+        request = request.data(loaders).data(delivery.clone());
+        let responses = schema.execute_stream(request).boxed();
+        stream::unfold((driver, responses), move |(driver, mut responses)| {
+            let (graph, delivery, budget) = (graph.clone(), delivery.clone(), budget.clone());
+            let timeout_error = timeout_error.clone();
             async move {
-                let answer = tokio::select! {
-                    answer = driver.drive(answers.next()) => Some(answer?),
-                    () = hearing.overdue(limit) => None,
+                let response = tokio::select! {
+                    response = driver.drive(responses.next()) => Some(response?),
+                    () = delivery.overdue(limit) => None,
                 };
-                let missed = hearing.answered();
+                let missed = delivery.finish();
                 budget.reset();
-                let Some(answer) = answer else {
-                    return Some((refusal(too_late), (driver, stream::empty().boxed())));
+                let Some(response) = response else {
+                    return Some((refusal(timeout_error), (driver, stream::empty().boxed())));
                 };
-                let mut answer = coded(answer, graph.limits());
+                let mut response = with_codes(response, graph.limits());
                 if missed > 0 {
-                    answer.extensions.insert("missed".to_owned(), Value::from(missed));
+                    response.extensions.insert("missed".to_owned(), Value::from(missed));
                 }
-                Some((answer, (driver, answers)))
+                Some((response, (driver, responses)))
             }
         })
         .boxed()
     }
 
-    /// What an operation costs, whether it may or not; `None` when it is not valid.
+    /// Computes the cost of an operation, within the limits or not; `None` if it is not valid.
     pub(crate) async fn cost(&self, operation: &Operation) -> Option<Cost> {
         let Operation { document, name, variables, .. } = operation;
         let mut variables = variables.clone();
-        let asked = document.operation(name.as_deref()).ok()?;
-        self.0.input_types.coerce(asked, document.is_own(), &mut variables).ok()?;
-        let plan = document.plan(asked, &variables).ok()?;
+        let selected = document.operation(name.as_deref()).ok()?;
+        self.0.input_types.coerce(selected, document.is_own(), &mut variables).ok()?;
+        let plan = document.plan(selected, &variables).ok()?;
         let mut request = Request::new("").variables(variables);
         request.set_parsed_query(plan.document.clone());
-        Cost::measured(&self.0.measuring, request, *self.limits()).await
+        Cost::measure(&self.0.costing, request, *self.limits()).await
     }
 
-    /// This graph for a service of the engine, all of whose requests are those of `caller`. It has no limits.
+    /// Builds this graph for async-graphql's own services, without limits. All requests are those of `caller`.
     pub fn stock(&self, caller: Caller) -> Stock {
         let schema = self.0.hub.feed(builder()).data(Arc::clone(&self.0.state)).finish();
         Stock::new(schema, self.0.reader.clone(), caller)
@@ -219,12 +218,12 @@ impl Graph {
         let Operation { document, name, mut variables, omitted, caller } = operation;
         self.admit(&caller, &document, name.as_deref()).map_err(|error| Box::new(refusal(error)))?;
         let refused = |error| Box::new(Response::from_errors(vec![error]));
-        let asked = document.operation(name.as_deref()).map_err(refused)?;
+        let selected = document.operation(name.as_deref()).map_err(refused)?;
         if !document.is_own() {
-            asked.check(&document, self.limits(), self.0.documents.told()).map_err(refused)?;
+            selected.check(&document, self.limits(), self.0.documents.disclosure()).map_err(refused)?;
         }
-        self.0.input_types.coerce(asked, document.is_own(), &mut variables).map_err(refused)?;
-        let plan = document.plan(asked, &variables).map_err(refused)?;
+        self.0.input_types.coerce(selected, document.is_own(), &mut variables).map_err(refused)?;
+        let plan = document.plan(selected, &variables).map_err(refused)?;
         let (schema, budget) = if document.is_own() {
             (&self.0.unlimited, ResponseBudget::unlimited())
         } else {

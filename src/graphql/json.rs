@@ -1,42 +1,45 @@
-//! The JSON of requests: how much it may hold, and how it is read.
+//! The JSON of requests: limits its values, and reads long whole numbers exactly.
 
 use async_graphql::{Name, Value, indexmap::IndexMap};
 use serde_json::value::RawValue;
 
-use crate::error::{Code, Error};
+use crate::{
+    error::{Code, Error},
+    graphql::limits::MAX_BODY_VALUES,
+};
 
-/// What some programs put in front of a text in UTF-8 (U+FEFF), and others don't expect there.
-const MARK: &str = "\u{feff}";
+/// Some programs write it before a text in UTF-8 (U+FEFF); JSON parsers refuse it.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// JSON without a byte order mark in front of it.
-pub fn without_mark(json: &[u8]) -> &[u8] {
-    json.strip_prefix(MARK.as_bytes()).unwrap_or(json)
+/// Returns JSON without its byte order mark.
+pub fn without_bom(json: &[u8]) -> &[u8] {
+    json.strip_prefix(BYTE_ORDER_MARK.as_bytes()).unwrap_or(json)
 }
 
-/// A text without a byte order mark in front of it.
-pub fn without_mark_of_text(text: &str) -> &str {
-    text.strip_prefix(MARK).unwrap_or(text)
+/// Returns a text without its byte order mark.
+pub fn text_without_bom(text: &str) -> &str {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
-/// Digits of a whole number that 64 bits may not hold.
-const LONG: usize = 19;
-/// Levels of objects and lists in which numbers are kept exactly: variables, an input, its tags, one of a list of them.
-const EXACT_LEVELS: usize = 4;
+/// Digits from which a whole number may not fit into 64 bits.
+const LONG_NUMBER_DIGITS: usize = 19;
+/// Levels of objects and lists in which numbers are read exactly: variables, an input, its tags, a tag of a list.
+const EXACT_DEPTH: usize = 4;
 
-/// Whether JSON may hold a number for which [`read_exactly`] makes a difference.
+/// Whether JSON may contain a number that only [`read_exactly`] reads without loss.
 pub fn has_long_numbers(json: &[u8]) -> bool {
-    // Of so many digits in a row, one stands at a multiple of their number.
+    // A run of that many digits covers a multiple of that number: other bytes need not be read.
     let is_long = |at: usize| {
         let before = json[..at].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-        before + json[at..].iter().take_while(|byte| byte.is_ascii_digit()).count() >= LONG
+        before + json[at..].iter().take_while(|byte| byte.is_ascii_digit()).count() >= LONG_NUMBER_DIGITS
     };
-    (0..json.len()).step_by(LONG).any(|at| json[at].is_ascii_digit() && is_long(at))
+    (0..json.len()).step_by(LONG_NUMBER_DIGITS).any(|at| json[at].is_ascii_digit() && is_long(at))
 }
 
-/// Reads JSON. Whole numbers beyond 64 bits are kept digit by digit: as a [`Value::Enum`], which nothing else in JSON can be.
+/// Parses JSON. Whole numbers that do not fit into 64 bits become a [`Value::Enum`] of their digits; nothing else in JSON does.
 ///
 /// # Errors
-/// It is no JSON.
+/// The text is not JSON.
 pub fn read_exactly(json: &str) -> serde_json::Result<Value> {
     fn within(json: &str, levels: usize) -> serde_json::Result<Value> {
         match (json.as_bytes().first(), levels.checked_sub(1)) {
@@ -62,20 +65,16 @@ pub fn read_exactly(json: &str) -> serde_json::Result<Value> {
             _ => serde_json::from_str(json),
         }
     }
-    within(json.trim(), EXACT_LEVELS)
+    within(json.trim(), EXACT_DEPTH)
 }
 
-/// Values of a request, at most, those within each other all counted: each takes a multiple of what it took as text. The greatest
-/// mutation, of 10,000 metrics, has half as many.
-const MOST_VALUES: usize = 400_000;
-
-/// Refuses JSON that would take far more memory than its text.
+/// Checks that JSON has at most [`MAX_BODY_VALUES`] values: once parsed, they take far more memory than their text.
 ///
 /// # Errors
 /// [`Code::TooLarge`].
 pub fn check_values(json: &[u8]) -> Result<(), Error> {
-    // A value takes a byte and a comma.
-    if json.len() / 2 < MOST_VALUES {
+    // A value takes at least one byte and a comma.
+    if json.len() / 2 < MAX_BODY_VALUES {
         return Ok(());
     }
     let (mut values, mut in_text, mut is_escaped) = (0, false, false);
@@ -88,8 +87,8 @@ pub fn check_values(json: &[u8]) -> Result<(), Error> {
             _ => {}
         }
     }
-    if values > MOST_VALUES {
-        let message = format!("the body holds more than {MOST_VALUES} values: send it in parts");
+    if values > MAX_BODY_VALUES {
+        let message = format!("the body holds more than {MAX_BODY_VALUES} values: send it in parts");
         return Err(Error::new(Code::TooLarge, message));
     }
     Ok(())
@@ -104,9 +103,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn long_numbers_are_found_wherever_they_are(before in "[a-z]{0,40}", digits in "[0-9]{1,40}", behind in "[a-z]{0,40}") {
-            let json = format!("{before}{digits}{behind}");
-            prop_assert_eq!(has_long_numbers(json.as_bytes()), digits.len() >= LONG);
+        fn long_numbers_are_found_wherever_they_are(before in "[a-z]{0,40}", digits in "[0-9]{1,40}", after in "[a-z]{0,40}") {
+            let json = format!("{before}{digits}{after}");
+            prop_assert_eq!(has_long_numbers(json.as_bytes()), digits.len() >= LONG_NUMBER_DIGITS);
         }
 
         #[test]
@@ -120,6 +119,22 @@ mod tests {
             };
             prop_assert_eq!(text, number);
         }
+    }
+
+    #[test]
+    fn a_body_has_a_limited_number_of_values() {
+        let list = |values: usize| format!("[{}0]", "0,".repeat(values - 2));
+        assert!(check_values(list(MAX_BODY_VALUES).as_bytes()).is_ok());
+        assert!(check_values(list(MAX_BODY_VALUES + 1).as_bytes()).is_err());
+        let text = format!("\"{}\"", "\\\",[".repeat(MAX_BODY_VALUES));
+        assert!(check_values(text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_removed() {
+        assert_eq!(without_bom("\u{feff}{}".as_bytes()), b"{}");
+        assert_eq!(text_without_bom("\u{feff}{}"), "{}");
+        assert_eq!(text_without_bom("{}"), "{}");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The product: the graph. `schema` has a file for each object type; `lists` is what all lists share; `request` turns a text into an
-//! operation that may run; `live` is what subscribers get. [`Graph`] joins them.
+//! GraphQL. `schema` has a file per object type; `lists` is what all lists share; `request` parses, validates and authorizes
+//! operations; `live` feeds subscriptions. [`Graph`] joins them.
 
 mod directive;
 mod error;
@@ -18,18 +18,18 @@ mod state;
 mod stock;
 
 pub use self::{
-    error::{crossed, refusal},
+    error::{limit_exceeded, refusal},
     graph::Graph,
-    json::{check_values, has_long_numbers, read_exactly, without_mark, without_mark_of_text},
+    json::{check_values, has_long_numbers, read_exactly, text_without_bom, without_bom},
     limits::{MAX_ROWS, MAX_SHORT_LIST},
     lists::json_writer::{write_answer, write_value, written_bytes},
     request::{
         coerce_variables::{check_scalar, coerce_number, whole},
         cost::Cost,
         document::Document,
-        document_store::Documents,
+        document_store::DocumentStore,
         file::{DocumentError, read_document, read_schema},
-        introspection::Told,
+        introspection::Disclosure,
         operation::Operation,
     },
     scalars::check_text,

@@ -1,4 +1,4 @@
-//! How large an answer may grow. What a document costs is known before it runs; how long the texts are that it leads to is not.
+//! Limits the size of a response. The cost of a document is computed before it runs; the length of the texts it reads is not.
 
 use std::sync::{
     Arc,
@@ -12,54 +12,54 @@ use crate::{
     graphql::scalars::{Int, LocalDateTime},
 };
 
-/// Bytes that an answer may still take.
+/// The bytes that a response may still take.
 #[derive(Debug, Clone)]
 pub struct ResponseBudget {
-    free: Arc<AtomicUsize>,
-    most: usize,
+    remaining: Arc<AtomicUsize>,
+    limit: usize,
 }
 
 impl ResponseBudget {
-    /// A budget of so many bytes.
-    pub fn new(most: usize) -> Self {
-        Self { free: Arc::new(AtomicUsize::new(most)), most }
+    /// Builds a budget of `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { remaining: Arc::new(AtomicUsize::new(limit)), limit }
     }
 
-    /// No limit: for our own documents.
+    /// Builds a budget without a limit, for our own documents.
     pub fn unlimited() -> Self {
         Self::new(usize::MAX)
     }
 
-    /// Takes up room.
+    /// Counts `bytes` against `--max-answer`.
     ///
     /// # Errors
-    /// [`Code::LimitExceeded`] when there is not so much; then none is left.
+    /// [`Code::LimitExceeded`] if fewer remain; from then on, none do.
     pub fn charge(&self, bytes: usize) -> Result<(), Error> {
-        let taken = self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(bytes));
-        taken.map(drop).map_err(|_| {
-            self.free.store(0, Ordering::Relaxed);
-            let most = self.most;
+        let charged = self.remaining.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        charged.map(drop).map_err(|_| {
+            self.remaining.store(0, Ordering::Relaxed);
+            let limit = self.limit;
             Error::new(
                 Code::LimitExceeded,
-                format!("max-answer: the answer takes more than {most} bytes: ask for fewer rows or fields"),
+                format!("max-answer: the answer takes more than {limit} bytes: ask for fewer rows or fields"),
             )
         })
     }
 
-    /// All of it is free again: for the next event of a subscription.
+    /// Restores the whole budget, for the next event of a subscription.
     pub fn reset(&self) {
-        self.free.store(self.most, Ordering::Relaxed);
+        self.remaining.store(self.limit, Ordering::Relaxed);
     }
 }
 
-/// The room of the answer that is being made.
+/// Returns the budget of the response that is being built.
 pub fn budget_of<'a, T>(ctx: &ContextBase<'a, T>) -> &'a ResponseBudget {
     ctx.data_unchecked::<ResponseBudget>()
 }
 
-/// A value of a field.
+/// The value of a field.
 pub trait ResponseSize {
-    /// The bytes that it takes in an answer, about.
+    /// Returns about how many bytes it takes in a response.
     fn bytes(&self) -> usize;
 }
 
@@ -81,8 +81,8 @@ impl<T: ResponseSize> ResponseSize for Option<T> {
     }
 }
 
-/// What takes about as much room as its name.
-macro_rules! small {
+/// Values whose size is about that of their type.
+macro_rules! fixed_size {
     ($($Type:ty),*) => {
         $(impl ResponseSize for $Type {
             fn bytes(&self) -> usize {
@@ -92,4 +92,19 @@ macro_rules! small {
     };
 }
 
-small!(bool, f64, Int, LocalDateTime);
+fixed_size!(bool, f64, Int, LocalDateTime);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_used_up_at_once_by_what_exceeds_it() {
+        let budget = ResponseBudget::new(10);
+        assert!(budget.charge(6).is_ok());
+        assert_eq!(budget.charge(5).map_err(|error| error.code), Err(Code::LimitExceeded));
+        assert!(budget.charge(1).is_err());
+        budget.reset();
+        assert!(budget.charge(10).is_ok());
+    }
+}

@@ -1,18 +1,18 @@
-//! How a request has its response written.
+//! How the response of a request is written.
 
 use std::sync::Arc;
 
 use async_graphql::ContextBase;
 
-/// Options of a response. With them, lists write themselves as JSON: see [`crate::graphql::lists::json_writer`].
+/// Options of a response. If a request has them, lists write themselves as JSON: see [`crate::graphql::lists::json_writer`].
 pub struct ResponseOptions {
-    /// The paths of fields that are left out of lists where they are null.
+    /// Paths of fields that lists omit if they are null.
     pub omitted: Arc<[Vec<String>]>,
-    /// Whether a document of the program or its operator is run.
+    /// Whether the document belongs to the program or its operator.
     pub is_own: bool,
 }
 
-/// Whether a document of the program or its operator is run.
+/// Whether the document belongs to the program or its operator.
 pub fn is_own<T>(ctx: &ContextBase<'_, T>) -> bool {
     ctx.data_opt::<ResponseOptions>().is_some_and(|options| options.is_own)
 }

@@ -1,4 +1,4 @@
-//! The schema's own scalars.
+//! Scalars: `Int` within 64 bits, `LocalDateTime` and `Tags`.
 
 use std::borrow::Cow;
 
@@ -13,16 +13,16 @@ use crate::{
     error::{Code, Error},
     graphql::{
         error::FieldError,
-        json::{read_exactly, without_mark_of_text},
-        limits::{MAX_SHORT_LIST, MAX_TEXT_BYTES},
+        json::{read_exactly, text_without_bom},
+        limits::{MAX_TAGS, MAX_TEXT_BYTES},
         response_options::is_own,
     },
 };
 
-/// Refuses a text that can't be stored or looked for.
+/// Checks that a text can be stored and searched for.
 ///
 /// # Errors
-/// The remedy, in words.
+/// The reason and the remedy, for a message.
 pub fn check_text(text: &str) -> Result<(), String> {
     if text.len() > MAX_TEXT_BYTES {
         return Err(format!("a text has at most {MAX_TEXT_BYTES} bytes, not {}: shorten it", text.len()));
@@ -33,7 +33,7 @@ pub fn check_text(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A whole number as the graph gives it: an `Int` of GraphQL has 32 bits.
+/// A whole number of a response. An `Int` of GraphQL has 32 bits: a greater one is an error of its field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Int(i64);
 
@@ -55,7 +55,7 @@ impl From<u64> for Int {
     }
 }
 
-/// Fails for what an `Int` can't hold.
+/// Fails for a number of more than 32 bits.
 impl Serialize for Int {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_i32(self.in_range().map_err(serde::ser::Error::custom)?)
@@ -72,19 +72,19 @@ impl OutputType for Int {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        // REST answers with the integers of JSON.
+        // REST returns JSON integers, which have no such limit.
         if is_own(ctx) {
             return Ok(self.0.into());
         }
         let number = self.in_range().map_err(|reason| {
-            let failure = FieldError::from(Error::new(Code::Internal, reason));
-            ctx.set_error_path(async_graphql::Error::from(failure).into_server_error(field.pos))
+            let error = FieldError::from(Error::new(Code::Internal, reason));
+            ctx.set_error_path(async_graphql::Error::from(error).into_server_error(field.pos))
         })?;
         Ok(number.into())
     }
 }
 
-/// A date and time as the graph takes and gives it.
+/// The scalar `LocalDateTime`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LocalDateTime(pub time::LocalDateTime);
 
@@ -119,32 +119,29 @@ impl<'de> Deserialize<'de> for LocalDateTime {
     }
 }
 
-/// Names and values in the order given.
+/// The scalar `Tags`: names and values in the order given.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tags(pub Vec<(String, String)>);
 
-/// How tags can be given.
-const FORMS: &str = "tags are a JSON object such as {\"python\": \"3.12\"}, a list such as [{\"name\": \"python\", \"value\": \"3.12\"}], \
+/// The forms of tags, for messages.
+const TAG_FORMS: &str = "tags are a JSON object such as {\"python\": \"3.12\"}, a list such as [{\"name\": \"python\", \"value\": \"3.12\"}], \
                      or the text of such a JSON object";
 
 impl Tags {
-    /// Tags that a session may have.
-    pub const MOST: usize = MAX_SHORT_LIST as usize;
-
-    /// The members of a JSON object that comes as text.
-    fn of_text(text: &str) -> Result<Members, String> {
-        match read_exactly(without_mark_of_text(text)) {
+    /// Parses the text of a JSON object.
+    fn parse_text(text: &str) -> Result<Members, String> {
+        match read_exactly(text_without_bom(text)) {
             Ok(Value::Object(members)) => Ok(members),
-            Ok(_) => Err(format!("the text holds no JSON object: {FORMS}")),
-            Err(error) => Err(format!("the text holds no JSON object ({error}): {FORMS}")),
+            Ok(_) => Err(format!("the text holds no JSON object: {TAG_FORMS}")),
+            Err(error) => Err(format!("the text holds no JSON object ({error}): {TAG_FORMS}")),
         }
     }
 
-    /// The members that a list of names and values stands for; of those with the same name the last one counts, as in an object.
-    fn of_list(items: Vec<Value>) -> Result<Members, String> {
+    /// Converts a list of names and values. The last one of a name counts, as in an object.
+    fn from_list(items: Vec<Value>) -> Result<Members, String> {
         let mut members = Members::with_capacity(items.len());
-        for (place, item) in items.into_iter().enumerate() {
-            let refused = |reason: &str| format!("item {place} of the tags {reason}: {FORMS}");
+        for (index, item) in items.into_iter().enumerate() {
+            let refused = |reason: &str| format!("item {index} of the tags {reason}: {TAG_FORMS}");
             let Value::Object(mut item) = item else { return Err(refused("is no object")) };
             let name = match item.shift_remove("name") {
                 Some(Value::String(name)) => Name::new(name),
@@ -154,17 +151,16 @@ impl Tags {
             };
             let value = item.shift_remove("value").ok_or_else(|| refused("has no value"))?;
             if let Some((other, _)) = item.first() {
-                return Err(refused(&format!("has a member {other} beside name and value")));
+                return Err(refused(&format!("has a member {other} besides name and value")));
             }
             members.insert(name, value);
         }
         Ok(members)
     }
 
-    fn of_members(members: Members) -> Result<Self, String> {
-        if members.len() > Self::MOST {
-            let (most, given) = (Self::MOST, members.len());
-            return Err(format!("a session has at most {most} tags, not {given}: leave some out"));
+    fn from_members(members: Members) -> Result<Self, String> {
+        if members.len() > MAX_TAGS {
+            return Err(format!("a session has at most {MAX_TAGS} tags, not {}: leave some out", members.len()));
         }
         let tag = |(name, value): (Name, Value)| {
             let text = match value {
@@ -177,7 +173,7 @@ impl Tags {
                     return Err(format!("the tag \"{name}\" is neither text nor number: tags are flat"));
                 }
             };
-            // What a JSON text spells with escapes has not been looked at yet.
+            // The texts of a JSON text have not been checked yet: it may spell them with escapes.
             check_text(&name).and_then(|()| check_text(&text))?;
             Ok((name.to_string(), text))
         };
@@ -197,11 +193,11 @@ impl ScalarType for Tags {
     fn parse(value: Value) -> InputValueResult<Self> {
         let members = match value {
             Value::Object(members) => Ok(members),
-            Value::List(items) => Self::of_list(items),
-            Value::String(text) => Self::of_text(&text),
-            _ => Err(format!("neither an object, a list nor a text: {FORMS}")),
+            Value::List(items) => Self::from_list(items),
+            Value::String(text) => Self::parse_text(&text),
+            _ => Err(format!("neither an object, a list nor a text: {TAG_FORMS}")),
         };
-        members.and_then(Self::of_members).map_err(InputValueError::custom)
+        members.and_then(Self::from_members).map_err(InputValueError::custom)
     }
 
     fn to_value(&self) -> Value {

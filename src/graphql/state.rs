@@ -1,4 +1,4 @@
-//! What every request is answered from: the database, what stores, and what is remembered of rows.
+//! State that all requests share: the database, the committer, and caches of rows.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,19 +13,20 @@ use quick_cache::sync::Cache;
 
 use crate::{db::Database, ingest::Ingest};
 
-/// What every request is served from.
+/// State that all requests share.
 pub struct GraphState {
     pub database: Database,
     pub ingest: Ingest,
     pub page_size: u64,
-    /// Rows of a connection, at most.
+    /// Rows of a connection, at most (`--max-rows`).
     pub max_rows: u64,
+    /// The caches, and the generation of [`Ingest::memory`] that they belong to.
     pub caches: Mutex<(u64, Arc<ObjectCaches>)>,
 }
 
 impl GraphState {
-    /// What is remembered of rows; nothing where it had to be forgotten since. Whoever has read a row meanwhile remembers it with the rest of
-    /// what held when he began.
+    /// Returns the caches; empty ones if the history was replaced since. A request that is running still adds to those that it
+    /// began with, so no row of the old history gets into the new ones.
     pub fn caches(&self) -> Arc<ObjectCaches> {
         let memory = self.ingest.memory();
         let mut caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
@@ -36,7 +37,7 @@ impl GraphState {
     }
 }
 
-/// What never changes once stored, by key, and what has not changed since it was asked for.
+/// Caches of what never changes once stored, by key, and of lists and counts that have not changed since.
 pub struct ObjectCaches {
     pub variants: Cache<i64, Arc<Words>>,
     pub sessions: Cache<i64, Arc<str>>,
@@ -44,6 +45,7 @@ pub struct ObjectCaches {
     pub tags: Cache<i64, Arc<tag_row::Model>>,
     /// The keys of the tags of announced sessions.
     pub session_tags: Cache<i64, Arc<[i64]>>,
+    /// Zone maps.
     pub blocks: ZoneMapCache,
     pub counts: CountCache,
     pub lists: ListCache,
@@ -64,10 +66,12 @@ impl Default for ObjectCaches {
     }
 }
 
+/// Returns the state of the request.
 pub fn state_of<'a, T>(ctx: &ContextBase<'a, T>) -> &'a GraphState {
     shared_state(ctx)
 }
 
+/// Returns the state of the request as a shared pointer.
 pub fn shared_state<'a, T>(ctx: &ContextBase<'a, T>) -> &'a Arc<GraphState> {
     ctx.data_unchecked::<Arc<GraphState>>()
 }

@@ -1,6 +1,5 @@
-//! The graph for the engine's own services: they validate and run documents as the engine does by itself, without anything that
-//! Metrograph does in its place. No request of ours goes this way. The answers of such a service are what ours are held against
-//! (`examples/stock.rs`).
+//! The graph for async-graphql's own services, which parse, validate and run documents without Metrograph's changes. The server
+//! does not use it: `examples/stock.rs` compares its responses with ours.
 
 use std::sync::Arc;
 
@@ -11,14 +10,14 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use crate::{
     access::Caller,
     graphql::{
-        fairness::Hearing,
+        fairness::Delivery,
         lists::dataloader::{Driver, Loaders},
         response_budget::ResponseBudget,
         schema::ExecutableSchema,
     },
 };
 
-/// The graph as the engine alone runs it. Lists are values like any other: they don't write themselves.
+/// The graph as async-graphql runs it by itself. Its lists are ordinary values, which do not write themselves as JSON.
 #[derive(Clone)]
 pub struct Stock {
     schema: ExecutableSchema,
@@ -31,7 +30,7 @@ impl Stock {
         Self { schema, reader, caller }
     }
 
-    /// The request with what resolvers need, and what runs its look-ups.
+    /// Adds what resolvers need. Returns the request and the driver of its look-ups.
     fn prepare(&self, request: Request) -> (Request, Driver) {
         let loaders = Loaders::new(self.reader.clone());
         let driver = loaders.driver();
@@ -47,15 +46,15 @@ impl Executor for Stock {
 
     fn execute_stream(&self, request: Request, session_data: Option<Arc<Data>>) -> BoxStream<'static, Response> {
         let (request, driver) = self.prepare(request);
-        let hearing = Hearing::default();
-        let request = request.data(hearing.clone());
-        let answers = Executor::execute_stream(&self.schema, request, session_data);
-        stream::unfold((driver, answers), move |(driver, mut answers)| {
-            let hearing = hearing.clone();
+        let delivery = Delivery::default();
+        let request = request.data(delivery.clone());
+        let responses = Executor::execute_stream(&self.schema, request, session_data);
+        stream::unfold((driver, responses), move |(driver, mut responses)| {
+            let delivery = delivery.clone();
             async move {
-                let answer = driver.drive(answers.next()).await?;
-                hearing.answered();
-                Some((answer, (driver, answers)))
+                let response = driver.drive(responses.next()).await?;
+                delivery.finish();
+                Some((response, (driver, responses)))
             }
         })
         .boxed()

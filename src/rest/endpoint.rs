@@ -20,8 +20,7 @@ use crate::{
     access::Caller,
     error::{Code, Error},
     graphql::{
-        Document as Runnable, Graph, Operation, check_values, has_long_numbers, read_exactly, without_mark,
-        write_answer,
+        Document as Runnable, Graph, Operation, check_values, has_long_numbers, read_exactly, without_bom, write_answer,
     },
     http::media_type::MediaType,
     rest::{
@@ -138,7 +137,7 @@ fn read_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>, is_post: 
         (true, false) if body.is_empty() => Ok(None),
         (true, _) => {
             check_values(&body)?;
-            let json = without_mark(&body);
+            let json = without_bom(&body);
             let read = if has_long_numbers(json) { read_long(json) } else { serde_json::from_slice(json) };
             let value = read.map_err(|error| Error::bad_input(format!("body: {error}")))?;
             match value {

@@ -8,7 +8,7 @@ use async_graphql::{Name, Value, Variables, indexmap::IndexMap};
 use super::document::{EntryPoint, Variable};
 use crate::{
     error::{Code, Error},
-    graphql::{check_scalar, check_text, coerce_number, whole, without_mark_of_text},
+    graphql::{check_scalar, check_text, coerce_number, text_without_bom, whole},
 };
 
 /// The inputs of a request.
@@ -85,7 +85,7 @@ fn variable_of(
 
 /// Reads tags from a text: a JSON object, or else the value of one tag with the argument's name.
 fn tags(schema: &Schema, name: &str, text: &str) -> Result<Value, String> {
-    let is_object = matches!(serde_json::from_str(without_mark_of_text(text)), Ok(Value::Object(_)));
+    let is_object = matches!(serde_json::from_str(text_without_bom(text)), Ok(Value::Object(_)));
     let tag =
         || if text.is_empty() { IndexMap::default() } else { IndexMap::from([(Name::new(name), Value::from(text))]) };
     named(schema, "Tags", if is_object { Value::from(text) } else { Value::Object(tag()) })

@@ -27,7 +27,7 @@ use quick_cache::sync::Cache;
 
 use crate::{
     error::{Code, Error},
-    graphql::fairness::Turns,
+    graphql::fairness::FairnessGate,
 };
 
 /// A look-up that can be answered for many keys at once.
@@ -41,7 +41,7 @@ pub trait Key: Clone + Eq + Hash + Send + Sync + 'static {
 
 struct Source {
     db: Reader,
-    turns: Option<Turns>,
+    fairness: Option<FairnessGate>,
 }
 
 impl<K: Key> Loader<K> for Source {
@@ -50,8 +50,8 @@ impl<K: Key> Loader<K> for Source {
 
     async fn load(&self, keys: &[K]) -> Result<HashMap<K, K::Value>, Error> {
         let load = K::load(&self.db, keys);
-        match &self.turns {
-            Some(turns) => turns.take(load).await,
+        match &self.fairness {
+            Some(fairness) => fairness.read(load).await,
             None => load.await,
         }
     }
@@ -86,7 +86,7 @@ impl Timer for NoDelay {
 /// The look-ups of one request.
 pub struct Loaders {
     db: Reader,
-    turns: Option<Turns>,
+    fairness: Option<FairnessGate>,
     queue: Queue,
     by_kind: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
@@ -94,18 +94,18 @@ pub struct Loaders {
 impl Loaders {
     /// Nothing asked yet.
     pub fn new(db: Reader) -> Self {
-        Self { db, turns: None, queue: Queue::default(), by_kind: Mutex::default() }
+        Self { db, fairness: None, queue: Queue::default(), by_kind: Mutex::default() }
     }
 
-    /// Those of a subscriber, who waits for his turn.
-    pub fn in_turn(db: Reader, turns: Turns) -> Self {
-        Self { turns: Some(turns), ..Self::new(db) }
+    /// The look-ups of a subscription, limited by `fairness`.
+    pub fn with_fairness(db: Reader, fairness: FairnessGate) -> Self {
+        Self { fairness: Some(fairness), ..Self::new(db) }
     }
 
     fn of_kind<K: Key>(&self) -> Arc<DataLoader<Source>> {
         let mut by_kind = self.by_kind.lock().unwrap_or_else(PoisonError::into_inner);
         let loader = by_kind.entry(TypeId::of::<K>()).or_insert_with(|| {
-            let source = Source { db: self.db.clone(), turns: self.turns.clone() };
+            let source = Source { db: self.db.clone(), fairness: self.fairness.clone() };
             let loader = DataLoader::new(source, self.queue.clone(), NoDelay);
             Arc::new(loader.max_batch_size(usize::MAX))
         });

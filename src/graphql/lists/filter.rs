@@ -6,16 +6,13 @@ use entity::{
     list::{self, FirstSeen},
 };
 
-use crate::{error::Error, graphql::scalars::LocalDateTime};
-
-/// Bytes of a LIKE pattern, at most: matching takes time with its length.
-const LONGEST_PATTERN: usize = 4096;
-/// Values of an `in`, at most: each is bound to the statement.
-const MOST_VALUES: usize = 1000;
-/// Values of every `in` of a filter together, at most: SQLite binds 32,766 values, and some are bound several times.
-const MOST_VALUES_IN_ALL: usize = 4000;
-/// Objects and conditions of a filter, at most: they become one expression, and writing that takes stack with its depth.
-const MOST_CONDITIONS: usize = 400;
+use crate::{
+    error::Error,
+    graphql::{
+        limits::{MAX_FILTER_CONDITIONS, MAX_FILTER_VALUES, MAX_IN_VALUES, MAX_PATTERN_BYTES},
+        scalars::LocalDateTime,
+    },
+};
 
 /// Filter for a text. All given conditions must match.
 #[derive(Debug, Clone, InputObject)]
@@ -39,8 +36,8 @@ impl StringFilter {
     pub fn check(self, field: &str) -> Result<Text, Error> {
         let Self { eq, any_of, like, contains, starts_with } = self;
         for (pattern, name) in [(&like, "like"), (&contains, "contains")] {
-            if pattern.as_ref().is_some_and(|pattern| pattern.len() > LONGEST_PATTERN) {
-                let message = format!("{field}.{name}: a pattern has at most {LONGEST_PATTERN} bytes: shorten it");
+            if pattern.as_ref().is_some_and(|pattern| pattern.len() > MAX_PATTERN_BYTES) {
+                let message = format!("{field}.{name}: a pattern has at most {MAX_PATTERN_BYTES} bytes: shorten it");
                 return Err(Error::bad_input(message));
             }
         }
@@ -52,8 +49,8 @@ impl StringFilter {
 
 fn check_count<T>(values: Option<&[T]>, field: &str) -> Result<(), Error> {
     match values {
-        Some(values) if values.len() > MOST_VALUES => {
-            Err(Error::bad_input(format!("{field}.in: at most {MOST_VALUES} values at a time")))
+        Some(values) if values.len() > MAX_IN_VALUES => {
+            Err(Error::bad_input(format!("{field}.in: at most {MAX_IN_VALUES} values at a time")))
         }
         _ => Ok(()),
     }
@@ -149,10 +146,10 @@ impl Size {
             Value::List(values) => self.values += values.len(),
             _ => self.conditions += 1,
         }
-        let (most, message) = if self.conditions > MOST_CONDITIONS {
-            (MOST_CONDITIONS, "conditions, the objects around them counted too")
-        } else if self.values > MOST_VALUES_IN_ALL {
-            (MOST_VALUES_IN_ALL, "values of every `in` together")
+        let (most, message) = if self.conditions > MAX_FILTER_CONDITIONS {
+            (MAX_FILTER_CONDITIONS, "conditions, the objects around them counted too")
+        } else if self.values > MAX_FILTER_VALUES {
+            (MAX_FILTER_VALUES, "values of every `in` together")
         } else {
             return Ok(());
         };

@@ -1,5 +1,5 @@
-//! A bounded buffer that many readers take the same items from, each at its own pace. Whoever falls behind by more than it holds
-//! loses the oldest, and is told how many.
+//! A bounded broadcast buffer: each subscriber takes the same items at its own pace. A subscriber that falls behind by more than
+//! the capacity loses the oldest items, and learns their number.
 
 use std::{
     collections::VecDeque,
@@ -8,151 +8,221 @@ use std::{
 
 use tokio::sync::Notify;
 
-/// Places that are kept while nothing waits: room for more is given back.
-const KEPT: usize = 64;
+/// Items that memory is kept for while the buffer is empty.
+const IDLE_CAPACITY: usize = 64;
 
-/// The buffer. It takes no memory for what every reader has taken.
-pub struct Ring<T> {
-    held: Mutex<Held<T>>,
+/// The buffer. It frees what every subscriber has taken.
+pub struct Broadcast<T> {
+    buffer: Mutex<Buffer<T>>,
     arrived: Notify,
-    /// Items that may wait.
-    most: usize,
+    /// Items that are kept, at most.
+    capacity: usize,
 }
 
-struct Held<T> {
-    /// Each item, and how many readers have yet to take it: never fewer than before it, since readers take them in order.
+struct Buffer<T> {
+    /// Each item with the number of subscribers that have yet to take it. That number never falls from one item to the next,
+    /// since subscribers take items in order.
     items: VecDeque<(T, usize)>,
-    /// The number of the first of them.
+    /// The sequence number of the first item.
     first: u64,
-    readers: usize,
+    subscribers: usize,
     is_closed: bool,
 }
 
-impl<T> Held<T> {
-    /// The number of the next item to come.
+impl<T> Buffer<T> {
+    /// The sequence number of the next item to come.
     fn end(&self) -> u64 {
         self.first + self.items.len() as u64
     }
 
-    /// Where the item of this number stands, or the oldest one that is left.
-    fn place(&self, number: u64) -> usize {
-        usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX)
+    /// The index of the item with this sequence number, or of the oldest one that is left.
+    fn index(&self, sequence: u64) -> usize {
+        usize::try_from(sequence.saturating_sub(self.first)).unwrap_or(usize::MAX)
     }
 
-    /// Lets go of what all have taken.
+    /// Drops the items that every subscriber has taken.
     fn trim(&mut self) {
-        while self.items.front().is_some_and(|(_, readers)| *readers == 0) {
+        while self.items.front().is_some_and(|(_, waiting)| *waiting == 0) {
             self.items.pop_front();
             self.first += 1;
         }
-        if self.items.is_empty() && self.items.capacity() > KEPT {
-            self.items.shrink_to(KEPT);
+        if self.items.is_empty() && self.items.capacity() > IDLE_CAPACITY {
+            self.items.shrink_to(IDLE_CAPACITY);
         }
     }
 }
 
-impl<T> Ring<T> {
-    /// A buffer of at most so many items.
-    pub fn new(most: usize) -> Self {
-        let held = Held { items: VecDeque::new(), first: 0, readers: 0, is_closed: false };
-        Self { held: Mutex::new(held), arrived: Notify::new(), most }
+impl<T> Broadcast<T> {
+    /// Builds a buffer of at most `capacity` items.
+    pub fn new(capacity: usize) -> Self {
+        let buffer = Buffer { items: VecDeque::new(), first: 0, subscribers: 0, is_closed: false };
+        Self { buffer: Mutex::new(buffer), arrived: Notify::new(), capacity }
     }
 
-    fn held(&self) -> MutexGuard<'_, Held<T>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn buffer(&self) -> MutexGuard<'_, Buffer<T>> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds items for those who read now.
+    /// Adds items for the present subscribers.
     pub fn push(&self, items: impl IntoIterator<Item = T>) {
-        let mut held = self.held();
-        if held.readers == 0 {
+        let mut buffer = self.buffer();
+        if buffer.subscribers == 0 {
             return;
         }
-        let (readers, end) = (held.readers, held.end());
+        let (subscribers, end) = (buffer.subscribers, buffer.end());
         for item in items {
-            held.items.push_back((item, readers));
-            if held.items.len() > self.most {
-                held.items.pop_front();
-                held.first += 1;
+            buffer.items.push_back((item, subscribers));
+            if buffer.items.len() > self.capacity {
+                buffer.items.pop_front();
+                buffer.first += 1;
             }
         }
-        // Nobody is woken for nothing: there may be thousands.
-        let is_more = held.end() > end;
-        drop(held);
-        if is_more {
+        // Waking thousands of subscribers for no item would cost time.
+        let has_grown = buffer.end() > end;
+        drop(buffer);
+        if has_grown {
             self.arrived.notify_waiters();
         }
     }
 
-    /// Nothing more comes.
+    /// Ends the stream of every subscriber once it has taken what is left.
     pub fn close(&self) {
-        self.held().is_closed = true;
+        self.buffer().is_closed = true;
         self.arrived.notify_waiters();
     }
 
-    /// A reader of what is added from now on, of the buffer that `of` holds.
-    pub fn read<O: AsRef<Self>>(of: Arc<O>) -> Reader<T, O> {
-        let mut held = (*of).as_ref().held();
-        held.readers += 1;
-        let next = held.end();
-        drop(held);
-        Reader { of, next, item: std::marker::PhantomData }
+    /// Subscribes to what is added from now on to the buffer that `source` owns.
+    pub fn subscribe<S: AsRef<Self>>(source: Arc<S>) -> Subscriber<T, S> {
+        let mut buffer = (*source).as_ref().buffer();
+        buffer.subscribers += 1;
+        let next = buffer.end();
+        drop(buffer);
+        Subscriber { source, next, item: std::marker::PhantomData }
     }
 }
 
-/// One that takes items, and keeps their source alive.
-pub struct Reader<T, O: AsRef<Ring<T>>> {
-    of: Arc<O>,
-    /// The number of the next item to take.
+/// Takes the items of a buffer, and keeps its owner alive.
+pub struct Subscriber<T, S: AsRef<Broadcast<T>>> {
+    source: Arc<S>,
+    /// The sequence number of the next item to take.
     next: u64,
     item: std::marker::PhantomData<fn() -> T>,
 }
 
-impl<T: Clone, O: AsRef<Ring<T>>> Reader<T, O> {
-    /// The next item, and how many were lost before it; `None` when nothing more comes.
+impl<T: Clone, S: AsRef<Broadcast<T>>> Subscriber<T, S> {
+    /// Waits for the next item. Returns it with the number of items that were dropped before it; `None` once the buffer is closed.
     pub async fn next(&mut self) -> Option<(T, u64)> {
-        let of = Arc::clone(&self.of);
-        let ring: &Ring<T> = (*of).as_ref();
+        let source = Arc::clone(&self.source);
+        let broadcast: &Broadcast<T> = (*source).as_ref();
         loop {
-            // Before the look, so that nothing arrives unnoticed in between.
-            let arrived = ring.arrived.notified();
-            if let Some(taken) = self.take(ring) {
+            // Created before the buffer is read: what arrives in between wakes it.
+            let arrived = broadcast.arrived.notified();
+            if let Some(taken) = self.take(broadcast) {
                 return Some(taken);
             }
-            if ring.held().is_closed {
+            if broadcast.buffer().is_closed {
                 return None;
             }
             arrived.await;
         }
     }
 
-    /// Passes over what is there already.
+    /// Discards the items that have arrived.
     pub fn skip(&mut self) {
-        let of = Arc::clone(&self.of);
-        while self.take((*of).as_ref()).is_some() {}
+        let source = Arc::clone(&self.source);
+        while self.take((*source).as_ref()).is_some() {}
     }
 
-    fn take(&mut self, ring: &Ring<T>) -> Option<(T, u64)> {
-        let mut held = ring.held();
-        let lost = held.first.saturating_sub(self.next);
-        let place = held.place(self.next);
-        let (item, readers) = held.items.get_mut(place)?;
-        *readers -= 1;
+    fn take(&mut self, broadcast: &Broadcast<T>) -> Option<(T, u64)> {
+        let mut buffer = broadcast.buffer();
+        let dropped = buffer.first.saturating_sub(self.next);
+        let index = buffer.index(self.next);
+        let (item, waiting) = buffer.items.get_mut(index)?;
+        *waiting -= 1;
         let item = item.clone();
-        self.next += lost + 1;
-        held.trim();
-        Some((item, lost))
+        self.next += dropped + 1;
+        buffer.trim();
+        Some((item, dropped))
     }
 }
 
-impl<T, O: AsRef<Ring<T>>> Drop for Reader<T, O> {
+impl<T, S: AsRef<Broadcast<T>>> Drop for Subscriber<T, S> {
     fn drop(&mut self) {
-        let mut held = (*self.of).as_ref().held();
-        let place = held.place(self.next);
-        for (_, readers) in held.items.iter_mut().skip(place) {
-            *readers -= 1;
+        let mut buffer = (*self.source).as_ref().buffer();
+        let index = buffer.index(self.next);
+        for (_, waiting) in buffer.items.iter_mut().skip(index) {
+            *waiting -= 1;
         }
-        held.readers -= 1;
-        held.trim();
+        buffer.subscribers -= 1;
+        buffer.trim();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Source(Broadcast<u32>);
+
+    impl AsRef<Broadcast<u32>> for Source {
+        fn as_ref(&self) -> &Broadcast<u32> {
+            &self.0
+        }
+    }
+
+    fn source(capacity: usize) -> Arc<Source> {
+        Arc::new(Source(Broadcast::new(capacity)))
+    }
+
+    fn subscribe(source: &Arc<Source>) -> Subscriber<u32, Source> {
+        Broadcast::subscribe(Arc::clone(source))
+    }
+
+    fn len(source: &Source) -> usize {
+        source.0.buffer().items.len()
+    }
+
+    #[tokio::test]
+    async fn every_subscriber_gets_what_came_after_it_subscribed() {
+        let source = source(10);
+        let mut early = subscribe(&source);
+        source.0.push([1]);
+        let mut late = subscribe(&source);
+        source.0.push([2]);
+        source.0.close();
+        assert_eq!([early.next().await, early.next().await, early.next().await], [Some((1, 0)), Some((2, 0)), None]);
+        assert_eq!([late.next().await, late.next().await], [Some((2, 0)), None]);
+        assert_eq!(len(&source), 0);
+    }
+
+    #[tokio::test]
+    async fn a_slow_subscriber_loses_the_oldest_and_learns_how_many() {
+        let source = source(2);
+        let mut slow = subscribe(&source);
+        source.0.push(1..=5);
+        assert_eq!([slow.next().await, slow.next().await], [Some((4, 3)), Some((5, 0))]);
+    }
+
+    #[tokio::test]
+    async fn what_is_skipped_is_freed() {
+        let source = source(10);
+        let (mut first, mut second) = (subscribe(&source), subscribe(&source));
+        source.0.push(1..=3);
+        first.skip();
+        assert_eq!((first.next, len(&source)), (3, 3));
+        assert_eq!(second.next().await, Some((1, 0)));
+        assert_eq!(len(&source), 2);
+    }
+
+    #[test]
+    fn nothing_is_kept_for_subscribers_that_left() {
+        let source = source(10);
+        source.0.push([1]);
+        assert_eq!(len(&source), 0);
+        let subscriber = subscribe(&source);
+        source.0.push([2]);
+        assert_eq!(len(&source), 1);
+        drop(subscriber);
+        assert_eq!(len(&source), 0);
     }
 }

@@ -1,5 +1,5 @@
-//! What subscribers hear. The rows of new commits are read once, however many listen; those with the same filter share a feed, and take
-//! what matches it from a bounded buffer.
+//! Feeds of subscriptions. The rows of new commits are read once for all subscribers. Subscribers with the same filter share a
+//! feed: a bounded broadcast buffer of the rows that match.
 
 use std::{
     collections::HashMap,
@@ -21,83 +21,83 @@ use tokio::task::AbortHandle;
 use crate::{
     error::Error,
     graphql::{
-        fairness::{Hearing, Turns},
+        fairness::{Delivery, FairnessGate},
         lists::{
             dataloader::Loaders,
             filter::Where,
             listed::{Listed, RowOf},
         },
-        live::broadcast::{Reader, Ring},
+        live::broadcast::{Broadcast, Subscriber},
         state::{GraphState, shared_state},
     },
     ingest::Watermark,
 };
 
-/// Rows read at a time.
-const AT_ONCE: u64 = 500;
-/// Between two reads: what is committed meanwhile is read together.
-const REST: Duration = Duration::from_millis(20);
-/// After a read that failed.
-const AGAIN: Duration = Duration::from_secs(1);
+/// Rows of one read, at most.
+const MAX_BATCH: u64 = 500;
+/// Pause after a read: what is committed meanwhile is read together.
+const READ_INTERVAL: Duration = Duration::from_millis(20);
+/// Pause after a read that failed.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What the lists of a noun can be narrowed by.
+/// The filter of a list.
 pub type FilterOf<T> = <<T as Listed>::Entity as Noun>::Filter;
 
-/// A noun that one can hear of.
+/// An object type that clients can subscribe to.
 pub trait Live: Listed {
-    /// The latest on disk: the sort key of the noun's own order.
-    fn number(latest: &Watermark) -> i64;
+    /// The sort key, in order of arrival, of the latest row on disk.
+    fn number(watermark: &Watermark) -> i64;
 
-    /// Makes graph objects of rows, in their order.
+    /// Builds objects of rows, in their order.
     fn objects(
-        served: &GraphState,
+        state: &GraphState,
         loaders: &Loaders,
         rows: Vec<RowOf<Self>>,
     ) -> impl Future<Output = Result<Vec<Self>, Error>> + Send;
 
-    /// Whether it matches; `None` where only the database can tell.
+    /// Whether the object matches; `None` if only the database can decide.
     fn matches(&self, filter: &FilterOf<Self>) -> Option<bool>;
 }
 
-/// The feeds of a noun, by what they are narrowed to.
+/// The feeds of an object type, by filter.
 pub struct Feeds<T: Live> {
-    listening: Arc<Mutex<Listening<T>>>,
-    turns: Turns,
-    /// Events that may wait for a slow subscriber.
-    most: usize,
+    registry: Arc<Mutex<Registry<T>>>,
+    fairness: FairnessGate,
+    /// Events that are kept for a slow subscriber, at most.
+    capacity: usize,
 }
 
 impl<T: Live> Clone for Feeds<T> {
     fn clone(&self) -> Self {
-        Self { listening: Arc::clone(&self.listening), turns: self.turns.clone(), most: self.most }
+        Self { registry: Arc::clone(&self.registry), fairness: self.fairness.clone(), capacity: self.capacity }
     }
 }
 
-/// Those who listen, and what reads for them.
-struct Listening<T: Live> {
+/// The feeds that have subscribers, and the task that reads for them.
+struct Registry<T: Live> {
     by_filter: HashMap<String, Weak<Feed<T>>>,
-    reading: Option<AbortHandle>,
+    reader: Option<AbortHandle>,
 }
 
-/// Where a row stands: which history it is of, and its number there.
-type Place = (u64, i64);
-/// Rows with their places, as they come.
-type Events<T> = Ring<(Place, Arc<T>)>;
-/// One who listens.
-pub type Listener<T> = Reader<(Place, Arc<T>), Feed<T>>;
+/// The position of a row: which history it belongs to, and its sort key there.
+type Sequence = (u64, i64);
+/// Rows with their positions, in order of arrival.
+type Events<T> = Broadcast<(Sequence, Arc<T>)>;
+/// A subscriber of a feed.
+pub type FeedSubscriber<T> = Subscriber<(Sequence, Arc<T>), Feed<T>>;
 
-/// What all subscribers with the same filter hear. It ends with the last of them.
+/// The events of all subscribers with the same filter. It is dropped with the last of them.
 pub struct Feed<T: Live> {
     events: Events<T>,
     filter: Tree<FilterOf<T>>,
-    /// The filter as text.
-    name: String,
-    among: Arc<Mutex<Listening<T>>>,
+    /// The key in the registry.
+    key: String,
+    registry: Arc<Mutex<Registry<T>>>,
 }
 
-/// The last place of all that is on disk.
-fn last<T: Live>(latest: &Watermark) -> Place {
-    (latest.history, T::number(latest))
+/// The position of the last row on disk.
+fn last<T: Live>(watermark: &Watermark) -> Sequence {
+    (watermark.history, T::number(watermark))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -112,63 +112,67 @@ impl<T: Live> AsRef<Events<T>> for Feed<T> {
 
 impl<T: Live> Drop for Feed<T> {
     fn drop(&mut self) {
-        let mut listening = lock(&self.among);
-        // Another one may have taken its place.
-        if listening.by_filter.get(&self.name).is_some_and(|feed| feed.strong_count() == 0) {
-            listening.by_filter.remove(&self.name);
+        let mut registry = lock(&self.registry);
+        // A new feed may have replaced this one.
+        if registry.by_filter.get(&self.key).is_some_and(|feed| feed.strong_count() == 0) {
+            registry.by_filter.remove(&self.key);
         }
-        if listening.by_filter.is_empty()
-            && let Some(reading) = listening.reading.take()
+        if registry.by_filter.is_empty()
+            && let Some(reader) = registry.reader.take()
         {
-            reading.abort();
+            reader.abort();
         }
     }
 }
 
 impl<T: Live> Feeds<T> {
-    /// No feeds yet; each will hold so many events for those who are slow.
-    pub fn new(most: usize, turns: Turns) -> Self {
-        Self { listening: Arc::new(Mutex::new(Listening { by_filter: HashMap::new(), reading: None })), turns, most }
+    /// Builds an empty registry. `capacity`: events kept per slow subscriber.
+    pub fn new(capacity: usize, fairness: FairnessGate) -> Self {
+        Self {
+            registry: Arc::new(Mutex::new(Registry { by_filter: HashMap::new(), reader: None })),
+            fairness,
+            capacity,
+        }
     }
 
-    /// A listener to what matches `filter` and comes to be known from now on, or came just before.
-    pub fn listen(&self, served: &Arc<GraphState>, filter: Tree<FilterOf<T>>) -> Listener<T> {
-        // Filters are the same when they read the same.
-        let name = format!("{filter:?}");
-        let mut listening = lock(&self.listening);
-        let feed = listening.by_filter.get(&name).and_then(Weak::upgrade).unwrap_or_else(|| {
-            let (events, among) = (Ring::new(self.most), Arc::clone(&self.listening));
-            let feed = Arc::new(Feed { events, filter, name: name.clone(), among });
-            listening.by_filter.insert(name, Arc::downgrade(&feed));
+    /// Subscribes to rows that match `filter` and are committed from now on. A few that were committed just before may come too.
+    pub fn subscribe(&self, state: &Arc<GraphState>, filter: Tree<FilterOf<T>>) -> FeedSubscriber<T> {
+        // Filters are equal if their debug texts are.
+        let key = format!("{filter:?}");
+        let mut registry = lock(&self.registry);
+        let feed = registry.by_filter.get(&key).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let (events, of_feed) = (Broadcast::new(self.capacity), Arc::clone(&self.registry));
+            let feed = Arc::new(Feed { events, filter, key: key.clone(), registry: of_feed });
+            registry.by_filter.insert(key, Arc::downgrade(&feed));
             feed
         });
-        listening.reading.get_or_insert_with(|| {
-            let seen = last::<T>(&served.ingest.watermark().borrow());
-            let reading = Reading(Arc::clone(&self.listening));
-            tokio::spawn(read_on(Arc::clone(served), self.turns.clone(), reading, seen)).abort_handle()
+        registry.reader.get_or_insert_with(|| {
+            let seen = last::<T>(&state.ingest.watermark().borrow());
+            let guard = CloseOnPanic(Arc::clone(&self.registry));
+            tokio::spawn(read_commits(Arc::clone(state), self.fairness.clone(), guard, seen)).abort_handle()
         });
-        // A feed that ends here takes the same lock.
-        drop(listening);
-        Ring::read(feed)
+        // A feed that is dropped takes the same lock.
+        drop(registry);
+        Broadcast::subscribe(feed)
     }
 }
 
-impl<T: Live> Listening<T> {
+impl<T: Live> Registry<T> {
     fn feeds(&self) -> Vec<Arc<Feed<T>>> {
         self.by_filter.values().filter_map(Weak::upgrade).collect()
     }
 }
 
-/// Ends all feeds where what reads for them panics: nobody waits for what does not come.
-struct Reading<T: Live>(Arc<Mutex<Listening<T>>>);
+/// Closes all feeds if their reader panics: their subscribers would wait forever.
+struct CloseOnPanic<T: Live>(Arc<Mutex<Registry<T>>>);
 
-impl<T: Live> Drop for Reading<T> {
+impl<T: Live> Drop for CloseOnPanic<T> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let feeds = {
-                let mut listening = lock(&self.0);
-                listening.reading = None;
-                listening.feeds()
+                let mut registry = lock(&self.0);
+                registry.reader = None;
+                registry.feeds()
             };
             for feed in feeds {
                 feed.events.close();
@@ -177,105 +181,113 @@ impl<T: Live> Drop for Reading<T> {
     }
 }
 
-/// Reads on after each commit, until the committer ends.
-async fn read_on<T: Live>(served: Arc<GraphState>, turns: Turns, reading: Reading<T>, mut seen: Place) {
-    let mut latest = served.ingest.watermark();
-    let feeds = || lock(&reading.0).feeds();
-    while let Ok(known) = latest.wait_for(|latest| last::<T>(latest) > seen).await.map(|latest| *latest) {
-        if known.history > seen.0 {
-            seen = last::<T>(&known.begun());
+/// Reads the new rows after each commit, until the committer ends.
+async fn read_commits<T: Live>(
+    state: Arc<GraphState>,
+    fairness: FairnessGate,
+    guard: CloseOnPanic<T>,
+    mut seen: Sequence,
+) {
+    let mut watermark = state.ingest.watermark();
+    let feeds = || lock(&guard.0).feeds();
+    while let Ok(now) = watermark.wait_for(|now| last::<T>(now) > seen).await.map(|now| *now) {
+        if now.history > seen.0 {
+            seen = last::<T>(&now.begun());
             continue;
         }
-        // Before it is read, so that whoever joins meanwhile hears nothing from before.
+        // Collected before the read: a feed that is added meanwhile must not get rows from before.
         let feeds = feeds();
-        match turns.take(Batch::read(&served, seen, T::number(&known), &feeds)).await {
+        match fairness.read(Batch::read(&state, seen, T::number(&now), &feeds)).await {
             Ok(batch) => {
                 seen.1 = batch.last;
                 for (feed, events) in feeds.iter().zip(batch.events) {
                     feed.events.push(events);
                 }
             }
-            // Nothing is lost: the same rows are read again.
-            Err(_) => tokio::time::sleep(AGAIN).await,
+            // No row is lost: `seen` stays, so the next read covers the same rows.
+            Err(_) => tokio::time::sleep(RETRY_INTERVAL).await,
         }
         drop(feeds);
-        tokio::time::sleep(REST).await;
+        tokio::time::sleep(READ_INTERVAL).await;
     }
     for feed in feeds() {
         feed.events.close();
     }
 }
 
-/// What was read at once.
+/// The result of one read.
 struct Batch<T> {
-    /// For each feed what it is to be told.
-    events: Vec<Vec<(Place, Arc<T>)>>,
-    /// The number up to which nothing is missing.
+    /// The events of each feed.
+    events: Vec<Vec<(Sequence, Arc<T>)>>,
+    /// The sort key up to which every row has been read.
     last: i64,
 }
 
 impl<T: Live> Batch<T> {
-    /// The next rows behind `seen`, up to the number `known` at most, as far as these feeds ask for them.
-    async fn read(served: &GraphState, seen: Place, known: i64, feeds: &[Arc<Feed<T>>]) -> Result<Self, Error> {
-        let db = &served.database.reader;
+    /// Reads the next rows after `seen`, up to the sort key `newest`, and assigns them to the feeds that they match.
+    async fn read(state: &GraphState, seen: Sequence, newest: i64, feeds: &[Arc<Feed<T>>]) -> Result<Self, Error> {
+        let db = &state.database.reader;
         let slice: Slice<T::Entity> = Slice {
             filter: Tree::default(),
             order: Order::default(),
             after: Some(Position { key: seen.1, id: i64::MAX }),
-            before: Some(Position { key: known.saturating_add(1), id: i64::MIN }),
-            limit: AT_ONCE,
+            before: Some(Position { key: newest.saturating_add(1), id: i64::MIN }),
+            limit: MAX_BATCH,
             from_end: false,
         };
         let rows = list::rows(db, &slice).await?;
-        let places: Vec<(i64, i64)> =
+        let keys: Vec<(i64, i64)> =
             rows.iter().map(|row| (T::Entity::id(row), T::Entity::sort_key(slice.order.by, row))).collect();
-        let is_all = (rows.len() as u64) < AT_ONCE;
-        let last = if is_all { known } else { places.last().map_or(known, |(_, number)| *number) };
+        let is_all = (rows.len() as u64) < MAX_BATCH;
+        let last = if is_all { newest } else { keys.last().map_or(newest, |(_, number)| *number) };
         let loaders = Loaders::new(db.clone());
-        let objects = loaders.driver().drive(T::objects(served, &loaders, rows)).await?;
+        let objects = loaders.driver().drive(T::objects(state, &loaders, rows)).await?;
         let objects: Vec<Arc<T>> = objects.into_iter().map(Arc::new).collect();
         let mut events = Vec::with_capacity(feeds.len());
         for feed in feeds {
-            // There may be thousands of feeds.
+            // Yields now and then: there may be thousands of feeds.
             tokio::task::consume_budget().await;
-            let told: Vec<Option<bool>> =
+            let matches: Vec<Option<bool>> =
                 objects.iter().map(|object| feed.filter.matches(&|own| object.matches(own))).collect();
-            let open = places.iter().zip(&told).filter(|(_, told)| told.is_none());
-            let open: Vec<i64> = open.map(|((id, _), _)| *id).collect();
-            let found = list::matching::<T::Entity>(db, &feed.filter, &open).await?;
-            let heard = places.iter().zip(&objects).zip(told);
-            let heard = heard.filter(|(((id, _), _), told)| told.unwrap_or_else(|| found.contains(id)));
-            events.push(heard.map(|(((_, number), object), _)| ((seen.0, *number), Arc::clone(object))).collect());
+            let undecided = keys.iter().zip(&matches).filter(|(_, is_match)| is_match.is_none());
+            let undecided: Vec<i64> = undecided.map(|((id, _), _)| *id).collect();
+            let found = list::matching::<T::Entity>(db, &feed.filter, &undecided).await?;
+            let matching = keys.iter().zip(&objects).zip(matches);
+            let matching = matching.filter(|(((id, _), _), is_match)| is_match.unwrap_or_else(|| found.contains(id)));
+            events.push(matching.map(|(((_, number), object), _)| ((seen.0, *number), Arc::clone(object))).collect());
         }
         Ok(Self { events, last })
     }
 }
 
-/// Everything that comes to be known from now on, in the order of its number.
+/// Streams the objects that are committed from now on and match `filter`, in order of arrival.
+///
+/// # Errors
+/// Those of [`Where::check`].
 pub fn follow<T: Live>(
     ctx: &Context<'_>,
     filter: Option<T::Where>,
 ) -> Result<impl Stream<Item = Arc<T>> + use<T>, Error> {
     let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
-    let served = shared_state(ctx);
-    let events = ctx.data_unchecked::<Feeds<T>>().listen(served, filter);
-    // What is being read may have some way to go until now.
-    let from = last::<T>(&served.ingest.watermark().borrow());
+    let state = shared_state(ctx);
+    let events = ctx.data_unchecked::<Feeds<T>>().subscribe(state, filter);
+    // A read that is running may still push rows from before.
+    let start = last::<T>(&state.ingest.watermark().borrow());
     let events = stream::unfold(events, async |mut events| Some((events.next().await?, events)));
-    let events = events.filter(move |((place, _), _)| future::ready(*place > from));
-    Ok(in_turn(ctx, events.map(|((_, object), lost)| (object, lost))))
+    let events = events.filter(move |((sequence, _), _)| future::ready(*sequence > start));
+    Ok(with_fairness(ctx, events.map(|((_, object), missed)| (object, missed))))
 }
 
-/// Events that are answered in turn, each with the number of those that were lost before it.
-pub fn in_turn<T: Send + 'static>(
+/// Delays each event until it may be executed. Each comes with the number of events that were dropped before it.
+pub fn with_fairness<T: Send + 'static>(
     ctx: &Context<'_>,
     events: impl Stream<Item = (T, u64)> + Send + 'static,
 ) -> BoxStream<'static, T> {
-    let (hearing, turns) = (ctx.data_unchecked::<Hearing>().clone(), ctx.data_unchecked::<Turns>().clone());
-    let events = events.then(move |(event, lost)| {
-        let (hearing, turns) = (hearing.clone(), turns.clone());
+    let (delivery, fairness) = (ctx.data_unchecked::<Delivery>().clone(), ctx.data_unchecked::<FairnessGate>().clone());
+    let events = events.then(move |(event, missed)| {
+        let (delivery, fairness) = (delivery.clone(), fairness.clone());
         async move {
-            turns.begin(&hearing, lost).await;
+            fairness.start(&delivery, missed).await;
             event
         }
     });

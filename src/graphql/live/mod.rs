@@ -1,4 +1,4 @@
-//! Live data: what subscribers get, and how it comes to them.
+//! Live data: feeds subscriptions with the rows of new commits.
 
 pub mod broadcast;
 pub mod elapsed;

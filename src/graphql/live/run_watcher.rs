@@ -1,4 +1,4 @@
-//! Watches runs while they happen: how far each has come, and what took longest so far.
+//! Watches runs in progress: how far each has come, and its slowest tests so far.
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,7 @@ use tokio::{sync::watch, task::AbortHandle};
 use crate::{
     error::Error,
     graphql::{
-        fairness::Turns,
+        fairness::FairnessGate,
         lists::dataloader::Loaders,
         live::{
             elapsed::{self, Elapsed, Span},
@@ -28,25 +28,25 @@ use crate::{
     },
 };
 
-/// Between two looks at a run: a few events a second say as much as thousands.
-const REST: Duration = Duration::from_millis(250);
-/// After a look that failed.
-const AGAIN: Duration = Duration::from_secs(1);
-/// Metrics of a run that are read together.
-const AT_A_TIME: u64 = 20_000;
-/// How many of the slowest are told.
-const SLOWEST: u64 = 5;
+/// Pause between two updates of a run: clients need a few a second, not thousands.
+const UPDATE_INTERVAL: Duration = Duration::from_millis(250);
+/// Pause after an update that failed.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// Metrics of a run that are read combined.
+const MAX_BATCH: u64 = 20_000;
+/// Slowest tests that are reported.
+const SLOWEST_COUNT: u64 = 5;
 
-/// Which run.
+/// Identifies a run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Run {
-    /// The session of this hash.
+    /// The session with this hash.
     Session(String),
-    /// The sessions of a build, all together.
+    /// The sessions of a build, all combined.
     Build {
-        /// Filter by the name of the pipeline.
+        /// Name of the pipeline.
         pipeline: String,
-        /// Its own name.
+        /// Name of the build.
         name: String,
     },
 }
@@ -55,54 +55,55 @@ pub enum Run {
 pub struct Progress<M> {
     /// Metrics so far.
     pub tests_seen: i64,
-    /// Metrics that the run before it had in all.
+    /// Metrics that the run before it had in total.
     pub tests_expected: Option<i64>,
-    /// From its start to the end of the test that ended last.
+    /// From the start of the run to the end of the latest test that ended.
     pub elapsed: Duration,
-    /// What took longest so far, the longest first.
+    /// The slowest tests so far, the slowest first.
     pub slowest: Vec<Arc<M>>,
 }
 
-/// The runs that are watched: each once, however many want to know. `M` is the object of a metric, `S` that of a session.
-pub struct Runs<M: Live, S: Live> {
+/// The runs that are watched: each once, however many subscribers it has. `M` is the object type of a metric, `S` that of a session.
+pub struct RunWatchers<M: Live, S: Live> {
     metrics: Feeds<M>,
     sessions: Feeds<S>,
-    turns: Turns,
-    watched: Mutex<HashMap<Run, Weak<Watched<M>>>>,
+    fairness: FairnessGate,
+    watched: Mutex<HashMap<Run, Weak<WatchedRun<M>>>>,
 }
 
-/// What a run's watcher last saw; nothing before its first look.
-type Watermark<M> = Option<Arc<Progress<M>>>;
+/// The progress at the last update; `None` before the first.
+type LatestProgress<M> = Option<Arc<Progress<M>>>;
 
-/// A run that is watched until nobody wants to know any more.
-struct Watched<M> {
-    progress: watch::Receiver<Watermark<M>>,
+/// A run that is watched until its last subscriber leaves.
+struct WatchedRun<M> {
+    progress: watch::Receiver<LatestProgress<M>>,
     watching: AbortHandle,
 }
 
-impl<M> Drop for Watched<M> {
+impl<M> Drop for WatchedRun<M> {
     fn drop(&mut self) {
         self.watching.abort();
     }
 }
 
-impl<M, S> Runs<M, S>
+impl<M, S> RunWatchers<M, S>
 where
     M: Live<Entity = metric_row::Entity>,
     S: Live<Entity = session_row::Entity>,
 {
-    /// Runs that are looked at whenever these feeds have news of them.
-    pub fn new(metrics: Feeds<M>, sessions: Feeds<S>, turns: Turns) -> Self {
-        Self { metrics, sessions, turns, watched: Mutex::default() }
+    /// Builds an empty registry. A run is updated when these feeds have new rows of it.
+    pub fn new(metrics: Feeds<M>, sessions: Feeds<S>, fairness: FairnessGate) -> Self {
+        Self { metrics, sessions, fairness, watched: Mutex::default() }
     }
 
-    /// How far `run` has come: at once, and whenever more of it is on disk; each with whether anything has changed since the one before.
+    /// Streams the progress of `run`: a snapshot at once, then an update whenever more of it is on disk. The flag is false for the
+    /// snapshot and true for updates.
     pub fn follow(
         &self,
-        served: &Arc<GraphState>,
+        state: &Arc<GraphState>,
         run: Run,
     ) -> impl Stream<Item = (Arc<Progress<M>>, bool)> + use<M, S> {
-        let watched = self.watch(served, run);
+        let watched = self.watch(state, run);
         let mut news = watched.progress.clone();
         news.mark_changed();
         stream::unfold((watched, news, false), async |(watched, mut news, changed)| {
@@ -112,29 +113,29 @@ where
                     break progress;
                 }
             };
-            // What changed in between is told with it: nothing is lost.
+            // It covers everything that changed in between.
             Some(((progress, changed), (watched, news, true)))
         })
     }
 
-    fn watch(&self, served: &Arc<GraphState>, run: Run) -> Arc<Watched<M>> {
+    fn watch(&self, state: &Arc<GraphState>, run: Run) -> Arc<WatchedRun<M>> {
         let mut runs = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(watched) = runs.get(&run).and_then(Weak::upgrade) {
             return watched;
         }
         runs.retain(|_, watched| watched.strong_count() > 0);
-        let (tell, progress) = watch::channel(None);
-        let (metrics, sessions, turns) = (self.metrics.clone(), self.sessions.clone(), self.turns.clone());
-        let look = Watcher { served: Arc::clone(served), run: run.clone(), metrics, sessions, turns };
-        let watching = tokio::spawn(look.look_on(tell)).abort_handle();
-        let watched = Arc::new(Watched { progress, watching });
+        let (sender, progress) = watch::channel(None);
+        let (metrics, sessions, fairness) = (self.metrics.clone(), self.sessions.clone(), self.fairness.clone());
+        let task = Watcher { state: Arc::clone(state), run: run.clone(), metrics, sessions, fairness };
+        let watching = tokio::spawn(task.run(sender)).abort_handle();
+        let watched = Arc::new(WatchedRun { progress, watching });
         runs.insert(run, Arc::downgrade(&watched));
         watched
     }
 }
 
 impl Run {
-    /// Its sessions, as a filter of metrics and as one of sessions.
+    /// The filters that select its metrics and its sessions.
     fn filters(&self) -> (metric_row::Filter, session_row::Filter) {
         match self {
             Self::Session(hash) => {
@@ -152,13 +153,13 @@ impl Run {
     }
 }
 
-/// What looks at one run.
+/// The task that watches one run.
 struct Watcher<M: Live, S: Live> {
-    served: Arc<GraphState>,
+    state: Arc<GraphState>,
     run: Run,
     metrics: Feeds<M>,
     sessions: Feeds<S>,
-    turns: Turns,
+    fairness: FairnessGate,
 }
 
 impl<M, S> Watcher<M, S>
@@ -166,94 +167,94 @@ where
     M: Live<Entity = metric_row::Entity>,
     S: Live<Entity = session_row::Entity>,
 {
-    /// Looks when anything of the run has come to be known, until the committer ends.
-    async fn look_on(self, tell: watch::Sender<Watermark<M>>) {
-        let Self { served, run, metrics, sessions, turns } = self;
+    /// Publishes the progress after each commit that concerns the run, until the committer ends.
+    async fn run(self, sender: watch::Sender<LatestProgress<M>>) {
+        let Self { state, run, metrics, sessions, fairness } = self;
         let (of_metrics, of_sessions) = run.filters();
-        let mut metrics = metrics.listen(&served, of_metrics.into());
-        let mut sessions = sessions.listen(&served, of_sessions.into());
-        let mut state = State::new();
-        let mut latest = served.ingest.watermark();
-        let mut history = latest.borrow().history;
+        let mut metrics = metrics.subscribe(&state, of_metrics.into());
+        let mut sessions = sessions.subscribe(&state, of_sessions.into());
+        let mut run_state = RunState::new();
+        let mut watermark = state.ingest.watermark();
+        let mut history = watermark.borrow().history;
         loop {
-            match turns.take(Box::pin(state.look(&served, &run))).await {
+            match fairness.read(Box::pin(run_state.update(&state, &run))).await {
                 Ok(changed) => {
-                    if changed || tell.borrow().is_none() {
-                        tell.send_replace(Some(Arc::new(state.progress())));
+                    if changed || sender.borrow().is_none() {
+                        sender.send_replace(Some(Arc::new(run_state.progress())));
                     }
                 }
-                Err(_) if served.ingest.watermark().has_changed().is_err() => return,
+                Err(_) if state.ingest.watermark().has_changed().is_err() => return,
                 Err(_) => {
-                    tokio::time::sleep(AGAIN).await;
+                    tokio::time::sleep(RETRY_INTERVAL).await;
                     continue;
                 }
             }
-            tokio::time::sleep(REST).await;
+            tokio::time::sleep(UPDATE_INTERVAL).await;
             let goes_on = tokio::select! {
                 news = metrics.next() => news.is_some(),
                 news = sessions.next() => news.is_some(),
-                // All of it may have been otherwise.
-                news = latest.wait_for(|latest| latest.history > history) => news.is_ok(),
+                // The history was replaced: all of it has to be read again.
+                news = watermark.wait_for(|now| now.history > history) => news.is_ok(),
             };
             if !goes_on {
                 return;
             }
-            let now = latest.borrow().history;
+            let now = watermark.borrow().history;
             if now > history {
-                (state, history) = (State::new(), now);
+                (run_state, history) = (RunState::new(), now);
             }
-            // One look covers all of it.
+            // One update covers all of it.
             metrics.skip();
             sessions.skip();
         }
     }
 }
 
-/// What is known of a run.
-struct State<M> {
-    sessions: HashMap<i64, Part>,
+/// What has been read of a run.
+struct RunState<M> {
+    sessions: HashMap<i64, SessionState>,
     build: Option<build_row::Model>,
     expected: Option<i64>,
-    slowest: Vec<Slow<M>>,
+    slowest: Vec<SlowTest<M>>,
 }
 
-/// One of the slowest.
-struct Slow<M> {
+/// One of the slowest tests.
+struct SlowTest<M> {
     seconds: f64,
     id: i64,
     metric: Arc<M>,
 }
 
-/// What is known of a session.
+/// What has been read of a session.
 #[derive(Clone)]
-struct Part {
+struct SessionState {
     is_announced: bool,
     metrics: i64,
     elapsed: Elapsed,
-    /// When the server last saw anything new of it.
+    /// When the server last read anything new of it.
     seen: Instant,
-    /// The key of its newest metric: everything up to it has been looked at.
+    /// The key of its newest metric that has been read.
     newest: i64,
 }
 
-impl<M: Live<Entity = metric_row::Entity>> State<M> {
+impl<M: Live<Entity = metric_row::Entity>> RunState<M> {
     fn new() -> Self {
         Self { sessions: HashMap::new(), build: None, expected: None, slowest: Vec::new() }
     }
 
     fn progress(&self) -> Progress<M> {
-        let elapsed = elapsed::together(self.sessions.values().map(|part| part.elapsed));
+        let elapsed = elapsed::combined(self.sessions.values().map(|session| session.elapsed));
         Progress {
-            tests_seen: self.sessions.values().map(|part| part.metrics).sum(),
+            tests_seen: self.sessions.values().map(|session| session.metrics).sum(),
             tests_expected: self.expected,
             elapsed: Duration::from_micros(u64::try_from(elapsed).unwrap_or(0)),
             slowest: self.slowest.iter().map(|slow| Arc::clone(&slow.metric)).collect(),
         }
     }
 
-    /// Brings itself up to date, or stays as it is where that fails; tells whether anything has changed.
-    async fn look(&mut self, served: &GraphState, run: &Run) -> Result<bool, Error> {
-        let db = &served.database.reader;
+    /// Brings itself up to date. Returns whether anything has changed. On an error it stays as it is.
+    async fn update(&mut self, state: &GraphState, run: &Run) -> Result<bool, Error> {
+        let db = &state.database.reader;
         if let (Run::Build { pipeline, name }, None) = (run, &self.build) {
             self.build = run::build_named(db, pipeline, name).await?;
         }
@@ -271,91 +272,101 @@ impl<M: Live<Entity = metric_row::Entity>> State<M> {
             None if news.iter().any(|row| self.is_new_kind(row)) => run::before_session(db, &news[0]).await?,
             None => self.expected,
         };
-        let parts = self.parts(served, &news).await?;
-        let slowest = self.slowest(served, &parts).await?;
+        let changed = self.changed_sessions(state, &news).await?;
+        let slowest = self.slowest(state, &changed).await?;
         self.expected = expected;
         self.slowest = slowest;
-        self.sessions.extend(parts);
+        self.sessions.extend(changed);
         Ok(true)
     }
 
     fn is_news(&self, row: &session_row::Model) -> bool {
-        let is_known = |part: &Part| part.metrics == row.metric_count && part.is_announced == row.announced.is_some();
-        !self.sessions.get(&row.id).is_some_and(is_known)
+        let is_current =
+            |old: &SessionState| old.metrics == row.metric_count && old.is_announced == row.announced.is_some();
+        !self.sessions.get(&row.id).is_some_and(is_current)
     }
 
-    /// Whether it may be compared with another run than before.
+    /// Whether the run may have to be compared with another one than before.
     fn is_new_kind(&self, row: &session_row::Model) -> bool {
-        let is_known = |part: &Part| part.metrics > 0 && part.is_announced == row.announced.is_some();
-        !self.sessions.get(&row.id).is_some_and(is_known)
+        let is_comparable = |old: &SessionState| old.metrics > 0 && old.is_announced == row.announced.is_some();
+        !self.sessions.get(&row.id).is_some_and(is_comparable)
     }
 
-    /// Those of `sessions` that were known before and those that join, each with the key behind which their metrics are new.
+    /// Groups `sessions` into those that were read before and those that join. Metrics after the key of a group are new.
     fn news(&self, sessions: impl Iterator<Item = i64>) -> Vec<(Vec<i64>, i64)> {
-        let (known, joining): (Vec<i64>, Vec<i64>) = sessions.partition(|id| self.sessions.contains_key(id));
-        let seen = known.iter().filter_map(|id| self.sessions.get(id)).map(|part| part.newest).min();
+        let (present, joining): (Vec<i64>, Vec<i64>) = sessions.partition(|id| self.sessions.contains_key(id));
+        let seen = present.iter().filter_map(|id| self.sessions.get(id)).map(|session| session.newest).min();
         // A session that joins late brings metrics from before.
-        let mut news = vec![(known, seen.unwrap_or(0)), (joining, 0)];
+        let mut news = vec![(present, seen.unwrap_or(0)), (joining, 0)];
         news.retain(|(sessions, _)| !sessions.is_empty());
         news
     }
 
-    async fn parts(&self, served: &GraphState, sessions: &[session_row::Model]) -> Result<HashMap<i64, Part>, Error> {
+    async fn changed_sessions(
+        &self,
+        state: &GraphState,
+        sessions: &[session_row::Model],
+    ) -> Result<HashMap<i64, SessionState>, Error> {
         let now = Instant::now();
-        let mut parts = HashMap::new();
+        let mut changed = HashMap::new();
         for row in sessions {
-            let known = self.sessions.get(&row.id);
-            let mut elapsed = known.map(|part| part.elapsed).unwrap_or_default();
+            let old = self.sessions.get(&row.id);
+            let mut elapsed = old.map(|session| session.elapsed).unwrap_or_default();
             if let Some(start) = row.run_date {
                 elapsed.begin(start);
             }
-            let newest = known.map_or(0, |part| part.newest);
+            let newest = old.map_or(0, |session| session.newest);
             let (is_announced, metrics) = (row.announced.is_some(), row.metric_count);
-            parts.insert(row.id, Part { is_announced, metrics, elapsed, seen: now, newest });
+            changed.insert(row.id, SessionState { is_announced, metrics, elapsed, seen: now, newest });
         }
         for (ids, mut after) in self.news(sessions.iter().map(|row| row.id)) {
             loop {
-                let rows = run::timed(&served.database.reader, &ids, after, AT_A_TIME).await?;
+                let rows = run::timed(&state.database.reader, &ids, after, MAX_BATCH).await?;
                 let mut results: HashMap<i64, Vec<run::Timed>> = HashMap::new();
                 for row in &rows {
                     results.entry(row.session).or_default().push(*row);
                 }
-                for (session, mut rows) in results {
-                    let Some(part) = parts.get_mut(&session) else { continue };
-                    // Those of a session that had more than another are known.
-                    rows.retain(|row| row.id > part.newest);
+                for (id, mut rows) in results {
+                    let Some(session) = changed.get_mut(&id) else { continue };
+                    // The key of the group is that of its session with the fewest: others have read some of these rows.
+                    rows.retain(|row| row.id > session.newest);
                     let Some(last) = rows.last() else { continue };
-                    part.newest = last.id;
-                    let waited = self.sessions.get(&session).map(|known| now.duration_since(known.seen));
-                    let spans: Vec<Span> = rows.iter().map(|row| Span { start: row.start, took: row.took }).collect();
-                    part.elapsed.add(&spans, waited);
+                    session.newest = last.id;
+                    let waited = self.sessions.get(&id).map(|old| now.duration_since(old.seen));
+                    let spans: Vec<Span> =
+                        rows.iter().map(|row| Span { start: row.start, duration: row.took }).collect();
+                    session.elapsed.add(&spans, waited);
                 }
                 match rows.last() {
-                    Some(last) if rows.len() as u64 == AT_A_TIME => after = last.id,
+                    Some(last) if rows.len() as u64 == MAX_BATCH => after = last.id,
                     _ => break,
                 }
             }
         }
-        Ok(parts)
+        Ok(changed)
     }
 
-    /// The slowest of those known and those that `parts` have more.
-    async fn slowest(&self, served: &GraphState, parts: &HashMap<i64, Part>) -> Result<Vec<Slow<M>>, Error> {
-        let last = parts.values().map(|part| part.newest).max().unwrap_or(0);
+    /// Returns the slowest of the tests so far and the new ones of `changed`.
+    async fn slowest(
+        &self,
+        state: &GraphState,
+        changed: &HashMap<i64, SessionState>,
+    ) -> Result<Vec<SlowTest<M>>, Error> {
+        let last = changed.values().map(|session| session.newest).max().unwrap_or(0);
         let mut rows = Vec::new();
-        for (sessions, after) in self.news(parts.keys().copied()) {
-            rows.extend(run::slowest(&served.database.reader, &sessions, after, last, SLOWEST).await?);
+        for (sessions, after) in self.news(changed.keys().copied()) {
+            rows.extend(run::slowest(&state.database.reader, &sessions, after, last, SLOWEST_COUNT).await?);
         }
         rows.retain(|row| self.slowest.iter().all(|slow| slow.id != row.id));
-        let figures: Vec<(f64, i64)> = rows.iter().map(|row| (row.total_time, row.id)).collect();
-        let loaders = Loaders::new(served.database.reader.clone());
-        let objects = loaders.driver().drive(M::objects(served, &loaders, rows)).await?;
-        let more = figures.into_iter().zip(objects);
-        let more = more.map(|((seconds, id), metric)| Slow { seconds, id, metric: Arc::new(metric) });
-        let kept = |slow: &Slow<M>| Slow { metric: Arc::clone(&slow.metric), ..*slow };
-        let mut slowest: Vec<Slow<M>> = self.slowest.iter().map(kept).chain(more).collect();
+        let durations: Vec<(f64, i64)> = rows.iter().map(|row| (row.total_time, row.id)).collect();
+        let loaders = Loaders::new(state.database.reader.clone());
+        let objects = loaders.driver().drive(M::objects(state, &loaders, rows)).await?;
+        let more = durations.into_iter().zip(objects);
+        let more = more.map(|((seconds, id), metric)| SlowTest { seconds, id, metric: Arc::new(metric) });
+        let kept = |slow: &SlowTest<M>| SlowTest { metric: Arc::clone(&slow.metric), ..*slow };
+        let mut slowest: Vec<SlowTest<M>> = self.slowest.iter().map(kept).chain(more).collect();
         slowest.sort_by(|a, b| b.seconds.total_cmp(&a.seconds).then(a.id.cmp(&b.id)));
-        slowest.truncate(usize::try_from(SLOWEST).unwrap_or(usize::MAX));
+        slowest.truncate(usize::try_from(SLOWEST_COUNT).unwrap_or(usize::MAX));
         Ok(slowest)
     }
 }

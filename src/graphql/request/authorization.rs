@@ -1,5 +1,5 @@
-//! Who may ask what: the schema says which scope a field takes, and here an operation is held against the scopes of its caller. All
-//! operations come this way, whether REST, GraphQL or a subscription brings them.
+//! Authorization: collects the scopes that an operation requires from the `@access` directives of the schema. It covers all
+//! operations: of GraphQL, of REST, and subscriptions.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,16 +17,16 @@ use async_graphql::{
 
 use crate::{
     config::Scope,
-    graphql::request::document::{Asked, Document},
+    graphql::request::document::{Document, DocumentOperation},
 };
 
-/// What each field takes, as the schema says.
-pub(crate) struct Requirements(HashMap<Name, Requires>);
+/// The scopes that each type requires.
+pub(crate) struct Requirements(HashMap<Name, TypeRequirements>);
 
 #[derive(Default)]
-struct Requires {
+struct TypeRequirements {
     scope: Option<Scope>,
-    /// The scope of each field.
+    /// What each field requires in addition.
     fields: HashMap<Name, Option<Scope>>,
 }
 
@@ -35,11 +35,11 @@ fn scope(directives: &[Positioned<ConstDirective>]) -> Option<Scope> {
     Scope::parse(Some(directive.node.get_argument("scope")?.node.clone())).ok()
 }
 
-/// The types at which queries, mutations and subscriptions begin.
+/// The root types of queries, mutations and subscriptions.
 const ROOTS: [&str; 3] = ["Query", "Mutation", "Subscription"];
 
 impl Requirements {
-    /// Those of a schema.
+    /// Reads the requirements of a schema.
     pub(crate) fn of(sdl: &str) -> Self {
         let definitions = parse_schema(sdl).map(|document| document.definitions).unwrap_or_default();
         let types = definitions.into_iter().filter_map(|definition| {
@@ -51,84 +51,83 @@ impl Requirements {
             };
             let field =
                 |Positioned { node, .. }: Positioned<FieldDefinition>| (node.name.node, scope(&node.directives));
-            let needed =
-                Requires { scope: scope(&ty.node.directives), fields: fields.into_iter().map(field).collect() };
-            Some((ty.node.name.node, needed))
+            let requirements =
+                TypeRequirements { scope: scope(&ty.node.directives), fields: fields.into_iter().map(field).collect() };
+            Some((ty.node.name.node, requirements))
         });
         Self(types.collect())
     }
 
-    /// The scopes that one operation of `document` takes; those of all, where none has that name.
+    /// Returns the scopes that an operation of `document` requires; those of all operations if none has that name.
     pub(crate) fn of_operation(&self, document: &Document, name: Option<&str>) -> Vec<Scope> {
-        match document.operation(name) {
-            Ok(asked) => self.scopes(document, asked).to_vec(),
-            Err(_) => document.operations().iter().flat_map(|asked| self.scopes(document, asked).to_vec()).collect(),
-        }
+        let of_one = |operation| self.scopes(document, operation).to_vec();
+        let selected = document.operation(name).map(of_one);
+        selected.unwrap_or_else(|_| document.operations().iter().flat_map(of_one).collect())
     }
 
-    fn scopes<'a>(&self, document: &Document, asked: &'a Asked) -> &'a [Scope] {
-        asked.scopes(|| self.of_selections(document.parsed(), asked.selection_set()))
+    fn scopes<'a>(&self, document: &Document, operation: &'a DocumentOperation) -> &'a [Scope] {
+        operation.scopes(|| self.of_selections(document.parsed(), operation.selection_set()))
     }
 
-    /// The scopes that the operations of a document take that is not valid, as far as it can be read: those of the types at which
-    /// they begin in any case.
-    pub(crate) fn of_parts(&self, document: &ExecutableDocument) -> Vec<Scope> {
+    /// Returns the scopes that the operations of an invalid document require, as far as it was parsed: at least those of their
+    /// root types.
+    pub(crate) fn of_invalid(&self, document: &ExecutableDocument) -> Vec<Scope> {
         let of_operation = |operation: &Operation| {
             let set = &operation.selection_set;
-            // Of subscriptions only the fields say what they take.
-            let begins = self.0.get(set.ty.as_str()).and_then(|known| known.scope).unwrap_or(Scope::Read);
-            self.of_selections(document, set).into_iter().chain([begins])
+            // The subscription type has no scope of its own, only its fields have.
+            let root = self.0.get(set.ty.as_str()).and_then(|ty| ty.scope).unwrap_or(Scope::Read);
+            self.of_selections(document, set).into_iter().chain([root])
         };
         document.operations.iter().flat_map(|operation| of_operation(operation)).collect()
     }
 
     fn of_selections(&self, document: &ExecutableDocument, set: &SelectionSet) -> Vec<Scope> {
-        let mut reading = Reading { requirements: self, document, found: Vec::new(), seen: HashSet::new() };
-        reading.set(set);
-        reading.found
+        let mut collector = ScopeCollector { requirements: self, document, found: Vec::new(), visited: HashSet::new() };
+        collector.visit(set);
+        collector.found
     }
 }
 
-/// An operation that is gone through.
-struct Reading<'a> {
+/// Collects the scopes of selections.
+struct ScopeCollector<'a> {
     requirements: &'a Requirements,
     document: &'a ExecutableDocument,
     found: Vec<Scope>,
-    /// Fragments, each of which says what type it is on: once is enough.
-    seen: HashSet<&'a str>,
+    /// Fragments that were visited: their type does not depend on where they are spread.
+    visited: HashSet<&'a str>,
 }
 
-impl<'a> Reading<'a> {
-    fn set(&mut self, set: &'a SelectionSet) {
-        let known = self.requirements.0.get(set.ty.as_str());
+impl<'a> ScopeCollector<'a> {
+    fn visit(&mut self, set: &'a SelectionSet) {
+        let ty = self.requirements.0.get(set.ty.as_str());
         for selection in &set.selections {
             match selection {
                 Selection::Field(field) => {
-                    let of_field = known.and_then(|known| *known.fields.get(field.name.as_str())?);
-                    let scopes = [known.and_then(|known| known.scope), of_field];
+                    let of_field = ty.and_then(|ty| *ty.fields.get(field.name.as_str())?);
+                    let scopes = [ty.and_then(|ty| ty.scope), of_field];
                     for scope in scopes {
-                        self.take(scope);
+                        self.add(scope);
                     }
                     if scopes == [None, None] && ROOTS.contains(&set.ty.as_str()) {
-                        // A way in that the schema says nothing of is the admin's.
-                        self.take(Some(Scope::Admin));
+                        // A root field without a scope requires ADMIN: forgetting the directive must not open it.
+                        self.add(Some(Scope::Admin));
                     }
                     if let Some(inner) = &field.selection_set {
-                        self.set(inner);
+                        self.visit(inner);
                     }
                 }
-                Selection::InlineFragment(part) => self.set(&part.selection_set),
+                Selection::InlineFragment(part) => self.visit(&part.selection_set),
                 Selection::FragmentSpread(spread) => {
                     let name = spread.fragment_name.as_str();
-                    if let (Some(part), true) = (self.document.fragments.get(name), self.seen.insert(name)) {
-                        self.set(&part.selection_set);
+                    if let (Some(part), true) = (self.document.fragments.get(name), self.visited.insert(name)) {
+                        self.visit(&part.selection_set);
                     }
                 }
             }
         }
     }
 
-    fn take(&mut self, scope: Option<Scope>) {
+    fn add(&mut self, scope: Option<Scope>) {
         if let Some(scope) = scope.filter(|scope| !self.found.contains(scope)) {
             self.found.push(scope);
         }

@@ -1,7 +1,7 @@
-//! The values of variables, checked against their types before anything runs: the specification's `CoerceVariableValues`.
+//! Coerces the values of variables to their types: `CoerceVariableValues` of the specification (section 6.1.2).
 //!
-//! The engine checks them as part of the document, each time anew and with a copy of every value; a document whose variables are
-//! checked here is validated once.
+//! The engine would do so while it validates the document, on every request and with a copy of every value. Doing it here lets a
+//! document be validated once.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -23,18 +23,18 @@ use crate::{
     graphql::{
         error::with_code,
         limits::MAX_VALUE_DEPTH,
-        request::{document::Asked, document_limits::too_deep},
+        request::{document::DocumentOperation, document_limits::too_deep},
         scalars::{self, check_text},
     },
 };
 
-/// The types that values may have.
+/// The input types of a schema.
 pub(crate) struct InputTypes {
     kinds: HashMap<Name, Kind>,
-    /// Whether an error says which values an enum has.
+    /// Whether an error lists the values of an enum.
     suggests: bool,
-    /// The type of which a list may be a text: see [`crate::graphql::are_metrics`].
-    as_text: Name,
+    /// The type whose lists may be unparsed JSON text: see [`crate::graphql::are_metrics`].
+    raw_items: Name,
 }
 
 enum Kind {
@@ -48,13 +48,13 @@ struct Field {
     is_required: bool,
 }
 
-/// Where a value does not fit, from the inside out, and why.
-struct Misfit {
+/// Why a value does not have its type, and the path to it, innermost step first.
+struct CoercionError {
     path: Vec<String>,
     reason: String,
 }
 
-impl Misfit {
+impl CoercionError {
     fn new(reason: impl Into<String>) -> Self {
         Self { path: Vec::new(), reason: reason.into() }
     }
@@ -66,35 +66,44 @@ impl Misfit {
 }
 
 impl InputTypes {
-    /// Those of a schema. Where it does not suggest, errors don't list the values of enums. Lists of the type `as_text` may be texts.
-    pub(crate) fn of(sdl: &str, suggests: bool, as_text: &str) -> Self {
+    /// Reads the input types of a schema. `suggests`: errors list the values of enums. `raw_items`: the type whose lists may be
+    /// unparsed JSON text.
+    pub(crate) fn of(sdl: &str, suggests: bool, raw_items: &str) -> Self {
         let definitions = parse_schema(sdl).map(|document| document.definitions).unwrap_or_default();
         let types = definitions.into_iter().filter_map(|definition| match definition {
             TypeSystemDefinition::Type(ty) => Some((ty.node.name.node, Kind::of(ty.node.kind)?)),
             TypeSystemDefinition::Schema(_) | TypeSystemDefinition::Directive(_) => None,
         });
-        Self { kinds: types.collect(), suggests, as_text: Name::new(as_text) }
+        Self { kinds: types.collect(), suggests, raw_items: Name::new(raw_items) }
     }
 
-    /// Coerces the variables of an operation: refuses those that do not fit their types, or are not given where they must be, and
-    /// puts defaults in the place of others. The values of our own documents were checked when they were read.
-    pub(crate) fn coerce(&self, asked: &Asked, is_own: bool, variables: &mut Variables) -> Result<(), ServerError> {
-        for Positioned { pos, node: VariableDefinition { name, var_type, default_value, .. } } in &asked.variables {
-            let fit = match (variables.get_mut(&name.node), default_value) {
+    /// Coerces the variables of an operation, and adds the defaults of those that are missing. The values of our own documents were
+    /// checked when their request was read.
+    ///
+    /// # Errors
+    /// A value does not have the type of its variable, or a required one is missing.
+    pub(crate) fn coerce(
+        &self,
+        operation: &DocumentOperation,
+        is_own: bool,
+        variables: &mut Variables,
+    ) -> Result<(), ServerError> {
+        for Positioned { pos, node: VariableDefinition { name, var_type, default_value, .. } } in &operation.variables {
+            let coerced = match (variables.get_mut(&name.node), default_value) {
                 (Some(_), _) if is_own => Ok(()),
-                (Some(value), _) => self.fits(&var_type.node, value, MAX_VALUE_DEPTH).or_else(|_| {
-                    // What was kept as text has no values yet that a reason could be given for.
-                    spell_out(value);
-                    self.fits(&var_type.node, value, MAX_VALUE_DEPTH)
+                (Some(value), _) => self.coerce_value(&var_type.node, value, MAX_VALUE_DEPTH).or_else(|_| {
+                    // Only parsed values can be named in the error.
+                    parse_raw(value);
+                    self.coerce_value(&var_type.node, value, MAX_VALUE_DEPTH)
                 }),
                 (None, Some(default)) => {
                     variables.insert(name.node.clone(), default.node.clone());
                     Ok(())
                 }
                 (None, None) if var_type.node.nullable => Ok(()),
-                (None, None) => Err(Misfit::new("a value must be given")),
+                (None, None) => Err(CoercionError::new("a value must be given")),
             };
-            fit.map_err(|Misfit { path, reason }| {
+            coerced.map_err(|CoercionError { path, reason }| {
                 let path: String = path.into_iter().rev().collect();
                 let error = ServerError::new(format!("${}{path}: {reason}", name.node), Some(*pos));
                 with_code(error, Code::BadUserInput)
@@ -103,59 +112,62 @@ impl InputTypes {
         Ok(())
     }
 
-    fn fits(&self, ty: &Type, value: &mut Value, levels: usize) -> Result<(), Misfit> {
+    fn coerce_value(&self, ty: &Type, value: &mut Value, levels: usize) -> Result<(), CoercionError> {
         match (&ty.base, value) {
             (_, Value::Null) if ty.nullable => Ok(()),
-            (_, Value::Null) => Err(Misfit::new("a value must be given, and null is none")),
+            (_, Value::Null) => Err(CoercionError::new("a value must be given, and null is none")),
             (BaseType::List(item), Value::List(values)) => {
-                let inner = inside(levels)?;
-                let mut fits =
-                    |(i, value)| self.fits(item, value, inner).map_err(|misfit| misfit.within(format_args!("[{i}]")));
-                values.iter_mut().enumerate().try_for_each(&mut fits)
+                let inner = descend(levels)?;
+                let coerce = |(i, value)| {
+                    self.coerce_value(item, value, inner).map_err(|error| error.within(format_args!("[{i}]")))
+                };
+                values.iter_mut().enumerate().try_for_each(coerce)
             }
-            // A text that was kept: it was found to be metrics when it was read.
+            // JSON text whose items were checked when the request was read.
             (BaseType::List(item), Value::Binary(_)) => match &item.base {
-                BaseType::Named(name) if *name == self.as_text => Ok(()),
-                _ => Err(Misfit::new("another list is expected")),
+                BaseType::Named(name) if *name == self.raw_items => Ok(()),
+                _ => Err(CoercionError::new("another list is expected")),
             },
-            // One value stands for a list of one.
-            (BaseType::List(item), single) => self.fits(item, single, levels),
-            (BaseType::Named(name), value) => self.fits_named(name, value, levels),
+            // A single value is coerced to a list of one.
+            (BaseType::List(item), single) => self.coerce_value(item, single, levels),
+            (BaseType::Named(name), value) => self.coerce_named(name, value, levels),
         }
     }
 
-    fn fits_named(&self, name: &Name, value: &mut Value, levels: usize) -> Result<(), Misfit> {
+    fn coerce_named(&self, name: &Name, value: &mut Value, levels: usize) -> Result<(), CoercionError> {
         match (self.kinds.get(name), value) {
             (Some(Kind::Enum(names)), Value::String(text)) if names.contains(text.as_str()) => Ok(()),
             (Some(Kind::Enum(names)), Value::Enum(text)) if names.contains(text) => Ok(()),
-            (Some(Kind::Enum(_)), _) if !self.suggests => Err(Misfit::new(format!("a value of {name} is expected"))),
+            (Some(Kind::Enum(_)), _) if !self.suggests => {
+                Err(CoercionError::new(format!("a value of {name} is expected")))
+            }
             (Some(Kind::Enum(names)), _) => {
                 let mut names: Vec<&str> = names.iter().map(Name::as_str).collect();
                 names.sort_unstable();
-                Err(Misfit::new(format!("one of {} is expected", names.join(", "))))
+                Err(CoercionError::new(format!("one of {} is expected", names.join(", "))))
             }
             (Some(Kind::Object { fields, required }), Value::Object(members)) => {
-                let inner = inside(levels)?;
+                let inner = descend(levels)?;
                 let mut given = 0;
                 for (member, value) in members.iter_mut() {
                     let Some(Field { ty, is_required }) = fields.get(member) else {
-                        return Err(Misfit::new(format!("{name} has no member '{member}'")));
+                        return Err(CoercionError::new(format!("{name} has no member '{member}'")));
                     };
-                    self.fits(ty, value, inner).map_err(|misfit| misfit.within(format_args!(".{member}")))?;
+                    self.coerce_value(ty, value, inner).map_err(|error| error.within(format_args!(".{member}")))?;
                     given += usize::from(*is_required);
                 }
                 let is_missing =
                     |(field, definition): &(&Name, &Field)| definition.is_required && !members.contains_key(*field);
-                // Only objects that lack something are gone through again.
+                // The count spares most objects a second pass.
                 let missing = if given < *required { fields.iter().find(is_missing) } else { None };
                 missing.map_or(Ok(()), |(field, _)| {
-                    Err(Misfit::new("a value must be given").within(format_args!(".{field}")))
+                    Err(CoercionError::new("a value must be given").within(format_args!(".{field}")))
                 })
             }
-            (Some(Kind::Object { .. }), _) => Err(Misfit::new("an object is expected")),
+            (Some(Kind::Object { .. }), _) => Err(CoercionError::new("an object is expected")),
             (Some(Kind::Scalar) | None, value) => {
                 coerce_number(name, value);
-                check_scalar(name, value).map_err(Misfit::new)
+                check_scalar(name, value).map_err(CoercionError::new)
             }
         }
     }
@@ -181,12 +193,12 @@ impl Kind {
     }
 }
 
-/// One level further inside.
-fn inside(levels: usize) -> Result<usize, Misfit> {
-    levels.checked_sub(1).ok_or_else(|| Misfit::new(too_deep()))
+/// Returns the number of levels that remain one level deeper.
+fn descend(levels: usize) -> Result<usize, CoercionError> {
+    levels.checked_sub(1).ok_or_else(|| CoercionError::new(too_deep()))
 }
 
-/// Refuses texts that can't be stored or looked for.
+/// Checks every text of a value: see [`check_text`].
 fn check_texts(value: &Value) -> Result<(), String> {
     match value {
         Value::String(text) => check_text(text),
@@ -198,20 +210,20 @@ fn check_texts(value: &Value) -> Result<(), String> {
     }
 }
 
-/// Puts values in the place of metrics that were kept as text ([`crate::graphql::are_metrics`]): the engine itself looks at values alone.
-pub(crate) fn spell_out(value: &mut Value) {
+/// Parses lists that are unparsed JSON text ([`crate::graphql::are_metrics`]).
+pub(crate) fn parse_raw(value: &mut Value) {
     match value {
         Value::Binary(text) => *value = serde_json::from_slice(text).unwrap_or_default(),
-        Value::Object(members) => members.values_mut().for_each(spell_out),
+        Value::Object(members) => members.values_mut().for_each(parse_raw),
         _ => {}
     }
 }
 
-/// Makes of a number what the engine expects: JSON knows one kind of number, which may be written `8.0` or `-0`.
+/// Converts a number to the form that its scalar has in the engine: JSON has one kind of number, which may be written `8.0` or `-0`.
 pub fn coerce_number(name: &str, value: &mut Value) {
     let number = match value {
         Value::Number(number) => number,
-        // The digits of a long one.
+        // A whole number of more than 64 bits: see `read_exactly`.
         Value::Enum(digits) if digits.ends_with(|last: char| last.is_ascii_digit()) => {
             match (name, digits.parse().ok().and_then(Number::from_f64)) {
                 ("Float", Some(number)) => *value = Value::Number(number),
@@ -231,22 +243,22 @@ pub fn coerce_number(name: &str, value: &mut Value) {
     }
 }
 
-/// A number without a fraction, such as `8.0` or `1e4`.
+/// Returns a number without a fraction, such as `8.0` or `1e4`, as an integer.
 #[allow(clippy::cast_possible_truncation, reason = "it has no fraction, and floats hold whole numbers of 53 bits")]
 pub fn whole(number: f64) -> Option<i64> {
-    const MOST: f64 = 9_007_199_254_740_992.0;
-    (number.fract() == 0.0 && number.abs() <= MOST).then_some(number as i64)
+    const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
+    (number.fract() == 0.0 && number.abs() <= MAX_EXACT_INTEGER).then_some(number as i64)
 }
 
-/// Whether it is an `Int` of GraphQL.
+/// Whether the number fits into an `Int` of GraphQL.
 fn is_int(number: &Number) -> bool {
     number.as_i64().is_some_and(|number| i32::try_from(number).is_ok())
 }
 
-/// Whether a scalar called `name` takes `value`, and if not, what it would take.
+/// Checks that `value` is a value of the scalar `name`.
 ///
 /// # Errors
-/// The remedy, in words.
+/// What is expected, for a message.
 pub fn check_scalar(name: &str, value: &Value) -> Result<(), String> {
     fn read<T: ScalarType + InputType>(value: &Value) -> Result<(), String> {
         <T as ScalarType>::parse(value.clone())
@@ -264,5 +276,54 @@ pub fn check_scalar(name: &str, value: &Value) -> Result<(), String> {
         "LocalDateTime" => read::<scalars::LocalDateTime>(value),
         "Tags" => read::<scalars::Tags>(value),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+mod tests {
+    use async_graphql::value;
+
+    use super::*;
+
+    const SDL: &str = "enum Color { RED GREEN } input Point { x: Int!, y: Int = 1, color: Color }";
+
+    fn ty(text: &str) -> Type {
+        Type::new(text).unwrap()
+    }
+
+    /// The value once it is coerced, or the path and the reason.
+    fn coerced(text: &str, mut value: Value) -> Result<Value, (String, String)> {
+        let types = InputTypes::of(SDL, true, "Point");
+        let coerced = types.coerce_value(&ty(text), &mut value, MAX_VALUE_DEPTH);
+        coerced.map(|()| value).map_err(|error| (error.path.into_iter().rev().collect(), error.reason))
+    }
+
+    #[test]
+    fn numbers_take_the_form_of_their_scalar() {
+        assert_eq!(coerced("Int!", value!(8.0)), Ok(value!(8)));
+        assert_eq!(coerced("ID!", value!(8)), Ok(value!("8")));
+        assert_eq!(coerced("[Int!]!", value!([1.0, 2])), Ok(value!([1, 2])));
+        assert!(coerced("Int!", value!(8.5)).is_err());
+        assert!(coerced("Int!", value!(3_000_000_000_i64)).is_err());
+        assert!(coerced("Int!", Value::Null).is_err());
+        assert_eq!(coerced("Int", Value::Null), Ok(Value::Null));
+    }
+
+    #[test]
+    fn an_error_has_the_path_of_the_value() {
+        let path = |value| coerced("[Point!]!", value).map_err(|(path, _)| path);
+        assert_eq!(path(value!([{ "x": 1 }, { "x": "a" }])), Err("[1].x".to_owned()));
+        assert_eq!(path(value!([{ "y": 2 }])), Err("[0].x".to_owned()));
+        assert_eq!(path(value!([{ "x": 1, "z": 2 }])), Err("[0]".to_owned()));
+        assert_eq!(path(value!([{ "x": 1, "color": "RED" }])), Ok(value!([{ "x": 1, "color": "RED" }])));
+        let blue = coerced("Point", value!({ "x": 1, "color": "BLUE" }));
+        assert_eq!(blue, Err((".color".to_owned(), "one of GREEN, RED is expected".to_owned())));
+    }
+
+    #[test]
+    fn only_numbers_without_a_fraction_are_whole() {
+        let numbers = [8.0, -0.0, 1e4, 0.5, 1e300, f64::NAN];
+        assert_eq!(numbers.map(whole), [Some(8), Some(0), Some(10_000), None, None, None]);
     }
 }

@@ -1,9 +1,8 @@
-//! Collects the fields of an operation as the specification has it (section 6.3.2, `CollectFields`), and hands them over as what the
-//! engine runs: one field for each response name, whose selections are those of all fields of that name.
+//! Collects the fields of an operation as the specification has it (section 6.3.2, `CollectFields`): one field per response name,
+//! with the selections of all fields of that name. The engine runs the result.
 //!
-//! The engine runs fields as they are written: it would store a mutation twice that is written twice, and make one object of two
-//! rows. Nothing is left here that it could take in another way: fragments are spread, `@skip` and `@include` decided, and arguments
-//! gone whose variable is not given.
+//! By itself, the engine runs fields as they are written: a mutation that is written twice would be stored twice. So nothing is left
+//! to its interpretation: fragments are spread, `@skip` and `@include` evaluated, and arguments without a value removed.
 
 use std::collections::HashSet;
 
@@ -25,19 +24,19 @@ use async_graphql::{
 use async_graphql_value::Value as EngineValue;
 use serde_json::Number;
 
-/// What is known of the variables while fields are collected.
+/// The values of variables while fields are collected.
 #[derive(Clone, Copy)]
 pub(crate) enum Given<'a> {
-    /// Nothing: whatever may be collected is.
+    /// No values: every field is collected that some values may include.
     Everything,
-    /// The values of a request, coerced.
+    /// The coerced values of a request.
     Values(&'a Variables),
 }
 
-/// The fields of one response name, in the order in which they are met.
+/// The fields by response name, in order of their first occurrence.
 type Groups<'d> = IndexMap<&'d Name, Vec<&'d Node<Field>>>;
 
-/// The same, where the names are not needed.
+/// The groups without their names.
 type FieldsByName<'d> = Vec<Vec<&'d Node<Field>>>;
 
 /// Collects the fields of one operation.
@@ -45,25 +44,25 @@ pub(crate) struct Collector<'d> {
     schema: &'d Schema,
     document: &'d Valid<ExecutableDocument>,
     given: Given<'d>,
-    /// Fields of one response name whose arguments differ: the specification's `SameResponseShape` and `FieldsInSetCanMerge` are
-    /// checked before, but for the length of lists.
+    /// Fields of one response name whose arguments differ. Validation has checked `FieldsInSetCanMerge` before, except that it does
+    /// not compare lists to their ends.
     pub conflicts: Vec<(Option<SourceSpan>, String)>,
-    /// Where the answer has the schema's description, as response names.
+    /// Where the response has the description of the schema, as response names.
     pub descriptions: Vec<[EngineName; 2]>,
 }
 
 impl<'d> Collector<'d> {
-    /// Nothing is collected yet.
+    /// Builds a collector that has collected nothing.
     pub(crate) fn new(schema: &'d Schema, document: &'d Valid<ExecutableDocument>, given: Given<'d>) -> Self {
         Self { schema, document, given, conflicts: Vec::new(), descriptions: Vec::new() }
     }
 
-    /// The fields of an operation.
+    /// Collects the fields of an operation.
     pub(crate) fn operation(&mut self, operation: &'d Operation) -> EngineSet {
         self.merged(&operation.selection_set.ty, &[&operation.selection_set])
     }
 
-    /// The selections of `sets`, all of them asked of one object of the type `parent`.
+    /// Merges `sets`, which all select from one object of the type `parent`.
     fn merged(&mut self, parent: &'d Name, sets: &[&'d SelectionSet]) -> EngineSet {
         let Some(ExtendedType::Interface(_) | ExtendedType::Union(_)) = self.schema.types.get(parent) else {
             let groups = self.collect(parent, sets);
@@ -72,12 +71,12 @@ impl<'d> Collector<'d> {
         let types = self.possible_types(parent);
         let lists: Vec<FieldsByName> = types.iter().map(|ty| self.collect(ty, sets).into_values().collect()).collect();
         let Some(first) = lists.first() else { return EngineSet::default() };
-        // What every type begins and ends with is written once; in between, each has a fragment of its own.
-        let (ahead, behind) = common_ends(&lists);
-        let mut items: Vec<_> = first[..ahead].iter().map(|fields| self.field(parent, fields)).collect();
+        // The common prefix and suffix are written once; in between, each type has a fragment.
+        let (prefix, suffix) = common_ends(&lists);
+        let mut items: Vec<_> = first[..prefix].iter().map(|fields| self.field(parent, fields)).collect();
         for (ty, list) in types.iter().zip(&lists) {
-            let own = &list[ahead..list.len() - behind];
-            if let Some(pos) = own.first().map(|fields| self.place(fields[0].location())) {
+            let own = &list[prefix..list.len() - suffix];
+            if let Some(pos) = own.first().map(|fields| self.pos(fields[0].location())) {
                 let own = own.iter().map(|fields| self.field(ty, fields)).collect();
                 let on = Positioned::new(EngineName::new(ty), pos);
                 let part = InlineFragment {
@@ -88,11 +87,11 @@ impl<'d> Collector<'d> {
                 items.push(Positioned::new(EngineSelection::InlineFragment(Positioned::new(part, pos)), pos));
             }
         }
-        items.extend(first[first.len() - behind..].iter().map(|fields| self.field(parent, fields)));
+        items.extend(first[first.len() - suffix..].iter().map(|fields| self.field(parent, fields)));
         EngineSet { items }
     }
 
-    /// The object types that an object of an abstract type may have.
+    /// Returns the object types of an abstract type.
     fn possible_types(&self, of: &Name) -> Vec<&'d Name> {
         let types = self.schema.types.iter();
         types.filter(|(name, ty)| ty.is_object() && self.applies(of, name)).map(|(name, _)| name).collect()
@@ -103,7 +102,7 @@ impl<'d> Collector<'d> {
         condition == ty || self.schema.is_subtype(condition, ty)
     }
 
-    /// `CollectFields`, for an object of the type `ty`.
+    /// `CollectFields` for an object of the type `ty`.
     fn collect(&self, ty: &Name, sets: &[&'d SelectionSet]) -> Groups<'d> {
         let (mut groups, mut visited) = (Groups::default(), HashSet::new());
         for set in sets {
@@ -136,10 +135,10 @@ impl<'d> Collector<'d> {
         }
     }
 
-    /// What `@skip` and `@include` say.
+    /// Evaluates `@skip` and `@include`.
     fn is_included(&self, directives: &DirectiveList) -> bool {
         let Given::Values(variables) = self.given else { return true };
-        let says = |directive: &str| {
+        let condition = |directive: &str| {
             let value = directives.get(directive)?.specified_argument_by_name("if")?;
             match &**value {
                 Value::Boolean(value) => Some(*value),
@@ -150,21 +149,21 @@ impl<'d> Collector<'d> {
                 _ => None,
             }
         };
-        says("skip") != Some(true) && says("include") != Some(false)
+        condition("skip") != Some(true) && condition("include") != Some(false)
     }
 
-    /// One field for all of a response name.
+    /// Merges all fields of a response name into one.
     fn field(&mut self, parent: &Name, fields: &[&'d Node<Field>]) -> Positioned<EngineSelection> {
         let field = fields[0];
         if let Some(other) = fields.iter().find(|other| !have_same_arguments(field, other)) {
-            let reason = format!("fields of the name `{}` are asked with different arguments", field.response_name());
+            let reason = format!("fields with the response name `{}` have different arguments", field.response_name());
             self.conflicts.push((other.location(), reason));
         }
         let sets: Vec<&SelectionSet> = fields.iter().filter_map(|field| field.selection_set.as_ref()).collect();
         let inner =
             if sets.is_empty() { EngineSet::default() } else { self.merged(field.ty().inner_named_type(), &sets) };
         self.note_description(parent, field, &inner);
-        let pos = self.place(field.location());
+        let pos = self.pos(field.location());
         let positioned = |name: &Name| Positioned::new(EngineName::new(name), pos);
         let field = EngineField {
             alias: field.alias.as_ref().map(positioned),
@@ -181,13 +180,13 @@ impl<'d> Collector<'d> {
         field: &Field,
         argument: &Argument,
     ) -> Option<(Positioned<EngineName>, Positioned<EngineValue>)> {
-        let pos = self.place(argument.value.location());
+        let pos = self.pos(argument.value.location());
         let definition = field.definition.argument_by_name(&argument.name);
         let value = self.value(definition.map(|definition| definition.ty.inner_named_type()), &argument.value)?;
         Some((Positioned::new(EngineName::new(&argument.name), pos), Positioned::new(value, pos)))
     }
 
-    /// A value of the type `ty`; `None` for a variable that is not given, in whose place the default counts.
+    /// Converts a value of the type `ty`; `None` for a variable without a value, so that the default of the argument applies.
     fn value(&self, ty: Option<&Name>, value: &Value) -> Option<EngineValue> {
         Some(match value {
             Value::Variable(name) => match self.given {
@@ -210,7 +209,7 @@ impl<'d> Collector<'d> {
         })
     }
 
-    /// The type of a member of an object of the type `ty`; what a scalar holds belongs to it.
+    /// Returns the type of a member of an object of the type `ty`. The members of a scalar belong to the scalar.
     fn type_of_member<'t>(&'t self, ty: Option<&'t Name>, member: &str) -> Option<&'t Name> {
         match self.schema.types.get(ty?) {
             Some(ExtendedType::InputObject(definition)) => {
@@ -220,11 +219,11 @@ impl<'d> Collector<'d> {
         }
     }
 
-    fn place(&self, span: Option<SourceSpan>) -> Pos {
-        place_of(self.document, span)
+    fn pos(&self, span: Option<SourceSpan>) -> Pos {
+        pos_of(self.document, span)
     }
 
-    /// The engine tells of every schema what the specification says of schemas: ours has no description.
+    /// Notes where the response has the description of the schema: the engine returns a text there, but ours has none.
     fn note_description(&mut self, parent: &Name, field: &Field, inner: &EngineSet) {
         if field.name != "__schema"
             || self.schema.root_operation(OperationType::Query).is_none_or(|root| root != parent)
@@ -232,23 +231,23 @@ impl<'d> Collector<'d> {
             return;
         }
         for selection in &inner.items {
-            if let EngineSelection::Field(asked) = &selection.node
-                && asked.node.name.node == "description"
+            if let EngineSelection::Field(inner) = &selection.node
+                && inner.node.name.node == "description"
             {
-                let keys = [EngineName::new(field.response_name()), asked.node.response_key().node.clone()];
+                let keys = [EngineName::new(field.response_name()), inner.node.response_key().node.clone()];
                 self.descriptions.push(keys);
             }
         }
     }
 }
 
-/// Where something stands in a document's text.
-pub(crate) fn place_of(document: &ExecutableDocument, span: Option<SourceSpan>) -> Pos {
-    let place = span.and_then(|span| span.line_column(&document.sources));
-    place.map_or(Pos::default(), |place| Pos { line: place.line, column: place.column })
+/// Returns the position of `span` in the text of its document.
+pub(crate) fn pos_of(document: &ExecutableDocument, span: Option<SourceSpan>) -> Pos {
+    let position = span.and_then(|span| span.line_column(&document.sources));
+    position.map_or(Pos::default(), |position| Pos { line: position.line, column: position.column })
 }
 
-/// A value without variables, as the engine has it.
+/// Converts a value without variables to the type of the engine.
 pub(crate) fn constant_of(value: &Value) -> ConstValue {
     match value {
         Value::Null | Value::Variable(_) => ConstValue::Null,
@@ -268,20 +267,20 @@ pub(crate) fn constant_of(value: &Value) -> ConstValue {
     }
 }
 
-/// Validation has refused what 64 bits can't hold.
+/// Converts a number. Validation has refused those that 64 bits can not represent.
 fn float(number: &str) -> ConstValue {
     number.parse().ok().and_then(Number::from_f64).map_or(ConstValue::Null, ConstValue::Number)
 }
 
-/// How many fields all lists have in common at their beginning, and how many behind that at their end.
+/// Returns the lengths of the common prefix of all lists and of the common suffix after it.
 fn common_ends(lists: &[FieldsByName]) -> (usize, usize) {
     let [first, others @ ..] = lists else { return (0, 0) };
     let shortest = lists.iter().map(Vec::len).min().unwrap_or_default();
     let is_common = |i: &usize| others.iter().all(|list| are_same(&list[*i], &first[*i]));
-    let ahead = (0..shortest).take_while(is_common).count();
+    let prefix = (0..shortest).take_while(is_common).count();
     let is_common = |i: &usize| others.iter().all(|list| are_same(&list[list.len() - i], &first[first.len() - i]));
-    let behind = (1..=shortest - ahead).take_while(is_common).count();
-    (ahead, behind)
+    let suffix = (1..=shortest - prefix).take_while(is_common).count();
+    (prefix, suffix)
 }
 
 fn are_same(some: &[&Node<Field>], others: &[&Node<Field>]) -> bool {
@@ -296,7 +295,7 @@ fn have_same_arguments(some: &Field, other: &Field) -> bool {
         })
 }
 
-/// Whether values are the same, the members of objects in any order.
+/// Whether two values are equal, regardless of the order of the members of objects.
 fn are_same_values(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::List(some), Value::List(others)) => {

@@ -1,5 +1,5 @@
-//! What a request costs, told to whoever asks. The engine finds the cost out while it validates, and tells it to extensions alone;
-//! so that no extension slows requests down, those whose cost is asked for are validated once more by a schema that runs nothing.
+//! The cost of a request, for `extensions.cost`. The engine computes it while it validates, and passes it to extensions only.
+//! Extensions slow requests down, so the cost is computed by a schema of its own that runs nothing.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,12 +11,12 @@ use async_graphql::{
 
 use crate::config::Limits;
 
-/// What a request costs, and what it may.
+/// The cost of a request, and its limits.
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {
-    /// Fields, those of a list counted once for every row that it may have.
+    /// Fields; those of a list count once per row that it may have.
     pub complexity: usize,
-    /// Fields within each other.
+    /// Nested fields.
     pub depth: usize,
     limits: Limits,
 }
@@ -29,39 +29,39 @@ impl From<Cost> for Value {
 }
 
 impl Cost {
-    /// What `request` costs in a `schema` that is [`Measuring`]; `None` when it is not valid.
-    pub(crate) async fn measured(schema: &impl Executor, request: Request, limits: Limits) -> Option<Self> {
-        let found = Found::default();
-        schema.execute(request.data(Arc::clone(&found))).await;
-        let ValidationResult { complexity, depth, .. } = *found.get()?;
+    /// Computes the cost of `request`, on a `schema` with the [`CostExtension`]; `None` if it is not valid.
+    pub(crate) async fn measure(schema: &impl Executor, request: Request, limits: Limits) -> Option<Self> {
+        let slot = CostSlot::default();
+        schema.execute(request.data(Arc::clone(&slot))).await;
+        let ValidationResult { complexity, depth, .. } = *slot.get()?;
         Some(Self { complexity, depth, limits })
     }
 }
 
-/// Where the engine's finding is left.
-type Found = Arc<OnceLock<ValidationResult>>;
+/// Receives the cost of one request.
+type CostSlot = Arc<OnceLock<ValidationResult>>;
 
-/// Makes a schema find out costs and run nothing.
-pub struct Measuring;
+/// Makes a schema compute costs and run nothing.
+pub struct CostExtension;
 
-impl ExtensionFactory for Measuring {
+impl ExtensionFactory for CostExtension {
     fn create(&self) -> Arc<dyn Extension> {
         Arc::new(Self)
     }
 }
 
 #[async_trait::async_trait]
-impl Extension for Measuring {
-    /// Leaves the finding, and ends the request.
+impl Extension for CostExtension {
+    /// Stores the cost, and ends the request.
     async fn validation(
         &self,
         ctx: &ExtensionContext<'_>,
         next: NextValidation<'_>,
     ) -> Result<ValidationResult, Vec<ServerError>> {
-        let found = next.run(ctx).await?;
-        if let Some(place) = ctx.data_opt::<Found>() {
-            // It is empty: each request brings its own.
-            let _ = place.set(found);
+        let result = next.run(ctx).await?;
+        if let Some(slot) = ctx.data_opt::<CostSlot>() {
+            // It can not be full: each request has its own.
+            let _ = slot.set(result);
         }
         Err(Vec::new())
     }

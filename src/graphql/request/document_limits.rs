@@ -1,5 +1,4 @@
-//! What a document may hold. Each limit is refused by its name, before anything of the document is run; what it holds is measured
-//! once, when it is parsed.
+//! Limits of documents. A document is measured once, when it is parsed. An error names the limit that is exceeded.
 
 use std::{collections::HashMap, ops::AddAssign};
 
@@ -15,31 +14,26 @@ use crate::{
     config::Limits,
     error::Code,
     graphql::{
-        error::{crossed, with_code},
-        limits::{MAX_TEXT_BYTES, MAX_VALUE_DEPTH},
-        request::selections::each_selection,
+        error::{limit_exceeded, with_code},
+        limits::{
+            MAX_DOCUMENT_VALUE_BYTES, MAX_FRAGMENTS, MAX_SELECTION_DEPTH, MAX_SELECTIONS, MAX_SUBSCRIPTION_SELECTIONS,
+            MAX_TEXT_BYTES, MAX_VALUE_DEPTH,
+        },
+        request::selections::visit_selections,
         scalars::check_text,
     },
 };
 
-/// Selections in one document, at most, those of a fragment counted wherever it is spread: checking it takes time with them.
-const MOST_SELECTIONS: usize = 20_000;
-/// Fragments in one document, at most: one may lead to the next, which takes stack.
-const MOST_FRAGMENTS: usize = 500;
-/// Selections of a subscription, at most, fragments spread: it is kept for as long as it lasts.
-const MOST_SUBSCRIBED: usize = 2_000;
-/// Bytes of the values in one document, at most, fragments spread: each request has a copy of them.
-const MOST_BYTES: usize = 4 * 1024 * 1024;
-/// Bytes that a value takes besides its text, about.
-const A_VALUE: usize = 64;
-/// Bytes that a collected field takes besides its arguments, about.
-const A_FIELD: usize = 300;
-/// Selection sets within each other, fragments spread, at most: whatever looks at them takes stack.
-const DEEPEST_SPREAD: usize = 90;
-/// Refuses documents of too many tokens, which takes a moment where parsing them would take long, and of too long texts.
+/// Estimated bytes of a value besides its text.
+const VALUE_OVERHEAD: usize = 64;
+/// Estimated bytes of a collected field besides its arguments.
+const FIELD_OVERHEAD: usize = 300;
+
+/// Checks the number of tokens and the length of texts. It takes a fraction of the time that parsing takes.
 pub(crate) fn check_tokens(text: &str, limits: &Limits) -> Result<(), ServerError> {
-    let counts = |kind| !matches!(kind, TokenKind::Whitespace | TokenKind::Comment | TokenKind::Comma | TokenKind::Eof);
-    let tokens = Lexer::new(text).filter(|token| token.as_ref().map_or(true, |token| counts(token.kind())));
+    let is_counted =
+        |kind| !matches!(kind, TokenKind::Whitespace | TokenKind::Comment | TokenKind::Comma | TokenKind::Eof);
+    let tokens = Lexer::new(text).filter(|token| token.as_ref().map_or(true, |token| is_counted(token.kind())));
     let mut count = 0;
     for token in tokens.take(limits.max_tokens + 1) {
         count += 1;
@@ -51,51 +45,51 @@ pub(crate) fn check_tokens(text: &str, limits: &Limits) -> Result<(), ServerErro
     if count <= limits.max_tokens {
         return Ok(());
     }
-    let asked = "the document has more names, values and signs than may be read";
-    Err(crossed("max-tokens", asked, limits.max_tokens, "send values as variables"))
+    let found = "the document has too many lexical tokens";
+    Err(limit_exceeded("max-tokens", found, limits.max_tokens, "send values as variables"))
 }
 
-/// Bytes of a text as a document holds it, without its quotes.
+/// Returns the bytes of a string token without its quotes.
 fn text_length(token: &str) -> usize {
     let quotes = if token.starts_with("\"\"\"") { 6 } else { 2 };
     token.len().saturating_sub(quotes)
 }
 
-/// Refuses documents that would keep the server busy for long, fill its memory, or overflow its stack: what must hold for all
-/// operations together, since validation looks at them all.
+/// Checks the limits that hold for all operations of a document together, since validation visits them all. They bound its time,
+/// memory and stack.
 pub(crate) fn check_whole(document: &ExecutableDocument) -> Result<(), ServerError> {
     let refuse = |message: String| Err(refusal(Code::ValidationFailed, message));
-    if document.fragments.len() > MOST_FRAGMENTS {
-        return refuse(format!("a document has at most {MOST_FRAGMENTS} fragments"));
+    if document.fragments.len() > MAX_FRAGMENTS {
+        return refuse(format!("a document has at most {MAX_FRAGMENTS} fragments"));
     }
-    let mut whole = Size::default();
-    for size in sizes(document) {
-        whole += size;
+    let mut total = OperationSize::default();
+    for size in operation_sizes(document) {
+        total += size;
     }
-    if whole.levels > DEEPEST_SPREAD {
-        let asked = "selection sets lie too deep within each other, fragments spread";
-        return Err(crossed("max-depth", asked, DEEPEST_SPREAD, "ask in several requests"));
+    if total.levels > MAX_SELECTION_DEPTH {
+        let found = "selection sets are nested too deep, with fragments spread";
+        return Err(limit_exceeded("max-depth", found, MAX_SELECTION_DEPTH, "ask in several requests"));
     }
-    if whole.selections > MOST_SELECTIONS {
-        return refuse(format!("a document has at most {MOST_SELECTIONS} selections, its fragments spread"));
+    if total.selections > MAX_SELECTIONS {
+        return refuse(format!("a document has at most {MAX_SELECTIONS} selections, its fragments spread"));
     }
-    if whole.bytes > MOST_BYTES {
+    if total.bytes > MAX_DOCUMENT_VALUE_BYTES {
         let remedy = "send them as variables";
         return refuse(format!(
-            "the values in a document have at most {MOST_BYTES} bytes, its fragments spread: {remedy}"
+            "the values in a document have at most {MAX_DOCUMENT_VALUE_BYTES} bytes, its fragments spread: {remedy}"
         ));
     }
     check_values(document)
 }
 
-/// Refuses values that take stack to read, and texts that can't be stored or looked for.
+/// Checks the depth of every value, and that every text can be stored and searched for.
 fn check_values(document: &ExecutableDocument) -> Result<(), ServerError> {
     let mut values: Vec<&Value> = Vec::new();
-    let mut spread = Vec::new();
+    let mut visited = Vec::new();
     for operation in document.operations.iter() {
         let defaults = operation.variables.iter().filter_map(|variable| variable.default_value.as_deref());
         values.extend(defaults);
-        each_selection(document, &operation.selection_set, &mut spread, &mut |selection| {
+        visit_selections(document, &operation.selection_set, &mut visited, &mut |selection| {
             let of_field = selection.as_field().map_or(&[][..], |field| &field.arguments);
             let of_directives = selection.directives().iter().flat_map(|directive| &directive.arguments);
             values.extend(of_field.iter().chain(of_directives).map(|argument| &*argument.value));
@@ -105,14 +99,14 @@ fn check_values(document: &ExecutableDocument) -> Result<(), ServerError> {
 }
 
 fn check_value(value: &Value, levels: usize) -> Result<(), ServerError> {
-    let inside = || levels.checked_sub(1).ok_or_else(|| refusal(Code::ValidationFailed, too_deep()));
+    let descend = || levels.checked_sub(1).ok_or_else(|| refusal(Code::ValidationFailed, too_deep()));
     match value {
         Value::List(items) => {
-            let levels = inside()?;
+            let levels = descend()?;
             items.iter().try_for_each(|item| check_value(item, levels))
         }
         Value::Object(members) => {
-            let levels = inside()?;
+            let levels = descend()?;
             members.iter().try_for_each(|(_, member)| check_value(member, levels))
         }
         Value::String(text) => check_text(text).map_err(|reason| refusal(Code::BadUserInput, reason)),
@@ -120,32 +114,32 @@ fn check_value(value: &Value, levels: usize) -> Result<(), ServerError> {
     }
 }
 
-/// What is said of a value that is nested too deep.
+/// Returns the message for a value that is nested too deep.
 pub(crate) fn too_deep() -> String {
-    format!("a value has at most {MAX_VALUE_DEPTH} objects and lists within each other")
+    format!("a value has at most {MAX_VALUE_DEPTH} levels of objects and lists")
 }
 
 fn refusal(code: Code, message: impl Into<String>) -> ServerError {
     with_code(ServerError::new(message, None), code)
 }
 
-/// What a part of a document holds, fragments spread.
+/// The size of an operation or a part of it, with fragments spread.
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Size {
-    /// Fields within each other.
+pub(crate) struct OperationSize {
+    /// Levels of fields.
     depth: usize,
-    /// Selection sets within each other.
+    /// Levels of selection sets.
     levels: usize,
     aliases: usize,
     directives: usize,
-    /// Fields that lie in no other field of this part.
+    /// Fields that are not inside another field of this part.
     roots: usize,
     selections: usize,
-    /// Bytes of names and values that stand in arguments.
+    /// Bytes of names and values of arguments.
     bytes: usize,
 }
 
-impl AddAssign for Size {
+impl AddAssign for OperationSize {
     fn add_assign(&mut self, other: Self) {
         self.depth = self.depth.max(other.depth);
         self.levels = self.levels.max(other.levels);
@@ -157,40 +151,41 @@ impl AddAssign for Size {
     }
 }
 
-impl Size {
-    /// Refuses an operation that asks for too much.
+impl OperationSize {
+    /// Checks the limits of one operation.
     pub fn check(&self, limits: &Limits, is_subscription: bool) -> Result<(), ServerError> {
-        let check = |setting, asked: usize, what: &str, most: usize, remedy| {
-            if asked <= most {
+        let check = |setting, count: usize, what: &str, max: usize, remedy| {
+            if count <= max {
                 Ok(())
             } else {
-                Err(crossed(setting, &format!("the operation has {asked} {what}"), most, remedy))
+                Err(limit_exceeded(setting, &format!("the operation has {count} {what}"), max, remedy))
             }
         };
-        let parts = "ask in several requests";
-        check("max-depth", self.depth, "fields within each other", limits.max_depth, parts)?;
-        check("max-root-fields", self.roots, "root fields", limits.max_root_fields, parts)?;
-        check("max-aliases", self.aliases, "aliases", limits.max_aliases, parts)?;
-        check("max-directives", self.directives, "directives", limits.max_directives, "leave out what is not wanted")?;
-        if is_subscription && self.selections > MOST_SUBSCRIBED {
-            let message = format!("a subscription has at most {MOST_SUBSCRIBED} selections, its fragments spread");
+        let split = "ask in several requests";
+        check("max-depth", self.depth, "levels of fields", limits.max_depth, split)?;
+        check("max-root-fields", self.roots, "root fields", limits.max_root_fields, split)?;
+        check("max-aliases", self.aliases, "aliases", limits.max_aliases, split)?;
+        check("max-directives", self.directives, "directives", limits.max_directives, "remove some")?;
+        if is_subscription && self.selections > MAX_SUBSCRIPTION_SELECTIONS {
+            let message =
+                format!("a subscription has at most {MAX_SUBSCRIPTION_SELECTIONS} selections, its fragments spread");
             return Err(refusal(Code::ValidationFailed, message));
         }
         Ok(())
     }
 
-    /// Bytes that the operation takes once its fields are collected, about.
+    /// Estimates the bytes of the operation once its fields are collected.
     pub fn weight(&self) -> usize {
-        self.selections.saturating_mul(A_FIELD).saturating_add(self.bytes)
+        self.selections.saturating_mul(FIELD_OVERHEAD).saturating_add(self.bytes)
     }
 }
 
-/// The sizes of a document's operations, in their order.
-pub(crate) fn sizes(document: &ExecutableDocument) -> Vec<Size> {
-    let mut known = HashMap::new();
+/// Measures the operations of a document, in their order.
+pub(crate) fn operation_sizes(document: &ExecutableDocument) -> Vec<OperationSize> {
+    let mut fragments = HashMap::new();
     let mut sizes = Vec::new();
     for operation in document.operations.iter() {
-        let mut size = size(document, &operation.selection_set, 0, &mut known);
+        let mut size = size(document, &operation.selection_set, 0, &mut fragments);
         let variables = operation.variables.iter().map(|variable| variable.directives.len());
         size.directives = size.directives.saturating_add(operation.directives.len() + variables.sum::<usize>());
         sizes.push(size);
@@ -198,25 +193,25 @@ pub(crate) fn sizes(document: &ExecutableDocument) -> Vec<Size> {
     sizes
 }
 
-/// The size of `set`, which lies in so many other selection sets, fragments spread.
+/// Measures `set`, which is inside `outer` other selection sets. `fragments` holds those that were measured.
 fn size<'a>(
     document: &'a ExecutableDocument,
     set: &'a SelectionSet,
     outer: usize,
-    known: &mut HashMap<&'a Name, Size>,
-) -> Size {
-    let mut whole = Size { levels: 1, ..Size::default() };
-    if outer > DEEPEST_SPREAD {
-        return Size { levels: outer, ..whole };
+    fragments: &mut HashMap<&'a Name, OperationSize>,
+) -> OperationSize {
+    let mut whole = OperationSize { levels: 1, ..OperationSize::default() };
+    if outer > MAX_SELECTION_DEPTH {
+        return OperationSize { levels: outer, ..whole };
     }
     for selection in &set.selections {
         whole.directives = whole.directives.saturating_add(selection.directives().len());
         let mut part = match selection {
             Selection::Field(field) => {
-                let inner = field.selection_set.as_ref().map(|set| size(document, set, outer + 1, known));
+                let inner = field.selection_set.as_ref().map(|set| size(document, set, outer + 1, fragments));
                 let inner = inner.unwrap_or_default();
                 let arguments = field.arguments.iter().map(|argument| argument.name.len() + bytes(&argument.value));
-                Size {
+                OperationSize {
                     depth: inner.depth + 1,
                     aliases: inner.aliases.saturating_add(usize::from(field.alias.is_some())),
                     roots: 1,
@@ -224,8 +219,10 @@ fn size<'a>(
                     ..inner
                 }
             }
-            Selection::InlineFragment(part) => size(document, &part.selection_set, outer + 1, known),
-            Selection::FragmentSpread(spread) => of_fragment(document, &spread.fragment_name, outer + 1, known),
+            Selection::InlineFragment(part) => size(document, &part.selection_set, outer + 1, fragments),
+            Selection::FragmentSpread(spread) => {
+                size_of_fragment(document, &spread.fragment_name, outer + 1, fragments)
+            }
         };
         part.levels = part.levels.saturating_add(1);
         part.selections = part.selections.saturating_add(1);
@@ -234,25 +231,25 @@ fn size<'a>(
     whole
 }
 
-fn of_fragment<'a>(
+fn size_of_fragment<'a>(
     document: &'a ExecutableDocument,
     name: &'a Name,
     outer: usize,
-    known: &mut HashMap<&'a Name, Size>,
-) -> Size {
-    if let Some(size) = known.get(name) {
+    fragments: &mut HashMap<&'a Name, OperationSize>,
+) -> OperationSize {
+    if let Some(size) = fragments.get(name) {
         return *size;
     }
-    // A fragment that spreads itself is refused later.
-    known.insert(name, Size::default());
-    let Some(fragment) = document.fragments.get(name) else { return Size::default() };
-    let mut whole = size(document, &fragment.selection_set, outer, known);
+    // Ends the recursion of a fragment that spreads itself: validation refuses it later.
+    fragments.insert(name, OperationSize::default());
+    let Some(fragment) = document.fragments.get(name) else { return OperationSize::default() };
+    let mut whole = size(document, &fragment.selection_set, outer, fragments);
     whole.directives = whole.directives.saturating_add(fragment.directives.len());
-    known.insert(name, whole);
+    fragments.insert(name, whole);
     whole
 }
 
-/// Bytes that a value takes, about.
+/// Estimates the bytes of a value.
 fn bytes(value: &Value) -> usize {
     let within = match value {
         Value::String(text) => text.len(),
@@ -260,5 +257,5 @@ fn bytes(value: &Value) -> usize {
         Value::Object(members) => members.iter().map(|(name, member)| name.len() + bytes(member)).sum(),
         _ => 0,
     };
-    within + A_VALUE
+    within + VALUE_OVERHEAD
 }

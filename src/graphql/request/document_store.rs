@@ -1,4 +1,4 @@
-//! Finds the document of a request: by its text, by an id that is trusted, or by the hash of a text that was sent before.
+//! Finds the document of a request: by its text, by the id of a trusted document, or by the hash of a persisted query.
 
 use std::{path::Path, sync::Arc};
 
@@ -14,118 +14,118 @@ use crate::{
             document::Document,
             document_limits,
             file::{DocumentError, read_schema},
-            introspection::Told,
-            persisted::{Hash, Persisted},
-            trusted::Trusted,
+            introspection::Disclosure,
+            persisted::{Hash, PersistedDocuments},
+            trusted::TrustedDocuments,
             validation::{self, Rejected},
         },
     },
 };
 
-/// Parsed documents that are kept by their text, about.
-const KEPT: usize = 500;
-/// Bytes of parsed documents that are kept, all together, about.
-const KEPT_BYTES: u64 = 128 * 1024 * 1024;
-/// Bytes that a parsed document takes for each byte of its text, about.
-const A_BYTE: u64 = 20;
-/// Bytes that even the smallest document counts for.
-const SMALLEST: u64 = 10_000;
-/// Documents longer than this are parsed anew each time.
-const LONGEST_KEPT: usize = 20_000;
+/// Estimated number of documents in the cache of parsed documents.
+const CACHE_CAPACITY: usize = 500;
+/// Estimated bytes of that cache, at most.
+const CACHE_BYTES: u64 = 128 * 1024 * 1024;
+/// Estimated bytes of a parsed document per byte of its text.
+const BYTES_PER_TEXT_BYTE: u64 = 20;
+/// Bytes that every document counts for, however small.
+const DOCUMENT_OVERHEAD: u64 = 10_000;
+/// Longer texts are not cached.
+const MAX_CACHED_TEXT_BYTES: usize = 20_000;
 
 #[derive(Clone)]
-struct Bytes;
+struct DocumentWeight;
 
-impl Weighter<String, Document> for Bytes {
+impl Weighter<String, Document> for DocumentWeight {
     fn weight(&self, text: &String, document: &Document) -> u64 {
-        text.len() as u64 * A_BYTE + document.weight() as u64 + SMALLEST
+        text.len() as u64 * BYTES_PER_TEXT_BYTE + document.weight() as u64 + DOCUMENT_OVERHEAD
     }
 }
 
-/// Where documents come from.
-pub struct Documents {
+/// Trusted documents, persisted queries and a cache of parsed documents.
+pub struct DocumentStore {
     schema: Arc<Valid<Schema>>,
     limits: Limits,
-    parsed: Cache<String, Document, Bytes>,
-    persisted: Option<Persisted>,
-    trusted: Trusted,
+    parsed: Cache<String, Document, DocumentWeight>,
+    persisted: Option<PersistedDocuments>,
+    trusted: TrustedDocuments,
     is_trusted_only: bool,
-    told: Told,
+    disclosure: Disclosure,
 }
 
-impl Documents {
-    /// Reads the schema and the trusted documents, those of the program's own pages among them.
+impl DocumentStore {
+    /// Reads the schema and the trusted documents. `own` are those of the program's own pages.
     ///
     /// # Errors
-    /// The first document that does not fit the schema or the limits, with file, line and reason.
+    /// The first document that is not valid or exceeds a limit, with file, line and reason.
     pub fn open(
         sdl: &str,
         settings: &GraphqlSettings,
-        told: Told,
+        disclosure: Disclosure,
         own: &[(&str, &str)],
     ) -> Result<Self, DocumentError> {
         let GraphqlSettings { limits, documents, .. } = settings;
         let is_trusted_only = documents.trusted_only;
         let schema = Arc::new(read_schema(sdl)?);
-        let load = |folder: &Path| Trusted::load(folder, &schema, limits, told);
+        let load = |folder: &Path| TrustedDocuments::load(folder, &schema, limits, disclosure);
         let mut trusted = documents.documents_dir.as_deref().map(load).transpose()?.unwrap_or_default();
         for (name, text) in own {
             trusted.add_own(&schema, name, text)?;
         }
-        let room = documents.persisted_megabytes as u64 * 1_000_000;
+        let bytes = documents.persisted_megabytes as u64 * 1_000_000;
         Ok(Self {
             schema,
             limits: *limits,
-            parsed: Cache::with_weighter(KEPT, KEPT_BYTES, Bytes),
-            // A hash that a stranger has left is no reason to trust.
-            persisted: Persisted::with_room(if is_trusted_only { 0 } else { room }),
+            parsed: Cache::with_weighter(CACHE_CAPACITY, CACHE_BYTES, DocumentWeight),
+            // With `--trusted-only`, clients can not register documents.
+            persisted: PersistedDocuments::with_capacity(if is_trusted_only { 0 } else { bytes }),
             trusted,
             is_trusted_only,
-            told,
+            disclosure,
         })
     }
 
-    /// What documents may hold.
+    /// Returns the limits of documents.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// What is told of the schema.
-    pub(crate) fn told(&self) -> Told {
-        self.told
+    /// Returns what is disclosed of the schema.
+    pub(crate) fn disclosure(&self) -> Disclosure {
+        self.disclosure
     }
 
-    /// The document that a request names. An id goes before a hash, a hash before a text: the text is for whoever does not know it yet.
+    /// Returns the document that a request names, by id, hash or text. A text that comes with its hash is registered.
     pub(crate) fn find(&self, text: Option<&str>, id: Option<&str>, hash: Option<&str>) -> Result<Document, Rejected> {
         let refuse = |code, message: &str| Err(as_server_error(Error::new(code, message)).into());
         match (text, id, hash) {
             (Some(_), Some(_), _) => refuse(Code::BadUserInput, "documentId: give it or query, not both"),
             (None, Some(id), _) => self.by_id(id),
             (None, None, Some(hash)) => self.by_hash(hash),
-            (Some(text), None, Some(hash)) => self.keep(text, hash),
+            (Some(text), None, Some(hash)) => self.register(text, hash),
             (Some(text), None, None) => self.parse(text),
             (None, None, None) => refuse(Code::ParseFailed, "query: it is required: the text of a GraphQL document"),
         }
     }
 
-    /// Parses and validates a text, or finds it among those parsed before.
+    /// Parses and validates a text, or takes it from the cache.
     fn parse(&self, text: &str) -> Result<Document, Rejected> {
         if let Some(document) = self.parsed.get(text) {
             return Ok(document);
         }
-        // Those were checked when they were read.
+        // Trusted documents were checked when they were loaded.
         if let Some(document) = self.trusted.by_hash(&Hash::of(text)) {
             return Ok(document);
         }
         if self.is_trusted_only {
-            let message = "only trusted documents are answered here, and this text is none of them: ask by documentId";
+            let message = "this server executes only trusted documents (--trusted-only): send the documentId of one";
             return Err(as_server_error(Error::new(Code::DocumentNotTrusted, message)).into());
         }
         document_limits::check_tokens(text, &self.limits)?;
         let document =
-            validation::read(&self.schema, "query", text, self.told.suggestions, document_limits::check_whole)?;
+            validation::read(&self.schema, "query", text, self.disclosure.suggestions, document_limits::check_whole)?;
         let document = Document::new(Arc::clone(&self.schema), document);
-        if text.len() <= LONGEST_KEPT {
+        if text.len() <= MAX_CACHED_TEXT_BYTES {
             self.parsed.insert(text.to_owned(), document.clone());
         }
         Ok(document)
@@ -139,9 +139,9 @@ impl Documents {
         })
     }
 
-    /// The document that was sent with this hash before. Clients that were given a manifest send its ids here, too.
+    /// Returns the document that was registered with this hash. Apollo clients send the ids of a manifest as hashes too.
     fn by_hash(&self, hash: &str) -> Result<Document, Rejected> {
-        // The messages are those by which Apollo's clients know what to do.
+        // Apollo clients depend on these messages.
         let (code, message) = match &self.persisted {
             Some(_) => (Code::PersistedQueryNotFound, "PersistedQueryNotFound"),
             None if self.is_trusted_only => {
@@ -159,8 +159,8 @@ impl Documents {
         trusted.or_else(|| Some(self.parse(&self.persisted.as_ref()?.get(&hash)?)))
     }
 
-    /// Parses a text that was sent with its hash, and keeps it when it is a document.
-    fn keep(&self, text: &str, digits: &str) -> Result<Document, Rejected> {
+    /// Parses a text that was sent with its hash, and registers it if it is valid.
+    fn register(&self, text: &str, digits: &str) -> Result<Document, Rejected> {
         let hash = Hash::of(text);
         if Hash::parse(digits) != Some(hash) {
             let message = "extensions.persistedQuery.sha256Hash: this is not the SHA-256 of query";
@@ -168,7 +168,7 @@ impl Documents {
         }
         let document = self.parse(text)?;
         if let Some(persisted) = &self.persisted {
-            persisted.keep(hash, text);
+            persisted.insert(hash, text);
         }
         Ok(document)
     }

@@ -1,13 +1,13 @@
-//! Documents that lie in files, checked against the schema when the server starts.
+//! Documents in files, validated when the server starts.
 
 use std::fmt::Write as _;
 
 use apollo_compiler::{ExecutableDocument, Schema, schema::ExtendedType, validation::Valid};
 use async_graphql::{Pos, ServerError};
 
-use crate::graphql::request::validation::{self, problem::Problem};
+use crate::graphql::request::validation::{self, diagnostic::Diagnostic};
 
-/// Why a document can't be served: the file, the place in it, and the reason.
+/// Why a document can't be used: the file, the position in it, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}:{column}: {reason}")]
 pub struct DocumentError {
@@ -22,77 +22,77 @@ pub struct DocumentError {
 }
 
 impl DocumentError {
-    /// A file that can't be served as a whole.
+    /// Builds an error that concerns a file as a whole.
     pub fn of_file(file: &str, reason: impl Into<String>) -> Self {
         Self { file: file.to_owned(), line: 1, column: 1, reason: reason.into() }
     }
 
-    /// The first of `errors`, the others behind it: one may be the cause of another.
+    /// Builds one error of `errors`: the position is that of the first, and the reason lists them all.
     pub(crate) fn first(file: &str, errors: Vec<ServerError>) -> Self {
-        let place = |error: &ServerError| error.locations.first().copied().unwrap_or(Pos { line: 1, column: 1 });
+        let pos = |error: &ServerError| error.locations.first().copied().unwrap_or(Pos { line: 1, column: 1 });
         let mut errors = errors.into_iter();
         let first = errors.next().unwrap_or_else(|| ServerError::new("it is not valid", None));
-        let Pos { line, column } = place(&first);
+        let Pos { line, column } = pos(&first);
         let mut reason = first.message;
         for other in errors {
             // Writing to a String cannot fail.
-            let _ = write!(reason, "; {}: {}", place(&other), other.message);
+            let _ = write!(reason, "; {}: {}", pos(&other), other.message);
         }
         Self { file: file.to_owned(), line, column, reason }
     }
 }
 
-/// Reads a schema.
+/// Parses a schema.
 ///
 /// # Errors
-/// The schema's own defects.
+/// The schema is not valid.
 pub fn read_schema(text: impl Into<String>) -> Result<Valid<Schema>, DocumentError> {
     let file = "schema.graphql";
     let schema = Schema::parse_and_validate(text, file).map_err(|invalid| {
         DocumentError::first(
             file,
-            Problem::of(&invalid.errors, |_, _| None).into_iter().map(ServerError::from).collect(),
+            Diagnostic::from_list(&invalid.errors, |_, _| None).into_iter().map(ServerError::from).collect(),
         )
     })?;
-    Ok(Valid::assume_valid(of_2025(schema.into_inner())))
+    Ok(Valid::assume_valid(for_2025_edition(schema.into_inner())))
 }
 
-/// The schema without what the edition of September 2026 adds to introspection, and the engine does not answer.
-fn of_2025(mut schema: Schema) -> Schema {
+/// Removes what the edition of September 2026 adds to introspection: the engine does not support it.
+fn for_2025_edition(mut schema: Schema) -> Schema {
     if let Some(ExtendedType::Object(directive)) = schema.types.get_mut("__Directive") {
         directive.make_mut().fields.retain(|name, _| !["isDeprecated", "deprecationReason"].contains(&name.as_str()));
     }
-    if let Some(ExtendedType::Object(itself)) = schema.types.get_mut("__Schema")
-        && let Some(directives) = itself.make_mut().fields.get_mut("directives")
+    if let Some(ExtendedType::Object(schema_type)) = schema.types.get_mut("__Schema")
+        && let Some(directives) = schema_type.make_mut().fields.get_mut("directives")
     {
         directives.make_mut().arguments.clear();
     }
     schema
 }
 
-/// Reads a document called `file` and validates it; `measure` may refuse it for what it holds.
+/// Parses and validates the document `file`. `check` may refuse it once it is parsed.
 ///
 /// # Errors
-/// What does not fit the schema, and what `measure` says.
-pub(crate) fn read_measured(
+/// The document is not valid, or `check` fails.
+pub(crate) fn read_checked(
     schema: &Valid<Schema>,
     file: &str,
     text: &str,
-    measure: impl FnOnce(&ExecutableDocument) -> Result<(), ServerError>,
+    check: impl FnOnce(&ExecutableDocument) -> Result<(), ServerError>,
 ) -> Result<Valid<ExecutableDocument>, DocumentError> {
-    // Whoever writes the file has the schema.
-    let read = validation::read(schema, file, text, true, measure);
+    // Suggestions disclose nothing: the author of the file has the schema.
+    let read = validation::read(schema, file, text, true, check);
     read.map_err(|rejected| DocumentError::first(file, rejected.errors))
 }
 
-/// Reads a document called `file` and validates it.
+/// Parses and validates the document `file`.
 ///
 /// # Errors
-/// What does not fit the schema.
+/// The document is not valid.
 pub fn read_document(
     schema: &Valid<Schema>,
     file: &str,
     text: &str,
 ) -> Result<Valid<ExecutableDocument>, DocumentError> {
-    read_measured(schema, file, text, |_| Ok(()))
+    read_checked(schema, file, text, |_| Ok(()))
 }

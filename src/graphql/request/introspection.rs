@@ -1,31 +1,31 @@
-//! What is told of the schema, and questions about it where they are not answered.
+//! Introspection: what is disclosed of the schema, and the check of operations that ask for it.
 
 use apollo_compiler::{ExecutableDocument, executable::Operation};
 use async_graphql::ServerError;
 
 use crate::{
     error::Code,
-    graphql::{error::with_code, request::collect_fields::place_of},
+    graphql::{error::with_code, request::collect_fields::pos_of},
 };
 
-/// What is told of the schema.
+/// What is disclosed of the schema.
 #[derive(Debug, Clone, Copy)]
-pub struct Told {
-    /// Whether it can be asked for.
+pub struct Disclosure {
+    /// Whether introspection is allowed.
     pub introspection: bool,
-    /// Whether an error says which name was perhaps meant.
+    /// Whether errors suggest names of the schema ("Did you mean …?").
     pub suggestions: bool,
 }
 
-/// Refuses operations that ask for the schema. `__typename` tells only what was asked for.
+/// Refuses operations that ask for the schema. `__typename` is allowed: it discloses only names that the client has used.
 pub(crate) fn refuse(document: &ExecutableDocument, operation: &Operation) -> Result<(), ServerError> {
     let mut fields = operation.root_fields(document);
     match fields.find(|field| ["__schema", "__type"].contains(&field.name.as_str())) {
         None => Ok(()),
         Some(field) => {
-            let message = format!("{}: this server does not tell its schema (--introspection)", field.name);
-            let place = place_of(document, field.location());
-            Err(with_code(ServerError::new(message, Some(place)), Code::ValidationFailed))
+            let message = format!("{}: introspection is disabled on this server (--introspection)", field.name);
+            let pos = pos_of(document, field.location());
+            Err(with_code(ServerError::new(message, Some(pos)), Code::ValidationFailed))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Requests: from a text to an operation that may run.
+//! Requests: finds, parses, validates, limits and authorizes the operation that a request names.
 
 pub mod authorization;
 pub mod coerce_variables;

@@ -1,4 +1,4 @@
-//! What is asked of the graph.
+//! The operation of a request: what [`crate::graphql::Graph`] executes.
 
 use std::sync::Arc;
 
@@ -6,35 +6,35 @@ use async_graphql::{Variables, parser::types::OperationType};
 
 use crate::{
     access::Caller,
-    graphql::request::document::{Asked, Document},
+    graphql::request::document::{Document, DocumentOperation},
 };
 
 /// A request: a document, the operation to run, and the values of its variables.
 pub struct Operation {
     /// The document, parsed.
     pub document: Document,
-    /// Which operation, where the document has several.
+    /// The name of the operation, if the document has several.
     pub name: Option<String>,
-    /// The variables.
+    /// The values of the variables.
     pub variables: Variables,
-    /// The paths of fields that are left out of lists where they are null.
+    /// Paths of fields that lists omit if they are null.
     pub omitted: Arc<[Vec<String>]>,
-    /// Who asks.
+    /// The caller.
     pub caller: Caller,
 }
 
 impl Operation {
-    /// Whether it may store something; any operation of the document may be meant where the name leads to none.
+    /// Whether it is a mutation. If no operation has the name, whether the document has one.
     pub fn may_store(&self) -> bool {
         let mut all = self.document.operations().iter();
         self.kind().map_or_else(
-            || all.any(|asked| asked.kind() == OperationType::Mutation),
+            || all.any(|operation| operation.kind() == OperationType::Mutation),
             |kind| kind == OperationType::Mutation,
         )
     }
 
-    /// What is asked for; `None` where the name leads to no operation.
+    /// Returns the kind of the operation; `None` if no operation has the name.
     pub fn kind(&self) -> Option<OperationType> {
-        self.document.operation(self.name.as_deref()).ok().map(Asked::kind)
+        self.document.operation(self.name.as_deref()).ok().map(DocumentOperation::kind)
     }
 }

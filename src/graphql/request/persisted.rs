@@ -1,4 +1,4 @@
-//! Automatic persisted queries: documents that clients have sent along once, and name by their hash from then on.
+//! Automatic persisted queries (APQ): clients send a text with its hash once, and only the hash from then on.
 
 use std::{fmt, sync::Arc};
 
@@ -10,20 +10,20 @@ use sha2::{Digest as _, Sha256};
 pub struct Hash([u8; 32]);
 
 impl Hash {
-    /// That of this text.
+    /// Hashes a text.
     pub fn of(text: &str) -> Self {
         Self(Sha256::digest(text).into())
     }
 
-    /// Reads 64 hexadecimal digits.
+    /// Parses 64 hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.as_bytes();
         let mut hash = [0; 32];
         if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
             return None;
         }
-        for (byte, place) in hash.iter_mut().zip((0..64).step_by(2)) {
-            *byte = u8::from_str_radix(&text[place..place + 2], 16).ok()?;
+        for (byte, index) in hash.iter_mut().zip((0..64).step_by(2)) {
+            *byte = u8::from_str_radix(&text[index..index + 2], 16).ok()?;
         }
         Some(Self(hash))
     }
@@ -35,37 +35,64 @@ impl fmt::Debug for Hash {
     }
 }
 
-/// Bytes that a document takes beside its text, about.
-const BESIDE_THE_TEXT: u64 = 100;
+/// Estimated bytes of an entry besides its text.
+const ENTRY_OVERHEAD: u64 = 100;
 
 #[derive(Clone)]
-struct Bytes;
+struct TextWeight;
 
-impl Weighter<Hash, Arc<str>> for Bytes {
+impl Weighter<Hash, Arc<str>> for TextWeight {
     fn weight(&self, _: &Hash, text: &Arc<str>) -> u64 {
-        text.len() as u64 + BESIDE_THE_TEXT
+        text.len() as u64 + ENTRY_OVERHEAD
     }
 }
 
-/// The documents that clients have left here, as many as there is room for: those that are asked for stay.
-pub(crate) struct Persisted(Cache<Hash, Arc<str>, Bytes>);
+/// The texts that clients have registered: a cache that evicts those that are not used.
+pub(crate) struct PersistedDocuments(Cache<Hash, Arc<str>, TextWeight>);
 
-impl Persisted {
-    /// Room for so many bytes; `None` where nothing is to be kept.
-    pub fn with_room(bytes: u64) -> Option<Self> {
-        /// Bytes of a document, about.
-        const USUAL: u64 = 1_000;
-        let items = usize::try_from(bytes / USUAL).unwrap_or(usize::MAX);
-        (bytes > 0).then(|| Self(Cache::with_weighter(items, bytes, Bytes)))
+impl PersistedDocuments {
+    /// Builds a cache of at most `bytes`; `None` if it is 0.
+    pub fn with_capacity(bytes: u64) -> Option<Self> {
+        /// Estimated bytes of a document.
+        const TYPICAL_BYTES: u64 = 1_000;
+        let items = usize::try_from(bytes / TYPICAL_BYTES).unwrap_or(usize::MAX);
+        (bytes > 0).then(|| Self(Cache::with_weighter(items, bytes, TextWeight)))
     }
 
-    /// The text with this hash.
+    /// Returns the text with this hash.
     pub fn get(&self, hash: &Hash) -> Option<Arc<str>> {
         self.0.get(hash)
     }
 
-    /// Keeps a text.
-    pub fn keep(&self, hash: Hash, text: &str) {
+    /// Registers a text.
+    pub fn insert(&self, hash: Hash, text: &str) {
         self.0.insert(hash, text.into());
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_read_from_its_digits() {
+        let hash = Hash::of("{ __typename }");
+        let digits = format!("{hash:?}");
+        assert!(Hash::parse(&digits) == Some(hash) && Hash::parse(&digits.to_uppercase()) == Some(hash));
+        for wrong in ["", "0", &digits[1..], &format!("+{}", &digits[1..]), &format!("é{}", &digits[2..])] {
+            assert!(Hash::parse(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn texts_are_kept_within_the_capacity() {
+        assert!(PersistedDocuments::with_capacity(0).is_none());
+        let documents = PersistedDocuments::with_capacity(10_000).unwrap();
+        let (hash, large) = (Hash::of("{ a }"), "a".repeat(20_000));
+        documents.insert(hash, "{ a }");
+        documents.insert(Hash::of(&large), &large);
+        assert!(documents.get(&Hash::of(&large)).is_none());
+        assert_eq!(documents.get(&hash).as_deref(), Some("{ a }"));
     }
 }

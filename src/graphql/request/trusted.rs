@@ -1,4 +1,4 @@
-//! Trusted documents: a folder of operations that the one who runs the server knows, each asked for by its id.
+//! Trusted documents: operations in a folder of the operator. Clients name them by id.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -14,34 +14,34 @@ use serde_json::Value;
 use crate::{
     config::Limits,
     graphql::{
-        json::without_mark_of_text,
+        json::text_without_bom,
         request::{
             document::Document,
             document_limits,
-            file::{DocumentError, read_document, read_measured},
-            introspection::Told,
+            file::{DocumentError, read_checked, read_document},
+            introspection::Disclosure,
             persisted::Hash,
         },
     },
 };
 
-/// Documents that are known before anybody asks.
+/// The trusted documents, by id and by the hash of their text.
 #[derive(Debug, Default)]
-pub struct Trusted {
+pub struct TrustedDocuments {
     by_id: HashMap<String, (Hash, Document)>,
     by_hash: HashMap<Hash, Document>,
 }
 
-impl Trusted {
-    /// Reads the folder: of `NAME.graphql` the id is NAME; a `*.json` names its documents by the ids in it.
+impl TrustedDocuments {
+    /// Reads the folder. The id of `NAME.graphql` is NAME; a `*.json` is a manifest of ids and documents.
     ///
     /// # Errors
-    /// The first document that does not fit the schema or the limits, or asks for what is not told, with file, line and reason.
+    /// The first document that is not valid, exceeds a limit or uses disabled introspection, with file, line and reason.
     pub fn load(
         folder: &Path,
         schema: &Arc<Valid<Schema>>,
         limits: &Limits,
-        told: Told,
+        disclosure: Disclosure,
     ) -> Result<Self, DocumentError> {
         let mut trusted = Self::default();
         for path in files(folder)? {
@@ -49,10 +49,10 @@ impl Trusted {
             let read = || fs::read_to_string(&path).map_err(|error| DocumentError::of_file(&file, error.to_string()));
             let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
             match path.extension().and_then(|ending| ending.to_str()) {
-                Some("graphql") => trusted.add(schema, limits, told, &file, stem, &read()?)?,
+                Some("graphql") => trusted.add(schema, limits, disclosure, &file, stem, &read()?)?,
                 Some("json") => {
-                    for (id, text) in manifest(&file, without_mark_of_text(&read()?))? {
-                        trusted.add(schema, limits, told, &format!("{file}, document {id}"), id, &text)?;
+                    for (id, text) in manifest(&file, text_without_bom(&read()?))? {
+                        trusted.add(schema, limits, disclosure, &format!("{file}, document {id}"), id, &text)?;
                     }
                 }
                 _ => {}
@@ -61,10 +61,10 @@ impl Trusted {
         Ok(trusted)
     }
 
-    /// Lets a document in that belongs to the program. The limits of what clients may ask are not for it.
+    /// Adds a document of the program itself. The limits of client documents do not apply.
     ///
     /// # Errors
-    /// What does not fit the schema.
+    /// The document is not valid.
     pub fn add_own(&mut self, schema: &Arc<Valid<Schema>>, name: &str, text: &str) -> Result<(), DocumentError> {
         let document = Document::own(Arc::clone(schema), read_document(schema, name, text)?);
         self.by_hash.insert(Hash::of(text), document);
@@ -75,43 +75,47 @@ impl Trusted {
         &mut self,
         schema: &Arc<Valid<Schema>>,
         limits: &Limits,
-        told: Told,
+        disclosure: Disclosure,
         file: &str,
         id: String,
         text: &str,
     ) -> Result<(), DocumentError> {
         let refused = |error: ServerError| DocumentError::first(file, vec![error]);
         document_limits::check_tokens(text, limits).map_err(refused)?;
-        let document = read_measured(schema, file, text, document_limits::check_whole)?;
+        let document = read_checked(schema, file, text, document_limits::check_whole)?;
         if document.operations.is_empty() {
             return Err(DocumentError::of_file(file, "it has no operation"));
         }
         let (hash, document) = (Hash::of(text), Document::new(Arc::clone(schema), document));
-        document.operations().iter().try_for_each(|asked| asked.check(&document, limits, told)).map_err(refused)?;
+        document
+            .operations()
+            .iter()
+            .try_for_each(|operation| operation.check(&document, limits, disclosure))
+            .map_err(refused)?;
         match self.by_id.entry(id) {
-            Entry::Occupied(known) if known.get().0 != hash => {
-                let reason = format!("the id {} is given to another document already", known.key());
+            Entry::Occupied(entry) if entry.get().0 != hash => {
+                let reason = format!("the id {} belongs to another document", entry.key());
                 return Err(DocumentError::of_file(file, reason));
             }
             Entry::Occupied(_) => {}
-            Entry::Vacant(place) => drop(place.insert((hash, document.clone()))),
+            Entry::Vacant(entry) => drop(entry.insert((hash, document.clone()))),
         }
         self.by_hash.insert(hash, document);
         Ok(())
     }
 
-    /// The document with this id.
+    /// Returns the document with this id.
     pub(crate) fn by_id(&self, id: &str) -> Option<Document> {
         self.by_id.get(id).map(|(_, document)| document.clone())
     }
 
-    /// The document with this text.
+    /// Returns the document whose text has this hash.
     pub(crate) fn by_hash(&self, hash: &Hash) -> Option<Document> {
         self.by_hash.get(hash).cloned()
     }
 }
 
-/// The files of a folder, in order.
+/// Returns the files of a folder, sorted by name.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, DocumentError> {
     let unreadable = |error: std::io::Error| DocumentError::of_file(&folder.display().to_string(), error.to_string());
     let entries = fs::read_dir(folder).map_err(unreadable)?;
@@ -121,7 +125,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, DocumentError> {
     Ok(files)
 }
 
-/// The ids and the texts of a manifest: `{"ID": "TEXT"}` of graphql-codegen and Relay, or Apollo's
+/// Parses the ids and texts of a manifest: `{"ID": "TEXT"}` of graphql-codegen and Relay, or Apollo's
 /// `{"operations": [{"id": "ID", "body": "TEXT"}]}`.
 fn manifest(file: &str, text: &str) -> Result<Vec<(String, String)>, DocumentError> {
     let malformed = |error: serde_json::Error| DocumentError {

@@ -1,8 +1,8 @@
 //! Parses documents and validates them against the schema: section 5 of the GraphQL specification, edition of September 2025.
 //!
-//! apollo-compiler does nearly all of it. What its pinned version lets pass, or refuses without need, is mended here.
+//! apollo-compiler does nearly all of it. This module corrects what its pinned version accepts or refuses wrongly.
 
-pub mod problem;
+pub mod diagnostic;
 mod rules;
 mod source;
 mod suggestions;
@@ -13,14 +13,14 @@ use apollo_compiler::{
 };
 use async_graphql::ServerError;
 
-use crate::graphql::request::validation::problem::{MOST_PROBLEMS, Problem};
+use crate::graphql::{limits::MAX_DIAGNOSTICS, request::validation::diagnostic::Diagnostic};
 
-/// A document that is not taken.
+/// A document that is refused.
 #[derive(Debug)]
 pub(crate) struct Rejected {
-    /// Everything that is wrong with it.
+    /// Its errors.
     pub errors: Vec<ServerError>,
-    /// What could be read of it all the same, where it is GraphQL at all.
+    /// What was parsed of it; `None` after a syntax error.
     pub parsed: Option<Box<ExecutableDocument>>,
 }
 
@@ -30,36 +30,38 @@ impl From<ServerError> for Rejected {
     }
 }
 
-/// Parses a document called `name` and validates it. `measure` sees it once it is parsed, and may refuse it before anything is done
-/// that takes time.
+/// Parses and validates the document `name`. `check` runs before validation, which takes more time, and may refuse the document.
 ///
 /// # Errors
-/// What `measure` says; everything that is wrong with the document, with names that were perhaps meant where `suggests` is set.
+/// The error of `check`, or all errors of the document. With `suggests`, they suggest names of the schema.
 pub(crate) fn read(
     schema: &Valid<Schema>,
     name: &str,
     text: &str,
     suggests: bool,
-    measure: impl FnOnce(&ExecutableDocument) -> Result<(), ServerError>,
+    check: impl FnOnce(&ExecutableDocument) -> Result<(), ServerError>,
 ) -> Result<Valid<ExecutableDocument>, Rejected> {
-    let told = |errors: &DiagnosticList| {
-        Problem::of(errors, |name, reason| if suggests { suggestions::of(schema, name, reason) } else { None })
+    let convert = |errors: &DiagnosticList| {
+        Diagnostic::from_list(
+            errors,
+            |name, reason| if suggests { suggestions::of(schema, name, reason) } else { None },
+        )
     };
-    let rejected = |mut problems: Vec<Problem>, parsed: ExecutableDocument| {
-        problems.truncate(MOST_PROBLEMS);
-        let parsed = (!problems.iter().any(|problem| problem.is_syntax)).then(|| Box::new(parsed));
-        Rejected { errors: problems.into_iter().map(ServerError::from).collect(), parsed }
+    let rejected = |mut diagnostics: Vec<Diagnostic>, parsed: ExecutableDocument| {
+        diagnostics.truncate(MAX_DIAGNOSTICS);
+        let parsed = (!diagnostics.iter().any(|diagnostic| diagnostic.is_syntax)).then(|| Box::new(parsed));
+        Rejected { errors: diagnostics.into_iter().map(ServerError::from).collect(), parsed }
     };
-    let text = source::readable(text).map_err(|problem| Rejected::from(ServerError::from(problem)))?;
+    let text = source::normalize(text).map_err(|diagnostic| Rejected::from(ServerError::from(diagnostic)))?;
     let parsed = ExecutableDocument::parse(schema, text, name);
-    let parsed = parsed.map_err(|WithErrors { partial, errors }| rejected(told(&errors), partial))?;
-    measure(&parsed)?;
-    let (document, mut problems) = match parsed.validate(schema) {
+    let parsed = parsed.map_err(|WithErrors { partial, errors }| rejected(convert(&errors), partial))?;
+    check(&parsed)?;
+    let (document, mut diagnostics) = match parsed.validate(schema) {
         Ok(document) => (document, Vec::new()),
-        Err(WithErrors { partial, errors }) => (Valid::assume_valid(partial), told(&errors)),
+        Err(WithErrors { partial, errors }) => (Valid::assume_valid(partial), convert(&errors)),
     };
-    if problems.is_empty() {
-        problems = rules::broken(schema, &document);
+    if diagnostics.is_empty() {
+        diagnostics = rules::violations(schema, &document);
     }
-    if problems.is_empty() { Ok(document) } else { Err(rejected(problems, document.into_inner())) }
+    if diagnostics.is_empty() { Ok(document) } else { Err(rejected(diagnostics, document.into_inner())) }
 }

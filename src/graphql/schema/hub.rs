@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_graphql::SchemaBuilder;
 
 use crate::graphql::{
-    fairness::Turns,
-    live::{feed::Feeds, run_watcher::Runs},
+    fairness::FairnessGate,
+    live::{feed::Feeds, run_watcher::RunWatchers},
     schema::{metric::Metric, session::Session},
 };
 
@@ -14,21 +14,21 @@ use crate::graphql::{
 pub struct Hub {
     metrics: Feeds<Metric>,
     sessions: Feeds<Session>,
-    runs: Arc<Runs<Metric, Session>>,
-    turns: Turns,
+    runs: Arc<RunWatchers<Metric, Session>>,
+    fairness: FairnessGate,
 }
 
 impl Hub {
     /// Feeds that keep at most `buffer` events for a slow subscriber.
-    pub fn new(buffer: usize, turns: Turns) -> Self {
-        let (metrics, sessions) = (Feeds::new(buffer, turns.clone()), Feeds::new(buffer, turns.clone()));
-        let runs = Arc::new(Runs::new(metrics.clone(), sessions.clone(), turns.clone()));
-        Self { metrics, sessions, runs, turns }
+    pub fn new(buffer: usize, fairness: FairnessGate) -> Self {
+        let (metrics, sessions) = (Feeds::new(buffer, fairness.clone()), Feeds::new(buffer, fairness.clone()));
+        let runs = Arc::new(RunWatchers::new(metrics.clone(), sessions.clone(), fairness.clone()));
+        Self { metrics, sessions, runs, fairness }
     }
 
     /// Gives a schema what its subscriptions ask for.
     pub fn feed<Q, M, S>(&self, builder: SchemaBuilder<Q, M, S>) -> SchemaBuilder<Q, M, S> {
         let builder = builder.data(self.metrics.clone()).data(self.sessions.clone());
-        builder.data(Arc::clone(&self.runs)).data(self.turns.clone())
+        builder.data(Arc::clone(&self.runs)).data(self.fairness.clone())
     }
 }

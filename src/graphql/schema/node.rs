@@ -6,6 +6,7 @@ use crate::{
     error::Error,
     graphql::{
         error::FieldResult,
+        limits::MAX_NODE_IDS,
         schema::{
             build::Build,
             component::Component,
@@ -52,9 +53,6 @@ async fn node(ctx: &Context<'_>, argument: &str, id: &ID) -> Result<Option<Node>
     })
 }
 
-/// Ids of one `nodes`, at most.
-const MOST_IDS: usize = 500;
-
 #[derive(Default)]
 pub struct NodeQuery;
 
@@ -76,8 +74,8 @@ impl NodeQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "Global IDs of any objects, at most 500.")] ids: Vec<ID>,
     ) -> FieldResult<Vec<Option<FieldResult<Node>>>> {
-        if ids.len() > MOST_IDS {
-            return Err(Error::bad_input(format!("ids: at most {MOST_IDS} at a time")).into());
+        if ids.len() > MAX_NODE_IDS {
+            return Err(Error::bad_input(format!("ids: at most {MAX_NODE_IDS} at a time")).into());
         }
         let found = ids.iter().map(async |id| node(ctx, "ids", id).await.map_err(Into::into).transpose());
         Ok(futures_util::future::join_all(found).await)

@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     graphql::{
         error::FieldResult,
-        limits::MAX_ROWS,
+        limits::{DEFAULT_RANKING_ROWS, MAX_ROWS},
         lists::{filter::Where, json_writer::Items, listed::Listed},
         schema::{metric::Metric, metric_where::MetricWhere},
         state::state_of,
@@ -63,9 +63,6 @@ impl From<TopDirection> for Direction {
     }
 }
 
-/// Metrics of a ranking when nothing is said.
-const FEW: i64 = 10;
-
 #[derive(Default)]
 pub struct TopQuery;
 
@@ -73,7 +70,9 @@ pub struct TopQuery;
 impl TopQuery {
     /// The metrics that used most (or least) of a resource. The most extreme comes first; ties are in the order
     /// recorded.
-    #[graphql(complexity = "crate::graphql::lists::cost::cost(Some(first.unwrap_or(FEW)), None, child_complexity)")]
+    #[graphql(
+        complexity = "crate::graphql::lists::cost::cost(Some(first.unwrap_or(DEFAULT_RANKING_ROWS)), None, child_complexity)"
+    )]
     async fn top_metrics(
         &self,
         ctx: &Context<'_>,
@@ -86,12 +85,12 @@ impl TopQuery {
         #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<MetricWhere>,
         #[graphql(
             desc = "Number of items to return, 0 to 500. Greater values are treated as 500.",
-            default_with = "Some(FEW)"
+            default_with = "Some(DEFAULT_RANKING_ROWS)"
         )]
         first: Option<i64>,
     ) -> FieldResult<Items<Metric>> {
         let end = direction.unwrap_or_default().into();
-        let first = first.unwrap_or(FEW);
+        let first = first.unwrap_or(DEFAULT_RANKING_ROWS);
         let limit = u64::try_from(first.min(MAX_ROWS))
             .map_err(|_| Error::bad_input(format!("first: give a number from 0 to {MAX_ROWS}, not {first}")))?;
         let filter = filter.map(Where::check).transpose()?.unwrap_or_default();

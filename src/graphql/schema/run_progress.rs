@@ -1,4 +1,4 @@
-//! Runs as they happen: sessions as they are announced, and how far a run has come.
+//! Subscriptions to announced sessions and to the progress of a run.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{
         error::FieldError,
         live::{
             feed,
-            run_watcher::{Progress, Run, Runs},
+            run_watcher::{Progress, Run, RunWatchers},
         },
         scalars::Int,
         schema::{
@@ -96,7 +96,7 @@ impl RunSubscription {
             (None, Some(BuildName { pipeline, name })) => Run::Build { pipeline, name },
             _ => return Err(Error::bad_input("session, build: give one of them").into()),
         };
-        let events = ctx.data_unchecked::<Arc<Runs<Metric, Session>>>().follow(shared_state(ctx), run);
-        Ok(feed::in_turn(ctx, events.map(|(progress, changed)| (RunProgress::of(&progress, changed), 0))))
+        let events = ctx.data_unchecked::<Arc<RunWatchers<Metric, Session>>>().follow(shared_state(ctx), run);
+        Ok(feed::with_fairness(ctx, events.map(|(progress, changed)| (RunProgress::of(&progress, changed), 0))))
     }
 }

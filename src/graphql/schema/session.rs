@@ -22,6 +22,7 @@ use crate::{
     graphql::{
         directive::access,
         error::FieldResult,
+        limits::MAX_FILTER_TAGS,
         lists::{
             connection::Of,
             dataloader::{Loaders, load_cached, loaders_of},
@@ -219,14 +220,11 @@ pub enum Match {
     MatchAll,
 }
 
-/// Tags that a filter names, at most: each is a condition.
-const MOST_TAGS: usize = 100;
-
 impl TaggedFilter {
     fn parts(self) -> Result<(Vec<row::Tagged>, Vec<row::Tagged>), Error> {
         let Self { names, values, method } = self;
-        if names.as_ref().is_some_and(|names| names.len() > MOST_TAGS) {
-            return Err(Error::bad_input(format!("where.tagged.names: at most {MOST_TAGS} tags at a time")));
+        if names.as_ref().is_some_and(|names| names.len() > MAX_FILTER_TAGS) {
+            return Err(Error::bad_input(format!("where.tagged.names: at most {MAX_FILTER_TAGS} tags at a time")));
         }
         let values = values.unwrap_or_default().into_iter().map(Some).chain(std::iter::repeat(None));
         let pairs = names.unwrap_or_default().into_iter().zip(values);

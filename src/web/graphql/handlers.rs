@@ -16,7 +16,7 @@ use futures_util::{StreamExt as _, stream};
 use crate::{
     access::Caller,
     error::Code,
-    graphql::{Operation, check_values, crossed, refusal},
+    graphql::{Operation, check_values, limit_exceeded, refusal},
     http::{
         media_type::MediaType,
         options::{asks_what_may_be_sent, what_may_be_sent},
@@ -210,7 +210,7 @@ fn of_batch(state: &AppState, media: Media, sent: PostBody) -> Result<Vec<Reques
         PostBody::TooMany(count) => {
             let asked = format!("more than {most} requests were sent together");
             let answer =
-                || GraphqlResponse::from_errors(vec![crossed("max-batch", &asked, most, "send them in parts")]);
+                || GraphqlResponse::from_errors(vec![limit_exceeded("max-batch", &asked, most, "send them in parts")]);
             let answers: Vec<_> = iter::repeat_with(answer).take(count.min(MAX_BATCH_ERRORS)).collect();
             Err(Box::new(respond(media, Outcome::Invalid, batch_body(&answers))))
         }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    graphql::{without_mark, write_value},
+    graphql::{without_bom, write_value},
     web::graphql::{
         close_code::CloseCode,
         request::{Object, Request},
@@ -100,7 +100,7 @@ impl Protocol {
     /// # Errors
     /// The reason why it is none.
     pub(crate) fn read(self, message: &[u8]) -> serde_json::Result<ClientMessage> {
-        let message = without_mark(message);
+        let message = without_bom(message);
         match self {
             Self::Transport => serde_json::from_slice(message),
             Self::Legacy => serde_json::from_slice::<LegacyMessage>(message).map(ClientMessage::from),

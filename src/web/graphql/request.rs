@@ -10,7 +10,7 @@ use serde::{
 };
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::graphql::{are_metrics, has_long_numbers, read_exactly, without_mark, without_mark_of_text};
+use crate::graphql::{are_metrics, has_long_numbers, read_exactly, text_without_bom, without_bom};
 
 /// A GraphQL request.
 #[derive(Debug, Default)]
@@ -96,7 +96,7 @@ pub(crate) enum PostBody {
 /// # Errors
 /// What is wrong, and where.
 pub(crate) fn read(body: &[u8], most: usize) -> Result<PostBody, String> {
-    let body = without_mark(body);
+    let body = without_bom(body);
     let is_batch = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     if body.len() >= LONG && !is_batch {
         let mut json = serde_json::Deserializer::from_slice(body);
@@ -216,7 +216,7 @@ impl<'de, V: Deserialize<'de> + Into<Variables>> Deserialize<'de> for One<V> {
 /// What is wrong, and where.
 pub(crate) fn read_parameters(parameters: &str) -> Result<Request, String> {
     fn json<T: for<'a> Deserialize<'a>>(name: &str, text: &str) -> Result<T, String> {
-        serde_json::from_str(without_mark_of_text(text)).map_err(|error| format!("{name}: no JSON object: {error}"))
+        serde_json::from_str(text_without_bom(text)).map_err(|error| format!("{name}: no JSON object: {error}"))
     }
     let mut request = Request::default();
     let mut seen = Vec::new();

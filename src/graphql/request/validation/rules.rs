@@ -1,4 +1,4 @@
-//! The rules that apollo-compiler 2.0.0-beta.2 lacks or takes differently.
+//! The validation rules that apollo-compiler 2.0.0-beta.2 lacks or implements differently.
 
 use std::collections::HashSet;
 
@@ -11,40 +11,43 @@ use apollo_compiler::{
     validation::Valid,
 };
 
-use crate::graphql::request::{
-    collect_fields::{Collector, Given},
-    validation::problem::{MOST_PROBLEMS, Problem},
+use crate::graphql::{
+    limits::MAX_DIAGNOSTICS,
+    request::{
+        collect_fields::{Collector, Given},
+        validation::diagnostic::Diagnostic,
+    },
 };
 
-/// What is wrong with a document in which the library found nothing.
-pub fn broken(schema: &Valid<Schema>, document: &Valid<ExecutableDocument>) -> Vec<Problem> {
-    let mut problems = Vec::new();
+/// Returns the errors of a document in which apollo-compiler found none.
+pub fn violations(schema: &Valid<Schema>, document: &Valid<ExecutableDocument>) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
     for operation in document.operations.iter() {
-        let mut reading = Reading { schema, document, operation, spread: HashSet::new(), problems };
-        reading.read();
-        problems = reading.problems;
+        let mut validator = Validator { schema, document, operation, visited: HashSet::new(), diagnostics };
+        validator.validate();
+        diagnostics = validator.diagnostics;
     }
-    problems
+    diagnostics
 }
 
-/// An operation that is gone through, with the fragments that it spreads.
-struct Reading<'a> {
+/// Validates an operation with the fragments that it spreads.
+struct Validator<'a> {
     schema: &'a Schema,
     document: &'a Valid<ExecutableDocument>,
     operation: &'a Node<Operation>,
-    spread: HashSet<&'a Name>,
-    problems: Vec<Problem>,
+    visited: HashSet<&'a Name>,
+    diagnostics: Vec<Diagnostic>,
 }
 
-/// Where a value stands.
+/// What is expected where a value is.
 #[derive(Clone, Copy)]
-struct Place<'a> {
-    /// The type expected there; unknown inside a scalar of the schema's own.
+struct Expected<'a> {
+    /// The expected type; `None` inside a custom scalar.
     ty: Option<&'a Type>,
     has_default: bool,
 }
 
-impl<'a> Place<'a> {
+impl<'a> Expected<'a> {
     fn of(definition: Option<&'a Node<InputValueDefinition>>) -> Self {
         Self {
             ty: definition.map(|definition| &*definition.ty),
@@ -53,36 +56,36 @@ impl<'a> Place<'a> {
     }
 }
 
-impl<'a> Reading<'a> {
-    fn tell(&mut self, span: Option<SourceSpan>, reason: impl Into<String>) {
-        self.add(Problem::new(span, &self.document.sources, reason));
+impl<'a> Validator<'a> {
+    fn report(&mut self, span: Option<SourceSpan>, reason: impl Into<String>) {
+        self.add(Diagnostic::new(span, &self.document.sources, reason));
     }
 
-    /// Adds a problem that is not known yet: several operations may come upon the same one in a fragment.
-    fn add(&mut self, problem: Problem) {
-        if self.problems.len() < MOST_PROBLEMS && !self.problems.contains(&problem) {
-            self.problems.push(problem);
+    /// Adds an error once: several operations may spread the fragment that has it.
+    fn add(&mut self, diagnostic: Diagnostic) {
+        if self.diagnostics.len() < MAX_DIAGNOSTICS && !self.diagnostics.contains(&diagnostic) {
+            self.diagnostics.push(diagnostic);
         }
     }
 
-    fn read(&mut self) {
+    fn validate(&mut self) {
         let operation = self.operation;
         for variable in &operation.variables {
             if let Some(default) = &variable.default_value {
-                self.value(default, Place { ty: Some(&variable.ty), has_default: false });
+                self.value(default, Expected { ty: Some(&variable.ty), has_default: false });
             }
             self.directives(&variable.directives);
         }
         self.directives(&operation.directives);
         self.selection_set(&operation.selection_set, operation.location());
-        // Fields of one response name have the same arguments, lists compared to their ends.
+        // Fields of one response name must have the same arguments, with lists compared to their ends.
         let mut collector = Collector::new(self.schema, self.document, Given::Everything);
         let roots = collector.operation(operation).items.len();
         for (span, reason) in collector.conflicts {
-            self.tell(span, reason);
+            self.report(span, reason);
         }
         if operation.is_subscription() && roots > 1 {
-            self.tell(
+            self.report(
                 operation.location(),
                 "a subscription has one root field: ask for each in an operation of its own",
             );
@@ -90,12 +93,12 @@ impl<'a> Reading<'a> {
     }
 
     fn selection_set(&mut self, set: &'a SelectionSet, span: Option<SourceSpan>) {
-        // The library follows the edition of September 2026 in this: in that of 2025 the grammar wants a selection.
+        // apollo-compiler follows the edition of September 2026 here; the grammar of 2025 requires a selection.
         if set.selections.is_empty() {
             let reason =
                 format!("syntax error: the selection set of a `{}` is empty: ask for at least one field", set.ty);
-            let problem = Problem::new(span, &self.document.sources, reason);
-            self.add(Problem { is_syntax: true, ..problem });
+            let diagnostic = Diagnostic::new(span, &self.document.sources, reason);
+            self.add(Diagnostic { is_syntax: true, ..diagnostic });
         }
         for selection in &set.selections {
             self.directives(selection.directives());
@@ -103,7 +106,7 @@ impl<'a> Reading<'a> {
                 Selection::Field(field) => {
                     for argument in &field.arguments {
                         let definition = field.definition.argument_by_name(&argument.name);
-                        self.value(&argument.value, Place::of(definition));
+                        self.value(&argument.value, Expected::of(definition));
                     }
                     if let Some(inner) = &field.selection_set {
                         self.selection_set(inner, field.location());
@@ -112,7 +115,7 @@ impl<'a> Reading<'a> {
                 Selection::InlineFragment(part) => self.selection_set(&part.selection_set, part.location()),
                 Selection::FragmentSpread(spread) => {
                     let fragment = self.document.fragments.get(&spread.fragment_name);
-                    if let (Some(fragment), true) = (fragment, self.spread.insert(&spread.fragment_name)) {
+                    if let (Some(fragment), true) = (fragment, self.visited.insert(&spread.fragment_name)) {
                         self.directives(&fragment.directives);
                         self.selection_set(&fragment.selection_set, fragment.location());
                     }
@@ -125,28 +128,28 @@ impl<'a> Reading<'a> {
         for directive in directives {
             let definition = self.schema.directive_definitions.get(&directive.name);
             for argument in &directive.arguments {
-                let place = definition.and_then(|definition| definition.argument_by_name(&argument.name));
-                self.value(&argument.value, Place::of(place));
+                let definition = definition.and_then(|definition| definition.argument_by_name(&argument.name));
+                self.value(&argument.value, Expected::of(definition));
             }
         }
     }
 
-    fn value(&mut self, value: &'a Node<Value>, place: Place<'a>) {
+    fn value(&mut self, value: &'a Node<Value>, expected: Expected<'a>) {
         match &**value {
-            Value::Variable(name) => self.variable(value, name, place),
+            Value::Variable(name) => self.variable(value, name, expected),
             Value::List(items) => {
-                let ty = place.ty.map(|ty| if ty.is_list() { ty.item_type() } else { ty });
+                let ty = expected.ty.map(|ty| if ty.is_list() { ty.item_type() } else { ty });
                 for item in items {
-                    self.value(item, Place { ty, has_default: false });
+                    self.value(item, Expected { ty, has_default: false });
                 }
             }
-            Value::Object(members) => self.object(value, members, place),
+            Value::Object(members) => self.object(value, members, expected),
             _ => {}
         }
     }
 
-    fn object(&mut self, value: &'a Node<Value>, members: &'a [(Name, Node<Value>)], place: Place<'a>) {
-        let definition = place.ty.and_then(|ty| self.schema.types.get(ty.inner_named_type()));
+    fn object(&mut self, value: &'a Node<Value>, members: &'a [(Name, Node<Value>)], expected: Expected<'a>) {
+        let definition = expected.ty.and_then(|ty| self.schema.types.get(ty.inner_named_type()));
         let fields = match definition {
             Some(ExtendedType::InputObject(definition)) => Some(&definition.fields),
             _ => None,
@@ -154,25 +157,25 @@ impl<'a> Reading<'a> {
         let mut given = HashSet::new();
         for (name, member) in members {
             if !given.insert(name) {
-                self.tell(name.location().or(value.location()), format!("the input field `{name}` is given twice"));
+                self.report(name.location().or(value.location()), format!("the input field `{name}` is given twice"));
             }
             let field = fields.and_then(|fields| fields.get(name));
-            self.value(member, Place::of(field));
+            self.value(member, Expected::of(field));
         }
     }
 
-    fn variable(&mut self, value: &Node<Value>, name: &Name, place: Place<'_>) {
+    fn variable(&mut self, value: &Node<Value>, name: &Name, expected: Expected<'_>) {
         let definition = self.operation.variables.iter().find(|variable| variable.name == *name);
         let Some(VariableDefinition { ty, default_value, .. }) = definition.map(|node| &**node) else {
-            // The library does not look into scalars of the schema's own.
-            return self.tell(value.location(), format!("variable `${name}` is not defined"));
+            // apollo-compiler does not validate the values of custom scalars.
+            return self.report(value.location(), format!("variable `${name}` is not defined"));
         };
         let is_null = default_value.as_ref().is_some_and(|default| default.is_null());
-        let is_required = place.ty.is_some_and(Type::is_non_null) && !place.has_default;
+        let is_required = expected.ty.is_some_and(Type::is_non_null) && !expected.has_default;
         if is_required && !ty.is_non_null() && is_null {
-            self.tell(
+            self.report(
                 value.location(),
-                format!("variable `${name}` may be null, and stands where a value is required: declare it as `{ty}!`"),
+                format!("variable `${name}` may be null where a value is required: declare it as `{ty}!`"),
             );
         }
     }

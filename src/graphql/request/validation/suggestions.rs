@@ -1,24 +1,24 @@
-//! Which name was perhaps meant.
+//! Suggestions for unknown names: "Did you mean …?"
 
 use apollo_compiler::{Name, Schema, schema::ExtendedType};
 
-/// Names that are suggested, at most.
-const MOST: usize = 3;
-/// Bytes of a name that is compared with others, at most: it takes time with their product.
-const LONGEST: usize = 100;
+/// Names of one suggestion, at most.
+const MAX_SUGGESTIONS: usize = 3;
+/// Longer names get no suggestion: the time of a comparison grows with the product of the lengths.
+const MAX_NAME_BYTES: usize = 100;
 
-/// Which known names were perhaps meant by an unknown one, in the library's error called `name`.
+/// Returns a suggestion for the unknown name of the apollo-compiler error `name`, to be added to its message `reason`.
 pub fn of(schema: &Schema, name: &str, reason: &str) -> Option<String> {
-    // The library keeps the names to itself, but quotes them in what it says.
+    // apollo-compiler does not expose the names, but quotes them in its messages.
     let quoted: Vec<&str> = reason.split('`').skip(1).step_by(2).collect();
-    let (given, known) = match (name, quoted.as_slice()) {
+    let (given, candidates) = match (name, quoted.as_slice()) {
         ("UndefinedField", [ty, field]) => (*field, fields(schema, ty)),
         ("UndefinedArgument", [argument, coordinate]) => (*argument, arguments(schema, coordinate)),
         ("UndefinedEnumValue" | "UndefinedInputValue", [value, ty]) => (*value, members(schema, ty)),
         ("UndefinedDefinition", [name]) => (*name, schema.types.keys().map(Name::as_str).collect()),
         _ => return None,
     };
-    suggestion(given, known)
+    suggestion(given, candidates)
 }
 
 fn fields<'s>(schema: &'s Schema, ty: &str) -> Vec<&'s str> {
@@ -29,7 +29,7 @@ fn fields<'s>(schema: &'s Schema, ty: &str) -> Vec<&'s str> {
     }
 }
 
-/// The arguments of what a coordinate such as `Query.metrics` or `@skip` names.
+/// Returns the arguments of a schema coordinate such as `Query.metrics` or `@skip`.
 fn arguments<'s>(schema: &'s Schema, coordinate: &str) -> Vec<&'s str> {
     let path = coordinate.split('(').next().unwrap_or_default();
     let arguments = match (path.strip_prefix('@'), path.split_once('.')) {
@@ -48,14 +48,29 @@ fn members<'s>(schema: &'s Schema, ty: &str) -> Vec<&'s str> {
     }
 }
 
-fn suggestion(given: &str, known: Vec<&str>) -> Option<String> {
-    if given.len() > LONGEST {
+fn suggestion(given: &str, candidates: Vec<&str>) -> Option<String> {
+    if given.len() > MAX_NAME_BYTES {
         return None;
     }
     let distance = |name: &str| strsim::damerau_levenshtein(&given.to_lowercase(), &name.to_lowercase());
-    let mut near: Vec<(usize, &str)> = known.into_iter().map(|name| (distance(name), name)).collect();
+    let mut near: Vec<(usize, &str)> = candidates.into_iter().map(|name| (distance(name), name)).collect();
     near.retain(|(distance, name)| *distance <= name.len().max(given.len()) * 2 / 5);
     near.sort_unstable();
-    let names: Vec<String> = near.into_iter().take(MOST).map(|(_, name)| format!("`{name}`")).collect();
+    let names: Vec<String> = near.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| format!("`{name}`")).collect();
     (!names.is_empty()).then(|| format!(". Did you mean {}?", names.join(" or ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names_are_suggested_the_nearest_first() {
+        let candidates = vec!["session", "sessions", "metrics", "component"];
+        let suggested = |given: &str| suggestion(given, candidates.clone());
+        assert_eq!(suggested("Sesions").as_deref(), Some(". Did you mean `sessions` or `session`?"));
+        assert_eq!(suggested("metric").as_deref(), Some(". Did you mean `metrics`?"));
+        assert_eq!(suggested("xyz"), None);
+        assert_eq!(suggested(&"s".repeat(MAX_NAME_BYTES + 1)), None);
+    }
 }
