@@ -57,7 +57,7 @@ const INNER_ARROWS: &[(&str, Arrows)] = &[
             ("response_budget", &["scalars"]),
             ("scalars", &["error", "json", "limits", "response_options"]),
             ("response_options", &[]),
-            ("json", &[]),
+            ("json", &["limits"]),
             ("limits", &[]),
             ("fairness", &[]),
             ("error", &[]),
