@@ -1,4 +1,4 @@
-//! Opens the database and brings its tables up to date.
+//! Opens the database and runs its migrations.
 
 mod file;
 mod migrations;
@@ -31,21 +31,21 @@ pub use open_error::OpenError;
 /// An open database.
 #[derive(Debug, Clone)]
 pub struct Database {
-    /// Reads. On SQLite several connections that see the last commit while a write goes on.
+    /// Reads for requests: on SQLite several connections, which see the last commit while another one writes.
     pub reader: Reader,
-    /// Reads of who may enter, on a connection of their own: that is known also while all others are busy.
+    /// Reads tokens, on a connection of its own: requests are authenticated even while all other connections are busy.
     pub access: Reader,
-    /// Looks at what others have stored. Its statements are not counted.
+    /// Reads what other servers stored. Its statements are not counted.
     pub watch: Reader,
     url: DatabaseUrl,
     storage: StorageSettings,
-    /// Where it is a file.
+    /// The file, on SQLite.
     file: Option<Arc<File>>,
     statements: Counter,
 }
 
 impl Database {
-    /// Opens what `url` names, and runs the migrations that it lacks. A statement that reads may take `longest_read`.
+    /// Opens the database at `url`, and runs missing migrations. `longest_read` is the timeout of statements that read.
     ///
     /// # Errors
     /// A database that can't be used.
@@ -79,23 +79,23 @@ impl Database {
         self.storage.read_only
     }
 
-    /// Whether it is where it was opened, where it is a file.
+    /// Checks that a file is still where it was opened.
     ///
     /// # Errors
     /// What became of the file, and what to do.
-    pub(crate) fn look(&self) -> Result<(), String> {
-        self.access.check().map_err(|astray| astray.to_string())
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.access.check().map_err(|error| error.to_string())
     }
 
-    /// Whether it answers: a small question is asked of it.
+    /// Checks that it answers a small query.
     ///
     /// # Errors
     /// The database's.
-    pub(crate) async fn ask(&self) -> Result<(), DbErr> {
+    pub(crate) async fn ping(&self) -> Result<(), DbErr> {
         self.access.number(&Query::select().expr(Expr::col("id").max()).from("metric").take()).await.map(drop)
     }
 
-    /// What to say where it fails while the server starts.
+    /// The error to show if it fails while the server starts.
     pub(crate) fn unusable(&self, error: DbErr) -> OpenError {
         match &self.file {
             Some(file) => file::unusable(file.path(), &error),
@@ -103,7 +103,7 @@ impl Database {
         }
     }
 
-    /// Whether a server has been on what `url` names: it is there, with our tables in it. Nothing is written.
+    /// Whether there is a database with our tables at `url`. Nothing is written.
     ///
     /// # Errors
     /// A database that can't be used.
@@ -117,11 +117,11 @@ impl Database {
         Ok(applied.is_some())
     }
 
-    /// The connection that writes, for the committer alone. SQLite has one writer, and waiting for it in our own queue is cheaper
-    /// than in SQLite's busy handler.
+    /// Opens the connection that writes, which only the committer has. SQLite has one writer, and waiting for it in our own queue is
+    /// cheaper than in SQLite's busy handler.
     ///
     /// # Errors
-    /// The database's; one that nothing may be stored in.
+    /// The database's; read-only mode.
     pub(crate) async fn writer(&self) -> Result<Writer, OpenError> {
         if self.is_read_only() {
             return Err(OpenError::ReadOnly);
@@ -132,7 +132,7 @@ impl Database {
                 postgres::counted(pool.map_err(|error| postgres::explained(&self.url, error))?, &self.statements);
             return Ok(Writer::Orm(connection, postgres::sessions(&self.storage, Duration::ZERO)));
         };
-        // The pages that inserts come back to: those of variants and their counters, above all.
+        // Enough for the pages that inserts touch again and again, above all those of variants and their counters.
         let pragmas = format!("{}; PRAGMA cache_size = -32000", file::PRAGMAS);
         let connection = Connection::open(file, &pragmas, Counter::clone(&self.statements));
         connection.map(Writer::Direct).map_err(|error| self.unusable(error))
@@ -167,8 +167,8 @@ impl Database {
     }
 }
 
-/// Looks at the database, makes or changes its tables where they are lacking, and opens two pools to read with: one of a connection that is
-/// free while all of the other one are busy.
+/// Checks the database, runs missing migrations, and opens two pools for reading: one has a single connection, which stays free while all
+/// connections of the other are busy.
 async fn open_postgres(
     url: &DatabaseUrl,
     storage: &StorageSettings,

@@ -1,4 +1,4 @@
-//! Conditions on single columns. Every field that is set must hold.
+//! Conditions on single columns, and trees of them. Every field that is set must hold.
 
 use sea_orm::{
     EntityTrait,
@@ -7,7 +7,7 @@ use sea_orm::{
 
 use crate::dialect::Engine;
 
-/// What a text must be.
+/// A condition on a text.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Text {
     /// Exactly this.
@@ -26,7 +26,7 @@ impl Text {
         Self { eq: Some(text.into()), ..Self::default() }
     }
 
-    /// The condition on the name of an entity that has a digest of this name alone: exact names are looked up by it.
+    /// Returns the condition on the name of an entity with a digest of it: exact names are looked up by the digest.
     pub fn on_name<E: EntityTrait>(&self, name: E::Column, engine: Engine) -> Condition {
         let digest = || Expr::col((E::default(), "digest"));
         let of = |text: &String| crate::digest::digest(&[text]).to_vec();
@@ -37,12 +37,12 @@ impl Text {
             .add_option(any_of.as_ref().map(|texts| digest().is_in(texts.iter().map(of))))
     }
 
-    /// Whether it names the texts that match.
+    /// Whether it lists the texts that match.
     pub(crate) fn is_named(&self) -> bool {
         self.eq.is_some() || self.any_of.is_some()
     }
 
-    /// Whether `text` is that; `None` where only the database can tell, which knows its own patterns.
+    /// Whether `text` matches; `None` if only the database can decide, because of patterns.
     pub fn matches(&self, text: &str) -> Option<bool> {
         let Self { eq, any_of, like, starts_with } = self;
         let is_it = eq.as_ref().is_none_or(|eq| eq == text)
@@ -65,15 +65,15 @@ impl Text {
     }
 }
 
-/// Characters at the head of a text that an index may hold.
-const HEAD: usize = 64;
+/// Characters of a text that a prefix index holds.
+const PREFIX_LENGTH: usize = 64;
 
-/// `column` starts with `prefix`: exactly, and by its head, which some columns have an index of.
+/// `column` starts with `prefix`: compared exactly, and by its first characters, for which some columns have an index.
 fn starts_with_this(column: &Expr, prefix: &str, engine: Engine) -> Condition {
     let length = i32::try_from(prefix.chars().count()).unwrap_or(i32::MAX);
     let start = Func::cust("substr").args([column.clone(), Expr::val(1), Expr::val(length)]);
-    let least: String = prefix.chars().take(HEAD).collect();
-    let rest = HEAD - least.chars().count();
+    let least: String = prefix.chars().take(PREFIX_LENGTH).collect();
+    let rest = PREFIX_LENGTH - least.chars().count();
     let greatest: String = least.chars().chain(std::iter::repeat_n(char::MAX, rest)).collect();
     Condition::all()
         .add(Expr::from(start).eq(prefix))
@@ -81,7 +81,7 @@ fn starts_with_this(column: &Expr, prefix: &str, engine: Engine) -> Condition {
         .add(engine.head(column.clone()).lte(greatest))
 }
 
-/// What a number, or a time in microseconds, must be.
+/// A condition on a number, or on a time in microseconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Number<T> {
     /// Exactly this.
@@ -105,7 +105,7 @@ impl<T> Default for Number<T> {
 }
 
 impl<T: PartialOrd> Number<T> {
-    /// Whether `number` is that.
+    /// Whether `number` matches.
     pub fn matches(&self, number: &T) -> bool {
         let Self { eq, any_of, gt, gte, lt, lte } = self;
         eq.as_ref().is_none_or(|eq| number == eq)
@@ -132,7 +132,7 @@ impl<T: Into<Value> + Copy> Number<T> {
     }
 }
 
-/// Whether all hold, where some may be unknown.
+/// Conjunction in three-valued logic: `None` is unknown.
 pub(crate) fn all(parts: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
     let mut all = Some(true);
     for part in parts {
@@ -145,7 +145,7 @@ pub(crate) fn all(parts: impl IntoIterator<Item = Option<bool>>) -> Option<bool>
     all
 }
 
-/// Whether any holds, where some may be unknown.
+/// Disjunction in three-valued logic.
 fn any(parts: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
     not(all(parts.into_iter().map(not)))
 }
@@ -154,10 +154,10 @@ fn not(part: Option<bool>) -> Option<bool> {
     part.map(|holds| !holds)
 }
 
-/// A filter with the three connectives around what a noun's own filter says.
+/// A filter of one table with `and`, `or` and `not`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tree<F> {
-    /// The noun's own conditions: all of them must hold.
+    /// Conditions on columns: all of them must hold.
     pub own: F,
     /// All of these must hold.
     pub and: Vec<Tree<F>>,
@@ -180,32 +180,32 @@ impl<F> From<F> for Tree<F> {
 }
 
 impl<F> Tree<F> {
-    /// Nothing but the noun's own conditions.
+    /// Whether there are only conditions on columns.
     pub fn is_plain(&self) -> bool {
         self.and.is_empty() && self.or.is_none() && self.not.is_none()
     }
 
-    /// Whether `leaf` holds of a noun's own filter that whatever matches must match.
+    /// Whether `leaf` holds for conditions that every match must satisfy.
     pub(crate) fn demands(&self, leaf: &impl Fn(&F) -> bool) -> bool {
         leaf(&self.own) || self.and.iter().any(|tree| tree.demands(leaf))
     }
 
-    /// The whole condition, `leaf` giving that of each noun's own filter.
+    /// Returns the whole condition; `leaf` builds that of the columns.
     pub fn on(&self, leaf: &impl Fn(&F) -> Condition) -> Condition {
         let mut all = Condition::all().add(leaf(&self.own));
         for tree in &self.and {
             all = all.add(tree.on(leaf));
         }
         if let Some(or) = &self.or {
-            // An empty list of alternatives leaves none.
+            // No alternative holds.
             let any = or.iter().fold(Condition::any(), |any, tree| any.add(tree.on(leaf)));
             all = if or.is_empty() { all.add(Expr::cust("1 = 0")) } else { all.add(any) };
         }
-        // A condition on a column without a value is neither true nor false, and does not hold either.
+        // A condition on null is unknown, and must count as false under `not`.
         all.add_option(self.not.as_ref().map(|tree| Func::coalesce([tree.on(leaf).into(), Expr::cust("FALSE")]).not()))
     }
 
-    /// Whether a row matches, of which `leaf` tells whether a noun's own filter does; `None` where only the database can tell.
+    /// Whether a row matches, where `leaf` decides the conditions on columns; `None` if only the database can decide.
     pub fn matches(&self, leaf: &impl Fn(&F) -> Option<bool>) -> Option<bool> {
         let Self { own, and, or: alternatives, not: negated } = self;
         let alternatives = alternatives.as_ref().map(|trees| any(trees.iter().map(|tree| tree.matches(leaf))));

@@ -1,4 +1,4 @@
-//! A database in a file: what is looked at before it is touched, and how it is opened.
+//! A database in a file: the checks before it is opened, and how it is opened.
 
 use std::{
     fs, io,
@@ -25,23 +25,23 @@ pub(super) const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mo
     PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 20000; PRAGMA mmap_size = 2147418112; \
     PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY";
 
-/// The same where nothing may be written.
-const READING: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 10000; PRAGMA mmap_size = 2147418112; PRAGMA cache_size = -8000; \
+/// The settings of connections that must not write.
+const READ_PRAGMAS: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 10000; PRAGMA mmap_size = 2147418112; PRAGMA cache_size = -8000; \
     PRAGMA temp_store = MEMORY";
 
-/// Asks for the names of the tables.
+/// Selects the names of the tables.
 pub(super) const TABLES: &str = "SELECT name FROM sqlite_master WHERE type = 'table'";
 
-/// Between two looks at what another server makes.
-const A_MOMENT: Duration = Duration::from_millis(200);
-/// Whoever comes second waits while the first fills new tables from old ones.
-const LONGEST_MIGRATION: Duration = Duration::from_mins(10);
-/// How long it is waited for without a word.
-const SILENCE: Duration = Duration::from_secs(5);
-/// How long a lock is waited for before anything is known of the file.
-const LONGEST_LOOK: Duration = Duration::from_secs(5);
+/// Pause before migrations are tried again that another server runs.
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
+/// How long a server waits for the migrations of another one, which may fill new tables from old ones.
+const MIGRATION_TIMEOUT: Duration = Duration::from_mins(10);
+/// After this time, the log says what the server waits for.
+const WARN_AFTER: Duration = Duration::from_secs(5);
+/// How long the first checks wait for a lock.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Refuses a file that can't be served, before anything is written: opening it for writing would already change it.
+/// Refuses a file that can't be used, before anything is written: opening it for writing would already change it.
 pub(super) async fn look(
     url: &DatabaseUrl,
     path: &Path,
@@ -62,16 +62,16 @@ pub(super) async fn look(
     if !is_there {
         return Ok(None);
     }
-    // With a write-ahead log, even a reader leaves files behind, unless the file is said not to change.
+    // In WAL mode even a reader creates files, unless the file is declared immutable.
     let is_at_rest = !log_of(&real(path)).exists() || read_only && to_read(url, path) == Purpose::ReadAtRest;
     let at_rest = if is_at_rest { "&immutable=true" } else { "" };
     let mut options = ConnectOptions::new(format!("{}?mode=ro{at_rest}", url.without_parameters()));
-    options.max_connections(1).sqlx_logging(false).map_sqlx_sqlite_opts(|sqlite| sqlite.busy_timeout(LONGEST_LOOK));
+    options.max_connections(1).sqlx_logging(false).map_sqlx_sqlite_opts(|sqlite| sqlite.busy_timeout(LOCK_TIMEOUT));
     let connection = sea_orm::Database::connect(options).await.map_err(|error| refused(remedy(&error, read_only)))?;
     Ok(Some(connection))
 }
 
-/// What the address asks for beside the file.
+/// Checks the parameters of the address.
 fn parameters(url: &DatabaseUrl, read_only: bool) -> Result<(), String> {
     for (name, value) in url.parameters() {
         match (&*name, &*value) {
@@ -91,9 +91,9 @@ fn parameters(url: &DatabaseUrl, read_only: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether it is there. If not, it can be made.
+/// Whether the file is there. If not, it can be created.
 fn is_file(path: &Path, may_make: bool) -> Result<bool, String> {
-    // Beside the file itself, wherever a link leads.
+    // Next to the real file, wherever a link leads.
     let log = log_of(&real(path));
     let has_log = fs::metadata(&log).is_ok_and(|log| log.len() > 0);
     let orphaned = || {
@@ -119,7 +119,7 @@ fn is_file(path: &Path, may_make: bool) -> Result<bool, String> {
     }
 }
 
-/// Whether the system lets us write the file, and beside it. Nothing is opened for that: see [`entity::driver::file`].
+/// Checks the permissions to write the file and its folder, without opening anything: see [`entity::driver::file`].
 #[cfg(unix)]
 fn may_write(path: &Path, is_there: bool) -> Result<(), String> {
     use rustix::{fs::Access, process::geteuid};
@@ -131,14 +131,14 @@ fn may_write(path: &Path, is_there: bool) -> Result<(), String> {
             format!("it can't be read and written: {error}: {remedy} ({who}) do both, or give another file")
         })?;
     }
-    // The log is made and removed beside the file itself, wherever a link leads.
+    // The log is created and removed next to the real file, wherever a link leads.
     let path = real(path);
     let folder = folder_of(&path);
     may(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
         let folder = folder.display();
         format!("its folder {folder} can't be written, where its log belongs: {error}: {remedy} ({who}) write there")
     })?;
-    // One that somebody else left is used as it is, and would let nobody but them store anything.
+    // An existing log is used as it is, whoever owns it.
     for (what, end) in [("its log", "-wal"), ("the index of its log", "-shm"), ("its journal", "-journal")] {
         let left = with_suffix(&path, end);
         match may(&left, Access::READ_OK | Access::WRITE_OK) {
@@ -153,13 +153,13 @@ fn may_write(path: &Path, is_there: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether it can be written shows when it is.
+/// Shows when it is written.
 #[cfg(not(unix))]
 fn may_write(_: &Path, _: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// How a file is opened that must stay as it is. With a log, one who reads puts files beside it, or needs those that are there.
+/// How a file that must not change is opened. In WAL mode a reader creates a log and its index, or needs those that are there.
 #[cfg(unix)]
 fn to_read(url: &DatabaseUrl, path: &Path) -> Purpose {
     use rustix::fs::Access;
@@ -180,7 +180,7 @@ fn to_read(url: &DatabaseUrl, path: &Path) -> Purpose {
     }
 }
 
-/// Others may always write to it.
+/// Other processes may write to it.
 #[cfg(not(unix))]
 fn to_read(_: &DatabaseUrl, _: &Path) -> Purpose {
     Purpose::Read
@@ -193,7 +193,7 @@ fn may(path: &Path, access: rustix::fs::Access) -> io::Result<()> {
     Ok(accessat(CWD, path, access, AtFlags::EACCESS)?)
 }
 
-/// Where it is, wherever a link leads.
+/// The real path, wherever a link leads.
 fn real(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
@@ -202,8 +202,8 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Brings the file up to date where it is lacking something, and opens it for those who read: many, one for who may enter, and one who
-/// looks at what is there, whose statements count by themselves.
+/// Runs missing migrations, and opens three pools for reading: for requests, for tokens (one connection), and for the history watcher (one
+/// connection, with a counter of its own).
 pub(super) async fn open(
     url: &DatabaseUrl,
     path: &Path,
@@ -216,56 +216,56 @@ pub(super) async fn open(
     let purpose = if read_only { to_read(url, path) } else { Purpose::Write };
     let file = File::opened(path, purpose).map_err(|error| OpenError::File(path.to_owned(), error.to_string()))?;
     let file = Arc::new(file);
-    let pragmas = if read_only { READING } else { PRAGMAS };
+    let pragmas = if read_only { READ_PRAGMAS } else { PRAGMAS };
     let read = |connections, statements| {
         Pool::open(&file, pragmas, connections, statements).map(Reader::Direct).map_err(refused)
     };
     let readers = Connections::default().readers();
     let opened = [read(readers, statements)?, read(1, statements)?, read(1, uncounted)?];
-    // Until now, so that all have the same log open.
+    // Not earlier, so that all have the same log open.
     if let Some(first) = first {
         first.close().await.map_err(refused)?;
     }
     Ok((file, opened))
 }
 
-/// The first connection, which makes the file and brings it up to date.
+/// The first connection, which creates the file and runs missing migrations.
 async fn first(url: &DatabaseUrl, path: &Path, is_lacking: bool) -> Result<DatabaseConnection, OpenError> {
     let refused = |error: DbErr| refused(path, &error, false);
     let mut options = ConnectOptions::new(url.as_str());
     options.max_connections(1).sqlx_logging(false).map_sqlx_sqlite_opts(|sqlite| {
-        sqlite.busy_timeout(LONGEST_LOOK).pragma("journal_mode", "WAL").pragma("synchronous", "FULL")
+        sqlite.busy_timeout(LOCK_TIMEOUT).pragma("journal_mode", "WAL").pragma("synchronous", "FULL")
     });
     let connection = sea_orm::Database::connect(options).await.map_err(refused)?;
     if is_lacking {
-        let wait = format!("PRAGMA busy_timeout = {}", LONGEST_MIGRATION.as_millis());
+        let wait = format!("PRAGMA busy_timeout = {}", MIGRATION_TIMEOUT.as_millis());
         connection.execute_unprepared(&wait).await.map_err(refused)?;
         tokio::select! {
             done = migrate(&connection) => done.map_err(refused)?,
-            () = said_after(SILENCE, path) => {}
+            () = warn_after(WARN_AFTER, path) => {}
         }
     } else {
-        // Reads, so that its log is open from now on.
+        // A read, so that the log is open from now on.
         connection.execute_unprepared(TABLES).await.map_err(refused)?;
     }
     Ok(connection)
 }
 
-/// Says once that it takes long, and never ends.
-async fn said_after(silence: Duration, path: &Path) {
-    tokio::time::sleep(silence).await;
-    tracing::warn!("{} is brought up to date, or waits for another process that writes to it", path.display());
+/// Logs once that it takes long, and never ends.
+async fn warn_after(delay: Duration, path: &Path) {
+    tokio::time::sleep(delay).await;
+    tracing::warn!("migrations of {} take long, or wait for another process that writes to it", path.display());
     std::future::pending::<()>().await;
 }
 
-/// Runs the migrations that are lacking. Whoever comes second finds the tables made, and looks again.
+/// Runs missing migrations. A server that comes second finds the tables created, and looks again.
 async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
-    // Each step may have been taken by another one meanwhile.
+    // Another server may have run each step meanwhile.
     for _ in Migrator::migrations() {
         match Migrator::up(connection, None).await {
-            Err(error) if is_taken_step(&error) => {
-                tracing::info!(%error, "another server may be making the tables: looking again");
-                tokio::time::sleep(A_MOMENT).await;
+            Err(error) if is_collision(&error) => {
+                tracing::info!(%error, "another server may be running the migrations; retrying");
+                tokio::time::sleep(RETRY_INTERVAL).await;
             }
             done => return done,
         }
@@ -273,8 +273,8 @@ async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
     Migrator::up(connection, None).await
 }
 
-/// Whether it failed at what another one made, or is making.
-fn is_taken_step(error: &DbErr) -> bool {
+/// Whether a migration failed because another server runs it, or has run it.
+fn is_collision(error: &DbErr) -> bool {
     const FAILED: i32 = 1;
     const BUSY: i32 = 5;
     const CONSTRAINT: i32 = 19;
@@ -293,12 +293,12 @@ fn code_of(error: &DbErr) -> Option<i32> {
     Some(code & 0xff)
 }
 
-/// What to say of this file where this happened.
+/// The error for a file that can't be opened.
 pub(super) fn refused(path: &Path, error: &DbErr, read_only: bool) -> OpenError {
     OpenError::File(path.to_owned(), remedy(error, read_only))
 }
 
-/// What to say of this file where it fails although it was opened.
+/// The error for a file that fails after it was opened.
 pub(super) fn unusable(path: &Path, error: &DbErr) -> OpenError {
     OpenError::File(
         path.to_owned(),
@@ -306,7 +306,7 @@ pub(super) fn unusable(path: &Path, error: &DbErr) -> OpenError {
     )
 }
 
-/// What to say of this file where a newer version has taken this step.
+/// The error for a file with a migration of a newer version.
 pub(super) fn newer(path: &Path, step: &str) -> OpenError {
     let reason = format!("it was changed by a newer metrograph ({step}): start that one, or give another file");
     OpenError::File(path.to_owned(), reason)
@@ -332,12 +332,12 @@ fn remedy(error: &DbErr, read_only: bool) -> String {
     format!("{advice} ({error})")
 }
 
-/// SQLite's write-ahead log, which is there while somebody has the database open, or when nobody closed it.
+/// SQLite's write-ahead log, which exists while a process has the database open, or if none closed it in order.
 fn log_of(path: &Path) -> PathBuf {
     with_suffix(path, "-wal")
 }
 
-/// The name with another end.
+/// The path with a suffix.
 fn with_suffix(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);

@@ -1,4 +1,4 @@
-//! Which migrations have run, and running those that have not. Nothing is written before the database is known to be ours.
+//! Migrations: which have run, and running the missing ones. Nothing is written before the database is known to be ours.
 
 use entity::driver::rusqlite::Counter;
 use migration::{Migrator, MigratorTrait as _};
@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbErr, Statement};
 use super::{file, open_error::OpenError, postgres};
 use crate::config::DatabaseUrl;
 
-/// Makes the tables on PostgreSQL, or brings them up to date. Nothing is written where nothing is lacking.
+/// Runs missing migrations on PostgreSQL. Nothing is written if none is missing.
 pub(super) async fn prepare(url: &DatabaseUrl, read_only: bool) -> Result<(), OpenError> {
     if !is_lacking(url, read_only).await? {
         return Ok(());
@@ -17,14 +17,14 @@ pub(super) async fn prepare(url: &DatabaseUrl, read_only: bool) -> Result<(), Op
     Ok(connection.close().await?)
 }
 
-/// Runs the migrations that are lacking. Servers that start together take turns by a lock, which belongs to this one connection.
+/// Runs missing migrations. An advisory lock of this connection makes servers that start together do so one after the other.
 async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
     connection.execute_unprepared("SELECT pg_advisory_lock(1835365474, hashtext(current_schema()))").await?;
     Migrator::up(connection, None).await?;
     connection.execute_unprepared("SELECT pg_advisory_unlock(1835365474, hashtext(current_schema()))").await.map(drop)
 }
 
-/// Whether there are migrations yet to be run.
+/// Whether any migration is missing.
 pub(super) async fn is_lacking(url: &DatabaseUrl, read_only: bool) -> Result<bool, OpenError> {
     let applied = applied(url, read_only).await?.unwrap_or_default();
     let mut steps = Migrator::migrations().into_iter().map(|step| step.name().to_owned());
@@ -34,7 +34,7 @@ pub(super) async fn is_lacking(url: &DatabaseUrl, read_only: bool) -> Result<boo
     }
 }
 
-/// Looks before anything is written. Gives the migrations that have run, where our tables are there.
+/// Looks before anything is written. Returns the migrations that have run, or `None` if there are no tables.
 pub(super) async fn applied(url: &DatabaseUrl, read_only: bool) -> Result<Option<Vec<String>>, OpenError> {
     let Some(path) = url.sqlite_file() else {
         let connection = postgres::counted(postgres::alone(url).await?, &Counter::default());

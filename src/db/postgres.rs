@@ -1,4 +1,4 @@
-//! Connections to PostgreSQL: how each is opened and set.
+//! Connections to PostgreSQL: how they are opened, and their settings.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -12,28 +12,27 @@ use sqlx::{
 use super::{open_error::OpenError, reason};
 use crate::config::{DatabaseUrl, DirectUrl, StorageSettings};
 
-/// Waiting for a connection that others have, or that can't be made, at most: well below the time that a request may take, so that
-/// whoever asks is told that the database does not answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Waiting for the one connection of a pool, at most: nobody has it, so it can't be made.
-const PATIENCE_ALONE: Duration = Duration::from_secs(5);
-/// Waiting for the server to answer at the start, at most.
-const LONGEST_START: Duration = Duration::from_secs(10);
-/// A connection that was idle for longer may have ended; asking each time would cost as much as a small query.
-const IDLE: Duration = Duration::from_secs(1);
+/// How long a request waits for a connection: well below `--request-timeout`, so that the answer can name the database as the cause.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same for a pool of one connection: it is never in use, so it can't be opened.
+const WRITER_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the first connections may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that was idle for longer is tested before use: it may be broken. Testing each time would cost as much as a small query.
+const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
 
-/// What a role, a database or a pooler presets is not what is meant: a statement sees what was committed, may write, and waits for as
-/// long as it takes. Some of these settings are not known to older servers.
-const SESSION: &str = "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; \
+/// Overrides the settings of role, database and pooler: a statement sees what was committed, may write, and waits as long as it takes.
+/// Older servers lack some of these settings.
+const SESSION_SETTINGS: &str = "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; \
     SET default_transaction_deferrable = off; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
     SET standard_conforming_strings = on; SELECT set_config(name, '0', false) \
     FROM unnest(ARRAY['idle_session_timeout', 'transaction_timeout']) AS name WHERE current_setting(name, true) IS NOT NULL";
 
-/// The tables of the schema in which tables are made, also those that the role may not read.
+/// The tables of the schema in which tables are created, including those that the role may not read.
 pub(super) const TABLES: &str = "SELECT relname::text AS name FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace \
     WHERE nspname = current_schema() AND relkind IN ('r', 'p', 'v', 'f')";
 
-/// How to reach the server. Statements are not logged by the driver; what it would ask of the session beside that, poolers refuse.
+/// How to reach the server. The driver logs no statements, and sends no startup parameters that poolers refuse.
 pub(super) fn options(url: &DatabaseUrl) -> Result<PgConnectOptions, DbErr> {
     let options: PgConnectOptions = url.as_str().parse().map_err(failed)?;
     let is_named = options.get_application_name().is_some();
@@ -41,35 +40,35 @@ pub(super) fn options(url: &DatabaseUrl) -> Result<PgConnectOptions, DbErr> {
     Ok(options.extra_float_digits(None).disable_statement_logging())
 }
 
-/// A pool of so many connections whose sessions are their own, in which a statement takes no longer than `longest_statement`.
+/// A pool of connections with sessions of their own. `longest_statement` is the statement timeout.
 pub(super) async fn pool(
     url: &DatabaseUrl,
     connections: u32,
     longest_statement: Option<Duration>,
 ) -> Result<PgPool, DbErr> {
     let timeout = longest_statement.unwrap_or_default().as_millis();
-    pool_with(options(url)?, connections, format!("{SESSION}; SET statement_timeout = {timeout}")).await
+    pool_with(options(url)?, connections, format!("{SESSION_SETTINGS}; SET statement_timeout = {timeout}")).await
 }
 
-/// A pool of one connection, which can be opened: what is in the way is heard of at once.
+/// A pool of one connection. Errors of connecting are returned at once.
 pub(super) async fn alone(url: &DatabaseUrl) -> Result<PgPool, OpenError> {
     look(url, 1).await?;
     Ok(pool(url, 1, None).await?)
 }
 
-/// A pool of so many connections, to each of which is said `first`.
+/// A pool of connections, each of which runs `first`.
 async fn pool_with(options: PgConnectOptions, connections: u32, first: String) -> Result<PgPool, DbErr> {
-    // The one connection that writes: a batch of many clients is not lost to a connection that ended a moment ago.
+    // The connection that writes: a batch of many clients must not fail because the connection broke a moment ago.
     let is_alone = connections == 1;
     PgPoolOptions::new()
         .max_connections(connections)
-        // Whoever comes later takes none of them away.
+        // Opened at start, so that no other client can take them.
         .min_connections(connections)
-        .acquire_timeout(if is_alone { PATIENCE_ALONE } else { PATIENCE })
+        .acquire_timeout(if is_alone { WRITER_ACQUIRE_TIMEOUT } else { ACQUIRE_TIMEOUT })
         .test_before_acquire(false)
         .before_acquire(move |connection, use_of| {
             Box::pin(async move {
-                if is_alone || use_of.idle_for > IDLE {
+                if is_alone || use_of.idle_for > PING_AFTER_IDLE {
                     connection.ping().await?;
                 }
                 Ok(true)
@@ -87,7 +86,7 @@ async fn pool_with(options: PgConnectOptions, connections: u32, first: String) -
         .map_err(failed)
 }
 
-/// The pool for the ORM, with its statements counted.
+/// The pool as SeaORM's connection, with its statements counted.
 pub(super) fn counted(pool: PgPool, statements: &Counter) -> DatabaseConnection {
     let mut connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
     let statements = Counter::clone(statements);
@@ -97,7 +96,7 @@ pub(super) fn counted(pool: PgPool, statements: &Counter) -> DatabaseConnection 
     connection
 }
 
-/// Every text is UTF-8, of any letters: another encoding would take some of them and not others, or change them.
+/// Texts are UTF-8: another encoding would refuse or change some of them.
 async fn is_utf8(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let encoding = encoding(connection).await?;
     if encoding == "UTF8" {
@@ -107,12 +106,12 @@ async fn is_utf8(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 }
 
 async fn encoding(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
-    // For poolers of transactions: nothing is prepared.
+    // Nothing is prepared, for poolers in transaction mode.
     let row = connection.fetch_one("SHOW server_encoding").await?;
     sqlx::Row::try_get(&row, 0)
 }
 
-/// How a connection to read with, in which a statement takes no longer than `longest_read`, has its sessions.
+/// The kind of sessions of connections for reading. `longest_read` is their statement timeout.
 pub(super) fn sessions(storage: &StorageSettings, longest_read: Duration) -> Sessions {
     if storage.direct_url.is_none() {
         return Sessions::Own;
@@ -125,7 +124,7 @@ pub(super) fn sessions(storage: &StorageSettings, longest_read: Duration) -> Ses
     Sessions::Shared(begin.into())
 }
 
-/// The pool of the one connection that writes, where it may.
+/// The pool of the one connection that writes, if the role may write.
 pub(super) async fn writer(url: &DatabaseUrl, storage: &StorageSettings) -> Result<PgPool, OpenError> {
     let Some(direct) = storage.direct_url.as_ref().map(DirectUrl::url) else {
         let pool = pool(url, 1, None).await?;
@@ -138,13 +137,12 @@ pub(super) async fn writer(url: &DatabaseUrl, storage: &StorageSettings) -> Resu
     Ok(shared(url, 1).await?)
 }
 
-/// A pool of so many connections to a pooler in transaction mode.
+/// A pool of connections to a pooler in transaction mode.
 pub(super) async fn shared(url: &DatabaseUrl, connections: u32) -> Result<PgPool, DbErr> {
     pool_with(options(url)?.statement_cache_capacity(0), connections, String::new()).await
 }
 
-/// Connects as often as the server is going to be connected to, so that what is in the way is heard of at once, and refuses a database
-/// that can't hold every text.
+/// Opens as many connections as the server is going to use, so that errors show at start, and refuses a database that is not in UTF-8.
 pub(super) async fn look(url: &DatabaseUrl, connections: u32) -> Result<(), OpenError> {
     let options = options(url)?;
     let (first, encoding) = connect(&options).await?;
@@ -168,17 +166,17 @@ pub(super) async fn look(url: &DatabaseUrl, connections: u32) -> Result<(), Open
     }
 }
 
-/// A connection, and the encoding of the database: a pooler connects whoever comes, and has them wait once they ask.
+/// A connection, and the encoding of the database. Asking for it makes sure that a pooler has a session for the connection.
 async fn connect(options: &PgConnectOptions) -> Result<(PgConnection, String), DbErr> {
     let connect = async {
         let mut connection = PgConnection::connect_with(options).await?;
         let encoding = encoding(&mut connection).await?;
         Ok((connection, encoding))
     };
-    tokio::time::timeout(LONGEST_START, connect).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failed)
+    tokio::time::timeout(CONNECT_TIMEOUT, connect).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failed)
 }
 
-/// Why whoever is to write could not.
+/// Checks that the role may write.
 async fn may_write(pool: &PgPool) -> Result<(), OpenError> {
     if sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(pool).await.map_err(failed)? {
         return Err(OpenError::MayNotWrite("this PostgreSQL is a standby".to_owned()));
@@ -191,17 +189,17 @@ async fn may_write(pool: &PgPool) -> Result<(), OpenError> {
     }
 }
 
-/// What a role may not write to, of tables `$1`.
+/// Those of the tables `$1` that the role may not write to.
 const CLOSED: &str = "SELECT 'the role \"' || current_user || '\" may not write to ' || string_agg(name, ', ' ORDER BY name) \
     FROM unnest($1) AS name WHERE NOT (has_table_privilege(name, 'SELECT') AND has_table_privilege(name, 'INSERT') \
     AND has_table_privilege(name, 'UPDATE') AND (name <> 'committer' OR has_table_privilege(name, 'DELETE')))";
 
-/// What the driver reports, as the ORM does.
+/// An error of sqlx, as SeaORM returns it.
 pub(super) fn failed(error: sqlx::Error) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(error.into()))
 }
 
-/// What was in the way at a PostgreSQL, with where it is and what helps.
+/// An error of PostgreSQL, with its address and a remedy.
 pub(super) fn explained(url: &DatabaseUrl, error: OpenError) -> OpenError {
     match (error, options(url)) {
         (OpenError::Unusable(error), Ok(options)) => OpenError::Server(reason::of(&options, &error)),

@@ -1,14 +1,14 @@
-//! Why a PostgreSQL can't be used: its own words, whose they are, and what helps.
+//! Why a PostgreSQL can't be used: its message, its address, and a remedy.
 
 use sea_orm::{DbErr, RuntimeErr};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::config::{redacted_name, redacted_path};
 
-/// Bytes of a name that PostgreSQL keeps.
-const LONGEST_NAME: usize = 63;
+/// Bytes after which PostgreSQL truncates a name.
+const MAX_NAME_LENGTH: usize = 63;
 
-/// A reason that names no password.
+/// Builds the message, which contains no password.
 pub(super) fn of(options: &PgConnectOptions, error: &DbErr) -> String {
     let (DbErr::Conn(RuntimeErr::SqlxError(error))
     | DbErr::Exec(RuntimeErr::SqlxError(error))
@@ -48,7 +48,7 @@ fn remedy(options: &PgConnectOptions, code: &str, said: &str) -> String {
             "let its owner grant this: GRANT USAGE, CREATE ON SCHEMA public TO \"{user}\", and SELECT, INSERT, UPDATE, DELETE ON ALL TABLES \
              in it; or serve what is there with --read-only"
         ),
-        // A statement was prepared in another session than it is run in.
+        // A statement was prepared in another session.
         "26000" | "42P05" => {
             "a pooler in transaction mode gives each transaction another session: give --database-direct-url the address of \
              PostgreSQL itself"
@@ -62,7 +62,7 @@ fn remedy(options: &PgConnectOptions, code: &str, said: &str) -> String {
     }
 }
 
-/// Where it is, without secrets.
+/// Its address, without secrets.
 pub(super) fn place(options: &PgConnectOptions) -> String {
     let port = options.get_port();
     match options.get_socket() {
@@ -75,11 +75,11 @@ fn name(options: &PgConnectOptions) -> &str {
     redacted_name(options.get_database().unwrap_or(options.get_username()))
 }
 
-/// What a server says, which repeats the names that it was given, whole or cut to its longest.
+/// The server's message without the names in it, which it repeats whole or truncated.
 fn without_names(options: &PgConnectOptions, said: &str) -> String {
     let names = [options.get_database().unwrap_or_default(), options.get_username()];
     names.into_iter().filter(|name| redacted_name(name) != *name).fold(said.to_owned(), |said, name| {
-        let cut = &name[..name.floor_char_boundary(LONGEST_NAME)];
+        let cut = &name[..name.floor_char_boundary(MAX_NAME_LENGTH)];
         said.replace(name, "***").replace(cut, "***")
     })
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use entity::driver::{
     executor::Writer,
-    history::{Past, Sight, Trail},
+    history::{CommitTrail, Continuity, HistorySnapshot},
 };
 use sea_orm::DbErr;
 use tokio::{
@@ -36,8 +36,8 @@ pub(crate) async fn run(
     watermark: watch::Sender<Watermark>,
     mut end: oneshot::Receiver<()>,
 ) {
-    let (names, trail, past) = (Names::new(), Trail::default(), Past::Same);
-    let mut committer = Committer { writer, names, trail, past, condition };
+    let (names, trail, continuity) = (Names::new(), CommitTrail::default(), Continuity::Continues);
+    let mut committer = Committer { writer, names, trail, continuity, condition };
     let mut checks = tokio::time::interval(CHECK_INTERVAL);
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -71,9 +71,9 @@ struct Committer {
     writer: Writer,
     names: Names,
     /// Leads from one transaction to the next.
-    trail: Trail,
+    trail: CommitTrail,
     /// What has become of the history, until subscribers know.
-    past: Past,
+    continuity: Continuity,
     condition: Condition,
 }
 
@@ -81,7 +81,7 @@ struct Committer {
 struct Stored {
     watermark: Watermark,
     /// What has become of the history, and how far it went before this transaction, unless it is the same.
-    found: Option<(Past, Sight)>,
+    found: Option<(Continuity, HistorySnapshot)>,
 }
 
 impl Committer {
@@ -137,8 +137,8 @@ impl Committer {
             let history = watermark.borrow().history;
             let error = match self.transact(jobs, history).await {
                 Ok(Stored { watermark: stored, found }) => {
-                    if let Some((past, sight)) = found {
-                        Watermark::restart(past, &sight, watermark);
+                    if let Some((continuity, snapshot)) = found {
+                        Watermark::restart(continuity, &snapshot, watermark);
                     }
                     stored.publish(watermark);
                     return Ok(());
@@ -158,15 +158,15 @@ impl Committer {
     }
 
     async fn transact(&mut self, jobs: &mut [Waiting], history: u64) -> Result<Stored, DbErr> {
-        let Self { writer, names, trail, past, .. } = self;
+        let Self { writer, names, trail, continuity, .. } = self;
         let (tx, now) = writer.resume(trail).await?;
         let is_doubted = jobs.iter().any(|job| job.doubts(history));
-        *past = (*past).max(if is_doubted { Past::Another } else { now });
-        let found = if *past == Past::Same {
+        *continuity = (*continuity).max(if is_doubted { Continuity::Replaced } else { now });
+        let found = if *continuity == Continuity::Continues {
             None
         } else {
             names.forget();
-            Some((*past, Sight::of(&tx).await?))
+            Some((*continuity, HistorySnapshot::of(&tx).await?))
         };
         if jobs.is_empty() {
             for sql in statements::nothing() {
@@ -181,7 +181,7 @@ impl Committer {
         }
         tx.commit().await?;
         trail.commit();
-        *past = Past::Same;
+        *continuity = Continuity::Continues;
         Ok(Stored { watermark, found })
     }
 }

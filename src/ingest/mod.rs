@@ -18,7 +18,7 @@ mod watermark;
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use entity::driver::history::Sight;
+use entity::driver::history::HistorySnapshot;
 use tokio::{
     runtime::Handle,
     sync::{oneshot, watch},
@@ -85,7 +85,7 @@ impl Ingest {
         let writer = if is_read_only { None } else { Some(database.writer().await?) };
         // Before the first look, so that no commit in between goes unnoticed.
         let listener = database.notification_listener().await?;
-        let first = Sight::of(&database.watch).await.map_err(|error| database.unusable(error))?;
+        let first = HistorySnapshot::of(&database.watch).await.map_err(|error| database.unusable(error))?;
         let (sender, watermark) = watch::channel(Watermark::first(&first));
         let is_failing = Arc::<AtomicBool>::default();
         let condition = Condition::shown_by(Arc::clone(&is_failing));

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use entity::driver::{
     executor::Reader,
-    history::{Past, Sight},
+    history::{Continuity, HistorySnapshot},
 };
 use futures_util::future::select_all;
 use sea_orm::DbErr;
@@ -30,7 +30,7 @@ impl HistoryWatcher {
     pub fn start(
         reader: Reader,
         listener: Option<NotificationListener>,
-        first: Sight,
+        first: HistorySnapshot,
         watermark: watch::Sender<Watermark>,
         check_later: CheckLater,
     ) -> Self {
@@ -81,7 +81,7 @@ async fn listen(mut listener: NotificationListener, watermark: watch::Sender<Wat
 struct Poller {
     reader: Reader,
     /// What the last look has shown, and the number of its history.
-    seen: (u64, Sight),
+    seen: (u64, HistorySnapshot),
     watermark: watch::Sender<Watermark>,
     check_later: CheckLater,
 }
@@ -100,14 +100,14 @@ impl Poller {
     async fn look(&mut self) -> Result<(), DbErr> {
         // Taken before the look: everything up to there is on disk.
         let before = *self.watermark.borrow();
-        let sight = Sight::of(&self.reader).await?;
+        let snapshot = HistorySnapshot::of(&self.reader).await?;
         let (history, seen) = &self.seen;
         // A history that began since the last look was announced already, and nothing of it may be skipped.
-        let continues = (*history != before.history || sight.goes_on_from(seen))
-            && sight.metric >= before.metric
-            && sight.session >= before.session;
+        let continues = (*history != before.history || snapshot.continues(seen))
+            && snapshot.metric >= before.metric
+            && snapshot.session >= before.session;
         if continues {
-            let raised = Watermark::first(&sight);
+            let raised = Watermark::first(&snapshot);
             self.watermark.send_if_modified(|watermark| {
                 let old = *watermark;
                 // Numbers of a history that has ended meanwhile mean nothing in this one.
@@ -117,9 +117,9 @@ impl Poller {
                 *watermark != old
             });
         } else if self.watermark.borrow().history == before.history && !(self.check_later)(before.history) {
-            Watermark::restart(Past::Another, &sight, &self.watermark);
+            Watermark::restart(Continuity::Replaced, &snapshot, &self.watermark);
         }
-        self.seen = (before.history, sight);
+        self.seen = (before.history, snapshot);
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use entity::driver::history::{Past, Sight};
+use entity::driver::history::{Continuity, HistorySnapshot};
 use tokio::sync::watch;
 
 /// The greatest numbers on disk.
@@ -22,8 +22,8 @@ pub struct Watermark {
 
 impl Watermark {
     /// What a look has shown, before the first commit.
-    pub(crate) fn first(sight: &Sight) -> Self {
-        let Sight { metric, session, .. } = *sight;
+    pub(crate) fn first(snapshot: &HistorySnapshot) -> Self {
+        let HistorySnapshot { metric, session, .. } = *snapshot;
         Self { metric, session, ..Self::default() }
     }
 
@@ -49,13 +49,13 @@ impl Watermark {
         });
     }
 
-    /// Has all caches emptied, and begins another history if it is one. `sight` shows how far it went before anything was added to it.
-    pub(crate) fn restart(past: Past, sight: &Sight, sender: &watch::Sender<Self>) {
+    /// Has all caches emptied, and begins another history if it is one. `snapshot` shows how far it went before anything was added to it.
+    pub(crate) fn restart(continuity: Continuity, snapshot: &HistorySnapshot, sender: &watch::Sender<Self>) {
         sender.send_modify(|watermark| {
             watermark.memory += 1;
-            let Sight { metric, session, .. } = *sight;
+            let HistorySnapshot { metric, session, .. } = *snapshot;
             // Subscribers may not have read all yet of a history that continues.
-            if past == Past::Another || metric < watermark.metric || session < watermark.session {
+            if continuity == Continuity::Replaced || metric < watermark.metric || session < watermark.session {
                 tracing::warn!("the database holds another history than before: caches were emptied");
                 let (history, memory) = (watermark.history + 1, watermark.memory);
                 *watermark = Self { metric, session, history, begun: (metric, session), memory };

@@ -63,7 +63,7 @@ impl Health {
         } else if ingest.is_failing() {
             failed.insert("committer".to_owned(), "the last attempt to store failed: see the server's log".into());
         }
-        let reason = if let Err(reason) = database.look() {
+        let reason = if let Err(reason) = database.check() {
             Some(reason)
         } else {
             let mut last_check = last_check.lock().await;
@@ -79,7 +79,7 @@ impl Health {
 
 /// Returns the reason why the database cannot be used, if any.
 async fn check_database(database: &Database) -> Option<String> {
-    match timeout(HEALTH_TIMEOUT, database.ask()).await {
+    match timeout(HEALTH_TIMEOUT, database.ping()).await {
         Ok(asked) => asked.err().map(|error| Error::from(error).message),
         Err(_) => Some(format!("it did not answer within {} s", HEALTH_TIMEOUT.as_secs())),
     }

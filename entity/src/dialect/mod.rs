@@ -1,4 +1,4 @@
-//! The few things the two engines spell differently, behind one set of questions.
+//! What the two engines spell differently, under one interface.
 
 pub mod postgres;
 pub(crate) mod sqlite;
@@ -10,12 +10,12 @@ use sea_orm::{
 
 use crate::key_range::KeyRange;
 
-/// Which database answers.
+/// The database at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
-    /// The embedded default.
+    /// SQLite, embedded: the default.
     Sqlite,
-    /// For a team that outgrows one machine.
+    /// PostgreSQL, for more than one server.
     Postgres,
 }
 
@@ -27,7 +27,7 @@ impl Engine {
         }
     }
 
-    /// The statement in the engine's own spelling.
+    /// Builds the statement in the engine's dialect.
     pub(crate) fn build(self, statement: &impl QueryStatementWriter) -> Statement {
         let (sql, values) = match self {
             Self::Sqlite => sqlite::build(statement),
@@ -36,7 +36,7 @@ impl Engine {
         Statement::from_sql_and_values(self.backend(), sql, values)
     }
 
-    /// A fixed statement, which binds `$1`, `$2`, … wherever they stand.
+    /// A fixed statement whose values are bound to `$1`, `$2`, …
     pub(crate) fn statement<const N: usize>(self, sql: &str, values: [Value; N]) -> Statement {
         let sql = match self {
             Self::Sqlite => sqlite::numbered(sql),
@@ -45,7 +45,7 @@ impl Engine {
         Statement::from_sql_and_values(self.backend(), sql, values)
     }
 
-    /// `text LIKE pattern`: `%` and `_` keep their meaning, nothing escapes them, ASCII letters match in either case.
+    /// `text LIKE pattern`: `%` and `_` are wildcards and can't be escaped; ASCII letters match in either case.
     pub fn like(self, text: Expr, pattern: &str) -> Expr {
         match self {
             Self::Sqlite => sqlite::like(text, pattern),
@@ -53,7 +53,7 @@ impl Engine {
         }
     }
 
-    /// The first 64 characters of `text`, in the order of their codes: spelled as in the indexes of prefixes.
+    /// The first 64 characters of `text`, in the order of code points: the same expression as in the prefix indexes.
     pub fn head(self, text: Expr) -> Expr {
         match self {
             Self::Sqlite => sqlite::head(text),
@@ -61,7 +61,7 @@ impl Engine {
         }
     }
 
-    /// `column` is one of `ids`: one bound value, so one statement text, however many ids there are.
+    /// `column` is one of `ids`, which are bound as one value: so the statement text does not depend on their number.
     pub fn any_of(self, column: Expr, ids: &[i64]) -> Expr {
         match self {
             Self::Sqlite => sqlite::any_of(column, ids),
@@ -69,7 +69,7 @@ impl Engine {
         }
     }
 
-    /// `column` is one of `ids`, looked at row by row: no index on it is used.
+    /// Like [`Self::any_of`], as a residual predicate: no index on `column` is used.
     pub fn any_of_residual(self, column: Expr, ids: &[i64]) -> Expr {
         match self {
             Self::Sqlite => sqlite::any_of_residual(column, ids),
@@ -77,7 +77,7 @@ impl Engine {
         }
     }
 
-    /// `condition`, looked at row by row: no index is used for any of it. PostgreSQL, which knows how much matches, finds its own way.
+    /// `condition` as a residual predicate: SQLite uses no index for any part of it. PostgreSQL has statistics and is left alone.
     pub(crate) fn residual(self, condition: Condition) -> Condition {
         match self {
             Self::Sqlite => sqlite::residual(condition),
@@ -85,13 +85,13 @@ impl Engine {
         }
     }
 
-    /// Whether the history lies in parts ([`crate::key_range::partition`]): an index has them one behind the other.
+    /// Whether the index by variant is partitioned ([`crate::key_range::partition`]).
     pub fn has_partitions(self) -> bool {
         self == Self::Sqlite
     }
 
-    /// A metric is in one of the parts of the history that a stretch goes through, where there are parts: beside a condition on variants,
-    /// this leads to metrics of these parts alone, and through an index.
+    /// A metric is in one of the partitions that a key range touches, where there are partitions. Together with a condition on variants,
+    /// the index by variant leads to these metrics only.
     pub(crate) fn in_partitions(self, within: KeyRange) -> Option<Expr> {
         match self {
             Self::Sqlite => Some(sqlite::in_partitions(within)),
@@ -99,7 +99,7 @@ impl Engine {
         }
     }
 
-    /// The same for the metrics up to `newest`, in two halves: one has every other part, where there are parts.
+    /// The same for the metrics up to `newest`, in two halves of alternating partitions.
     pub(crate) fn in_halves(self, newest: i64) -> Option<[Expr; 2]> {
         match self {
             Self::Sqlite => Some(sqlite::in_halves(newest)),
@@ -107,7 +107,7 @@ impl Engine {
         }
     }
 
-    /// The part of the history that a metric is in, where there are parts. They are in the order of keys.
+    /// The partition that a metric is in, where there are partitions. They are in the order of keys.
     pub(crate) fn partition(self) -> Option<Expr> {
         match self {
             Self::Sqlite => Some(sqlite::partition()),
@@ -115,7 +115,7 @@ impl Engine {
         }
     }
 
-    /// A query over `parents`, one row each, and the expression that names a row's parent.
+    /// A query with one row for each of `parents`, and the expression for a row's parent.
     pub fn parents(self, parents: &[i64]) -> (SelectStatement, Expr) {
         match self {
             Self::Sqlite => sqlite::parents(parents),
@@ -123,8 +123,8 @@ impl Engine {
         }
     }
 
-    /// Joins to each parent its own short list: `list` selects rows of `table` and speaks of its parent through the expression
-    /// that [`Self::parents`] gave. Answers the name under which the list's columns can be selected.
+    /// Joins each parent with its own short list: `list` selects rows of `table` and refers to its parent by the expression from
+    /// [`Self::parents`]. Returns the alias of the list's columns.
     pub fn join_list(self, query: &mut SelectStatement, table: &'static str, list: SelectStatement) -> &'static str {
         match self {
             Self::Sqlite => sqlite::join_list(query, table, list),

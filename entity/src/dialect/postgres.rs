@@ -1,28 +1,28 @@
-//! What only PostgreSQL understands.
+//! SQL in PostgreSQL's dialect.
 
 use sea_orm::sea_query::{ArrayType, Expr, Func, JoinType, Query, SelectStatement, Value};
 
-/// The first statements of a transaction that writes. Several servers may share the tables; one at a time assigns keys: the lock is that of
-/// the table, of which there may be several in one database. What a role, a database or a pooler presets is not what is meant: a
-/// transaction that reads what was committed, however long it waits for its turn, and that is on disk once it is committed.
-pub(crate) const TURN: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; \
+/// The first statements of a transaction that writes. Several servers may share the tables, and one at a time assigns keys: an advisory
+/// lock named after the table `metric`, of which a database may have several (in schemas). The settings override those of role, database
+/// and pooler: the transaction reads what was committed, waits for the lock as long as it takes, and is on disk once it is committed.
+pub(crate) const BEGIN_WRITING: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; \
     SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; \
     SELECT pg_advisory_xact_lock(1835365473, 'metric'::regclass::oid::int4), \
     CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', true) END";
 
-/// What others have prepared in a session that is lent goes by the same names as what we are to prepare. By itself, so that poolers which
-/// keep count of such statements see it.
+/// Another client of a pooler may have prepared statements under our names in the same session. A statement of its own, so that poolers
+/// which track prepared statements notice it.
 pub(crate) const FORGET_PREPARED: &str = "DEALLOCATE ALL";
 
-/// The channel in which the servers on the same tables speak: that of their schema, since the tables may be made anew.
+/// The LISTEN channel of the servers on the same tables. It is named after the schema, since the tables may be created again.
 pub const CHANNEL: &str = "SELECT 'metrograph_' || md5(nspname) FROM pg_namespace \
     WHERE oid = (SELECT relnamespace FROM pg_class WHERE oid = 'metric'::regclass)";
 
-/// Says `$1` there.
+/// Sends `$1` to that channel.
 pub(crate) const NOTIFY: &str = "SELECT pg_notify('metrograph_' || md5(nspname), $1) FROM pg_namespace \
     WHERE oid = (SELECT relnamespace FROM pg_class WHERE oid = 'metric'::regclass)";
 
-/// Under the "C" collation `lower` touches ASCII letters alone, as SQLite does; an empty escape escapes nothing.
+/// With collation "C", `lower` changes only ASCII letters, like SQLite's LIKE; an empty ESCAPE disables escaping.
 pub(crate) fn like(text: Expr, pattern: &str) -> Expr {
     Expr::cust_with_exprs("lower($1 COLLATE \"C\") LIKE $2 ESCAPE ''", [text, Expr::val(pattern.to_ascii_lowercase())])
 }

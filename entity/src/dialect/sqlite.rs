@@ -1,4 +1,4 @@
-//! What only SQLite understands.
+//! SQL in SQLite's dialect, and the functions that are added to it.
 
 use std::fmt::{self, Display, Formatter, Write};
 
@@ -10,8 +10,8 @@ use sea_orm::sea_query::{
 
 use crate::key_range::{self, KeyRange};
 
-/// A statement that is being written. A value that is bound is left out of it, but for limits: SQLite looks at these when it plans, so it
-/// plans anew whenever one is bound.
+/// A statement under construction. Values are bound, except limits: SQLite's planner uses their values, and would plan again for each
+/// binding.
 #[derive(Default)]
 struct Text {
     sql: String,
@@ -56,7 +56,7 @@ pub(crate) fn numbered(sql: &str) -> String {
     sql.replace('$', "?")
 }
 
-/// SQLite's own LIKE is ASCII case-insensitive and has no escape character unless one is asked for.
+/// SQLite's LIKE ignores the case of ASCII letters, and has no escape character unless ESCAPE is given.
 pub(crate) fn like(text: Expr, pattern: &str) -> Expr {
     Expr::cust_with_exprs("? LIKE ?", [text, Expr::val(pattern)])
 }
@@ -79,17 +79,17 @@ pub(crate) fn any_of(column: Expr, ids: &[i64]) -> Expr {
     )
 }
 
-/// A function of our own, see [`add_functions`]: SQLite would put `ids` into a table of its own first, for each statement anew.
+/// Calls a function of our own, see [`add_functions`]: SQLite would first copy `ids` into a temporary table, in each statement.
 pub(crate) fn any_of_residual(column: Expr, ids: &[i64]) -> Expr {
     Expr::cust_with_exprs("is_among(?, ?)", [column, Expr::val(KeySet::of(ids).0)])
 }
 
-/// SQLite looks into no `IS` for what an index could be used for.
+/// SQLite uses no index for what is inside an `IS`.
 pub(crate) fn residual(condition: Condition) -> Condition {
     Condition::all().add(Expr::from(condition).is(Expr::cust("TRUE")))
 }
 
-/// Keys as bits, behind the least of them as eight bytes: keys count up from 1, so they lie close together.
+/// A bit set of keys, after the least of them in eight bytes: keys count up from 1, so they are dense.
 struct KeySet(Vec<u8>);
 
 impl KeySet {
@@ -106,7 +106,7 @@ impl KeySet {
     }
 }
 
-/// Where in a set with this least key another one would be: the byte, and the bit in it.
+/// The byte, and the bit in it, of a key in a set with this least key.
 fn place(key: i64, least: i64) -> Option<(usize, u8)> {
     let bit = usize::try_from(key.checked_sub(least)?).ok()?;
     Some((size_of::<i64>() + bit / 8, 1 << (bit % 8)))
@@ -117,7 +117,7 @@ fn has(set: &[u8], key: i64) -> bool {
     place(key, least).is_some_and(|(byte, bit)| set.get(byte).is_some_and(|bits| bits & bit != 0))
 }
 
-/// Tells a connection of `is_among(key, set)`: whether a set of keys has this one; and of `generate_series(first, last, step)`.
+/// Adds `is_among(key, set)`, which tests a set of keys, and `generate_series(first, last, step)` to a connection.
 pub(crate) fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
     series::load_module(connection)?;
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
@@ -132,7 +132,7 @@ pub(crate) fn parents(parents: &[i64]) -> (SelectStatement, Expr) {
     (query, Expr::col(("parent", "value")))
 }
 
-/// SQLite has no LATERAL; a correlated `id IN (… LIMIT n)` reads the same few rows.
+/// SQLite has no LATERAL; a correlated `id IN (… LIMIT n)` reads just as few rows.
 pub(crate) fn join_list(query: &mut SelectStatement, table: &'static str, mut list: SelectStatement) -> &'static str {
     list.clear_selects().column((table, "id"));
     query.join_as(JoinType::InnerJoin, table, "listed", Expr::col(("listed", "id")).in_subquery(list));
@@ -146,7 +146,7 @@ pub(crate) fn partition() -> Expr {
 pub(crate) fn in_partitions(KeyRange { after, until }: KeyRange) -> Expr {
     let first = Expr::val(Ord::max(key_range::partition(after.saturating_add(1)), 0));
     let newest: Expr = Query::select().expr(Func::max(Expr::col("part"))).from("metric").take().into();
-    // A stretch may end where there will never be a metric.
+    // The range may end after the last metric.
     let last = match until {
         Some(until) => Func::cust("min").args([newest, Expr::val(key_range::partition(until))]).into(),
         None => newest,

@@ -12,8 +12,8 @@ use sea_orm::{
 use crate::{
     dialect::{Engine, postgres, sqlite},
     driver::{
-        file::Astray,
-        history::{Past, Trail},
+        file::FileError,
+        history::{CommitTrail, Continuity},
         row::FromRow,
         rusqlite::{self, Connection, Pool},
         source::Source,
@@ -64,7 +64,7 @@ impl Reader {
     ///
     /// # Errors
     /// What became of the file, and what to do.
-    pub fn check(&self) -> Result<(), Astray> {
+    pub fn check(&self) -> Result<(), FileError> {
         match self {
             Self::Direct(pool) => pool.check(),
             Self::Orm(..) => Ok(()),
@@ -132,7 +132,7 @@ impl Writer {
             Self::Direct(connection) => Transaction::Direct(connection.begin()?),
             Self::Orm(connection, sessions) => {
                 let transaction = begin(connection, sessions).await?;
-                transaction.execute_unprepared(postgres::TURN).await?;
+                transaction.execute_unprepared(postgres::BEGIN_WRITING).await?;
                 Transaction::Orm(transaction)
             }
         })
@@ -143,29 +143,30 @@ impl Writer {
     ///
     /// # Errors
     /// The database's.
-    pub async fn resume(&self, trail: &mut Trail) -> Result<(Transaction<'_>, Past), DbErr> {
+    pub async fn resume(&self, trail: &mut CommitTrail) -> Result<(Transaction<'_>, Continuity), DbErr> {
         let Self::Orm(connection, sessions) = self else {
             let transaction = self.begin().await?;
             let version = Statement::from_string(self.engine().backend(), "PRAGMA data_version");
             let version = transaction.all_of::<i64>(version).await?.pop().unwrap_or(0);
-            return Ok((transaction, trail.meets(version)));
+            return Ok((transaction, trail.check_data_version(version)));
         };
         let transaction = begin(connection, sessions).await?;
-        let Some(next) = trail.next() else {
-            transaction.execute_unprepared(postgres::TURN).await?;
+        let Some(next) = trail.next_commit() else {
+            transaction.execute_unprepared(postgres::BEGIN_WRITING).await?;
             let transaction = Transaction::Orm(transaction);
-            trail.begin(&transaction).await?;
-            return Ok((transaction, Past::Same));
+            trail.restart(&transaction).await?;
+            return Ok((transaction, Continuity::Continues));
         };
         // One round trip with two statements, so that the second one sees what was committed while the first waited for the lock.
-        let found = transaction.execute_unprepared(&format!("{}; {next}", postgres::TURN)).await?.rows_affected();
+        let found =
+            transaction.execute_unprepared(&format!("{}; {next}", postgres::BEGIN_WRITING)).await?.rows_affected();
         let transaction = Transaction::Orm(transaction);
         // Taking the lock returns a row itself.
         if found > 1 {
-            return Ok((transaction, Past::Same));
+            return Ok((transaction, Continuity::Continues));
         }
-        trail.begin(&transaction).await?;
-        Ok((transaction, Past::Another))
+        trail.restart(&transaction).await?;
+        Ok((transaction, Continuity::Replaced))
     }
 
     fn engine(&self) -> Engine {

@@ -1,7 +1,7 @@
-//! The file that a database is in: whether what is found under its name still is what was opened. An open file follows its
-//! descriptors, not its name: whoever goes on writing after it was removed or replaced writes where nobody will look.
+//! Whether the name of the database's file still leads to the file that was opened. SQLite writes to the open file, not to the name: after
+//! the file was removed or replaced, everything written would be lost.
 //!
-//! Only names are looked at. Opening the file beside SQLite, and closing it again, would give up SQLite's locks on it.
+//! Only names are looked up. Opening and closing the file here would release SQLite's (POSIX) locks on it.
 
 use std::{
     fmt, fs, io,
@@ -13,7 +13,7 @@ use sea_orm::DbErr;
 
 use crate::driver::wal_owner;
 
-/// What SQLite keeps beside a file: its write-ahead log and the index of that.
+/// Suffixes of the files that SQLite keeps next to a database: the write-ahead log, and its index in shared memory.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
 /// What a file is opened for.
@@ -21,46 +21,46 @@ const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 pub enum Purpose {
     /// It may be changed.
     Write,
-    /// It must stay as it is. What reading it takes may be left beside it.
+    /// It must not change. Reading may leave a log next to it.
     Read,
-    /// The same; it may be written, so that what reading takes can be put beside it, and is taken away again by the last one.
+    /// It must not change, but it may be written: reading can create a log next to it, which the last reader removes.
     Visit,
-    /// It must stay as it is, and nothing can be put beside it: nobody else may write to it meanwhile.
+    /// It must not change, and no log can be created next to it: no other process may write to it meanwhile.
     ReadAtRest,
 }
 
-/// A database's file as it was opened, with what lies beside it.
+/// A database's file as it was opened, with its log.
 #[derive(Debug)]
 pub struct File {
-    /// As it was given, which links may lead away from later.
+    /// As it was given. Links in it may lead elsewhere later.
     name: PathBuf,
-    /// Where it is.
+    /// Its real path.
     path: PathBuf,
     opened: Identity,
-    /// [`COMPANIONS`], where it is used: not every file system can have a log.
+    /// The log and its index, where there are any: not every file system supports them.
     companions: [Option<Identity>; 2],
     purpose: Purpose,
-    /// When it was changed last, and its length.
-    left: (SystemTime, u64),
+    /// Time of the last change, and length, when it was opened.
+    state: (SystemTime, u64),
 }
 
-/// In what way a file is no longer where it was opened.
+/// How a file is no longer where it was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Astray {
-    /// Nothing is there, or it can't be looked at, for this reason.
+pub enum FileError {
+    /// It is not there, or can't be accessed, for this reason.
     Gone(PathBuf, String),
-    /// Something else is there, or nothing is left of what was in it.
+    /// Another file is there, or it is empty.
     Replaced(PathBuf),
     /// It is there, but its log or the log's index is not.
     LogGone(PathBuf),
-    /// It is there, but the log or the log's index beside it is another one.
+    /// It is there, but the log or the log's index is another file.
     LogReplaced(PathBuf),
-    /// It was opened as one that nobody writes to, and somebody does.
+    /// It was opened as a file that does not change, and another process writes to it.
     Changed(PathBuf),
 }
 
-/// In words for whoever asks, who need not know the folder.
-impl fmt::Display for Astray {
+/// The message names no folder: it is sent to clients.
+impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Self::Gone(path, _)
         | Self::Replaced(path)
@@ -93,14 +93,14 @@ impl fmt::Display for Astray {
     }
 }
 
-impl From<Astray> for DbErr {
-    fn from(astray: Astray) -> Self {
+impl From<FileError> for DbErr {
+    fn from(astray: FileError) -> Self {
         Self::Custom(astray.to_string())
     }
 }
 
 impl File {
-    /// The file called `name`, which a connection that reads has open where it may be changed.
+    /// Notes which file `name` leads to. If the file may be changed, a connection must have it open for reading.
     ///
     /// # Errors
     /// The system's.
@@ -115,7 +115,7 @@ impl File {
             wal_owner::claim(&path, &log);
         }
         let companions = [identity(&log)?, identity(&index)?];
-        Ok(Self { opened: Identity::of(&path)?, companions, purpose, left: left(&path)?, name, path })
+        Ok(Self { opened: Identity::of(&path)?, companions, purpose, state: state(&path)?, name, path })
     }
 
     /// What it was opened for.
@@ -123,7 +123,7 @@ impl File {
         self.purpose
     }
 
-    /// Its name for SQLite where nothing is to be put beside it.
+    /// The URI by which SQLite opens it without creating a log.
     pub(crate) fn uri_at_rest(&self) -> PathBuf {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
         let encode = |byte: &u8| if plain(*byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") };
@@ -131,7 +131,7 @@ impl File {
         format!("file://{path}?immutable=1").into()
     }
 
-    /// Whether what the log holds is to stay there, since the file must stay as it is.
+    /// Whether the log must not be folded into the file, since the file must not change.
     pub(crate) fn leaves_log(&self) -> bool {
         self.purpose != Purpose::Write && self.has_log()
     }
@@ -140,33 +140,33 @@ impl File {
         Identity::of(&with_suffix(&self.path, COMPANIONS[0])).is_ok_and(|log| !log.is_empty)
     }
 
-    /// Where it is, wherever the links in its name lead later.
+    /// Its real path, wherever the links in its name lead later.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether all is where it was opened. The system is asked each time, at a microsecond a name.
+    /// Checks that everything is where it was opened: a system call for each name, which takes a microsecond.
     ///
     /// # Errors
-    /// What is not.
-    pub fn look(&self) -> Result<(), Astray> {
+    /// The first that is not.
+    pub fn check(&self) -> Result<(), FileError> {
         let is_link = self.name != self.path;
         for path in std::iter::once(&self.path).chain(is_link.then_some(&self.name)) {
             match Identity::of(path) {
                 Ok(found) if found == self.opened && !found.is_empty => {}
-                Ok(_) => return Err(Astray::Replaced(path.clone())),
-                Err(error) => return Err(Astray::Gone(path.clone(), error.to_string())),
+                Ok(_) => return Err(FileError::Replaced(path.clone())),
+                Err(error) => return Err(FileError::Gone(path.clone(), error.to_string())),
             }
         }
-        let is_changed = || self.has_log() || left(&self.path).ok() != Some(self.left);
+        let is_changed = || self.has_log() || state(&self.path).ok() != Some(self.state);
         if self.purpose == Purpose::ReadAtRest && is_changed() {
-            return Err(Astray::Changed(self.path.clone()));
+            return Err(FileError::Changed(self.path.clone()));
         }
         for (path, opened) in self.companions() {
             match Identity::of(&path) {
                 Ok(found) if found == opened => {}
-                Ok(_) => return Err(Astray::LogReplaced(path)),
-                Err(_) => return Err(Astray::LogGone(path)),
+                Ok(_) => return Err(FileError::LogReplaced(path)),
+                Err(_) => return Err(FileError::LogGone(path)),
             }
         }
         Ok(())
@@ -177,18 +177,18 @@ impl File {
         opened.filter_map(|(end, opened)| Some((with_suffix(&self.path, end), opened?)))
     }
 
-    /// Whether another log, which holds something, is where ours was.
+    /// Whether another log, which is not empty, is where ours was.
     pub(crate) fn has_foreign_log(&self) -> bool {
         let found = Identity::of(&with_suffix(&self.path, COMPANIONS[0])).ok();
         found.is_some_and(|found| self.companions[0].is_some_and(|opened| found != opened) && !found.is_empty)
     }
 
-    /// Takes our log away from a name that no longer is our file's: whoever opens what is there would read it as that one's log.
-    /// A log that still holds something is kept under a name that nobody takes for a log. Gives that name.
+    /// Removes our log from a name that is no longer our file's: SQLite would replay it over the file that is there now. A log that is not
+    /// empty is renamed instead. Returns the new name.
     ///
     /// # Errors
     /// The system's.
-    pub(crate) fn leave(&self) -> io::Result<Option<PathBuf>> {
+    pub(crate) fn abandon(&self) -> io::Result<Option<PathBuf>> {
         let [log, index] = COMPANIONS.map(|end| with_suffix(&self.path, end));
         let is_ours =
             |path: &Path, opened: Option<Identity>| Identity::of(path).ok().filter(|found| Some(*found) == opened);
@@ -207,20 +207,20 @@ impl File {
     }
 }
 
-/// When it was changed last, and its length.
-fn left(path: &Path) -> io::Result<(SystemTime, u64)> {
+/// Time of the last change, and length.
+fn state(path: &Path) -> io::Result<(SystemTime, u64)> {
     let found = fs::metadata(path)?;
     Ok((found.modified()?, found.len()))
 }
 
-/// The name with another end.
+/// The path with a suffix.
 fn with_suffix(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     name.into()
 }
 
-/// Which file it is, whatever it is called.
+/// Which file it is, whatever its name.
 #[derive(Debug, Clone, Copy)]
 struct Identity {
     #[cfg(unix)]
@@ -234,7 +234,7 @@ impl Identity {
         use std::os::unix::fs::MetadataExt as _;
 
         let found = fs::metadata(path)?;
-        // A mount may lead to a file whose last name is gone.
+        // A mount may lead to a file without a name.
         let is_gone = found.nlink() == 0;
         if is_gone {
             return Err(io::ErrorKind::NotFound.into());
@@ -250,7 +250,7 @@ impl PartialEq for Identity {
     }
 }
 
-/// Elsewhere nobody can remove or replace what is open.
+/// Elsewhere an open file can't be removed or replaced.
 #[cfg(not(unix))]
 impl Identity {
     fn of(path: &Path) -> io::Result<Self> {

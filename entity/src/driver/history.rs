@@ -1,5 +1,5 @@
-//! Whether the database still holds the history that is remembered. It may be put back to an earlier one at any time: by a backup that is
-//! restored, by a standby that takes over and lacks the last commits, by somebody who empties the tables.
+//! Whether the database still holds the history that the caches were filled from. It may be replaced by an earlier one at any time: a
+//! backup is restored, a standby that lacks the last commits takes over, tables are emptied.
 
 use std::collections::BTreeMap;
 
@@ -7,48 +7,53 @@ use sea_orm::{DbErr, Statement};
 
 use crate::{dialect::Engine, driver::source::Source};
 
-/// Rows of other servers that are kept: one that is gone is made anew.
-const KEPT: i64 = 100;
+/// Rows of other servers that are kept in `committer`. A server whose row is gone begins a new one.
+const MAX_COMMITTERS: i64 = 100;
 
 /// What has become of the history since the last commit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Past {
-    /// It goes on from there.
+pub enum Continuity {
+    /// It continues.
     #[default]
-    Same,
-    /// Somebody else has written to the file: it may go on, or be another one.
-    Touched,
+    Continues,
+    /// Another process has written to the file: it may continue, or be another one.
+    Uncertain,
     /// It is another one.
-    Another,
+    Replaced,
 }
 
-/// The last commit of the one who writes, to be found again before anything that is remembered is used. If it is there, so is everything
-/// that it and the transactions before it have read.
+/// The last commit of this server, which is looked up before any cache is used. If it is there, so is everything that it and the
+/// transactions before it have read.
 ///
-/// On PostgreSQL a row in `committer` counts the commits of each server. On SQLite a number tells when anybody else has written.
+/// On PostgreSQL a row in `committer` counts the commits of each server. On SQLite, `PRAGMA data_version` changes when another process
+/// writes.
 #[derive(Debug, Default)]
-pub struct Trail {
+pub struct CommitTrail {
     name: String,
-    /// The number of the last commit that is known to be one; `None` before the first.
+    /// The number of the last commit that was confirmed; `None` before the first.
     committed: Option<i64>,
-    /// The greatest number that may have been committed: an answer may have been lost.
+    /// The greatest number that may have been committed: the confirmation may have been lost.
     tried: i64,
 }
 
-impl Trail {
-    /// The transaction that followed it was committed.
+impl CommitTrail {
+    /// Notes that the transaction was committed.
     pub fn commit(&mut self) {
         self.committed = Some(self.tried);
     }
 
-    /// Takes note of what a file tells, which is what it told at the last commit unless somebody else has written to it.
-    pub(crate) fn meets(&mut self, version: i64) -> Past {
+    /// Compares the data version of a file with that at the last commit.
+    pub(crate) fn check_data_version(&mut self, version: i64) -> Continuity {
         self.tried = version;
-        if self.committed.is_none_or(|committed| committed == version) { Past::Same } else { Past::Touched }
+        if self.committed.is_none_or(|committed| committed == version) {
+            Continuity::Continues
+        } else {
+            Continuity::Uncertain
+        }
     }
 
-    /// The statement that finds the last commit and counts the next one, a row if it is there; `None` before the first.
-    pub(crate) fn next(&mut self) -> Option<String> {
+    /// Returns the statement that counts the next commit, and affects a row if the last one is there; `None` before the first.
+    pub(crate) fn next_commit(&mut self) -> Option<String> {
         let (committed, tried) = (self.committed?, self.tried);
         self.tried += 1;
         Some(format!(
@@ -57,10 +62,10 @@ impl Trail {
         ))
     }
 
-    /// Begins anew, under another name: one that a restored history may know as well is no proof.
-    pub(crate) async fn begin(&mut self, db: &impl Source) -> Result<(), DbErr> {
+    /// Begins a new row, under a new name: a restored history may contain the old one.
+    pub(crate) async fn restart(&mut self, db: &impl Source) -> Result<(), DbErr> {
         let sql = format!(
-            "WITH old AS (DELETE FROM committer WHERE id <= (SELECT MAX(id) FROM committer) - {KEPT}) \
+            "WITH old AS (DELETE FROM committer WHERE id <= (SELECT MAX(id) FROM committer) - {MAX_COMMITTERS}) \
              INSERT INTO committer (name, commits) \
              VALUES (md5(random()::text || clock_timestamp()::text || pg_backend_pid()::text), 1) RETURNING name"
         );
@@ -71,9 +76,9 @@ impl Trail {
     }
 }
 
-/// What a look at the history shows of how far it goes.
+/// How far the history goes at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sight {
+pub struct HistorySnapshot {
     /// The greatest key of metrics.
     pub metric: i64,
     /// The number of the last announcement of a session.
@@ -82,8 +87,8 @@ pub struct Sight {
     commits: BTreeMap<i64, i64>,
 }
 
-impl Sight {
-    /// Looks, in one statement.
+impl HistorySnapshot {
+    /// Reads it, in one statement.
     ///
     /// # Errors
     /// The database's.
@@ -101,8 +106,8 @@ impl Sight {
         Ok(Self { metric: metric.unwrap_or(0), session: session.unwrap_or(0), commits })
     }
 
-    /// Whether the history that this shows goes on from what `before`, an earlier look, has shown.
-    pub fn goes_on_from(&self, before: &Self) -> bool {
+    /// Whether this may be a later state of the history that `before` shows.
+    pub fn continues(&self, before: &Self) -> bool {
         let has_all = |(id, commits): (&i64, &i64)| self.commits.get(id).is_none_or(|now| now >= commits);
         let newest_is_there = before.commits.keys().next_back().is_none_or(|id| self.commits.contains_key(id));
         self.metric >= before.metric
@@ -114,57 +119,57 @@ impl Sight {
 
 #[cfg(test)]
 mod tests {
-    use super::{Past, Sight, Trail};
+    use super::{CommitTrail, Continuity, HistorySnapshot};
 
-    fn sight(metric: i64, session: i64, commits: &[(i64, i64)]) -> Sight {
-        Sight { metric, session, commits: commits.iter().copied().collect() }
+    fn snapshot(metric: i64, session: i64, commits: &[(i64, i64)]) -> HistorySnapshot {
+        HistorySnapshot { metric, session, commits: commits.iter().copied().collect() }
     }
 
     #[test]
-    fn a_history_goes_on_as_long_as_nothing_is_taken_back() {
-        let before = sight(10, 2, &[(1, 5), (2, 7)]);
+    fn a_history_continues_as_long_as_no_number_falls() {
+        let before = snapshot(10, 2, &[(1, 5), (2, 7)]);
         for now in [
             before.clone(),
-            sight(11, 2, &[(1, 5), (2, 8)]),
-            sight(10, 3, &[(1, 6), (2, 7), (3, 1)]),
-            // Rows of servers that are long gone are cleared away.
-            sight(10, 2, &[(2, 7)]),
+            snapshot(11, 2, &[(1, 5), (2, 8)]),
+            snapshot(10, 3, &[(1, 6), (2, 7), (3, 1)]),
+            // Rows of servers that are long gone are deleted.
+            snapshot(10, 2, &[(2, 7)]),
         ] {
-            assert!(now.goes_on_from(&before), "{now:?}");
+            assert!(now.continues(&before), "{now:?}");
         }
         for now in [
-            sight(9, 2, &[(1, 5), (2, 7)]),
-            sight(10, 1, &[(1, 5), (2, 7)]),
-            // Others have filled up what was lost.
-            sight(99, 9, &[(1, 99), (2, 6)]),
-            sight(99, 9, &[(1, 99)]),
-            sight(0, 0, &[]),
+            snapshot(9, 2, &[(1, 5), (2, 7)]),
+            snapshot(10, 1, &[(1, 5), (2, 7)]),
+            // Other servers have reached the lost numbers again.
+            snapshot(99, 9, &[(1, 99), (2, 6)]),
+            snapshot(99, 9, &[(1, 99)]),
+            snapshot(0, 0, &[]),
         ] {
-            assert!(!now.goes_on_from(&before), "{now:?}");
+            assert!(!now.continues(&before), "{now:?}");
         }
-        assert!(before.goes_on_from(&Sight::default()));
+        assert!(before.continues(&HistorySnapshot::default()));
     }
 
     #[test]
-    fn a_commit_whose_answer_was_lost_may_be_there_or_not() {
-        let mut trail = Trail::default();
-        assert_eq!(trail.next(), None);
+    fn a_commit_without_confirmation_may_be_there_or_not() {
+        let mut trail = CommitTrail::default();
+        assert_eq!(trail.next_commit(), None);
         (trail.name, trail.tried) = ("a".to_owned(), 1);
         trail.commit();
-        assert!(trail.next().is_some_and(|sql| sql.contains("commits = 2 ") && sql.contains("BETWEEN 1 AND 1")));
-        assert!(trail.next().is_some_and(|sql| sql.contains("commits = 3 ") && sql.contains("BETWEEN 1 AND 2")));
+        assert!(trail.next_commit().is_some_and(|sql| sql.contains("commits = 2 ") && sql.contains("BETWEEN 1 AND 1")));
+        assert!(trail.next_commit().is_some_and(|sql| sql.contains("commits = 3 ") && sql.contains("BETWEEN 1 AND 2")));
         trail.commit();
-        assert!(trail.next().is_some_and(|sql| sql.contains("commits = 4 ") && sql.contains("BETWEEN 3 AND 3")));
+        assert!(trail.next_commit().is_some_and(|sql| sql.contains("commits = 4 ") && sql.contains("BETWEEN 3 AND 3")));
     }
 
     #[test]
-    fn a_file_that_somebody_else_wrote_to_is_noticed_until_the_next_commit() {
-        let mut trail = Trail::default();
-        assert_eq!(trail.meets(4), Past::Same);
+    fn a_file_that_another_process_wrote_to_is_uncertain_until_the_next_commit() {
+        let mut trail = CommitTrail::default();
+        assert_eq!(trail.check_data_version(4), Continuity::Continues);
         trail.commit();
-        let met = [4, 5, 5].map(|version| trail.meets(version));
-        assert_eq!(met, [Past::Same, Past::Touched, Past::Touched]);
+        let found = [4, 5, 5].map(|version| trail.check_data_version(version));
+        assert_eq!(found, [Continuity::Continues, Continuity::Uncertain, Continuity::Uncertain]);
         trail.commit();
-        assert_eq!(trail.meets(5), Past::Same);
+        assert_eq!(trail.check_data_version(5), Continuity::Continues);
     }
 }

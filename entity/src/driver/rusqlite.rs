@@ -22,7 +22,7 @@ use crate::{
     dialect::sqlite,
     driver::{
         error_kind::failed,
-        file::{Astray, File, Purpose},
+        file::{File, FileError, Purpose},
         row::FromRow,
     },
 };
@@ -97,11 +97,11 @@ impl Connection {
         };
         // The mutex here replaces SQLite's own.
         let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        file.look()?;
+        file.check()?;
         let name = if file.purpose() == Purpose::ReadAtRest { &file.uri_at_rest() } else { file.path() };
         let inner = rusqlite::Connection::open_with_flags(name, flags).map_err(|error| failed(&error))?;
         inner.execute_batch(pragmas).map_err(|error| failed(&error))?;
-        file.look()?;
+        file.check()?;
         sqlite::add_functions(&inner).map_err(|error| failed(&error))?;
         inner.set_prepared_statement_cache_capacity(STATEMENT_CACHE_CAPACITY);
         let (file, is_saved) = (Arc::clone(file), AtomicBool::new(false));
@@ -145,7 +145,7 @@ impl Connection {
 
     /// Checks that the file is where it was opened. If not, the log is folded into it as far as possible, once.
     pub(crate) fn check(&self) -> Result<(), DbErr> {
-        let looked = self.file.look();
+        let looked = self.file.check();
         match &looked {
             Ok(()) => self.is_saved.store(false, Ordering::Relaxed),
             Err(astray) if !self.is_saved.load(Ordering::Relaxed) => {
@@ -158,14 +158,14 @@ impl Connection {
 
     /// Folds the log into the file. Both are open, whatever their names are by now: so a renamed file is complete, and the empty log
     /// can't damage another file that takes the old name. Returns whether that succeeded.
-    fn save(&self, astray: &Astray) -> bool {
+    fn save(&self, astray: &FileError) -> bool {
         match astray {
-            Astray::Gone(..) => self.fold("TRUNCATE"),
+            FileError::Gone(..) => self.fold("TRUNCATE"),
             // Another process that opens that file must not find the index of our log.
-            Astray::Replaced(_) => self.fold("TRUNCATE") && self.file.leave().is_ok(),
+            FileError::Replaced(_) => self.fold("TRUNCATE") && self.file.abandon().is_ok(),
             // Another process writes to the file through another log: the two can't be merged.
-            Astray::Changed(_) => true,
-            Astray::LogGone(_) | Astray::LogReplaced(_) => self.file.has_foreign_log() || self.fold("PASSIVE"),
+            FileError::Changed(_) => true,
+            FileError::LogGone(_) | FileError::LogReplaced(_) => self.file.has_foreign_log() || self.fold("PASSIVE"),
         }
     }
 
@@ -191,14 +191,14 @@ impl Connection {
     pub(crate) fn close(self) -> Result<(), DbErr> {
         let checked = self.check();
         // If only the log's name is gone, no other process has the file open.
-        if !matches!(self.file.look(), Ok(()) | Err(Astray::LogGone(_))) {
+        if !matches!(self.file.check(), Ok(()) | Err(FileError::LogGone(_))) {
             self.leave_log()?;
         }
         let Self { inner, file, .. } = self;
         let inner = inner.into_inner().unwrap_or_else(PoisonError::into_inner);
         inner.close().map_err(|(_, error)| failed(&error))?;
-        if let Err(Astray::Gone(..) | Astray::Replaced(_)) = file.look()
-            && let Some(kept) = file.leave().map_err(|error| DbErr::Custom(error.to_string()))?
+        if let Err(FileError::Gone(..) | FileError::Replaced(_)) = file.check()
+            && let Some(kept) = file.abandon().map_err(|error| DbErr::Custom(error.to_string()))?
         {
             return Err(DbErr::Custom(format!("what the database's log held is kept in {}", kept.display())));
         }
@@ -242,7 +242,7 @@ impl Transaction<'_> {
 
     /// Commits. The file must be where it was opened, both before and afterwards.
     pub(crate) fn commit(mut self) -> Result<(), DbErr> {
-        self.connection.file.look()?;
+        self.connection.file.check()?;
         self.connection.execute("COMMIT", [()])?;
         self.is_open = false;
         self.connection.check()
@@ -312,8 +312,8 @@ impl Pool {
     }
 
     /// Checks that the file is where it was opened.
-    pub(crate) fn check(&self) -> Result<(), Astray> {
-        self.file.look()
+    pub(crate) fn check(&self) -> Result<(), FileError> {
+        self.file.check()
     }
 
     /// Returns every row of `statement`.
@@ -336,7 +336,7 @@ impl Pool {
             tokio::time::sleep(CLOSE_POLL_INTERVAL).await;
         }
         let mut idle = lock(&self.idle);
-        if self.file.leaves_log() || !matches!(self.file.look(), Ok(()) | Err(Astray::LogGone(_))) {
+        if self.file.leaves_log() || !matches!(self.file.check(), Ok(()) | Err(FileError::LogGone(_))) {
             // A connection that can't be set so stays open until the process ends, and touches nothing.
             idle.drain(..).for_each(|connection| {
                 if connection.leave_log().is_err() {

@@ -1,6 +1,6 @@
-//! Whose a write-ahead log is. SQLite knows a log by its name alone: beside a file that was put in the place of another one, while nobody had
-//! it open, the other one's log would be replayed over it. So the log says, in an attribute where the file system has such, which file it
-//! belongs to; a log that was copied says nothing any more, since whoever copied it may have copied the file, too.
+//! Which file a write-ahead log belongs to. SQLite identifies a log only by its name: if a file is replaced while no process has it open, the
+//! old file's log would be replayed over the new one. So an extended attribute of the log, where the file system has them, names its file.
+//! The attribute does not count for a copy of the log, whose file may have been copied as well.
 
 use std::path::Path;
 
@@ -8,32 +8,32 @@ use std::path::Path;
 #[cfg(target_os = "linux")]
 const OWNER: &str = "user.metrograph.file";
 
-/// What the attribute says: file and log as they are called by the file system.
+/// The value of the attribute: inode and birth time of file and log.
 #[cfg(target_os = "linux")]
 fn owner(file: &Path, log: &Path) -> Option<(String, String)> {
     use std::{fs, os::unix::fs::MetadataExt as _, time::UNIX_EPOCH};
 
     let name = |path: &Path| {
         let found = fs::metadata(path).ok()?;
-        // Numbers of files that are gone are given to new ones.
+        // Inode numbers are reused.
         let made = found.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
         Some(format!("{}:{}", found.ino(), made.as_nanos()))
     };
     Some((name(file)?, name(log)?))
 }
 
-/// Has `log` say that it belongs to `file`, where that can be said.
+/// Marks `log` as belonging to `file`, where the file system can.
 #[cfg(target_os = "linux")]
 pub(crate) fn claim(file: &Path, log: &Path) {
     use rustix::fs::{XattrFlags, setxattr};
 
     if let Some((file, log_itself)) = owner(file, log) {
-        // Where it can't be said, nothing is said.
+        // Without the attribute there is no check.
         let _ = setxattr(log, OWNER, format!("{file} {log_itself}").as_bytes(), XattrFlags::empty());
     }
 }
 
-/// Whether `log` says that it belongs to another file than the one called `file`.
+/// Whether `log` is marked as belonging to another file than `file`.
 #[cfg(target_os = "linux")]
 pub fn is_of_another(file: &Path, log: &Path) -> bool {
     let mut said = [0; 256];
@@ -43,11 +43,11 @@ pub fn is_of_another(file: &Path, log: &Path) -> bool {
     owner(file, log).is_some_and(|(now, log_now)| log_now == log_then && now != owner_then)
 }
 
-/// Nothing can be said.
+/// There are no such attributes.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn claim(_: &Path, _: &Path) {}
 
-/// Nothing was said.
+/// There are no such attributes.
 #[cfg(not(target_os = "linux"))]
 pub fn is_of_another(_: &Path, _: &Path) -> bool {
     false
