@@ -4,6 +4,7 @@ mod floors;
 mod graph;
 mod layers;
 mod paths;
+mod words;
 
 use std::{collections::BTreeSet, path::Path};
 

@@ -105,8 +105,8 @@ fn unknown_argument(error: &Error, named: &str, command: &Command, given: Given<
         return format!("{named}: {asked} does not take it: metrograph serve --help says what is the server's");
     }
     let remedy = match text(error, ContextKind::SuggestedArg) {
-        Some(known) => format!("did you mean {known}?"),
-        None => format!("{asked} --help says what is known"),
+        Some(name) => format!("did you mean {name}?"),
+        None => format!("{asked} --help lists what is accepted"),
     };
     format!("{}: {asked} does not know it: {remedy}", shown(named, given))
 }
@@ -115,7 +115,7 @@ fn unknown_command(error: &Error, given: Given<'_>) -> String {
     let asked = asked(error);
     let word = text(error, ContextKind::InvalidSubcommand).unwrap_or_default();
     let remedy = match list(error, ContextKind::SuggestedSubcommand).first() {
-        Some(known) => format!("did you mean {known}?"),
+        Some(name) => format!("did you mean {name}?"),
         None => format!("{asked} --help says what there is"),
     };
     format!("{}: {asked} has no such command: {remedy}", shown(&word, given))

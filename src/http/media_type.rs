@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_told_from_what_is_written_in_it() {
+    fn json_is_recognised_with_its_parameters() {
         for (text, is_json, has_suffix) in [
             ("application/json", true, false),
             ("application/hal+json; charset=utf-8", false, true),

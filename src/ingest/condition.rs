@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_not_believed_to_have_room_before_something_is_stored_or_a_while_has_passed() {
+    fn a_full_disk_stays_unready_until_something_is_stored_or_a_while_has_passed() {
         for said in ["database or disk is full", "disk I/O error"] {
             let (mut condition, mut now) = (Condition::default(), Instant::now());
             condition.failed(&failure(said), now);

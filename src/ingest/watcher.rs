@@ -59,13 +59,13 @@ async fn listen(mut listener: NotificationListener, watermark: watch::Sender<Wat
         match listener.next().await {
             Notification::Payload(text) => {
                 let current = *watermark.borrow();
-                let is_known = text.parse::<Watermark>().is_ok_and(|sent| {
+                let is_published = text.parse::<Watermark>().is_ok_and(|sent| {
                     let mut raised = current;
                     raised.raise(sent);
                     raised == current
                 });
                 // Most notifications were sent by this server.
-                if is_known {
+                if is_published {
                     continue;
                 }
             }

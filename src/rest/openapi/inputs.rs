@@ -122,8 +122,8 @@ impl Writer<'_> {
             return json!({ "type": "array", "items": item });
         }
         let name = ty.inner_named_type().as_str();
-        if let Some(known) = self.inputs.get(name) {
-            return known.clone();
+        if let Some(reference) = self.inputs.get(name) {
+            return reference.clone();
         }
         let reference = match self.schema.types.get(name) {
             Some(ExtendedType::Enum(definition)) => {
