@@ -75,7 +75,7 @@ impl Graph {
         let hub = Hub::new(buffer, fairness.clone());
         // Documents are validated once, when they are parsed: see `validation`.
         let schema = |max_complexity| {
-            let builder = hub.feed(builder()).validation_mode(ValidationMode::Fast).limit_complexity(max_complexity);
+            let builder = hub.add_to(builder()).validation_mode(ValidationMode::Fast).limit_complexity(max_complexity);
             // The depth is checked by `document_limits`; our own documents have no limit.
             builder.limit_recursive_depth(usize::MAX).data(Arc::clone(&state)).finish()
         };
@@ -145,7 +145,7 @@ impl Graph {
 
     /// Runs an operation. Every error of the response has a code.
     ///
-    /// Lists may be JSON text already: serialize the response with [`crate::graphql::write_answer`], not with serde.
+    /// Lists may be JSON text already: serialize the response with [`crate::graphql::write_json`], not with serde.
     pub(crate) async fn execute(&self, operation: Operation) -> Response {
         let Prepared { schema, request, driver, plan, .. } = match self.prepare(operation) {
             Ok(prepared) => prepared,
@@ -210,7 +210,7 @@ impl Graph {
 
     /// Builds this graph for async-graphql's own services, without limits. All requests are those of `caller`.
     pub fn stock(&self, caller: Caller) -> Stock {
-        let schema = self.0.hub.feed(builder()).data(Arc::clone(&self.0.state)).finish();
+        let schema = self.0.hub.add_to(builder()).data(Arc::clone(&self.0.state)).finish();
         Stock::new(schema, self.0.reader.clone(), caller)
     }
 

@@ -22,7 +22,7 @@ pub use self::{
     graph::Graph,
     json::{check_values, has_long_numbers, read_exactly, text_without_bom, without_bom},
     limits::{MAX_ROWS, MAX_SHORT_LIST},
-    lists::json_writer::{write_answer, write_value, written_bytes},
+    lists::json_writer::{raw_json_bytes, write_json, write_value},
     request::{
         coerce_variables::{check_scalar, coerce_number, whole},
         cost::Cost,

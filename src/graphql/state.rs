@@ -7,7 +7,7 @@ use entity::{
     count_cache::CountCache,
     list_cache::ListCache,
     metric_block::ZoneMapCache,
-    table::{tag as tag_row, variant::Words},
+    table::{tag as tag_row, variant::VariantNames},
 };
 use quick_cache::sync::Cache;
 
@@ -39,7 +39,7 @@ impl GraphState {
 
 /// Caches of what never changes once stored, by key, and of lists and counts that have not changed since.
 pub struct ObjectCaches {
-    pub variants: Cache<i64, Arc<Words>>,
+    pub variants: Cache<i64, Arc<VariantNames>>,
     pub sessions: Cache<i64, Arc<str>>,
     pub contexts: Cache<i64, Arc<str>>,
     pub tags: Cache<i64, Arc<tag_row::Model>>,

@@ -20,7 +20,7 @@ use crate::{
     access::Caller,
     error::{Code, Error},
     graphql::{
-        Document as Runnable, Graph, Operation, check_values, has_long_numbers, read_exactly, without_bom, write_answer,
+        Document as Runnable, Graph, Operation, check_values, has_long_numbers, read_exactly, without_bom, write_json,
     },
     http::media_type::MediaType,
     rest::{
@@ -110,7 +110,7 @@ async fn handle(
 
 fn json_response(status: StatusCode, body: &Value) -> Response {
     let mut json = Vec::new();
-    write_answer(body, &mut json);
+    write_json(body, &mut json);
     (status, [(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 

@@ -152,8 +152,14 @@ impl Filter {
         }
     }
 
-    /// Whether a metric matches, of which these are row and words; `None` where only the database can tell.
-    pub fn matches(&self, row: &Model, words: &variant::Words, session_hash: &str, context_hash: &str) -> Option<bool> {
+    /// Whether a metric matches, of which these are row and names; `None` where only the database can tell.
+    pub fn matches(
+        &self,
+        row: &Model,
+        names: &variant::VariantNames,
+        session_hash: &str,
+        context_hash: &str,
+    ) -> Option<bool> {
         let Self {
             session,
             context,
@@ -179,7 +185,7 @@ impl Filter {
             Some(own),
             session.as_ref().map_or(Some(true), |text| text.matches(session_hash)),
             context.as_ref().map_or(Some(true), |text| text.matches(context_hash)),
-            variant.matches(words),
+            variant.matches(names),
             of_session,
         ])
     }

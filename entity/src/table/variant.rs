@@ -96,16 +96,16 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether a variant of these words matches; `None` where only the database can tell.
-    pub(crate) fn matches(&self, words: &Words) -> Option<bool> {
+    /// Whether a variant of these names matches; `None` where only the database can tell.
+    pub(crate) fn matches(&self, names: &VariantNames) -> Option<bool> {
         let Self { name, location, kind, item, path, component } = self;
         let texts = [
-            (name, &words.name),
-            (location, &words.location),
-            (kind, &words.kind),
-            (item, &words.item),
-            (path, &words.path),
-            (component, &words.component),
+            (name, &names.name),
+            (location, &names.location),
+            (kind, &names.kind),
+            (item, &names.item),
+            (path, &names.path),
+            (component, &names.component),
         ];
         filter::all(texts.into_iter().map(|(filter, text)| filter.as_ref().map_or(Some(true), |it| it.matches(text))))
     }
@@ -151,9 +151,9 @@ pub async fn metric_counts_under(
     list::counts(db, &query).await
 }
 
-/// All the words that a variant's metrics share. They never change once stored.
+/// The names that all metrics of a variant share. They never change once stored.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Words {
+pub struct VariantNames {
     /// The variant's key.
     pub id: i64,
     /// Its item's key.
@@ -174,10 +174,10 @@ pub struct Words {
     pub kind: String,
 }
 
-from_row!(Words { id, item_id, component_id, component, path, item, name, location, kind });
+from_row!(VariantNames { id, item_id, component_id, component, path, item, name, location, kind });
 
-/// The words of these variants, in one statement.
-pub async fn words(db: &impl Source, ids: &[i64]) -> Result<HashMap<i64, Words>, DbErr> {
+/// Reads the names of these variants, in one statement.
+pub async fn names(db: &impl Source, ids: &[i64]) -> Result<HashMap<i64, VariantNames>, DbErr> {
     let query = Query::select()
         .expr_as(column::of(Column::Id), "id")
         .expr_as(column::of(Column::ItemId), "item_id")
@@ -193,7 +193,7 @@ pub async fn words(db: &impl Source, ids: &[i64]) -> Result<HashMap<i64, Words>,
         .inner_join(component::Entity, column::of(component::Column::Id).eq(column::of(item::Column::ComponentId)))
         .and_where(db.engine().any_of(column::of(Column::Id), ids))
         .take();
-    Ok(db.all(&query).await?.into_iter().map(|words: Words| (words.id, words)).collect())
+    Ok(db.all(&query).await?.into_iter().map(|names: VariantNames| (names.id, names)).collect())
 }
 
 /// The least value of `resource` among the variant's metrics; null until the first of them.

@@ -1,4 +1,4 @@
-//! Lists: Relay connections with keyset cursors, which stay right while rows arrive.
+//! Relay connections with keyset pagination: cursors stay valid while rows arrive.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use async_graphql::{Context, Object, SimpleObject, TypeName};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use entity::{
     filter::Tree,
-    list::{self, Edge as Way, Noun, Order, Position, Slice},
+    list::{self, Edge as TableEdge, Noun, Order, Position, Slice},
 };
 
 use crate::{
@@ -19,27 +19,27 @@ use crate::{
             filter::Where,
             json_writer::Items,
             listed::{Listed, RowOf},
-            loader_keys::{Counts, Lists},
+            loader_keys::{ChildCount, ChildRows},
         },
         scalars::Int,
         state::state_of,
     },
 };
 
-/// The order of a list of a type of the graph.
+/// The order of a list of `T`.
 type OrderOf<T> = Order<<<T as Listed>::Entity as Noun>::Sort>;
 
-/// Whose list it is.
+/// The parent object of a list.
 #[derive(Debug)]
-pub enum Of<E> {
-    /// Nobody's: all there are.
-    Everyone,
-    /// That of the parent with this key.
-    Parent(Way<E>, i64),
+pub enum Parent<E> {
+    /// A root field: the list has all objects of its type.
+    Root,
+    /// The row with this key, from which the edge leads to the rows of the list.
+    Row(TableEdge<E>, i64),
 }
 
 /// The arguments of a connection.
-pub struct Arguments<T: Listed> {
+pub struct ConnectionArguments<T: Listed> {
     pub first: Option<i64>,
     pub after: Option<String>,
     pub last: Option<i64>,
@@ -48,25 +48,27 @@ pub struct Arguments<T: Listed> {
     pub order_by: Option<T::OrderBy>,
 }
 
-impl<T: Listed> Arguments<T> {
-    /// The stretch asked for, one row longer, so as to see whether there are more.
-    fn slice(self, most: u64) -> Result<Slice<T::Entity>, Error> {
+impl<T: Listed> ConnectionArguments<T> {
+    /// Checks the arguments and converts them to a query. Its limit is one row more than requested: that row shows whether
+    /// there is another window.
+    fn slice(self, max_rows: u64) -> Result<Slice<T::Entity>, Error> {
         let Self { first, after, last, before, filter, order_by } = self;
-        let (limit, from_end) = match (limit("first", first, most)?, limit("last", last, most)?) {
+        let (limit, from_end) = match (row_limit("first", first, max_rows)?, row_limit("last", last, max_rows)?) {
             (Some(_), Some(_)) => return Err(Error::bad_input("first, last: give one of them, not both")),
             (None, Some(last)) => (last, true),
-            (first, None) => (first.unwrap_or(DEFAULT_ROWS.unsigned_abs().min(most)), false),
+            (first, None) => (first.unwrap_or(DEFAULT_ROWS.unsigned_abs().min(max_rows)), false),
         };
         let filter = filter.map(|filter| filter.check()).transpose()?.unwrap_or_default();
         let order = order_by.map(Into::into).unwrap_or_default();
-        let place = |argument, cursor: Option<String>| {
+        let list = ordered_list::<T>(&order);
+        let position = |argument, cursor: Option<String>| {
             // Some clients write "" for the cursor that an empty list does not have.
             let cursor = cursor.filter(|cursor| !cursor.is_empty());
-            cursor.map(|cursor| read_cursor::<T>(argument, &order, &cursor)).transpose()
+            cursor.map(|cursor| decode_cursor(argument, &list, &cursor)).transpose()
         };
         Ok(Slice {
-            after: place("after", after)?,
-            before: place("before", before)?,
+            after: position("after", after)?,
+            before: position("before", before)?,
             filter,
             order,
             limit: limit + 1,
@@ -75,79 +77,85 @@ impl<T: Listed> Arguments<T> {
     }
 
     /// Reads the connection.
-    pub async fn read(self, ctx: &Context<'_>, of_whom: Of<T::Entity>) -> FieldResult<Connection<T>> {
+    pub async fn read(self, ctx: &Context<'_>, parent: Parent<T::Entity>) -> FieldResult<Connection<T>> {
         let slice = self.slice(state_of(ctx).max_rows)?;
-        let asked = usize::try_from(slice.limit - 1).unwrap_or(usize::MAX);
-        let mut rows = match &of_whom {
-            Of::Everyone => list::rows(&state_of(ctx).database.reader, &slice).await.map_err(Error::from)?,
-            Of::Parent(way, parent) => {
-                loaders_of(ctx).load(Lists::key(*way, *parent, &slice)).await?.unwrap_or_default()
+        let requested = usize::try_from(slice.limit - 1).unwrap_or(usize::MAX);
+        let mut rows = match &parent {
+            Parent::Root => list::rows(&state_of(ctx).database.reader, &slice).await.map_err(Error::from)?,
+            Parent::Row(edge, id) => {
+                loaders_of(ctx).load(ChildRows::key(*edge, *id, &slice)).await?.unwrap_or_default()
             }
         };
-        let more = rows.len() > asked;
-        if more {
+        let has_more = rows.len() > requested;
+        if has_more {
             if slice.from_end {
                 rows.remove(0);
             } else {
                 rows.pop();
             }
         }
-        let place = |row: &RowOf<T>| Position { key: T::Entity::sort_key(slice.order.by, row), id: T::Entity::id(row) };
-        let places = rows.iter().map(place).collect();
+        let position =
+            |row: &RowOf<T>| Position { key: T::Entity::sort_key(slice.order.by, row), id: T::Entity::id(row) };
+        let positions = rows.iter().map(position).collect();
         Ok(Connection {
-            has_next_page: if slice.from_end { slice.before.is_some() } else { more },
-            has_previous_page: if slice.from_end { more } else { slice.after.is_some() },
+            has_next_page: if slice.from_end { slice.before.is_some() } else { has_more },
+            has_previous_page: if slice.from_end { has_more } else { slice.after.is_some() },
             nodes: T::from_rows(ctx, rows).await?.into(),
             order: slice.order,
-            places,
-            of_whom,
+            positions,
+            parent,
             filter: slice.filter,
         })
     }
 }
 
-/// How many rows an argument asks for, `most` at most.
+/// Returns the number of rows that `argument` requests.
 ///
 /// # Errors
-/// [`Code::BadUserInput`] for a negative number, [`Code::LimitExceeded`] for too large a one.
-fn limit(argument: &str, given: Option<i64>, most: u64) -> Result<Option<u64>, Error> {
-    let Some(rows) = given else { return Ok(None) };
-    let remedy = || format!("{argument}: give a number from 0 to {most}, not {rows}");
+/// [`Code::BadUserInput`] if `value` is negative, [`Code::LimitExceeded`] if it exceeds `max_rows`.
+fn row_limit(argument: &str, value: Option<i64>, max_rows: u64) -> Result<Option<u64>, Error> {
+    let Some(rows) = value else { return Ok(None) };
+    let remedy = || format!("{argument}: give a number from 0 to {max_rows}, not {rows}");
     match u64::try_from(rows) {
-        Ok(rows) if rows <= most => Ok(Some(rows)),
+        Ok(rows) if rows <= max_rows => Ok(Some(rows)),
         Ok(_) => Err(Error::new(Code::LimitExceeded, format!("{} (max-rows)", remedy()))),
         Err(_) => Err(Error::bad_input(remedy())),
     }
 }
 
-/// A cursor holds the list it was made for, so that it is not taken for a place in another.
-fn order_name<T: Listed>(order: &OrderOf<T>) -> String {
+/// Returns the name of the list of `T` in this order. Cursors contain it, so that those of another list are rejected.
+fn ordered_list<T: Listed>(order: &OrderOf<T>) -> String {
     format!("{} {:?}", T::type_name(), order.by)
 }
 
-fn write_cursor<T: Listed>(order: &OrderOf<T>, Position { key, id }: Position) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(format!("{}:{key}:{id}", order_name::<T>(order)))
+/// Returns the cursor of a position in `list`.
+fn encode_cursor(list: &str, Position { key, id }: Position) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(format!("{list}:{key}:{id}"))
 }
 
-fn read_cursor<T: Listed>(argument: &str, order: &OrderOf<T>, cursor: &str) -> Result<Position, Error> {
-    let read = || {
+/// Returns the position that `cursor` marks in `list`.
+///
+/// # Errors
+/// [`Code::BadUserInput`] if it is no cursor of this list.
+fn decode_cursor(argument: &str, list: &str, cursor: &str) -> Result<Position, Error> {
+    let decode = || {
         let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
         let mut parts = text.split(':');
         let (name, key, id) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        (name == order_name::<T>(order) && parts.next().is_none()).then_some(Position { key, id })
+        (name == list && parts.next().is_none()).then_some(Position { key, id })
     };
-    read().ok_or_else(|| Error::bad_input(format!("{argument}: '{cursor}' is no cursor of a list in this order")))
+    decode().ok_or_else(|| Error::bad_input(format!("{argument}: '{cursor}' is no cursor of a list in this order")))
 }
 
-/// A stretch of a list.
+/// A window of a list.
 pub struct Connection<T: Listed> {
     nodes: Items<T>,
     order: OrderOf<T>,
-    /// Those of the nodes: a cursor is written when it is asked for.
-    places: Vec<Position>,
+    /// Positions of the nodes. Cursors are encoded only if they are selected.
+    positions: Vec<Position>,
     has_next_page: bool,
     has_previous_page: bool,
-    of_whom: Of<T::Entity>,
+    parent: Parent<T::Entity>,
     filter: Tree<<T::Entity as Noun>::Filter>,
 }
 
@@ -158,8 +166,8 @@ impl<T: Listed> TypeName for Connection<T> {
 }
 
 impl<T: Listed> Connection<T> {
-    fn cursor(&self, place: &Position) -> String {
-        write_cursor::<T>(&self.order, *place)
+    fn cursor(&self, position: &Position) -> String {
+        encode_cursor(&ordered_list::<T>(&self.order), *position)
     }
 }
 
@@ -173,8 +181,8 @@ impl<T: Listed> Connection<T> {
 
     /// The items with their cursors.
     async fn edges(&self) -> Vec<Edge<'_, T>> {
-        let edge = |(node, place)| Edge { node, cursor: self.cursor(place) };
-        self.nodes.iter().zip(&self.places).map(edge).collect()
+        let edge = |(node, position)| Edge { node, cursor: self.cursor(position) };
+        self.nodes.iter().zip(&self.positions).map(edge).collect()
     }
 
     /// Information for fetching the next or previous items.
@@ -182,17 +190,17 @@ impl<T: Listed> Connection<T> {
         PageInfo {
             has_next_page: self.has_next_page,
             has_previous_page: self.has_previous_page,
-            start_cursor: self.places.first().map(|place| self.cursor(place)),
-            end_cursor: self.places.last().map(|place| self.cursor(place)),
+            start_cursor: self.positions.first().map(|position| self.cursor(position)),
+            end_cursor: self.positions.last().map(|position| self.cursor(position)),
         }
     }
 
     /// Number of items in the whole list. Computed only when selected.
     async fn total_count(&self, ctx: &Context<'_>) -> FieldResult<Int> {
-        match &self.of_whom {
-            Of::Everyone => Ok(T::count(ctx, &self.filter).await?.into()),
-            Of::Parent(way, parent) => {
-                Ok(loaders_of(ctx).load(Counts::key(*way, *parent, &self.filter)).await?.unwrap_or(0).into())
+        match &self.parent {
+            Parent::Root => Ok(T::count(ctx, &self.filter).await?.into()),
+            Parent::Row(edge, id) => {
+                Ok(loaders_of(ctx).load(ChildCount::key(*edge, *id, &self.filter)).await?.unwrap_or(0).into())
             }
         }
     }
@@ -235,4 +243,43 @@ pub struct PageInfo {
     start_cursor: Option<String>,
     /// Cursor of the last item. Null if the window is empty.
     end_cursor: Option<String>,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use entity::list::Position;
+
+    use crate::{
+        error::Code,
+        graphql::lists::connection::{decode_cursor, encode_cursor, row_limit},
+    };
+
+    #[test]
+    fn a_cursor_marks_the_position_that_it_was_made_from() {
+        for position in [Position { key: 0, id: 1 }, Position { key: -7, id: i64::MAX }] {
+            let cursor = encode_cursor("Metric Inserted", position);
+            assert_eq!(decode_cursor("after", "Metric Inserted", &cursor).unwrap(), position);
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_another_list_or_no_cursor_is_bad_input() {
+        let cursor = encode_cursor("Metric Inserted", Position { key: 1, id: 2 });
+        let longer = encode_cursor("Metric Inserted:1", Position { key: 1, id: 2 });
+        for (list, cursor) in
+            [("Metric StartedAt", cursor.as_str()), ("Metric Inserted", &longer), ("Metric Inserted", "!")]
+        {
+            assert_eq!(decode_cursor("after", list, cursor).unwrap_err().code, Code::BadUserInput, "{cursor}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_between_zero_and_the_maximum() {
+        assert_eq!(row_limit("first", None, 500).unwrap(), None);
+        assert_eq!(row_limit("first", Some(0), 500).unwrap(), Some(0));
+        assert_eq!(row_limit("first", Some(500), 500).unwrap(), Some(500));
+        assert_eq!(row_limit("first", Some(501), 500).unwrap_err().code, Code::LimitExceeded);
+        assert_eq!(row_limit("first", Some(-1), 500).unwrap_err().code, Code::BadUserInput);
+    }
 }

@@ -1,5 +1,5 @@
-//! What keeps the number of SQL statements apart from the number of rows: look-ups of one request wait until every resolver that
-//! can go on has gone on, then each kind goes out as one statement. No timer is involved.
+//! `DataLoader`: batches the look-ups of a request, so that the number of SQL statements does not depend on the number of rows.
+//! Look-ups wait until no resolver can make progress; then those of each kind become one statement. No timer is involved.
 
 use std::{
     any::{Any, TypeId},
@@ -30,26 +30,26 @@ use crate::{
     graphql::fairness::FairnessGate,
 };
 
-/// A look-up that can be answered for many keys at once.
-pub trait Key: Clone + Eq + Hash + Send + Sync + 'static {
-    /// What it leads to.
+/// The key of a look-up that can be batched.
+pub trait LoaderKey: Clone + Eq + Hash + Send + Sync + 'static {
+    /// What the look-up returns.
     type Value: Clone + Send + Sync + 'static;
 
-    /// Answers all keys, in as few statements as there are kinds of question. Keys that lead nowhere are left out.
+    /// Looks up all keys, in one statement for each kind of query. Keys without a value are missing from the result.
     fn load(db: &Reader, keys: &[Self]) -> impl Future<Output = Result<HashMap<Self, Self::Value>, Error>> + Send;
 }
 
-struct Source {
-    db: Reader,
+struct BatchLoader {
+    reader: Reader,
     fairness: Option<FairnessGate>,
 }
 
-impl<K: Key> Loader<K> for Source {
+impl<K: LoaderKey> Loader<K> for BatchLoader {
     type Value = K::Value;
     type Error = Error;
 
     async fn load(&self, keys: &[K]) -> Result<HashMap<K, K::Value>, Error> {
-        let load = K::load(&self.db, keys);
+        let load = K::load(&self.reader, keys);
         match &self.fairness {
             Some(fairness) => fairness.read(load).await,
             None => load.await,
@@ -57,24 +57,24 @@ impl<K: Key> Loader<K> for Source {
     }
 }
 
-/// Look-ups that have been asked for and not begun.
+/// Batches that have been requested and not started. Implements [`Spawn`], so that the loaders of `async_graphql` hand them over.
 #[derive(Clone, Default)]
-pub struct Queue(Arc<Mutex<Vec<FutureObj<'static, ()>>>>);
+pub struct BatchQueue(Arc<Mutex<Vec<FutureObj<'static, ()>>>>);
 
-impl Queue {
+impl BatchQueue {
     fn take(&self) -> Vec<FutureObj<'static, ()>> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Spawn for Queue {
+impl Spawn for BatchQueue {
     fn spawn_obj(&self, future: FutureObj<'static, ()>) -> Result<(), SpawnError> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(future);
         Ok(())
     }
 }
 
-/// The queue itself is the delay.
+/// No delay is needed to fill a batch: [`Driver`] decides when batches start.
 struct NoDelay;
 
 impl Timer for NoDelay {
@@ -83,67 +83,67 @@ impl Timer for NoDelay {
     }
 }
 
-/// The look-ups of one request.
+/// The loaders of one request.
 pub struct Loaders {
-    db: Reader,
+    reader: Reader,
     fairness: Option<FairnessGate>,
-    queue: Queue,
+    queue: BatchQueue,
     by_kind: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
 impl Loaders {
-    /// Nothing asked yet.
-    pub fn new(db: Reader) -> Self {
-        Self { db, fairness: None, queue: Queue::default(), by_kind: Mutex::default() }
+    /// Creates loaders that read from `reader`.
+    pub fn new(reader: Reader) -> Self {
+        Self { reader, fairness: None, queue: BatchQueue::default(), by_kind: Mutex::default() }
     }
 
-    /// The look-ups of a subscription, limited by `fairness`.
-    pub fn with_fairness(db: Reader, fairness: FairnessGate) -> Self {
-        Self { fairness: Some(fairness), ..Self::new(db) }
+    /// Creates loaders for a subscription, whose statements share the connections fairly with those of others.
+    pub fn with_fairness(reader: Reader, fairness: FairnessGate) -> Self {
+        Self { fairness: Some(fairness), ..Self::new(reader) }
     }
 
-    fn of_kind<K: Key>(&self) -> Arc<DataLoader<Source>> {
+    fn loader<K: LoaderKey>(&self) -> Arc<DataLoader<BatchLoader>> {
         let mut by_kind = self.by_kind.lock().unwrap_or_else(PoisonError::into_inner);
         let loader = by_kind.entry(TypeId::of::<K>()).or_insert_with(|| {
-            let source = Source { db: self.db.clone(), fairness: self.fairness.clone() };
+            let source = BatchLoader { reader: self.reader.clone(), fairness: self.fairness.clone() };
             let loader = DataLoader::new(source, self.queue.clone(), NoDelay);
             Arc::new(loader.max_batch_size(usize::MAX))
         });
-        match Arc::clone(loader).downcast::<DataLoader<Source>>() {
+        match Arc::clone(loader).downcast::<DataLoader<BatchLoader>>() {
             Ok(loader) => loader,
             Err(_) => unreachable!("every kind has a loader of this one type"),
         }
     }
 
-    /// What `key` leads to.
-    pub async fn load<K: Key>(&self, key: K) -> Result<Option<K::Value>, Error> {
-        self.of_kind::<K>().load_one(key).await
+    /// Returns the value of `key`, if there is one.
+    pub async fn load<K: LoaderKey>(&self, key: K) -> Result<Option<K::Value>, Error> {
+        self.loader::<K>().load_one(key).await
     }
 
-    /// What `keys` lead to.
-    pub async fn load_many<K: Key>(&self, keys: Vec<K>) -> Result<HashMap<K, K::Value>, Error> {
+    /// Returns the values of `keys`. Keys without a value are missing.
+    pub async fn load_many<K: LoaderKey>(&self, keys: Vec<K>) -> Result<HashMap<K, K::Value>, Error> {
         if keys.is_empty() {
             return Ok(HashMap::new());
         }
-        self.of_kind::<K>().load_many(keys).await
+        self.loader::<K>().load_many(keys).await
     }
 
-    /// What runs the look-ups.
+    /// Returns what runs the look-ups.
     pub fn driver(&self) -> Driver {
         Driver(self.queue.clone())
     }
 }
 
-/// The look-ups of the request that is answered.
+/// Returns the loaders of the request.
 pub fn loaders_of<'a, T>(ctx: &ContextBase<'a, T>) -> &'a Loaders {
     ctx.data_unchecked::<Loaders>()
 }
 
 /// Runs a request together with its look-ups.
-pub struct Driver(Queue);
+pub struct Driver(BatchQueue);
 
 impl Driver {
-    /// Runs `request`, and the look-ups whenever it can't go on without them.
+    /// Runs `request`, and the batches whenever it cannot make progress without them.
     pub async fn drive<T>(&self, request: impl Future<Output = T>) -> T {
         let mut request = pin!(request);
         let mut running = FuturesUnordered::new();
@@ -166,21 +166,25 @@ impl Driver {
     }
 }
 
-/// What `ids` lead to, in their order: from what is `remembered`, the rest in one statement. For what never changes once stored.
-pub async fn load_cached<K: Key>(
+/// Returns the values of `ids`, in their order: from `cache`, and those missing there in one statement. Only for values that never
+/// change once stored.
+///
+/// # Errors
+/// [`Code::Internal`] if an id has no value.
+pub async fn load_cached<K: LoaderKey>(
     loaders: &Loaders,
-    remembered: &Cache<i64, K::Value>,
+    cache: &Cache<i64, K::Value>,
     ids: impl Iterator<Item = i64> + Clone,
     key: fn(i64) -> K,
 ) -> Result<Vec<K::Value>, Error> {
-    let mut found: Vec<Option<K::Value>> = ids.clone().map(|id| remembered.get(&id)).collect();
+    let mut found: Vec<Option<K::Value>> = ids.clone().map(|id| cache.get(&id)).collect();
     let missing: Vec<K> = ids.clone().zip(&found).filter(|(_, value)| value.is_none()).map(|(id, _)| key(id)).collect();
     if !missing.is_empty() {
         let loaded = loaders.load_many(missing).await?;
         for (id, value) in ids.zip(&mut found).filter(|(_, value)| value.is_none()) {
             *value = loaded.get(&key(id)).cloned();
             if let Some(value) = value {
-                remembered.insert(id, value.clone());
+                cache.insert(id, value.clone());
             }
         }
     }

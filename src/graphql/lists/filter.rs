@@ -1,4 +1,4 @@
-//! The conditions that every noun's `where` is made of.
+//! Filters of `where` arguments.
 
 use async_graphql::{Enum, InputObject, InputType, Value};
 use entity::{
@@ -32,7 +32,7 @@ pub struct StringFilter {
 }
 
 impl StringFilter {
-    /// Checks the limits; `field` names the filter in the error.
+    /// Checks the limits. `field` names the filter in the error.
     pub fn check(self, field: &str) -> Result<Text, Error> {
         let Self { eq, any_of, like, contains, starts_with } = self;
         for (pattern, name) in [(&like, "like"), (&contains, "contains")] {
@@ -57,31 +57,31 @@ fn check_count<T>(values: Option<&[T]>, field: &str) -> Result<(), Error> {
 }
 
 macro_rules! number_filter {
-    ($(#[doc = $doc:literal])* $Filter:ident, $Given:ty, $Stored:ty, $convert:expr) => {
+    ($(#[doc = $doc:literal])* $Filter:ident, $Input:ty, $Stored:ty, $convert:expr) => {
         $(#[doc = $doc])*
         #[derive(Debug, Clone, InputObject)]
         pub struct $Filter {
             /// Equal to.
-            eq: Option<$Given>,
+            eq: Option<$Input>,
             /// Equal to one of these values, at most 1000.
             #[graphql(name = "in")]
-            any_of: Option<Vec<$Given>>,
+            any_of: Option<Vec<$Input>>,
             /// Greater than (later than).
-            gt: Option<$Given>,
+            gt: Option<$Input>,
             /// Greater than (later than) or equal to.
-            gte: Option<$Given>,
+            gte: Option<$Input>,
             /// Less than (earlier than).
-            lt: Option<$Given>,
+            lt: Option<$Input>,
             /// Less than (earlier than) or equal to.
-            lte: Option<$Given>,
+            lte: Option<$Input>,
         }
 
         impl $Filter {
-            /// Checks the limits; `field` names the filter in the error.
+            /// Checks the limits. `field` names the filter in the error.
             pub fn check(self, field: &str) -> Result<Number<$Stored>, Error> {
                 let Self { eq, any_of, gt, gte, lt, lte } = self;
                 check_count(any_of.as_deref(), field)?;
-                let convert: fn($Given) -> $Stored = $convert;
+                let convert: fn($Input) -> $Stored = $convert;
                 Ok(Number {
                     eq: eq.map(convert),
                     any_of: any_of.map(|all| all.into_iter().map(convert).collect()),
@@ -125,14 +125,14 @@ macro_rules! check {
 }
 pub(crate) use check;
 
-/// What a filter costs to write as SQL.
+/// The size of a filter: what it costs to render as SQL.
 #[derive(Default)]
-struct Size {
+struct FilterSize {
     conditions: usize,
     values: usize,
 }
 
-impl Size {
+impl FilterSize {
     fn add(&mut self, value: &Value) -> Result<(), Error> {
         match value {
             Value::Null => return Ok(()),
@@ -146,40 +146,40 @@ impl Size {
             Value::List(values) => self.values += values.len(),
             _ => self.conditions += 1,
         }
-        let (most, message) = if self.conditions > MAX_FILTER_CONDITIONS {
+        let (max, message) = if self.conditions > MAX_FILTER_CONDITIONS {
             (MAX_FILTER_CONDITIONS, "conditions, the objects around them counted too")
         } else if self.values > MAX_FILTER_VALUES {
             (MAX_FILTER_VALUES, "values of every `in` together")
         } else {
             return Ok(());
         };
-        Err(Error::bad_input(format!("where: at most {most} {message}")))
+        Err(Error::bad_input(format!("where: at most {max} {message}")))
     }
 }
 
-/// A noun's `where`.
+/// The `where` argument of a type's lists.
 pub trait Where: InputType {
-    /// What the noun's own conditions become.
+    /// The conditions of the type, as queries take them.
     type Filter;
 
-    /// The noun's own conditions, and what connects them with others.
-    fn parts(self) -> Result<(Self::Filter, Connectives<Self>), Error>;
+    /// Splits it into the conditions of the type and those nested in `and`, `or` and `not`.
+    fn split(self) -> Result<(Self::Filter, Connectives<Self>), Error>;
 
-    /// The whole condition, its limits checked.
+    /// Checks the limits, and converts the filter to a condition.
     fn check(self) -> Result<Tree<Self::Filter>, Error> {
-        Size::default().add(&self.to_value())?;
-        self.tree()
+        FilterSize::default().add(&self.to_value())?;
+        self.into_tree()
     }
 
-    /// The whole condition.
-    fn tree(self) -> Result<Tree<Self::Filter>, Error> {
-        let (own, Connectives { and, or, not }) = self.parts()?;
-        let all = |list: Vec<Self>| list.into_iter().map(Self::tree).collect::<Result<Vec<_>, _>>();
+    /// Converts the filter to a condition without checking its size.
+    fn into_tree(self) -> Result<Tree<Self::Filter>, Error> {
+        let (own, Connectives { and, or, not }) = self.split()?;
+        let all = |list: Vec<Self>| list.into_iter().map(Self::into_tree).collect::<Result<Vec<_>, _>>();
         Ok(Tree {
             own,
             and: all(and.unwrap_or_default())?,
             or: or.map(all).transpose()?,
-            not: not.map(|not| not.tree()).transpose()?.map(Box::new),
+            not: not.map(|not| not.into_tree()).transpose()?.map(Box::new),
         })
     }
 }
@@ -202,8 +202,8 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// The order of a list by `by`, this way.
-    pub fn of<S>(self, by: S) -> list::Order<S> {
+    /// Returns the order by `by` in this direction.
+    pub fn order<S>(self, by: S) -> list::Order<S> {
         list::Order { by, descending: self == Self::Desc }
     }
 }
@@ -227,8 +227,40 @@ pub struct FirstSeenOrder {
 
 impl From<FirstSeenOrder> for list::Order<FirstSeen> {
     fn from(FirstSeenOrder { by, direction }: FirstSeenOrder) -> Self {
-        direction.of(match by {
+        direction.order(match by {
             FirstSeenOrderField::FirstSeen => FirstSeen::FirstSeen,
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use async_graphql::Value;
+    use serde_json::{Value as Json, json};
+
+    use crate::{error::Error, graphql::lists::filter::FilterSize};
+
+    fn size(filter: Json) -> Result<(usize, usize), Error> {
+        let mut size = FilterSize::default();
+        size.add(&Value::from_json(filter).unwrap())?;
+        Ok((size.conditions, size.values))
+    }
+
+    #[test]
+    fn objects_and_conditions_of_a_filter_are_counted() {
+        assert_eq!(size(json!({})).unwrap(), (1, 0));
+        assert_eq!(size(json!({ "name": { "eq": "a", "like": null } })).unwrap(), (3, 0));
+        assert_eq!(size(json!({ "or": [{ "name": { "in": ["a", "b"] } }, {}] })).unwrap(), (4, 2));
+    }
+
+    #[test]
+    fn a_filter_of_many_conditions_or_values_is_bad_input() {
+        let conditions = |count: usize| json!({ "or": vec![json!({}); count] });
+        assert_eq!(size(conditions(399)).unwrap(), (400, 0));
+        assert!(size(conditions(400)).unwrap_err().message.starts_with("where: at most 400 conditions"));
+        let values = |count: usize| json!({ "name": { "in": vec!["a"; count] } });
+        assert_eq!(size(values(4000)).unwrap(), (2, 4000));
+        assert!(size(values(4001)).unwrap_err().message.starts_with("where: at most 4000 values"));
     }
 }

@@ -1,5 +1,6 @@
-//! Big lists write themselves: a list of which nothing is asked but what its objects hold, and objects next to them, becomes JSON in
-//! one go instead of a tree of values. Whatever else is asked of a list is left to the engine, which gives the same answer.
+//! JSON writer: writes a list directly as JSON instead of building a tree of values, which is much faster for long lists. It handles
+//! selections of the scalars of the items and of objects that the items refer to. Other selections are left to the engine; the
+//! response is the same.
 
 use std::{borrow::Cow, collections::HashMap, ops::Range, slice};
 
@@ -17,15 +18,15 @@ use crate::{
         error::FieldResult,
         lists::{
             dataloader::loaders_of,
-            listed::{Leads, Listed, Place, RowOf, Write, WriteEdge},
-            loader_keys::Row,
+            listed::{Listed, RowOf, SelectionContext, WritableEdge, WriteEdge, WriteField},
+            loader_keys::RowById,
         },
         response_budget::budget_of,
         response_options::ResponseOptions,
     },
 };
 
-/// The fields of an object type: that of a plan has nothing else ([`crate::graphql::request::collect_fields`]).
+/// Returns the fields of a selection set. Those of a plan contain nothing else ([`crate::graphql::request::collect_fields`]).
 fn fields(set: &SelectionSet) -> impl Iterator<Item = &Field> {
     set.items.iter().filter_map(|selection| match &selection.node {
         Selection::Field(field) => Some(&field.node),
@@ -33,45 +34,48 @@ fn fields(set: &SelectionSet) -> impl Iterator<Item = &Field> {
     })
 }
 
-/// Whether `set`, asked of a `T`, can be written.
-pub fn suits<T: Listed>(set: &SelectionSet) -> bool {
-    let can_be_written = |field: &Field| {
+/// Whether the writer handles the selection set `set` on `T`.
+pub fn can_write<T: Listed>(set: &SelectionSet) -> bool {
+    let is_supported = |field: &Field| {
         let name = field.name.node.as_str();
         if !field.arguments.is_empty() {
             return false;
         }
         match T::edge(name) {
-            Some(edge) => edge.suits(&field.selection_set.node),
-            None => name == "__typename" || T::plain(name).is_some(),
+            Some(edge) => edge.can_write(&field.selection_set.node),
+            None => name == "__typename" || T::scalar(name).is_some(),
         }
     };
-    fields(set).all(can_be_written)
+    fields(set).all(is_supported)
 }
 
 enum Member<T> {
     TypeName,
-    Plain(Write<T>),
+    Scalar(WriteField<T>),
     Edge(WriteEdge<T>),
 }
 
-/// Objects as JSON.
-pub struct Texts {
-    /// The list of all of them.
+/// A JSON list of objects.
+pub struct JsonList {
+    /// The text of the list.
     pub json: Vec<u8>,
-    /// Where each of them is.
-    pub places: Vec<Range<usize>>,
+    /// Where the text has each object.
+    pub ranges: Vec<Range<usize>>,
 }
 
-/// Bytes that are written in one go: then others have their turn, and the time of the request may be up.
-const IN_ONE_GO: usize = 1024 * 1024;
+/// Number of bytes written between two yields to the runtime. Yielding lets other tasks run, and the request time out.
+const YIELD_INTERVAL_BYTES: usize = 1024 * 1024;
 
-/// Bytes of an object, about.
-const AN_OBJECT: usize = 600;
+/// Typical size of an object, in bytes.
+const ESTIMATED_OBJECT_BYTES: usize = 600;
 
-/// Writes what is asked of `objects`. It must suit, see [`suits`].
-pub fn write<'a, T: Listed>(place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a, FieldResult<Texts>> {
+/// Writes the selected fields of `objects`. The selection must be one that [`can_write`] accepts.
+pub fn write_list<'a, T: Listed>(
+    selection: SelectionContext<'a>,
+    objects: &'a [T],
+) -> BoxFuture<'a, FieldResult<JsonList>> {
     Box::pin(async move {
-        let Place { ctx, set, path } = place;
+        let SelectionContext { ctx, set, path } = selection;
         let options = ctx.data_unchecked::<ResponseOptions>();
         let mut members: Vec<(String, Member<T>, bool)> = Vec::new();
         for field in fields(set) {
@@ -79,22 +83,22 @@ pub fn write<'a, T: Listed>(place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a,
             let member_path: Vec<&str> = path.iter().copied().chain([key]).collect();
             let is_omitted = options.omitted.iter().any(|omitted| *omitted == member_path);
             let key = ["\"", key, "\":"].concat();
-            let member = match (T::edge(name), T::plain(name)) {
+            let member = match (T::edge(name), T::scalar(name)) {
                 (Some(edge), _) => {
-                    let place = Place { ctx, set: &field.selection_set.node, path: member_path };
-                    Member::Edge(edge.follow(place, objects).await?)
+                    let selection = SelectionContext { ctx, set: &field.selection_set.node, path: member_path };
+                    Member::Edge(edge.load(selection, objects).await?)
                 }
-                (None, Some(write)) => Member::Plain(write),
+                (None, Some(write)) => Member::Scalar(write),
                 (None, None) => Member::TypeName,
             };
             members.push((key, member, is_omitted));
         }
         let type_name = T::type_name();
-        let mut json = Vec::with_capacity(objects.len() * AN_OBJECT);
+        let mut json = Vec::with_capacity(objects.len() * ESTIMATED_OBJECT_BYTES);
         json.push(b'[');
-        let mut places = Vec::with_capacity(objects.len());
+        let mut ranges = Vec::with_capacity(objects.len());
         let budget = budget_of(ctx);
-        let mut taken = 0;
+        let mut charged = 0;
         for object in objects {
             if json.len() > 1 {
                 json.push(b',');
@@ -109,7 +113,7 @@ pub fn write<'a, T: Listed>(place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a,
                 json.extend_from_slice(key.as_bytes());
                 match member {
                     Member::TypeName => write_value(&*type_name, &mut json),
-                    Member::Plain(write) => {
+                    Member::Scalar(write) => {
                         write(object, &mut json).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
                     }
                     Member::Edge(write) => write(object, &mut json),
@@ -119,68 +123,73 @@ pub fn write<'a, T: Listed>(place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a,
                 }
             }
             json.push(b'}');
-            places.push(start..json.len());
-            if json.len() - taken > IN_ONE_GO {
-                budget.charge(json.len() - taken)?;
-                taken = json.len();
+            ranges.push(start..json.len());
+            if json.len() - charged > YIELD_INTERVAL_BYTES {
+                budget.charge(json.len() - charged)?;
+                charged = json.len();
                 tokio::task::yield_now().await;
             }
         }
         json.push(b']');
-        budget.charge(json.len() - taken)?;
-        Ok(Texts { json, places })
+        budget.charge(json.len() - charged)?;
+        Ok(JsonList { json, ranges })
     })
 }
 
-/// Writes a value of a field.
+/// Writes a value as JSON.
 pub fn write_value(value: impl Serialize, json: &mut Vec<u8>) {
     let before = json.len();
-    // Texts and numbers go into memory: nothing can fail.
+    // Serializing scalars to memory does not fail.
     if serde_json::to_writer(&mut *json, &value).is_err() {
         json.truncate(before);
         json.extend_from_slice(b"null");
     }
 }
 
-/// An edge to one object of another table.
+/// An edge to one object, by a foreign key.
 pub struct ToOne<T, U: Listed> {
-    /// The key of the row that it leads to.
+    /// Returns the foreign key.
     pub key: fn(&T) -> i64,
-    /// The object of that row, where the graph shows it.
+    /// Converts the row to an object, if the schema exposes it.
     pub object: fn(RowOf<U>) -> Option<U>,
-    /// Whether there may be none.
+    /// Whether the object may be missing.
     pub is_nullable: bool,
 }
 
-impl<T: Sync + 'static, U: Listed> Leads<T> for ToOne<T, U> {
-    fn suits(&self, set: &SelectionSet) -> bool {
-        suits::<U>(set)
+impl<T: Sync + 'static, U: Listed> WritableEdge<T> for ToOne<T, U> {
+    fn can_write(&self, set: &SelectionSet) -> bool {
+        can_write::<U>(set)
     }
 
-    fn follow<'a>(&'a self, place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a, FieldResult<WriteEdge<T>>> {
+    fn load<'a>(
+        &'a self,
+        selection: SelectionContext<'a>,
+        objects: &'a [T],
+    ) -> BoxFuture<'a, FieldResult<WriteEdge<T>>> {
         Box::pin(async move {
             let Self { key, object, is_nullable } = *self;
             let mut keys: Vec<i64> = objects.iter().map(key).collect();
             keys.sort_unstable();
             keys.dedup();
-            let rows =
-                loaders_of(place.ctx).load_many(keys.iter().copied().map(Row::<U::Entity>::key).collect()).await?;
-            let there = keys.iter().filter_map(|key| Some((*key, object(rows.get(&Row::key(*key))?.clone())?)));
-            let (there, objects): (Vec<i64>, Vec<U>) = there.unzip();
-            if there.len() < keys.len() && !is_nullable {
+            let rows = loaders_of(selection.ctx)
+                .load_many(keys.iter().copied().map(RowById::<U::Entity>::new).collect())
+                .await?;
+            let found = keys.iter().filter_map(|key| Some((*key, object(rows.get(&RowById::new(*key))?.clone())?)));
+            let (found, objects): (Vec<i64>, Vec<U>) = found.unzip();
+            if found.len() < keys.len() && !is_nullable {
                 return Err(Error::new(Code::Internal, "a reference leads nowhere").into());
             }
-            let Texts { json, places } = write(place, &objects).await?;
-            let places: HashMap<i64, Range<usize>> = there.into_iter().zip(places).collect();
-            Ok(Box::new(move |from: &T, out: &mut Vec<u8>| match places.get(&key(from)) {
-                Some(place) => out.extend_from_slice(&json[place.clone()]),
+            let JsonList { json, ranges } = write_list(selection, &objects).await?;
+            let ranges: HashMap<i64, Range<usize>> = found.into_iter().zip(ranges).collect();
+            Ok(Box::new(move |from: &T, out: &mut Vec<u8>| match ranges.get(&key(from)) {
+                Some(range) => out.extend_from_slice(&json[range.clone()]),
                 None => out.extend_from_slice(b"null"),
             }) as WriteEdge<T>)
         })
     }
 }
 
-/// A list of objects, written by itself where that can be.
+/// A list of objects that is resolved by the JSON writer where possible.
 pub struct Items<T>(Vec<T>);
 
 impl<T> From<Vec<T>> for Items<T> {
@@ -217,14 +226,14 @@ impl<T: Listed> OutputType for Items<T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        match written(ctx, field, &self.0).await {
-            Some(Texts { json, .. }) => Ok(Value::Binary(json.into())),
+        match write_selection(ctx, field, &self.0).await {
+            Some(JsonList { json, .. }) => Ok(Value::Binary(json.into())),
             None => self.0.resolve(ctx, field).await,
         }
     }
 }
 
-/// An object by itself, written like those of a list where that can be.
+/// An object that is resolved by the JSON writer where possible.
 pub struct One<T>(pub T);
 
 impl<T: Listed> OutputType for One<T> {
@@ -241,8 +250,8 @@ impl<T: Listed> OutputType for One<T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        match written(ctx, field, slice::from_ref(&self.0)).await {
-            Some(Texts { mut json, .. }) => {
+        match write_selection(ctx, field, slice::from_ref(&self.0)).await {
+            Some(JsonList { mut json, .. }) => {
                 // The list's brackets.
                 json.pop();
                 json.remove(0);
@@ -253,39 +262,44 @@ impl<T: Listed> OutputType for One<T> {
     }
 }
 
-/// What is asked of `objects`; `None` where that is the engine's to answer, as all is that comes without [`ResponseOptions`].
-async fn written<T: Listed>(ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>, objects: &[T]) -> Option<Texts> {
+/// Writes the selected fields of `objects`. Returns `None` if the engine has to resolve them, as it does for all requests without
+/// [`ResponseOptions`].
+async fn write_selection<T: Listed>(
+    ctx: &ContextSelectionSet<'_>,
+    field: &Positioned<Field>,
+    objects: &[T],
+) -> Option<JsonList> {
     ctx.data_opt::<ResponseOptions>()?;
     let set = &field.node.selection_set.node;
-    if objects.is_empty() || !suits::<T>(set) {
+    if objects.is_empty() || !can_write::<T>(set) {
         return None;
     }
-    let place = Place { ctx, set, path: ctx.path_node.as_ref().map(names).unwrap_or_default() };
-    // The engine meets the same failure at the field that it belongs to, and nulls no more than that.
-    write(place, objects).await.ok()
+    let selection = SelectionContext { ctx, set, path: ctx.path_node.as_ref().map(response_path).unwrap_or_default() };
+    // On an error the engine resolves the list again: it reports the error at its field, and nulls only that.
+    write_list(selection, objects).await.ok()
 }
 
-/// The names on the way to a place, places in lists left out.
-fn names<'a>(node: &QueryPathNode<'a>) -> Vec<&'a str> {
-    let mut names = node.parent.map(names).unwrap_or_default();
+/// Returns the response names on the path to `node`, without list indices.
+fn response_path<'a>(node: &QueryPathNode<'a>) -> Vec<&'a str> {
+    let mut names = node.parent.map(response_path).unwrap_or_default();
     if let QueryPathSegment::Name(name) = node.segment {
         names.push(name);
     }
     names
 }
 
-/// The bytes of those lists of an answer that have written themselves.
-pub fn written_bytes(value: &Value) -> usize {
+/// Returns the number of bytes of JSON text that the writer has put into a response.
+pub fn raw_json_bytes(value: &Value) -> usize {
     match value {
-        Value::Binary(written) => written.len(),
-        Value::List(items) => items.iter().map(written_bytes).sum(),
-        Value::Object(members) => members.values().map(written_bytes).sum(),
+        Value::Binary(text) => text.len(),
+        Value::List(items) => items.iter().map(raw_json_bytes).sum(),
+        Value::Object(members) => members.values().map(raw_json_bytes).sum(),
         _ => 0,
     }
 }
 
-/// Writes what a request was answered, with the lists that have written themselves.
-pub fn write_answer(value: &Value, json: &mut Vec<u8>) {
+/// Writes a response as JSON, including the JSON text that the writer has put into it.
+pub fn write_json(value: &Value, json: &mut Vec<u8>) {
     let mut separate = {
         let mut is_first = true;
         move |json: &mut Vec<u8>| {
@@ -295,12 +309,12 @@ pub fn write_answer(value: &Value, json: &mut Vec<u8>) {
         }
     };
     match value {
-        Value::Binary(written) => json.extend_from_slice(written),
+        Value::Binary(text) => json.extend_from_slice(text),
         Value::List(items) => {
             json.push(b'[');
             for item in items {
                 separate(json);
-                write_answer(item, json);
+                write_json(item, json);
             }
             json.push(b']');
         }
@@ -310,10 +324,10 @@ pub fn write_answer(value: &Value, json: &mut Vec<u8>) {
                 separate(json);
                 write_value(name.as_str(), json);
                 json.push(b':');
-                write_answer(member, json);
+                write_json(member, json);
             }
             json.push(b'}');
         }
-        plain => write_value(plain, json),
+        scalar => write_value(scalar, json),
     }
 }

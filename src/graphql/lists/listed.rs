@@ -1,4 +1,4 @@
-//! What an object type must have so that there can be lists of it, and lists that write themselves.
+//! Traits of the object types that lists have as items.
 
 use async_graphql::{Context, ContextSelectionSet, InputType, OutputType, parser::types::SelectionSet};
 use entity::{
@@ -12,33 +12,34 @@ use crate::{
     error::Error,
     graphql::{
         error::FieldResult,
-        lists::{filter::Where, page_number::counted},
+        lists::{filter::Where, page_number::page_with_count},
+        scalars::Int,
         state::state_of,
     },
 };
 
-/// The row behind a type of the graph.
+/// The row of an object type.
 pub type RowOf<T> = <<T as Listed>::Entity as EntityTrait>::Model;
 
-/// A type of the graph that lists are made of.
-pub trait Listed: OutputType + Written {
+/// An object type that lists have as items.
+pub trait Listed: OutputType + WriteJson {
     /// Its table.
     type Entity: Noun;
-    /// Its `where`.
+    /// The `where` argument of its lists.
     type Where: InputType + Where<Filter = <Self::Entity as Noun>::Filter>;
-    /// Its `orderBy`.
+    /// The `orderBy` argument of its lists.
     type OrderBy: InputType + Into<Order<<Self::Entity as Noun>::Sort>>;
 
-    /// Makes graph objects of rows, in their order.
+    /// Converts rows to objects, in their order.
     fn from_rows(ctx: &Context<'_>, rows: Vec<RowOf<Self>>) -> impl Future<Output = Result<Vec<Self>, Error>> + Send;
 
-    /// How lists write the field of this name, where it leads to other objects.
-    fn edge(_field: &str) -> Option<&'static dyn Leads<Self>> {
+    /// Returns how the JSON writer handles the field of this name, if it leads to other objects.
+    fn edge(_field: &str) -> Option<&'static dyn WritableEdge<Self>> {
         None
     }
 
-    /// The rows of the page that `number` names, see [`crate::graphql::lists::page_number`], of those that match, `size` each, in
-    /// the order in which they came to be known; and how many match.
+    /// Returns the rows of page `number` of all rows that match, in order of arrival, and the number of rows that match. See
+    /// [`crate::graphql::lists::page_number`].
     fn page(
         ctx: &Context<'_>,
         filter: &Tree<<Self::Entity as Noun>::Filter>,
@@ -48,18 +49,19 @@ pub trait Listed: OutputType + Written {
         async move {
             let db = &state_of(ctx).database.reader;
             let page = async |number| Ok(list::page::<Self::Entity>(db, filter, number, size).await?);
-            counted(Self::count(ctx, filter), page, number, size).await
+            page_with_count(Self::count(ctx, filter), page, number, size).await
         }
     }
 
-    /// How many match.
+    /// Returns the number of rows that match.
     fn count(
         ctx: &Context<'_>,
         filter: &Tree<<Self::Entity as Noun>::Filter>,
     ) -> impl Future<Output = Result<u64, Error>> + Send;
 }
 
-/// A table whose rows are objects of the schema. Lists are declared by table: a parent need not know the type of its children.
+/// A table that the schema exposes as an object type. Lists are declared by table, so that the module of a parent type does not depend
+/// on those of its children.
 pub trait Exposed: Noun {
     /// The type of the objects.
     type Object: Listed<Entity = Self>;
@@ -72,39 +74,49 @@ pub type WhereOf<E> = <ObjectOf<E> as Listed>::Where;
 /// The `orderBy` of a table's lists.
 pub type OrderByOf<E> = <ObjectOf<E> as Listed>::OrderBy;
 
-/// Writes one value of an object as JSON. What fails is left to the engine, which tells where.
-pub type Write<T> = fn(&T, &mut Vec<u8>) -> serde_json::Result<()>;
-
-/// An object that can write what it holds.
-pub trait Written: Send + Sync + Sized + 'static {
-    /// How to write the field of this name, where the object holds its value.
-    fn plain(field: &str) -> Option<Write<Self>>;
+/// Resolves a field that counts the rows of a table that match.
+pub async fn count<E: Exposed>(ctx: &Context<'_>, filter: Option<WhereOf<E>>) -> FieldResult<Int> {
+    let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
+    Ok(ObjectOf::<E>::count(ctx, &filter).await?.into())
 }
 
-/// Writes what an edge leads to.
+/// Writes the value of a field as JSON. If that fails, the engine resolves the field and reports the error.
+pub type WriteField<T> = fn(&T, &mut Vec<u8>) -> serde_json::Result<()>;
+
+/// An object whose scalars can be written as JSON.
+pub trait WriteJson: Send + Sync + Sized + 'static {
+    /// Returns how to write the field of this name, if it is a scalar that the object holds.
+    fn scalar(field: &str) -> Option<WriteField<Self>>;
+}
+
+/// Writes the objects that an edge leads to from an object.
 pub type WriteEdge<T> = Box<dyn Fn(&T, &mut Vec<u8>) + Send + Sync>;
 
-/// An edge to objects that can be written.
-pub trait Leads<T>: Sync {
-    /// Whether `set`, asked of these objects, can be written.
-    fn suits(&self, set: &SelectionSet) -> bool;
+/// An edge that the JSON writer handles.
+pub trait WritableEdge<T>: Sync {
+    /// Whether the writer handles the selection set `set` on the objects that the edge leads to.
+    fn can_write(&self, set: &SelectionSet) -> bool;
 
-    /// Reads what `objects` lead to.
-    fn follow<'a>(&'a self, place: Place<'a>, objects: &'a [T]) -> BoxFuture<'a, FieldResult<WriteEdge<T>>>;
+    /// Loads and writes what the edge leads to from `objects`.
+    fn load<'a>(
+        &'a self,
+        selection: SelectionContext<'a>,
+        objects: &'a [T],
+    ) -> BoxFuture<'a, FieldResult<WriteEdge<T>>>;
 }
 
-/// What is asked of objects, and where in the answer they stand.
+/// A selection set and its position in the response.
 #[derive(Clone)]
-pub struct Place<'a> {
+pub struct SelectionContext<'a> {
     /// The engine's context.
     pub ctx: &'a ContextSelectionSet<'a>,
-    /// What is asked.
+    /// The selection set.
     pub set: &'a SelectionSet,
-    /// The names that lead there.
+    /// The response names on the path to it.
     pub path: Vec<&'a str>,
 }
 
-/// What [`Listed`] says of a type that is its row and nothing else.
+/// Implements [`Listed`] for a type that wraps its row.
 macro_rules! listed_as_row {
     ($Type:ident, $Where:ident) => {
         impl crate::graphql::lists::listed::Exposed for row::Entity {

@@ -1,4 +1,4 @@
-//! What can be looked up for many objects at once.
+//! Loader keys: the look-ups that can be batched.
 
 use std::{
     collections::HashMap,
@@ -17,7 +17,7 @@ use entity::{
     list::{self, Edge, Noun, Slice},
     table::{
         session_tag, tag,
-        variant::{self, Words},
+        variant::{self, VariantNames},
     },
 };
 
@@ -25,60 +25,63 @@ use crate::{
     error::{Code, Error},
     graphql::{
         error::FieldResult,
-        lists::dataloader::{Key, loaders_of},
+        lists::dataloader::{LoaderKey, loaders_of},
     },
 };
 
-/// A row by its key.
-pub struct Row<E>(i64, PhantomData<fn() -> E>);
+/// Loads a row by its id.
+pub struct RowById<E>(i64, PhantomData<fn() -> E>);
 
-impl<E> Row<E> {
-    /// The row with this key.
-    pub fn key(id: i64) -> Self {
+impl<E> RowById<E> {
+    /// Creates the key of the row with this id.
+    pub fn new(id: i64) -> Self {
         Self(id, PhantomData)
     }
 }
 
-impl<E> Clone for Row<E> {
+impl<E> Clone for RowById<E> {
     fn clone(&self) -> Self {
         Self(self.0, PhantomData)
     }
 }
 
-impl<E> PartialEq for Row<E> {
+impl<E> PartialEq for RowById<E> {
     fn eq(&self, other: &Self) -> bool {
         self.0 == other.0
     }
 }
 
-impl<E> Eq for Row<E> {}
+impl<E> Eq for RowById<E> {}
 
-impl<E> Hash for Row<E> {
+impl<E> Hash for RowById<E> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.hash(state);
     }
 }
 
-impl<E: Noun> Key for Row<E> {
+impl<E: Noun> LoaderKey for RowById<E> {
     type Value = E::Model;
 
     async fn load(db: &Reader, keys: &[Self]) -> Result<HashMap<Self, E::Model>, Error> {
         let ids: Vec<i64> = keys.iter().map(|key| key.0).collect();
-        Ok(list::by_ids::<E>(db, &ids).await?.into_iter().map(|(id, row)| (Self::key(id), row)).collect())
+        Ok(list::by_ids::<E>(db, &ids).await?.into_iter().map(|(id, row)| (Self::new(id), row)).collect())
     }
 }
 
-/// The row that a stored reference leads to.
-pub async fn stored<E: Noun>(ctx: &Context<'_>, id: i64, key: fn(i64) -> Row<E>) -> FieldResult<E::Model> {
+/// Loads the row that a foreign key refers to.
+///
+/// # Errors
+/// [`Code::Internal`] if there is none.
+pub async fn load_row<E: Noun>(ctx: &Context<'_>, id: i64, key: fn(i64) -> RowById<E>) -> FieldResult<E::Model> {
     let row = loaders_of(ctx).load(key(id)).await?;
     Ok(row.ok_or_else(|| Error::new(Code::Internal, "a reference leads nowhere"))?)
 }
 
-/// A tag, by its key. It never changes once stored.
+/// Loads a tag by its id. Tags never change once stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TagOf(pub i64);
+pub struct TagById(pub i64);
 
-impl Key for TagOf {
+impl LoaderKey for TagById {
     type Value = Arc<tag::Model>;
 
     async fn load(db: &Reader, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
@@ -88,11 +91,11 @@ impl Key for TagOf {
     }
 }
 
-/// The keys of the tags of a session that is announced, by its own key. They never change.
+/// Loads the ids of the tags of an announced session, by the session's id. They never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TagsOf(pub i64);
+pub struct TagIdsBySession(pub i64);
 
-impl Key for TagsOf {
+impl LoaderKey for TagIdsBySession {
     type Value = Arc<[i64]>;
 
     async fn load(db: &Reader, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
@@ -102,29 +105,29 @@ impl Key for TagsOf {
     }
 }
 
-/// The words of a variant, by its key.
+/// Loads the names that all metrics of a variant share, by the variant's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct WordsOf(pub i64);
+pub struct VariantNamesById(pub i64);
 
-impl Key for WordsOf {
-    type Value = Arc<Words>;
+impl LoaderKey for VariantNamesById {
+    type Value = Arc<VariantNames>;
 
     async fn load(db: &Reader, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
         let ids: Vec<i64> = keys.iter().map(|key| key.0).collect();
-        Ok(variant::words(db, &ids).await?.into_iter().map(|(id, words)| (Self(id), Arc::new(words))).collect())
+        Ok(variant::names(db, &ids).await?.into_iter().map(|(id, names)| (Self(id), Arc::new(names))).collect())
     }
 }
 
-/// How many metrics hang on a component or an item, from the counters beside their variants.
+/// Loads the number of metrics of a component or an item, from the counters of their variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum MetricsIn {
-    /// The component with this key.
+pub enum MetricCount {
+    /// Of the component with this id.
     Component(i64),
-    /// The item with this key.
+    /// Of the item with this id.
     Item(i64),
 }
 
-impl Key for MetricsIn {
+impl LoaderKey for MetricCount {
     type Value = u64;
 
     async fn load(db: &Reader, keys: &[Self]) -> Result<HashMap<Self, u64>, Error> {
@@ -145,137 +148,137 @@ impl Key for MetricsIn {
     }
 }
 
-/// The hash of a session or context, by its key.
-pub struct HashOf<E>(pub Row<E>);
+/// Loads the hash of a session or execution context, by its id.
+pub struct HashById<E>(pub RowById<E>);
 
-impl<E> Clone for HashOf<E> {
+impl<E> Clone for HashById<E> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<E> PartialEq for HashOf<E> {
+impl<E> PartialEq for HashById<E> {
     fn eq(&self, other: &Self) -> bool {
         self.0 == other.0
     }
 }
 
-impl<E> Eq for HashOf<E> {}
+impl<E> Eq for HashById<E> {}
 
-impl<E> Hash for HashOf<E> {
+impl<E> Hash for HashById<E> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.hash(state);
     }
 }
 
-impl<E: Announced> Key for HashOf<E> {
+impl<E: Announced> LoaderKey for HashById<E> {
     type Value = Arc<str>;
 
     async fn load(db: &Reader, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
-        let ids: Vec<i64> = keys.iter().map(|HashOf(row)| row.0).collect();
+        let ids: Vec<i64> = keys.iter().map(|HashById(row)| row.0).collect();
         let hashes = announced::hashes::<E>(db, &ids).await?;
-        Ok(hashes.into_iter().map(|(id, hash)| (Self(Row::key(id)), hash.into())).collect())
+        Ok(hashes.into_iter().map(|(id, hash)| (Self(RowById::new(id)), hash.into())).collect())
     }
 }
 
-/// The same question asked of many parents.
-struct Question<Q> {
-    ask: Q,
-    /// Few other questions share it.
+/// A query that is run for several parents at once.
+struct SharedQuery<Q> {
+    query: Q,
+    /// Computed once: the keys of all parents share the query.
     hash: u64,
 }
 
-impl<Q: PartialEq> PartialEq for Question<Q> {
+impl<Q: PartialEq> PartialEq for SharedQuery<Q> {
     fn eq(&self, other: &Self) -> bool {
-        self.hash == other.hash && self.ask == other.ask
+        self.hash == other.hash && self.query == other.query
     }
 }
 
-// No figure of a question is NaN: JSON and GraphQL have none.
-impl<Q: PartialEq> Eq for Question<Q> {}
+// `PartialEq` is reflexive here: JSON and GraphQL have no NaN.
+impl<Q: PartialEq> Eq for SharedQuery<Q> {}
 
-impl<Q> Hash for Question<Q> {
+impl<Q> Hash for SharedQuery<Q> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
     }
 }
 
-/// A question and the parent it is asked of.
-pub struct Asked<Q> {
+/// A query for one parent. Keys with the same query are loaded together.
+pub struct PerParent<Q> {
     parent: i64,
-    question: Arc<Question<Q>>,
+    shared: Arc<SharedQuery<Q>>,
 }
 
-impl<Q: PartialEq> Asked<Q> {
-    /// `parts` and `filter` are what tells most questions apart; all of a question is compared besides.
-    fn new<F: Default + PartialEq + fmt::Debug>(parent: i64, ask: Q, parts: impl Hash, filter: &F) -> Self {
+impl<Q: PartialEq> PerParent<Q> {
+    /// Creates a key. Its hash is that of `hashed` and `filter`, which differ between most queries.
+    fn new<F: Default + PartialEq + fmt::Debug>(parent: i64, query: Q, hashed: impl Hash, filter: &F) -> Self {
         let mut state = DefaultHasher::new();
-        parts.hash(&mut state);
-        // Most ask for all there is, and filters have figures, which have no hash of their own.
+        hashed.hash(&mut state);
+        // Filters contain floats, which do not implement `Hash`. Most lists have no filter, so formatting one is rare.
         if *filter != F::default() {
             format!("{filter:?}").hash(&mut state);
         }
-        Self { parent, question: Arc::new(Question { ask, hash: state.finish() }) }
+        Self { parent, shared: Arc::new(SharedQuery { query, hash: state.finish() }) }
     }
 
-    /// The parents of each question.
-    fn by_question(keys: &[Self]) -> Vec<(&Q, Vec<&Self>)> {
-        let mut groups: HashMap<&Question<Q>, Vec<&Self>> = HashMap::new();
+    /// Groups keys by query.
+    fn by_query(keys: &[Self]) -> Vec<(&Q, Vec<&Self>)> {
+        let mut groups: HashMap<&SharedQuery<Q>, Vec<&Self>> = HashMap::new();
         for key in keys {
-            groups.entry(&key.question).or_default().push(key);
+            groups.entry(&key.shared).or_default().push(key);
         }
-        groups.into_iter().map(|(question, asked)| (&question.ask, asked)).collect()
+        groups.into_iter().map(|(shared, keys)| (&shared.query, keys)).collect()
     }
 }
 
-impl<Q> Clone for Asked<Q> {
+impl<Q> Clone for PerParent<Q> {
     fn clone(&self) -> Self {
-        Self { parent: self.parent, question: Arc::clone(&self.question) }
+        Self { parent: self.parent, shared: Arc::clone(&self.shared) }
     }
 }
 
-impl<Q: PartialEq> PartialEq for Asked<Q> {
+impl<Q: PartialEq> PartialEq for PerParent<Q> {
     fn eq(&self, other: &Self) -> bool {
-        self.parent == other.parent && self.question == other.question
+        self.parent == other.parent && self.shared == other.shared
     }
 }
 
-impl<Q: PartialEq> Eq for Asked<Q> {}
+impl<Q: PartialEq> Eq for PerParent<Q> {}
 
-impl<Q> Hash for Asked<Q> {
+impl<Q> Hash for PerParent<Q> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.parent.hash(state);
-        self.question.hash(state);
+        self.shared.hash(state);
     }
 }
 
-/// The list that hangs on a parent by an edge.
-pub struct Lists<E: Noun> {
+/// Loads a window of the list that an edge leads to from a parent.
+pub struct ChildRows<E: Noun> {
     edge: Edge<E>,
     slice: Slice<E>,
 }
 
-impl<E: Noun> PartialEq for Lists<E> {
+impl<E: Noun> PartialEq for ChildRows<E> {
     fn eq(&self, other: &Self) -> bool {
         self.edge == other.edge && self.slice == other.slice
     }
 }
 
-impl<E: Noun> Lists<E> {
-    /// This stretch of the list.
-    pub fn key(edge: Edge<E>, parent: i64, slice: &Slice<E>) -> Asked<Self> {
+impl<E: Noun> ChildRows<E> {
+    /// Creates the key of the window `slice` for one parent.
+    pub fn key(edge: Edge<E>, parent: i64, slice: &Slice<E>) -> PerParent<Self> {
         let Slice { filter, after, before, limit, from_end, .. } = slice;
-        let parts = (edge.name, *after, *before, *limit, *from_end);
-        Asked::new(parent, Self { edge, slice: slice.clone() }, parts, filter)
+        let hashed = (edge.name, *after, *before, *limit, *from_end);
+        PerParent::new(parent, Self { edge, slice: slice.clone() }, hashed, filter)
     }
 }
 
-impl<E: Noun> Key for Asked<Lists<E>> {
+impl<E: Noun> LoaderKey for PerParent<ChildRows<E>> {
     type Value = Vec<E::Model>;
 
     async fn load(db: &Reader, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
         let mut lists = HashMap::with_capacity(keys.len());
-        for (Lists { edge, slice }, keys) in Self::by_question(keys) {
+        for (ChildRows { edge, slice }, keys) in Self::by_query(keys) {
             let parents: Vec<i64> = keys.iter().map(|key| key.parent).collect();
             let mut rows = list::rows_under(db, *edge, &parents, slice).await?;
             lists.extend(keys.into_iter().map(|key| (key.clone(), rows.remove(&key.parent).unwrap_or_default())));
@@ -284,35 +287,54 @@ impl<E: Noun> Key for Asked<Lists<E>> {
     }
 }
 
-/// How long the list is that hangs on a parent by an edge.
-pub struct Counts<E: Noun> {
+/// Loads the length of the list that an edge leads to from a parent.
+pub struct ChildCount<E: Noun> {
     edge: Edge<E>,
     filter: Tree<E::Filter>,
 }
 
-impl<E: Noun> PartialEq for Counts<E> {
+impl<E: Noun> PartialEq for ChildCount<E> {
     fn eq(&self, other: &Self) -> bool {
         self.edge == other.edge && self.filter == other.filter
     }
 }
 
-impl<E: Noun> Counts<E> {
-    /// The number of those that match.
-    pub fn key(edge: Edge<E>, parent: i64, filter: &Tree<E::Filter>) -> Asked<Self> {
-        Asked::new(parent, Self { edge, filter: filter.clone() }, edge.name, filter)
+impl<E: Noun> ChildCount<E> {
+    /// Creates the key of the number of rows that match, for one parent.
+    pub fn key(edge: Edge<E>, parent: i64, filter: &Tree<E::Filter>) -> PerParent<Self> {
+        PerParent::new(parent, Self { edge, filter: filter.clone() }, edge.name, filter)
     }
 }
 
-impl<E: Noun> Key for Asked<Counts<E>> {
+impl<E: Noun> LoaderKey for PerParent<ChildCount<E>> {
     type Value = u64;
 
     async fn load(db: &Reader, keys: &[Self]) -> Result<HashMap<Self, u64>, Error> {
         let mut counts = HashMap::with_capacity(keys.len());
-        for (Counts { edge, filter }, keys) in Self::by_question(keys) {
+        for (ChildCount { edge, filter }, keys) in Self::by_query(keys) {
             let parents: Vec<i64> = keys.iter().map(|key| key.parent).collect();
             let numbers = list::counts_under(db, *edge, &parents, filter).await?;
             counts.extend(keys.into_iter().map(|key| (key.clone(), numbers.get(&key.parent).copied().unwrap_or(0))));
         }
         Ok(counts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::graphql::lists::loader_keys::PerParent;
+
+    #[test]
+    fn keys_of_one_query_are_loaded_together() {
+        let key = |parent, query| PerParent::new(parent, query, 0, &());
+        // All hashes are equal: so queries are distinguished by comparison.
+        let keys = [key(1, "sessions"), key(2, "metrics"), key(3, "sessions")];
+        let mut groups: Vec<(&str, Vec<i64>)> = PerParent::by_query(&keys)
+            .into_iter()
+            .map(|(query, keys)| (*query, keys.into_iter().map(|key| key.parent).collect()))
+            .collect();
+        groups.sort_unstable();
+        assert_eq!(groups, [("metrics", vec![2]), ("sessions", vec![1, 3])]);
+        assert!(keys[0] == key(1, "sessions") && keys[0] != keys[2] && keys[0] != key(1, "metrics"));
     }
 }

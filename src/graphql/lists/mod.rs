@@ -1,4 +1,4 @@
-//! Lists: what all of them share, whatever they are lists of.
+//! Connections, numbered pages, filters, loaders and JSON of lists, whatever type their items have.
 
 pub mod connection;
 pub mod cost;

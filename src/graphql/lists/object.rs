@@ -1,13 +1,17 @@
-//! The types of the graph: their fields, and a connection for each list that leads on from them.
+//! The macro that defines object types: their scalars, which the JSON writer can write, and the fields that read lists of a table.
 
-/// Writes the fields of a type of the graph: those in `plain`, whose values the object holds, so that lists can write them by
-/// themselves ([`crate::graphql::lists::json_writer`]); then its other ones as they stand; then a field of at most
-/// [`crate::graphql::limits::MAX_SHORT_LIST`] objects, if it has one; then a connection for each `list` line, which names the table that it lists.
+/// Defines the fields of an object type, in the order of the schema:
+///
+/// - `scalars`: values that the object holds, which [`crate::graphql::lists::json_writer`] can write without the engine;
+/// - fields written out as functions;
+/// - `short`: a field with at most [`crate::graphql::limits::MAX_SHORT_LIST`] objects;
+/// - lines for fields that read from a table: `count` (how many rows match), `page` (a numbered page), `names` (a numbered page of
+///   names) and `list` (a connection).
 macro_rules! graph_object {
     (
         $(#[$meta:meta])*
         impl $Type:ident {
-            plain {
+            scalars {
                 $(
                     $(#[doc = $about:literal])+
                     $(#[graphql($($detail:tt)*)])?
@@ -16,23 +20,22 @@ macro_rules! graph_object {
             }
             $($own:tt)*
         }
-        $($lists:tt)*
+        $($lines:tt)*
     ) => {
         const _: () = {
-            /// The fields that the object holds.
-            trait Plain {
+            trait Scalars {
                 $( fn $field(&self) -> $Value; )*
             }
 
-            impl Plain for $Type {
+            impl Scalars for $Type {
                 $( fn $field(&$this) -> $Value $body )*
             }
 
-            impl crate::graphql::lists::listed::Written for $Type {
-                fn plain(field: &str) -> Option<crate::graphql::lists::listed::Write<Self>> {
+            impl crate::graphql::lists::listed::WriteJson for $Type {
+                fn scalar(field: &str) -> Option<crate::graphql::lists::listed::WriteField<Self>> {
                     $(
-                        if crate::graphql::lists::object::is_name(field, stringify!($field)) {
-                            return Some(|object, json| serde_json::to_writer(json, &Plain::$field(object)));
+                        if crate::graphql::lists::object::is_camel_case_of(field, stringify!($field)) {
+                            return Some(|object, json| serde_json::to_writer(json, &Scalars::$field(object)));
                         }
                     )*
                     None
@@ -49,7 +52,7 @@ macro_rules! graph_object {
                             &self,
                             ctx: &async_graphql::Context<'_>,
                         ) -> Result<$Value, crate::graphql::error::FieldError> {
-                            let value = Plain::$field(self);
+                            let value = Scalars::$field(self);
                             let bytes = crate::graphql::response_budget::ResponseSize::bytes(&value);
                             crate::graphql::response_budget::budget_of(ctx).charge(bytes)?;
                             Ok(value)
@@ -57,20 +60,105 @@ macro_rules! graph_object {
                     )*
                     $($own)*
                 }
-                $($lists)*
+                $($lines)*
             }
         };
     };
     (
         $(#[$meta:meta])*
         impl $Type:ident { $($own:tt)* }
-        $(short { $(#[doc = $about:literal])+ $($short:tt)* })?
-        $( $(#[doc = $doc:literal])+ list $name:ident: $Table:ty = $of_whom:expr; )*
+        $($lines:tt)*
     ) => {
-        $(#[$meta])*
+        crate::graphql::lists::object::graph_object! { @fields [$(#[$meta])*] $Type { $($own)* } $($lines)* }
+    };
+    // Turns the lines into functions one by one, because `#[Object]` does not expand macros. The last rule has all fields whose
+    // complexity refers to `child_complexity`: macro hygiene allows that only where `#[Object]` is written.
+    (
+        @fields [$($meta:tt)*] $Type:ident { $($done:tt)* }
+        $(#[doc = $doc:literal])+ count $name:ident: $Table:ty;
+        $($lines:tt)*
+    ) => {
+        crate::graphql::lists::object::graph_object! {
+            @fields [$($meta)*] $Type {
+                $($done)*
+                $(#[doc = $doc])+
+                async fn $name(
+                    &self,
+                    ctx: &async_graphql::Context<'_>,
+                    #[graphql(name = "where", desc = "Filter: return only items that match.")]
+                    filter: Option<crate::graphql::lists::listed::WhereOf<$Table>>,
+                ) -> crate::graphql::error::FieldResult<crate::graphql::scalars::Int> {
+                    crate::graphql::lists::listed::count::<$Table>(ctx, filter).await
+                }
+            }
+            $($lines)*
+        }
+    };
+    (
+        @fields [$($meta:tt)*] $Type:ident { $($done:tt)* }
+        $(#[doc = $doc:literal])+ page $name:ident: $Table:ty;
+        $($lines:tt)*
+    ) => {
+        crate::graphql::lists::object::graph_object! {
+            @fields [$($meta)*] $Type {
+                $($done)*
+                $(#[doc = $doc])+
+                async fn $name(
+                    &self,
+                    ctx: &async_graphql::Context<'_>,
+                    #[graphql(name = "where", desc = "Filter: return only items that match.")]
+                    filter: Option<crate::graphql::lists::listed::WhereOf<$Table>>,
+                    #[graphql(
+                        desc = "Page number, from 1. Negative numbers count from the last page.",
+                        default_with = "Some(1)"
+                    )]
+                    page: Option<i64>,
+                ) -> crate::graphql::error::FieldResult<
+                    crate::graphql::lists::page::Page<crate::graphql::lists::listed::ObjectOf<$Table>>,
+                > {
+                    crate::graphql::lists::page::Page::read(ctx, filter, page).await
+                }
+            }
+            $($lines)*
+        }
+    };
+    (
+        @fields [$($meta:tt)*] $Type:ident { $($done:tt)* }
+        $(#[doc = $doc:literal])+ names $name:ident: $Table:ty = $name_of:expr;
+        $($lines:tt)*
+    ) => {
+        crate::graphql::lists::object::graph_object! {
+            @fields [$($meta)*] $Type {
+                $($done)*
+                $(#[doc = $doc])+
+                async fn $name(
+                    &self,
+                    ctx: &async_graphql::Context<'_>,
+                    #[graphql(name = "where", desc = "Filter: return only items that match.")]
+                    filter: Option<crate::graphql::lists::listed::WhereOf<$Table>>,
+                    #[graphql(
+                        desc = "Page number, from 1. Negative numbers count from the last page.",
+                        default_with = "Some(1)"
+                    )]
+                    page: Option<i64>,
+                ) -> crate::graphql::error::FieldResult<crate::graphql::lists::page::NamePage> {
+                    let name_of: fn(crate::graphql::lists::listed::ObjectOf<$Table>) -> String = $name_of;
+                    let page = crate::graphql::lists::page::Page::read(ctx, filter, page).await?;
+                    Ok(crate::graphql::lists::page::NamePage::from_page(page, name_of))
+                }
+            }
+            $($lines)*
+        }
+    };
+    (
+        @fields [$($meta:tt)*] $Type:ident { $($done:tt)* }
+        $(short { $(#[doc = $about:literal])+ $($short:tt)* })?
+        $( $(#[doc = $doc:literal])+ list $name:ident: $Table:ty = $parent:expr; )*
+    ) => {
+        $($meta)*
         #[async_graphql::Object]
         impl $Type {
-            $($own)*
+            $($done)*
             $(
                 $(#[doc = $about])+
                 #[graphql(
@@ -107,13 +195,13 @@ macro_rules! graph_object {
                 ) -> crate::graphql::error::FieldResult<
                     crate::graphql::lists::connection::Connection<crate::graphql::lists::listed::ObjectOf<$Table>>,
                 > {
-                    type Arguments = crate::graphql::lists::connection::Arguments<
+                    type Arguments = crate::graphql::lists::connection::ConnectionArguments<
                         crate::graphql::lists::listed::ObjectOf<$Table>,
                     >;
-                    let of_whom: fn(&$Type) -> crate::graphql::lists::connection::Of<$Table> = $of_whom;
-                    let list = Arguments { first, after, last, before, filter, order_by };
-                    // In a box of its own: the engine moves what any field of the type may take, whichever it resolves.
-                    Box::pin(list.read(ctx, of_whom(self))).await
+                    let parent: fn(&$Type) -> crate::graphql::lists::connection::Parent<$Table> = $parent;
+                    let arguments = Arguments { first, after, last, before, filter, order_by };
+                    // Boxed to keep the future of the type small: the engine moves a future as large as the largest of its fields.
+                    Box::pin(arguments.read(ctx, parent(self))).await
                 }
             )*
         }
@@ -121,9 +209,10 @@ macro_rules! graph_object {
 }
 pub(crate) use graph_object;
 
-/// Whether `field` is how the schema spells `name`: asked of each field there is, so of most it is told by their first letter.
-pub fn is_name(field: &str, name: &str) -> bool {
-    let mut spelled = field.bytes();
+/// Whether `field` is `name`, which is in snake case, in camel case. Compares byte by byte without allocating: the JSON writer asks
+/// for each scalar of a type.
+pub fn is_camel_case_of(field: &str, name: &str) -> bool {
+    let mut field = field.bytes();
     let mut begins_word = false;
     for letter in name.bytes() {
         if letter == b'_' {
@@ -131,10 +220,24 @@ pub fn is_name(field: &str, name: &str) -> bool {
             continue;
         }
         let expected = if begins_word { letter.to_ascii_uppercase() } else { letter };
-        if spelled.next() != Some(expected) {
+        if field.next() != Some(expected) {
             return false;
         }
         begins_word = false;
     }
-    spelled.next().is_none()
+    field.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::graphql::lists::object::is_camel_case_of;
+
+    #[test]
+    fn names_are_compared_in_camel_case() {
+        assert!(is_camel_case_of("cpuFrequencyMhz", "cpu_frequency_mhz"));
+        assert!(is_camel_case_of("id", "id"));
+        for other in ["cpu_frequency_mhz", "cpuFrequency", "cpuFrequencyMhzs", "CpuFrequencyMhz", ""] {
+            assert!(!is_camel_case_of(other, "cpu_frequency_mhz"), "{other}");
+        }
+    }
 }

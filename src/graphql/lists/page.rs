@@ -1,4 +1,4 @@
-//! Numbered pages of lists, as REST v1 serves them.
+//! Numbered pages of lists, as REST v1 returns them.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ use crate::{
             filter::Where,
             json_writer::Items,
             listed::{Listed, RowOf},
-            page_number::{counted, page_number},
+            page_number::{page_number, page_with_count},
         },
         response_budget::budget_of,
         scalars::Int,
@@ -61,12 +61,12 @@ impl<T: Listed> Page<T> {
 }
 
 impl<T: Listed> Page<T> {
-    /// The page of `total_count` rows that `number` names.
+    /// Creates a page of a list with `total_count` rows.
     pub fn new(items: Vec<T>, total_count: u64, size: u64) -> Self {
         Self { items: items.into(), total_pages: total_count.div_ceil(size), total_count }
     }
 
-    /// Reads page `number` of what matches `filter`.
+    /// Reads page `number` of the rows that match `filter`.
     pub async fn read(ctx: &Context<'_>, filter: Option<T::Where>, number: Option<i64>) -> FieldResult<Self> {
         let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
         let size = state_of(ctx).page_size;
@@ -88,7 +88,7 @@ impl NamePage {
     /// The names on the page; for sessions, the hashes.
     #[graphql(complexity = "crate::graphql::lists::cost::cost(Some(crate::graphql::limits::MAX_ROWS), None, 1)")]
     async fn names(&self, ctx: &Context<'_>) -> FieldResult<&[String]> {
-        take_names(ctx, &self.names)?;
+        charge_names(ctx, &self.names)?;
         Ok(&self.names)
     }
 
@@ -103,53 +103,53 @@ impl NamePage {
     }
 }
 
-/// Takes the room of a list of names.
+/// Charges a list of names to the response budget.
 ///
 /// # Errors
 /// Those of [`crate::graphql::response_budget::ResponseBudget::charge`].
-pub fn take_names(ctx: &Context<'_>, names: &[String]) -> Result<(), Error> {
+pub fn charge_names(ctx: &Context<'_>, names: &[String]) -> Result<(), Error> {
     budget_of(ctx).charge(names.iter().map(String::len).sum())
 }
 
 impl NamePage {
-    /// The page of `total_count` names that these are on.
+    /// Creates a page of a list with `total_count` names.
     pub fn new(names: Vec<String>, total_count: u64, size: u64) -> Self {
         Self { names, total_pages: total_count.div_ceil(size), total_count }
     }
 
-    /// Page `number` of all these names.
-    pub fn of_all(all: Vec<String>, number: Option<i64>, size: u64) -> Result<Self, Error> {
-        let total_count = all.len() as u64;
+    /// Creates page `number` of `names`.
+    pub fn from_names(names: Vec<String>, number: Option<i64>, size: u64) -> Result<Self, Error> {
+        let total_count = names.len() as u64;
         let number = page_number(number, total_count, size)?;
         let skip = usize::try_from((number - 1) * size).unwrap_or(usize::MAX);
-        let names = all.into_iter().skip(skip).take(usize::try_from(size).unwrap_or(usize::MAX)).collect();
+        let names = names.into_iter().skip(skip).take(usize::try_from(size).unwrap_or(usize::MAX)).collect();
         Ok(Self::new(names, total_count, size))
     }
 
-    /// A page that was read as objects.
-    pub fn of_page<T>(page: Page<T>, name: impl Fn(T) -> String) -> Self {
+    /// Converts a page of objects.
+    pub fn from_page<T>(page: Page<T>, name: impl Fn(T) -> String) -> Self {
         let Page { items, total_pages, total_count } = page;
         Self { names: Vec::from(items).into_iter().map(name).collect(), total_pages, total_count }
     }
 }
 
-/// [`Listed::page`] of a type that is announced.
+/// Implements [`Listed::page`] for types that are announced.
 ///
 /// # Errors
-/// Those of [`counted`].
+/// Those of [`page_with_count`].
 pub async fn announced_page<T: Listed<Entity: Announced>>(
     ctx: &Context<'_>,
     filter: &Tree<<T::Entity as Noun>::Filter>,
     number: Option<i64>,
     size: u64,
 ) -> Result<(Vec<RowOf<T>>, u64), Error> {
-    let served = state_of(ctx);
-    let db = &served.database.reader;
+    let state = state_of(ctx);
+    let db = &state.database.reader;
     if *filter == Tree::default() {
         let page = async |number| Ok(announced::page::<T::Entity>(db, number, size).await?);
-        return counted(T::count(ctx, filter), page, number, size).await;
+        return page_with_count(T::count(ctx, filter), page, number, size).await;
     }
-    let ids = served.caches().lists.ids::<T::Entity>(db, filter).await?;
+    let ids = state.caches().lists.ids::<T::Entity>(db, filter).await?;
     let total = ids.len() as u64;
     let skip = usize::try_from((page_number(number, total, size)? - 1) * size).unwrap_or(usize::MAX);
     let on_page: Vec<i64> = ids.iter().skip(skip).take(usize::try_from(size).unwrap_or(usize::MAX)).copied().collect();

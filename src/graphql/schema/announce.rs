@@ -1,4 +1,4 @@
-//! Announcing sessions and execution contexts.
+//! Mutations that announce sessions and execution contexts.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{
         schema::{
             execution_context::ExecutionContext,
             session::Session,
-            user_error::{self, UserError},
+            user_error::{UserError, split_user_errors},
         },
         state::{ObjectCaches, state_of},
     },
@@ -31,6 +31,13 @@ pub struct AnnounceSessionInput {
     scm_ref: Option<String>,
     /// The tags of the session. `pipeline_branch`, `pipeline_build_no` and `__ci__` give pipeline, build and CI system.
     tags: Tags,
+}
+
+impl From<AnnounceSessionInput> for NewSession {
+    fn from(input: AnnounceSessionInput) -> Self {
+        let AnnounceSessionInput { hash, run_date: LocalDateTime(run_date), scm_ref, tags: Tags(tags) } = input;
+        Self { hash, run_date, scm_ref, tags }
+    }
 }
 
 /// The result of an announcement.
@@ -54,13 +61,12 @@ impl SessionMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The session to announce.")] input: AnnounceSessionInput,
     ) -> FieldResult<AnnounceSessionPayload> {
-        let AnnounceSessionInput { hash, run_date: LocalDateTime(run_date), scm_ref, tags: Tags(tags) } = input;
-        let outcome = state_of(ctx).ingest.announce_session(NewSession { hash, run_date, scm_ref, tags }).await;
-        let (announced, user_errors) = user_error::part(outcome, "hash")?;
+        let announced = state_of(ctx).ingest.announce_session(input.into()).await;
+        let (announced, user_errors) = split_user_errors(announced, "hash")?;
         let session = announced.and_then(|Announced { row, tags: stored }| {
-            // Nothing is read: whoever stores does not wait for those who read.
-            let known = state_of(ctx).caches();
-            let ObjectCaches { tags, session_tags, .. } = &*known;
+            // Fills the caches, so that the payload is resolved without a query: writers do not wait for a reader connection.
+            let caches = state_of(ctx).caches();
+            let ObjectCaches { tags, session_tags, .. } = &*caches;
             session_tags.insert(row.id, stored.iter().map(|tag| tag.id).collect());
             for tag in stored {
                 tags.insert(tag.id, Arc::new(tag));
@@ -70,6 +76,7 @@ impl SessionMutation {
         Ok(AnnounceSessionPayload { session, user_errors })
     }
 }
+
 /// The description of an execution context to announce.
 #[derive(Debug, InputObject)]
 pub struct AnnounceContextInput {
@@ -97,6 +104,24 @@ pub struct AnnounceContextInput {
     python_info: String,
 }
 
+impl From<AnnounceContextInput> for NewContext {
+    fn from(input: AnnounceContextInput) -> Self {
+        Self {
+            hash: input.hash,
+            cpu_count: input.cpu_count,
+            cpu_frequency: input.cpu_frequency,
+            cpu_type: input.cpu_type,
+            cpu_vendor: input.cpu_vendor,
+            ram_total: input.ram_total,
+            machine_node: input.machine_node,
+            machine_type: input.machine_type,
+            machine_arch: input.machine_arch,
+            system_info: input.system_info,
+            python_info: input.python_info,
+        }
+    }
+}
+
 /// The result of an announcement.
 #[derive(SimpleObject)]
 pub struct AnnounceContextPayload {
@@ -107,7 +132,8 @@ pub struct AnnounceContextPayload {
     user_errors: Vec<UserError>,
 }
 
-/// What is told of a context to those who may not read: somebody else may have announced another one of this hash.
+/// Returns the context as the caller sent it. Callers without the scope READ must not see what another caller has stored for this
+/// hash.
 fn as_sent(stored: context_row::Model, sent: NewContext) -> context_row::Model {
     context_row::Model {
         cpu_count: Some(sent.cpu_count),
@@ -136,36 +162,11 @@ impl ContextMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The execution context to announce.")] input: AnnounceContextInput,
     ) -> FieldResult<AnnounceContextPayload> {
-        let AnnounceContextInput {
-            hash,
-            cpu_count,
-            cpu_frequency,
-            cpu_type,
-            cpu_vendor,
-            ram_total,
-            machine_node,
-            machine_type,
-            machine_arch,
-            system_info,
-            python_info,
-        } = input;
-        let context = NewContext {
-            hash,
-            cpu_count,
-            cpu_frequency,
-            cpu_type,
-            cpu_vendor,
-            ram_total,
-            machine_node,
-            machine_type,
-            machine_arch,
-            system_info,
-            python_info,
-        };
+        let context = NewContext::from(input);
         let may_read = ctx.data_unchecked::<Caller>().may_read().is_ok();
         let sent = (!may_read).then(|| context.clone());
-        let outcome = state_of(ctx).ingest.announce_context(context).await;
-        let (context, user_errors) = user_error::part(outcome, "hash")?;
+        let context = state_of(ctx).ingest.announce_context(context).await;
+        let (context, user_errors) = split_user_errors(context, "hash")?;
         let context = context.map(|stored| match sent {
             Some(sent) => as_sent(stored, sent),
             None => stored,

@@ -1,4 +1,4 @@
-//! Builds: as the session tag `pipeline_build_no` names them within a pipeline.
+//! Builds, identified by the session tag `pipeline_build_no` within a pipeline.
 
 use async_graphql::{Context, ID, InputObject};
 use entity::{
@@ -14,12 +14,11 @@ use crate::{
     graphql::{
         error::FieldResult,
         lists::{
-            connection::Of,
+            connection::Parent,
             filter::{Connectives, StringFilter, Where, check},
             listed::listed_as_row,
-            loader_keys::{Row, stored},
+            loader_keys::{RowById, load_row},
             object::graph_object,
-            page::{NamePage, Page},
         },
         schema::{
             global_id::{find_by_id, global_id},
@@ -36,7 +35,7 @@ listed_as_row!(Build, BuildWhere);
 graph_object! {
     /// A build of a CI pipeline, identified by the session tag `pipeline_build_no`.
     impl Build {
-        plain {
+        scalars {
             /// Global ID of the build.
             fn id(&self) -> ID {
                 global_id::<Self>(self.0.id)
@@ -50,15 +49,15 @@ graph_object! {
 
         /// The pipeline of the build.
         async fn pipeline(&self, ctx: &Context<'_>) -> FieldResult<Pipeline> {
-            stored(ctx, self.0.pipeline_id, Row::<pipeline_row::Entity>::key).await.map(Pipeline)
+            load_row(ctx, self.0.pipeline_id, RowById::<pipeline_row::Entity>::new).await.map(Pipeline)
         }
     }
     /// The sessions of the build.
-    list sessions: session_row::Entity = |build| Of::Parent(edges::SESSIONS_OF_BUILD, build.0.id);
+    list sessions: session_row::Entity = |build| Parent::Row(edges::SESSIONS_OF_BUILD, build.0.id);
     /// The components measured in the build.
-    list components: component_row::Entity = |build| Of::Parent(edges::COMPONENTS_OF_BUILD, build.0.id);
+    list components: component_row::Entity = |build| Parent::Row(edges::COMPONENTS_OF_BUILD, build.0.id);
     /// The metrics recorded in it.
-    list metrics: metric_row::Entity = |build| Of::Parent(edges::METRICS_OF_BUILD, build.0.id);
+    list metrics: metric_row::Entity = |build| Parent::Row(edges::METRICS_OF_BUILD, build.0.id);
 }
 
 /// Filter for builds. All given conditions must match.
@@ -79,7 +78,7 @@ pub struct BuildWhere {
 impl Where for BuildWhere {
     type Filter = row::Filter;
 
-    fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
+    fn split(self) -> Result<(row::Filter, Connectives<Self>), Error> {
         let own = row::Filter { name: check!(self.name, "name"), pipeline: check!(self.pipeline, "pipeline") };
         Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
     }
@@ -94,18 +93,9 @@ graph_object! {
         async fn build(&self, ctx: &Context<'_>, #[graphql(desc = "The `id` of the build.")] id: ID) -> Option<FieldResult<Build>> {
             find_by_id(ctx, &id).await
         }
-
-        /// A numbered page of the names of builds, in order of their first sessions.
-        async fn build_names(
-            &self,
-            ctx: &Context<'_>,
-            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<BuildWhere>,
-            #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
-        ) -> FieldResult<NamePage> {
-            let page = Page::<Build>::read(ctx, filter, page).await?;
-            Ok(NamePage::of_page(page, |build| build.0.name))
-        }
     }
+    /// A numbered page of the names of builds, in order of their first sessions.
+    names build_names: row::Entity = |build| build.0.name;
     /// All builds with a build number.
-    list builds: row::Entity = |_| Of::Everyone;
+    list builds: row::Entity = |_| Parent::Root;
 }

@@ -1,4 +1,4 @@
-//! Components: the parts of the product that tests watch over.
+//! Components: the parts of a product that tests measure.
 
 use async_graphql::{Context, ID, InputObject};
 use entity::{
@@ -16,13 +16,13 @@ use crate::{
     graphql::{
         error::FieldResult,
         lists::{
-            connection::Of,
+            connection::Parent,
             dataloader::loaders_of,
             filter::{Connectives, StringFilter, Where, check},
-            listed::{Listed, listed_as_row},
-            loader_keys::MetricsIn,
+            listed::listed_as_row,
+            loader_keys::MetricCount,
             object::graph_object,
-            page::{NamePage, Page},
+            page::NamePage,
             page_number::page_number,
         },
         scalars::Int,
@@ -39,7 +39,7 @@ listed_as_row!(Component, ComponentWhere);
 graph_object! {
     /// A component of the product under test. The component with the empty name stands for tests without a component.
     impl Component {
-        plain {
+        scalars {
             /// Global ID of the component.
             fn id(&self) -> ID {
                 global_id::<Self>(self.0.id)
@@ -53,19 +53,19 @@ graph_object! {
 
         /// Number of metrics recorded for it.
         async fn metric_count(&self, ctx: &Context<'_>) -> FieldResult<Int> {
-            Ok(loaders_of(ctx).load(MetricsIn::Component(self.0.id)).await?.unwrap_or(0).into())
+            Ok(loaders_of(ctx).load(MetricCount::Component(self.0.id)).await?.unwrap_or(0).into())
         }
     }
     /// The metrics of the component.
-    list metrics: metric_row::Entity = |component| Of::Parent(edges::METRICS_OF_COMPONENT, component.0.id);
+    list metrics: metric_row::Entity = |component| Parent::Row(edges::METRICS_OF_COMPONENT, component.0.id);
     /// The test functions of the component.
-    list items: item_row::Entity = |component| Of::Parent(edges::ITEMS_OF_COMPONENT, component.0.id);
+    list items: item_row::Entity = |component| Parent::Row(edges::ITEMS_OF_COMPONENT, component.0.id);
     /// The test functions of the component, with their parameters.
-    list variants: variant_row::Entity = |component| Of::Parent(edges::VARIANTS_OF_COMPONENT, component.0.id);
+    list variants: variant_row::Entity = |component| Parent::Row(edges::VARIANTS_OF_COMPONENT, component.0.id);
     /// The pipelines in which it was measured.
-    list pipelines: pipeline_row::Entity = |component| Of::Parent(edges::PIPELINES_OF_COMPONENT, component.0.id);
+    list pipelines: pipeline_row::Entity = |component| Parent::Row(edges::PIPELINES_OF_COMPONENT, component.0.id);
     /// The builds in which it was measured.
-    list builds: build_row::Entity = |component| Of::Parent(edges::BUILDS_OF_COMPONENT, component.0.id);
+    list builds: build_row::Entity = |component| Parent::Row(edges::BUILDS_OF_COMPONENT, component.0.id);
 }
 
 /// Filter for components. All given conditions must match.
@@ -86,7 +86,7 @@ pub struct ComponentWhere {
 impl Where for ComponentWhere {
     type Filter = row::Filter;
 
-    fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
+    fn split(self) -> Result<(row::Filter, Connectives<Self>), Error> {
         let own = row::Filter { name: check!(self.name, "name"), named: self.named };
         Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
     }
@@ -106,28 +106,20 @@ graph_object! {
             let filter = row::Filter { name: Some(Text::equals(name)), named: None };
             find_first(ctx, filter).await
         }
+    }
+    /// Number of components that match.
+    count component_count: row::Entity;
+    /// A numbered page of the names of components, in order of their first metrics.
+    names component_names: row::Entity = |component| component.0.name;
+}
 
-        /// Number of components that match.
-        async fn component_count(
-            &self,
-            ctx: &Context<'_>,
-            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<ComponentWhere>,
-        ) -> FieldResult<Int> {
-            let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
-            Ok(Component::count(ctx, &filter).await?.into())
-        }
+/// Queries of what has measured a component, as REST v1 lists it. A type of its own, because the fields of
+/// a type that are functions precede its other fields in the schema.
+#[derive(Default)]
+pub struct MeasuredComponentQuery;
 
-        /// A numbered page of the names of components, in order of their first metrics.
-        async fn component_names(
-            &self,
-            ctx: &Context<'_>,
-            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<ComponentWhere>,
-            #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
-        ) -> FieldResult<NamePage> {
-            let page = Page::<Component>::read(ctx, filter, page).await?;
-            Ok(NamePage::of_page(page, |component| component.0.name))
-        }
-
+graph_object! {
+    impl MeasuredComponentQuery {
         /// A numbered page of the names of the pipelines in which a component was measured, in order of its first
         /// metrics there.
         async fn component_pipeline_names(
@@ -137,7 +129,7 @@ graph_object! {
             #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
         ) -> FieldResult<NamePage> {
             let names = listing::pipelines_of_component(&state_of(ctx).database.reader, &component).await;
-            Ok(NamePage::of_all(names.map_err(Error::from)?, page, state_of(ctx).page_size)?)
+            Ok(NamePage::from_names(names.map_err(Error::from)?, page, state_of(ctx).page_size)?)
         }
 
         /// A numbered page of the names of a pipeline's builds in which a component was measured, in order of its first
@@ -152,10 +144,10 @@ graph_object! {
             let db = &state_of(ctx).database.reader;
             let size = state_of(ctx).page_size;
             let Some(builds) = Builds::of(db, &component, &pipeline).await.map_err(Error::from)? else {
-                return Ok(NamePage::of_all(Vec::new(), page, size)?);
+                return Ok(NamePage::from_names(Vec::new(), page, size)?);
             };
-            let known = state_of(ctx).caches();
-            let total = known.counts.of(db, format!("{builds:?}"), builds.count(db)).await;
+            let caches = state_of(ctx).caches();
+            let total = caches.counts.of(db, format!("{builds:?}"), builds.count(db)).await;
             let total = total.map_err(Error::from)?;
             let skip = (page_number(page, total, size)? - 1) * size;
             Ok(NamePage::new(builds.names(db, skip, size).await.map_err(Error::from)?, total, size))
@@ -173,9 +165,9 @@ graph_object! {
         ) -> FieldResult<NamePage> {
             let db = &state_of(ctx).database.reader;
             let hashes = listing::sessions_of_component(db, &component, &pipeline, &build).await;
-            Ok(NamePage::of_all(hashes.map_err(Error::from)?, page, state_of(ctx).page_size)?)
+            Ok(NamePage::from_names(hashes.map_err(Error::from)?, page, state_of(ctx).page_size)?)
         }
     }
     /// All components. Includes the one with the empty name if there are metrics without a component.
-    list components: row::Entity = |_| Of::Everyone;
+    list components: row::Entity = |_| Parent::Root;
 }

@@ -1,4 +1,4 @@
-//! Execution contexts: a machine and its Python, as a worker found them.
+//! Execution contexts: a machine and its Python interpreter, as the plugin describes them.
 
 use async_graphql::{Context, Enum, ID, InputObject};
 use entity::{
@@ -15,11 +15,11 @@ use crate::{
         directive::access,
         error::FieldResult,
         lists::{
-            connection::Of,
+            connection::Parent,
             filter::{Connectives, Direction, IntFilter, StringFilter, Where, check},
             listed::{Exposed, Listed},
             object::graph_object,
-            page::{Page, announced_page},
+            page::announced_page,
         },
         scalars::Int,
         schema::global_id::global_id,
@@ -31,7 +31,7 @@ use crate::{
 pub struct ExecutionContext(row::Model);
 
 impl ExecutionContext {
-    /// The context of a row, unless only metrics have named it so far.
+    /// Returns the context of a row, if it is announced. Until then only its hash is known, from metrics.
     pub fn announced(row: row::Model) -> Option<Self> {
         row.announced.is_some().then_some(Self(row))
     }
@@ -64,20 +64,20 @@ impl Listed for ExecutionContext {
     }
 }
 
-/// An announced context has every field but the vendor; the row knows that only by its `announced`.
-fn told(text: Option<&String>) -> &str {
+/// The columns are nullable, but announced contexts have all values except the vendor.
+fn text_or_empty(text: Option<&String>) -> &str {
     text.map_or("", String::as_str)
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "saturates at 32 bits, far beyond any frequency")]
-fn whole(frequency: f64) -> Int {
+fn whole_mhz(frequency: f64) -> Int {
     i64::from(frequency as i32).into()
 }
 
 graph_object! {
     /// A machine and its Python interpreter, as the plugin describes them.
     impl ExecutionContext {
-        plain {
+        scalars {
             /// Global ID of the context.
             fn id(&self) -> ID {
                 global_id::<Self>(self.0.id)
@@ -101,12 +101,12 @@ graph_object! {
 
             /// Processor frequency in whole MHz, rounded toward zero, as REST v1 returns it.
             fn cpu_frequency_mhz(&self) -> Int {
-                whole(self.0.cpu_frequency.unwrap_or_default())
+                whole_mhz(self.0.cpu_frequency.unwrap_or_default())
             }
 
             /// Processor type, such as `x86_64`.
             fn cpu_type(&self) -> &str {
-                told(self.0.cpu_type.as_ref())
+                text_or_empty(self.0.cpu_type.as_ref())
             }
 
             /// Processor vendor and model. Null if not sent.
@@ -121,27 +121,27 @@ graph_object! {
 
             /// Network name of the machine.
             fn machine_node(&self) -> &str {
-                told(self.0.machine_node.as_ref())
+                text_or_empty(self.0.machine_node.as_ref())
             }
 
             /// Machine type, such as `x86_64`.
             fn machine_type(&self) -> &str {
-                told(self.0.machine_type.as_ref())
+                text_or_empty(self.0.machine_type.as_ref())
             }
 
             /// Word size of the Python interpreter, such as `64bit`.
             fn machine_arch(&self) -> &str {
-                told(self.0.machine_arch.as_ref())
+                text_or_empty(self.0.machine_arch.as_ref())
             }
 
             /// Operating system and release.
             fn system_info(&self) -> &str {
-                told(self.0.system_info.as_ref())
+                text_or_empty(self.0.system_info.as_ref())
             }
 
             /// Python version, as `sys.version` gives it.
             fn python_info(&self) -> &str {
-                told(self.0.python_info.as_ref())
+                text_or_empty(self.0.python_info.as_ref())
             }
 
             /// Number of metrics recorded in it.
@@ -152,9 +152,9 @@ graph_object! {
         }
     }
     /// The metrics recorded in the context.
-    list metrics: metric_row::Entity = |context| Of::Parent(edges::METRICS_OF_CONTEXT, context.0.id);
+    list metrics: metric_row::Entity = |context| Parent::Row(edges::METRICS_OF_CONTEXT, context.0.id);
     /// The sessions with metrics recorded in the context.
-    list sessions: session_row::Entity = |context| Of::Parent(edges::SESSIONS_OF_CONTEXT, context.0.id);
+    list sessions: session_row::Entity = |context| Parent::Row(edges::SESSIONS_OF_CONTEXT, context.0.id);
 }
 
 /// Filter for execution contexts. All given conditions must match.
@@ -191,7 +191,7 @@ pub struct ExecutionContextWhere {
 impl Where for ExecutionContextWhere {
     type Filter = row::Filter;
 
-    fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
+    fn split(self) -> Result<(row::Filter, Connectives<Self>), Error> {
         let own = row::Filter {
             hash: check!(self.hash, "hash"),
             machine_node: check!(self.machine_node, "machineNode"),
@@ -227,7 +227,7 @@ pub struct ExecutionContextOrder {
 
 impl From<ExecutionContextOrder> for list::Order<row::Sort> {
     fn from(ExecutionContextOrder { by, direction }: ExecutionContextOrder) -> Self {
-        direction.of(match by {
+        direction.order(match by {
             ExecutionContextOrderField::Announced => row::Sort::Announced,
         })
     }
@@ -247,27 +247,11 @@ graph_object! {
             let row = announced::by_hash::<row::Entity>(&state_of(ctx).database.reader, &hash).await;
             row.map(|row| row.and_then(ExecutionContext::announced)).map_err(|error| Error::from(error).into()).transpose()
         }
-
-        /// Number of execution contexts that match.
-        async fn context_count(
-            &self,
-            ctx: &Context<'_>,
-            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<ExecutionContextWhere>,
-        ) -> FieldResult<Int> {
-            let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
-            Ok(ExecutionContext::count(ctx, &filter).await?.into())
-        }
-
-        /// A numbered page of execution contexts, in the order announced.
-        async fn context_page(
-            &self,
-            ctx: &Context<'_>,
-            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<ExecutionContextWhere>,
-            #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
-        ) -> FieldResult<Page<ExecutionContext>> {
-            Page::read(ctx, filter, page).await
-        }
     }
+    /// Number of execution contexts that match.
+    count context_count: row::Entity;
+    /// A numbered page of execution contexts, in the order announced.
+    page context_page: row::Entity;
     /// All execution contexts.
-    list contexts: row::Entity = |_| Of::Everyone;
+    list contexts: row::Entity = |_| Parent::Root;
 }

@@ -1,4 +1,4 @@
-//! Global ids: what an object is called among all objects, and found by.
+//! Global IDs, which identify an object among all objects of the graph.
 
 use async_graphql::{Context, ID};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -8,32 +8,35 @@ use crate::{
     error::Error,
     graphql::{
         error::FieldResult,
-        lists::{dataloader::loaders_of, listed::Listed, loader_keys::Row},
+        lists::{dataloader::loaders_of, listed::Listed, loader_keys::RowById},
         state::state_of,
     },
 };
 
-/// The key of the row `id` among all objects.
+/// Returns the global ID of the `T` whose row has this id.
 pub fn global_id<T: Listed>(id: i64) -> ID {
     BASE64_URL_SAFE_NO_PAD.encode(format!("{}:{id}", T::type_name())).into()
 }
 
-/// The type and the row that a key names.
-pub fn read_id(argument: &str, id: &ID) -> Result<(String, i64), Error> {
-    let read = || {
+/// Returns the name of the type and the id of the row that a global ID consists of.
+///
+/// # Errors
+/// [`crate::error::Code::BadUserInput`] if it is no global ID.
+pub fn decode_global_id(argument: &str, id: &ID) -> Result<(String, i64), Error> {
+    let decode = || {
         let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(id.as_str()).ok()?).ok()?;
         let (name, row) = text.split_once(':')?;
         Some((name.to_owned(), row.parse().ok()?))
     };
-    read().ok_or_else(|| Error::bad_input(format!("{argument}: '{}' is no id of this server", id.as_str())))
+    decode().ok_or_else(|| Error::bad_input(format!("{argument}: '{}' is no id of this server", id.as_str())))
 }
 
-/// The row of a `T` that a key names.
+/// Returns the id of the row of a `T`.
 ///
 /// # Errors
-/// [`crate::error::Code::BadUserInput`] for a key of another type.
-pub fn row_id<T: Listed>(argument: &str, id: &ID) -> Result<i64, Error> {
-    match read_id(argument, id)? {
+/// [`crate::error::Code::BadUserInput`] if it is no global ID, or one of another type.
+pub fn decode_id_of<T: Listed>(argument: &str, id: &ID) -> Result<i64, Error> {
+    match decode_global_id(argument, id)? {
         (name, row) if name == T::type_name() => Ok(row),
         (name, _) => {
             Err(Error::bad_input(format!("{argument}: this is the id of a {name}, not of a {}", T::type_name())))
@@ -41,23 +44,23 @@ pub fn row_id<T: Listed>(argument: &str, id: &ID) -> Result<i64, Error> {
     }
 }
 
-/// The object with this key, where it is there.
+/// Returns the object with this row id, if it exists.
 pub async fn find<T: Listed>(ctx: &Context<'_>, id: i64) -> Result<Option<T>, Error> {
-    match loaders_of(ctx).load(Row::<T::Entity>::key(id)).await? {
+    match loaders_of(ctx).load(RowById::<T::Entity>::new(id)).await? {
         Some(row) => Ok(T::from_rows(ctx, vec![row]).await?.pop()),
         None => Ok(None),
     }
 }
 
-/// The object of one type that a key names, as a nullable field gives it.
+/// Resolves a nullable field to the `T` with this global ID.
 pub async fn find_by_id<T: Listed>(ctx: &Context<'_>, id: &ID) -> Option<FieldResult<T>> {
-    match row_id::<T>("id", id) {
+    match decode_id_of::<T>("id", id) {
         Ok(row) => find(ctx, row).await.map_err(Into::into).transpose(),
         Err(error) => Some(Err(error.into())),
     }
 }
 
-/// The first object that matches, as a nullable field gives it.
+/// Resolves a nullable field to the first object that matches.
 pub async fn find_first<T: Listed>(ctx: &Context<'_>, filter: <T::Entity as Noun>::Filter) -> Option<FieldResult<T>> {
     let rows = list::page::<T::Entity>(&state_of(ctx).database.reader, &filter.into(), 1, 1).await;
     let found = match rows {
@@ -65,4 +68,35 @@ pub async fn find_first<T: Listed>(ctx: &Context<'_>, filter: <T::Entity as Noun
         Err(error) => Err(error.into()),
     };
     found.map(|mut objects| objects.pop()).map_err(Into::into).transpose()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use async_graphql::ID;
+
+    use crate::{
+        error::Code,
+        graphql::schema::{
+            global_id::{decode_global_id, decode_id_of, global_id},
+            pipeline::Pipeline,
+            tag::Tag,
+        },
+    };
+
+    #[test]
+    fn a_global_id_names_type_and_row() {
+        let id = global_id::<Tag>(7);
+        assert_eq!(decode_global_id("id", &id).unwrap(), ("Tag".to_owned(), 7));
+        assert_eq!(decode_id_of::<Tag>("id", &id).unwrap(), 7);
+        assert_eq!(decode_id_of::<Pipeline>("id", &id).unwrap_err().code, Code::BadUserInput);
+    }
+
+    #[test]
+    fn other_texts_are_no_global_ids() {
+        // Not base64; base64 of `Tag`; of `Tag:x`; of bytes that are no UTF-8.
+        for text in ["", "!", "VGFn", "VGFnOng", "_w"] {
+            assert_eq!(decode_global_id("id", &ID::from(text)).unwrap_err().code, Code::BadUserInput, "{text}");
+        }
+    }
 }

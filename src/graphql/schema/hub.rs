@@ -1,4 +1,4 @@
-//! What subscriptions are fed from: one of each for all schemas of a graph.
+//! The sources of subscription events, shared by all schemas of a graph.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::graphql::{
     schema::{metric::Metric, session::Session},
 };
 
-/// The feeds of what can be subscribed to.
+/// The sources of all subscription fields.
 pub struct Hub {
     metrics: Feeds<Metric>,
     sessions: Feeds<Session>,
@@ -26,8 +26,8 @@ impl Hub {
         Self { metrics, sessions, runs, fairness }
     }
 
-    /// Gives a schema what its subscriptions ask for.
-    pub fn feed<Q, M, S>(&self, builder: SchemaBuilder<Q, M, S>) -> SchemaBuilder<Q, M, S> {
+    /// Adds the sources to the data of a schema.
+    pub fn add_to<Q, M, S>(&self, builder: SchemaBuilder<Q, M, S>) -> SchemaBuilder<Q, M, S> {
         let builder = builder.data(self.metrics.clone()).data(self.sessions.clone());
         builder.data(Arc::clone(&self.runs)).data(self.fairness.clone())
     }

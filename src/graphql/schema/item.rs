@@ -1,4 +1,4 @@
-//! Items: test functions, before their parameters.
+//! Items: test functions without their parameters.
 
 use async_graphql::{Context, ID, InputObject};
 use entity::{
@@ -11,11 +11,11 @@ use crate::{
     graphql::{
         error::FieldResult,
         lists::{
-            connection::Of,
+            connection::Parent,
             dataloader::loaders_of,
             filter::{Connectives, StringFilter, Where, check},
             listed::listed_as_row,
-            loader_keys::{MetricsIn, Row, stored},
+            loader_keys::{MetricCount, RowById, load_row},
             object::graph_object,
         },
         scalars::Int,
@@ -34,7 +34,7 @@ listed_as_row!(Item, ItemWhere);
 graph_object! {
     /// A test function without its parameters, or a whole test module.
     impl Item {
-        plain {
+        scalars {
             /// Global ID of the item.
             fn id(&self) -> ID {
                 global_id::<Self>(self.0.id)
@@ -53,18 +53,18 @@ graph_object! {
 
         /// The component under test. Tests without one belong to the component with the empty name.
         async fn component(&self, ctx: &Context<'_>) -> FieldResult<Component> {
-            stored(ctx, self.0.component_id, Row::<component_row::Entity>::key).await.map(Component)
+            load_row(ctx, self.0.component_id, RowById::<component_row::Entity>::new).await.map(Component)
         }
 
         /// Number of metrics recorded for it.
         async fn metric_count(&self, ctx: &Context<'_>) -> FieldResult<Int> {
-            Ok(loaders_of(ctx).load(MetricsIn::Item(self.0.id)).await?.unwrap_or(0).into())
+            Ok(loaders_of(ctx).load(MetricCount::Item(self.0.id)).await?.unwrap_or(0).into())
         }
     }
     /// The variants of the function: one for each set of parameters.
-    list variants: variant_row::Entity = |item| Of::Parent(edges::VARIANTS_OF_ITEM, item.0.id);
+    list variants: variant_row::Entity = |item| Parent::Row(edges::VARIANTS_OF_ITEM, item.0.id);
     /// The metrics of all its variants.
-    list metrics: metric_row::Entity = |item| Of::Parent(edges::METRICS_OF_ITEM, item.0.id);
+    list metrics: metric_row::Entity = |item| Parent::Row(edges::METRICS_OF_ITEM, item.0.id);
 }
 
 /// Filter for items. All given conditions must match.
@@ -87,7 +87,7 @@ pub struct ItemWhere {
 impl Where for ItemWhere {
     type Filter = row::Filter;
 
-    fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
+    fn split(self) -> Result<(row::Filter, Connectives<Self>), Error> {
         let own = row::Filter {
             name: check!(self.name, "name"),
             path: check!(self.path, "path"),
@@ -108,5 +108,5 @@ graph_object! {
         }
     }
     /// All items.
-    list items: row::Entity = |_| Of::Everyone;
+    list items: row::Entity = |_| Parent::Root;
 }

@@ -1,4 +1,4 @@
-//! Metrics: the facts that everything else hangs on.
+//! Metrics: one measurement of one test each.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use entity::{
     pages::Pages,
     table::{
         component as component_row, execution_context, item as item_row, metric as row, session as session_row,
-        variant::{self as variant_row, Words},
+        variant::{self as variant_row, VariantNames},
     },
 };
 
@@ -21,18 +21,17 @@ use crate::{
         directive::access,
         error::FieldResult,
         lists::{
-            connection::Of,
+            connection::Parent,
             dataloader::{Loaders, load_cached, loaders_of},
-            filter::{Direction, Where},
+            filter::Direction,
             json_writer::ToOne,
-            listed::{Exposed, Leads, Listed},
-            loader_keys::{HashOf, Row, WordsOf, stored},
+            listed::{Exposed, Listed, WritableEdge},
+            loader_keys::{HashById, RowById, VariantNamesById, load_row},
             object::graph_object,
-            page::Page,
             page_number::page_number,
         },
         live::feed::Live,
-        scalars::{Int, LocalDateTime},
+        scalars::LocalDateTime,
         schema::{
             component::Component, execution_context::ExecutionContext, global_id::global_id, item::Item,
             metric_where::MetricWhere, session::Session, variant::Variant,
@@ -42,10 +41,10 @@ use crate::{
     ingest::Watermark,
 };
 
-/// A metric with its words at hand.
+/// A metric with the names and hashes that its row refers to.
 pub struct Metric {
     pub(crate) row: row::Model,
-    pub(crate) words: Arc<Words>,
+    pub(crate) names: Arc<VariantNames>,
     pub(crate) session_hash: Arc<str>,
     pub(crate) context_hash: Arc<str>,
 }
@@ -63,7 +62,7 @@ impl Listed for Metric {
         Self::objects(state_of(ctx), loaders_of(ctx), rows).await
     }
 
-    fn edge(field: &str) -> Option<&'static dyn Leads<Self>> {
+    fn edge(field: &str) -> Option<&'static dyn WritableEdge<Self>> {
         const SESSION: ToOne<Metric, Session> =
             ToOne { key: |metric| metric.row.session_id, object: Session::announced, is_nullable: true };
         const CONTEXT: ToOne<Metric, ExecutionContext> =
@@ -71,9 +70,9 @@ impl Listed for Metric {
         const VARIANT: ToOne<Metric, Variant> =
             ToOne { key: |metric| metric.row.variant_id, object: |row| Some(Variant(row)), is_nullable: false };
         const ITEM: ToOne<Metric, Item> =
-            ToOne { key: |metric| metric.words.item_id, object: |row| Some(Item(row)), is_nullable: false };
+            ToOne { key: |metric| metric.names.item_id, object: |row| Some(Item(row)), is_nullable: false };
         const COMPONENT: ToOne<Metric, Component> =
-            ToOne { key: |metric| metric.words.component_id, object: |row| Some(Component(row)), is_nullable: false };
+            ToOne { key: |metric| metric.names.component_id, object: |row| Some(Component(row)), is_nullable: false };
         match field {
             "session" => Some(&SESSION),
             "context" => Some(&CONTEXT),
@@ -93,13 +92,13 @@ impl Listed for Metric {
         let db = &state_of(ctx).database.reader;
         let pages = Pages::of(db, filter).await?;
         let number = page_number(number, pages.total, size)?;
-        let known = state_of(ctx).caches();
-        Ok((pages.page(db, &known.blocks, number, size).await?, pages.total))
+        let caches = state_of(ctx).caches();
+        Ok((pages.page(db, &caches.blocks, number, size).await?, pages.total))
     }
 
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        let served = state_of(ctx);
-        Ok(served.caches().counts.metrics(&served.database.reader, filter).await?)
+        let state = state_of(ctx);
+        Ok(state.caches().counts.metrics(&state.database.reader, filter).await?)
     }
 }
 
@@ -108,36 +107,36 @@ impl Live for Metric {
         latest.metric
     }
 
-    async fn objects(served: &GraphState, loaders: &Loaders, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
-        let words = served.caches();
-        let (words, sessions, contexts) = futures_util::try_join!(
-            load_cached(loaders, &words.variants, rows.iter().map(|row| row.variant_id), WordsOf),
+    async fn objects(state: &GraphState, loaders: &Loaders, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
+        let caches = state.caches();
+        let (names, sessions, contexts) = futures_util::try_join!(
+            load_cached(loaders, &caches.variants, rows.iter().map(|row| row.variant_id), VariantNamesById),
             load_cached(
                 loaders,
-                &words.sessions,
+                &caches.sessions,
                 rows.iter().map(|row| row.session_id),
                 hash_of::<session_row::Entity>
             ),
             load_cached(
                 loaders,
-                &words.contexts,
+                &caches.contexts,
                 rows.iter().map(|row| row.context_id),
                 hash_of::<execution_context::Entity>
             ),
         )?;
-        let rows = rows.into_iter().zip(words).zip(sessions.into_iter().zip(contexts));
+        let rows = rows.into_iter().zip(names).zip(sessions.into_iter().zip(contexts));
         Ok(rows
-            .map(|((row, words), (session_hash, context_hash))| Self { row, words, session_hash, context_hash })
+            .map(|((row, names), (session_hash, context_hash))| Self { row, names, session_hash, context_hash })
             .collect())
     }
 
     fn matches(&self, filter: &row::Filter) -> Option<bool> {
-        filter.matches(&self.row, &self.words, &self.session_hash, &self.context_hash)
+        filter.matches(&self.row, &self.names, &self.session_hash, &self.context_hash)
     }
 }
 
-fn hash_of<E: Announced>(id: i64) -> HashOf<E> {
-    HashOf(Row::key(id))
+fn hash_of<E: Announced>(id: i64) -> HashById<E> {
+    HashById(RowById::new(id))
 }
 
 graph_object! {
@@ -145,7 +144,7 @@ graph_object! {
     /// sends nothing for failed tests, or for unittest, doctest and anyio tests. An async test whose plugin is missing
     /// never runs, but is sent.
     impl Metric {
-        plain {
+        scalars {
             /// Global ID of the metric.
             fn id(&self) -> ID {
                 global_id::<Self>(self.row.id)
@@ -168,33 +167,33 @@ graph_object! {
 
             /// Name of the component, set in the module or on the command line. Empty if there is none.
             fn component_name(&self) -> &str {
-                &self.words.component
+                &self.names.component
             }
 
             /// Dotted import path of the test module; for a whole module, of its package.
             fn item_path(&self) -> &str {
-                &self.words.path
+                &self.names.path
             }
 
             /// Name of the test function, without class and parameters; for a whole module, the name of the module.
             fn item_name(&self) -> &str {
-                &self.words.item
+                &self.names.item
             }
 
             /// Name of the test function with its parameters, without its class. Parameters are separated by `, `,
             /// where pytest has `-`. Empty for a whole module.
             fn variant_name(&self) -> &str {
-                &self.words.name
+                &self.names.name
             }
 
             /// File of the test, relative to pytest's rootdir.
             fn location(&self) -> &str {
-                &self.words.location
+                &self.names.location
             }
 
             /// What was measured: `function`, or `module` for the time from a module's first test to its last.
             fn kind(&self) -> &str {
-                &self.words.kind
+                &self.names.kind
             }
 
             /// Wall-clock time, in seconds. Fixtures are not included. The garbage collection before the test (unless
@@ -239,14 +238,14 @@ graph_object! {
         /// Its session. Null until the session is announced.
         #[graphql(directive = access::apply(Scope::Read))]
         async fn session(&self, ctx: &Context<'_>) -> Option<FieldResult<Session>> {
-            let row = loaders_of(ctx).load(Row::<session_row::Entity>::key(self.row.session_id)).await;
+            let row = loaders_of(ctx).load(RowById::<session_row::Entity>::new(self.row.session_id)).await;
             row.map(|row| row.and_then(Session::announced)).map_err(Into::into).transpose()
         }
 
         /// The machine and Python it was measured on. Null until the context is announced.
         #[graphql(directive = access::apply(Scope::Read))]
         async fn context(&self, ctx: &Context<'_>) -> Option<FieldResult<ExecutionContext>> {
-            let row = loaders_of(ctx).load(Row::<execution_context::Entity>::key(self.row.context_id)).await;
+            let row = loaders_of(ctx).load(RowById::<execution_context::Entity>::new(self.row.context_id)).await;
             row.map(|row| row.and_then(ExecutionContext::announced)).map_err(Into::into).transpose()
         }
 
@@ -254,19 +253,19 @@ graph_object! {
         /// classes of a module are one variant with several metrics in each session.
         #[graphql(directive = access::apply(Scope::Read))]
         async fn variant(&self, ctx: &Context<'_>) -> FieldResult<Variant> {
-            stored(ctx, self.row.variant_id, Row::<variant_row::Entity>::key).await.map(Variant)
+            load_row(ctx, self.row.variant_id, RowById::<variant_row::Entity>::new).await.map(Variant)
         }
 
         /// The measured test function.
         #[graphql(directive = access::apply(Scope::Read))]
         async fn item(&self, ctx: &Context<'_>) -> FieldResult<Item> {
-            stored(ctx, self.words.item_id, Row::<item_row::Entity>::key).await.map(Item)
+            load_row(ctx, self.names.item_id, RowById::<item_row::Entity>::new).await.map(Item)
         }
 
         /// The component under test. Tests without one belong to the component with the empty name.
         #[graphql(directive = access::apply(Scope::Read))]
         async fn component(&self, ctx: &Context<'_>) -> FieldResult<Component> {
-            stored(ctx, self.words.component_id, Row::<component_row::Entity>::key).await.map(Component)
+            load_row(ctx, self.names.component_id, RowById::<component_row::Entity>::new).await.map(Component)
         }
     }
 }
@@ -292,7 +291,7 @@ pub struct MetricOrder {
 
 impl From<MetricOrder> for list::Order<row::Sort> {
     fn from(MetricOrder { by, direction }: MetricOrder) -> Self {
-        direction.of(match by {
+        direction.order(match by {
             MetricOrderField::Inserted => row::Sort::Inserted,
             MetricOrderField::StartedAt => row::Sort::StartedAt,
         })
@@ -304,26 +303,11 @@ pub struct MetricQuery;
 
 graph_object! {
     impl MetricQuery {
-        /// Number of metrics that match.
-        async fn metric_count(
-            &self,
-            ctx: &Context<'_>,
-            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<MetricWhere>,
-        ) -> FieldResult<Int> {
-            let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
-            Ok(Metric::count(ctx, &filter).await?.into())
-        }
-
-        /// A numbered page of metrics, in the order recorded.
-        async fn metric_page(
-            &self,
-            ctx: &Context<'_>,
-            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<MetricWhere>,
-            #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
-        ) -> FieldResult<Page<Metric>> {
-            Page::read(ctx, filter, page).await
-        }
     }
+    /// Number of metrics that match.
+    count metric_count: row::Entity;
+    /// A numbered page of metrics, in the order recorded.
+    page metric_page: row::Entity;
     /// All metrics.
-    list metrics: row::Entity = |_| Of::Everyone;
+    list metrics: row::Entity = |_| Parent::Root;
 }

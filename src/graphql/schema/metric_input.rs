@@ -1,4 +1,4 @@
-//! A measurement as clients send it, and lists of them that stay text until they are stored.
+//! Measurements as clients send them. Lists of them can stay JSON text until they are stored.
 
 use std::borrow::Cow;
 
@@ -70,8 +70,8 @@ impl From<MetricInput> for NewMetric {
             memory_usage,
             passed,
         } = input;
-        // SQLite keeps no negative zero; so that both engines answer the same, neither does PostgreSQL.
-        let positive_zero = |figure: f64| figure + 0.0;
+        // SQLite does not store negative zero. Both engines shall return the same, so PostgreSQL must not either.
+        let positive_zero = |value: f64| value + 0.0;
         Self {
             session_hash,
             context_hash,
@@ -101,9 +101,9 @@ impl MetricInput {
     }
 }
 
-/// Whether a text is a JSON list of objects that are measurements.
+/// Whether `text` is a JSON list of valid measurements.
 pub fn are_metrics(text: &str) -> bool {
-    // Lists of values in the order of the members would be taken, too.
+    // `serde` would accept arrays of the values as well, so the items are checked to be objects.
     let items: Result<Vec<&RawValue>, _> = serde_json::from_str(text);
     let are_objects = items.is_ok_and(|items| items.iter().all(|item| item.get().starts_with('{')));
     let metrics: Result<Vec<MetricInput>, _> = serde_json::from_str(text);
@@ -111,7 +111,7 @@ pub fn are_metrics(text: &str) -> bool {
         && metrics.is_ok_and(|metrics| metrics.iter().flat_map(MetricInput::texts).all(|text| check_text(text).is_ok()))
 }
 
-/// Measurements, as values or as a text that was found to be such ([`are_metrics`]).
+/// Measurements: either input values, or JSON text that [`are_metrics`] has validated, in a [`Value::Binary`].
 #[derive(Debug)]
 pub struct MetricInputs(pub Vec<MetricInput>);
 

@@ -1,4 +1,4 @@
-//! Which metrics a list has.
+//! The filter of metrics.
 
 use async_graphql::InputObject;
 use entity::table::{metric as row, variant as variant_row};
@@ -58,7 +58,7 @@ pub struct MetricWhere {
 impl Where for MetricWhere {
     type Filter = row::Filter;
 
-    fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
+    fn split(self) -> Result<(row::Filter, Connectives<Self>), Error> {
         let own = row::Filter {
             session: check!(self.session, "session"),
             context: check!(self.context, "context"),

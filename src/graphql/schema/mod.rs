@@ -1,4 +1,4 @@
-//! The schema: object types, and what can be asked, stored and subscribed to.
+//! The schema: object types, queries, mutations and subscriptions.
 
 pub mod announce;
 pub mod build;
@@ -34,6 +34,7 @@ pub struct Query(
     metric::MetricQuery,
     ranking::TopQuery,
     component::ComponentQuery,
+    component::MeasuredComponentQuery,
     item::ItemQuery,
     variant::VariantQuery,
     pipeline::PipelineQuery,
@@ -50,15 +51,15 @@ pub struct Mutation(announce::SessionMutation, announce::ContextMutation, record
 #[derive(Default, MergedSubscription)]
 pub struct Subscription(record::RecordSubscription, run_progress::RunSubscription);
 
-/// The schema with what runs requests.
+/// The executable schema.
 pub type ExecutableSchema = Schema<Query, Mutation, Subscription>;
 
-/// What an executable schema is made with.
+/// Returns the builder of an executable schema.
 pub fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     Schema::build(Query::default(), Mutation::default(), Subscription::default())
 }
 
-/// The schema as text.
+/// Returns the schema in the schema definition language.
 pub fn sdl() -> String {
     builder().finish().sdl()
 }

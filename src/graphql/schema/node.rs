@@ -1,4 +1,4 @@
-//! Relay's `Node`: every object by one kind of key.
+//! Relay's `Node` interface: fetches any object by its global ID.
 
 use async_graphql::{Context, ID, Interface, Object};
 
@@ -11,7 +11,7 @@ use crate::{
             build::Build,
             component::Component,
             execution_context::ExecutionContext,
-            global_id::{find, read_id},
+            global_id::{decode_global_id, find},
             item::Item,
             metric::Metric,
             pipeline::Pipeline,
@@ -38,7 +38,7 @@ pub enum Node {
 }
 
 async fn node(ctx: &Context<'_>, argument: &str, id: &ID) -> Result<Option<Node>, Error> {
-    let (name, row) = read_id(argument, id)?;
+    let (name, row) = decode_global_id(argument, id)?;
     Ok(match name.as_str() {
         "Session" => find(ctx, row).await?.map(Node::Session),
         "ExecutionContext" => find(ctx, row).await?.map(Node::ExecutionContext),

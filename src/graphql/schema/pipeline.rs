@@ -1,4 +1,4 @@
-//! Pipelines: as the session tag `pipeline_branch` names them.
+//! Pipelines, identified by the session tag `pipeline_branch`.
 
 use async_graphql::{Context, ID, InputObject};
 use entity::{
@@ -13,11 +13,11 @@ use crate::{
     graphql::{
         error::FieldResult,
         lists::{
-            connection::Of,
+            connection::Parent,
             filter::{Connectives, StringFilter, Where, check},
             listed::listed_as_row,
             object::graph_object,
-            page::take_names,
+            page::charge_names,
         },
         schema::global_id::{find_first, global_id},
         state::state_of,
@@ -32,7 +32,7 @@ listed_as_row!(Pipeline, PipelineWhere);
 graph_object! {
     /// A CI pipeline, identified by the session tag `pipeline_branch`.
     impl Pipeline {
-        plain {
+        scalars {
             /// Global ID of the pipeline.
             fn id(&self) -> ID {
                 global_id::<Self>(self.0.id)
@@ -45,11 +45,11 @@ graph_object! {
         }
     }
     /// The builds of the pipeline, in order of their first sessions.
-    list builds: build_row::Entity = |pipeline| Of::Parent(edges::BUILDS_OF_PIPELINE, pipeline.0.id);
+    list builds: build_row::Entity = |pipeline| Parent::Row(edges::BUILDS_OF_PIPELINE, pipeline.0.id);
     /// The sessions of the pipeline, including those without a build number.
-    list sessions: session_row::Entity = |pipeline| Of::Parent(edges::SESSIONS_OF_PIPELINE, pipeline.0.id);
+    list sessions: session_row::Entity = |pipeline| Parent::Row(edges::SESSIONS_OF_PIPELINE, pipeline.0.id);
     /// The metrics recorded in it.
-    list metrics: metric_row::Entity = |pipeline| Of::Parent(edges::METRICS_OF_PIPELINE, pipeline.0.id);
+    list metrics: metric_row::Entity = |pipeline| Parent::Row(edges::METRICS_OF_PIPELINE, pipeline.0.id);
 }
 
 /// Filter for pipelines. All given conditions must match.
@@ -68,7 +68,7 @@ pub struct PipelineWhere {
 impl Where for PipelineWhere {
     type Filter = row::Filter;
 
-    fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
+    fn split(self) -> Result<(row::Filter, Connectives<Self>), Error> {
         let own = row::Filter { name: check!(self.name, "name") };
         Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
     }
@@ -92,10 +92,10 @@ graph_object! {
         #[graphql(complexity = "crate::graphql::lists::cost::cost(Some(crate::graphql::limits::MAX_ROWS), None, 1)")]
         async fn pipeline_names(&self, ctx: &Context<'_>) -> FieldResult<Vec<String>> {
             let names = listing::pipelines(&state_of(ctx).database.reader).await.map_err(Error::from)?;
-            take_names(ctx, &names)?;
+            charge_names(ctx, &names)?;
             Ok(names)
         }
     }
     /// All pipelines.
-    list pipelines: row::Entity = |_| Of::Everyone;
+    list pipelines: row::Entity = |_| Parent::Root;
 }

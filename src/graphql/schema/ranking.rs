@@ -1,10 +1,7 @@
-//! The highest and the lowest metrics by what they took.
+//! Rankings: the metrics that used most or least of a resource.
 
 use async_graphql::{Context, Enum, Object};
-use entity::{
-    resource::Resource as Measured,
-    top::{self, Caches, Direction},
-};
+use entity::top::{self, Caches};
 
 use crate::{
     error::Error,
@@ -19,11 +16,14 @@ use crate::{
 
 /// A resource that a test uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "entity::resource::Resource")]
 pub enum Resource {
     /// `memoryUsage`: peak memory minus the memory at the start of the session, in MB. It depends on the test order.
-    Memory,
+    #[graphql(name = "MEMORY")]
+    MemoryUsage,
     /// `cpuUsage`: CPU time divided by total time, a ratio. Short tests with expensive fixtures rank first.
-    Cpu,
+    #[graphql(name = "CPU")]
+    CpuUsage,
     /// `kernelTime`: CPU time in kernel mode, including function-scoped fixtures, in seconds.
     KernelTime,
     /// `userTime`: CPU time in user mode, including function-scoped fixtures, in seconds.
@@ -32,20 +32,9 @@ pub enum Resource {
     TotalTime,
 }
 
-impl From<Resource> for Measured {
-    fn from(resource: Resource) -> Self {
-        match resource {
-            Resource::Memory => Self::MemoryUsage,
-            Resource::Cpu => Self::CpuUsage,
-            Resource::KernelTime => Self::KernelTime,
-            Resource::UserTime => Self::UserTime,
-            Resource::TotalTime => Self::TotalTime,
-        }
-    }
-}
-
 /// The direction of a ranking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
+#[graphql(remote = "entity::top::Direction")]
 pub enum TopDirection {
     /// Highest values first.
     #[default]
@@ -62,6 +51,8 @@ impl From<TopDirection> for Direction {
         }
     }
 }
+/// Default number of metrics in a ranking.
+const DEFAULT_RANKING_ROWS: i64 = 10;
 
 #[derive(Default)]
 pub struct TopQuery;
@@ -89,15 +80,15 @@ impl TopQuery {
         )]
         first: Option<i64>,
     ) -> FieldResult<Items<Metric>> {
-        let end = direction.unwrap_or_default().into();
+        let direction = direction.unwrap_or_default().into();
         let first = first.unwrap_or(DEFAULT_RANKING_ROWS);
         let limit = u64::try_from(first.min(MAX_ROWS))
             .map_err(|_| Error::bad_input(format!("first: give a number from 0 to {MAX_ROWS}, not {first}")))?;
         let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
-        let served = state_of(ctx);
-        let caches = served.caches();
+        let state = state_of(ctx);
+        let caches = state.caches();
         let caches = Caches { lists: &caches.lists, counts: &caches.counts };
-        let rows = top::top(&served.database.reader, caches, resource.into(), end, &filter, limit).await;
+        let rows = top::top(&state.database.reader, caches, resource.into(), direction, &filter, limit).await;
         Ok(Metric::from_rows(ctx, rows.map_err(Error::from)?).await?.into())
     }
 }

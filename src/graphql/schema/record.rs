@@ -1,9 +1,9 @@
-//! Recording metrics, and hearing of them.
+//! Records metrics, and subscribes to recorded metrics.
 
 use std::sync::Arc;
 
 use async_graphql::{Context, InputObject, Object, SimpleObject, Subscription};
-use entity::table::variant::Words;
+use entity::table::variant::VariantNames;
 use futures_util::Stream;
 use quick_cache::sync::Cache;
 
@@ -18,7 +18,7 @@ use crate::{
             metric::Metric,
             metric_input::{MetricInput, MetricInputs},
             metric_where::MetricWhere,
-            user_error::{self, UserError},
+            user_error::{UserError, split_user_errors},
         },
         state::{GraphState, ObjectCaches, state_of},
     },
@@ -64,11 +64,12 @@ impl RecordMetricsPayload {
     }
 }
 
-/// What was recorded, in its order. Nothing is read: whoever stores does not wait for those who read.
-fn metrics_of(served: &GraphState, recorded: Vec<Recorded>) -> Vec<Metric> {
-    let known = served.caches();
-    let ObjectCaches { variants, sessions, contexts, .. } = &*known;
-    let remembered = |cache: &Cache<i64, Arc<str>>, id, hash: String| {
+/// Converts recorded metrics to objects, in their order. Uses what was sent instead of a query: writers do not wait for a reader
+/// connection.
+fn metrics_of(state: &GraphState, recorded: Vec<Recorded>) -> Vec<Metric> {
+    let caches = state.caches();
+    let ObjectCaches { variants, sessions, contexts, .. } = &*caches;
+    let cached_hash = |cache: &Cache<i64, Arc<str>>, id, hash: String| {
         cache.get(&id).unwrap_or_else(|| {
             let hash: Arc<str> = hash.into();
             cache.insert(id, Arc::clone(&hash));
@@ -78,15 +79,16 @@ fn metrics_of(served: &GraphState, recorded: Vec<Recorded>) -> Vec<Metric> {
     let metric = |Recorded { sent, row, item_id, component_id }| {
         let NewMetric { session_hash, context_hash, component, item_path, item, variant, location, kind, .. } = sent;
         let id = row.variant_id;
-        let words = variants.get(&id).unwrap_or_else(|| {
+        let names = variants.get(&id).unwrap_or_else(|| {
             let (path, name) = (item_path, variant);
-            let words = Arc::new(Words { id, item_id, component_id, component, path, item, name, location, kind });
-            variants.insert(id, Arc::clone(&words));
-            words
+            let names =
+                Arc::new(VariantNames { id, item_id, component_id, component, path, item, name, location, kind });
+            variants.insert(id, Arc::clone(&names));
+            names
         });
-        let session_hash = remembered(sessions, row.session_id, session_hash);
-        let context_hash = remembered(contexts, row.context_id, context_hash);
-        Metric { row, words, session_hash, context_hash }
+        let session_hash = cached_hash(sessions, row.session_id, session_hash);
+        let context_hash = cached_hash(contexts, row.context_id, context_hash);
+        Metric { row, names, session_hash, context_hash }
     };
     recorded.into_iter().map(metric).collect()
 }
@@ -102,8 +104,8 @@ impl RecordMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The measurement to record.")] input: MetricInput,
     ) -> FieldResult<RecordMetricPayload> {
-        let outcome = state_of(ctx).ingest.record(vec![input.into()]).await;
-        let (recorded, user_errors) = user_error::part(outcome, "")?;
+        let recorded = state_of(ctx).ingest.record(vec![input.into()]).await;
+        let (recorded, user_errors) = split_user_errors(recorded, "")?;
         let metric = metrics_of(state_of(ctx), recorded.unwrap_or_default()).pop().map(One);
         Ok(RecordMetricPayload { metric, user_errors })
     }
@@ -115,7 +117,7 @@ impl RecordMutation {
         #[graphql(desc = "The measurements to record.")] input: RecordMetricsInput,
     ) -> FieldResult<RecordMetricsPayload> {
         let metrics = input.metrics.0.into_iter().map(Into::into).collect();
-        let (recorded, user_errors) = user_error::part(state_of(ctx).ingest.record(metrics).await, "metrics")?;
+        let (recorded, user_errors) = split_user_errors(state_of(ctx).ingest.record(metrics).await, "metrics")?;
         let metrics = if ctx.look_ahead().field("metrics").exists() {
             metrics_of(state_of(ctx), recorded.unwrap_or_default())
         } else {

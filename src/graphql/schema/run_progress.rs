@@ -56,7 +56,7 @@ pub struct RunProgress {
 }
 
 impl RunProgress {
-    fn of(progress: &Progress<Metric>, changed: bool) -> Self {
+    fn new(progress: &Progress<Metric>, changed: bool) -> Self {
         Self {
             tests_seen: progress.tests_seen.into(),
             tests_expected: progress.tests_expected.map(Int::from),
@@ -97,6 +97,6 @@ impl RunSubscription {
             _ => return Err(Error::bad_input("session, build: give one of them").into()),
         };
         let events = ctx.data_unchecked::<Arc<RunWatchers<Metric, Session>>>().follow(shared_state(ctx), run);
-        Ok(feed::with_fairness(ctx, events.map(|(progress, changed)| (RunProgress::of(&progress, changed), 0))))
+        Ok(feed::with_fairness(ctx, events.map(|(progress, changed)| (RunProgress::new(&progress, changed), 0))))
     }
 }

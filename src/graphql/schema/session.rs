@@ -24,14 +24,14 @@ use crate::{
         error::FieldResult,
         limits::MAX_FILTER_TAGS,
         lists::{
-            connection::Of,
+            connection::Parent,
             dataloader::{Loaders, load_cached, loaders_of},
             filter::{Connectives, DateTimeFilter, Direction, StringFilter, Where, check},
-            json_writer::{Texts, suits, write},
-            listed::{Exposed, Leads, Listed, Place, WriteEdge},
-            loader_keys::{Row, TagOf, TagsOf},
+            json_writer::{JsonList, can_write, write_list},
+            listed::{Exposed, Listed, SelectionContext, WritableEdge, WriteEdge},
+            loader_keys::{RowById, TagById, TagIdsBySession},
             object::graph_object,
-            page::{NamePage, Page, announced_page},
+            page::announced_page,
         },
         live::feed::Live,
         scalars::{Int, LocalDateTime},
@@ -45,13 +45,13 @@ use crate::{
 pub struct Session(row::Model);
 
 impl Session {
-    /// The session of a row, unless only metrics have named it so far.
+    /// Returns the session of a row, if it is announced. Until then only its hash is known, from metrics.
     pub fn announced(row: row::Model) -> Option<Self> {
         row.announced.is_some().then_some(Self(row))
     }
 
-    /// The row's key.
-    pub fn key(&self) -> i64 {
+    /// Returns the id of the row.
+    pub fn row_id(&self) -> i64 {
         self.0.id
     }
 }
@@ -69,8 +69,8 @@ impl Listed for Session {
         Self::objects(state_of(ctx), loaders_of(ctx), rows).await
     }
 
-    fn edge(field: &str) -> Option<&'static dyn Leads<Self>> {
-        if field == "tags" { Some(&TagsOfSessions) } else { None }
+    fn edge(field: &str) -> Option<&'static dyn WritableEdge<Self>> {
+        if field == "tags" { Some(&SessionTags) } else { None }
     }
 
     async fn page(
@@ -105,7 +105,7 @@ graph_object! {
     /// One run of pytest. With pytest-xdist, each worker has a session of its own, and the controller has one without
     /// metrics.
     impl Session {
-        plain {
+        scalars {
             /// Global ID of the session.
             fn id(&self) -> ID {
                 global_id::<Self>(self.0.id)
@@ -118,7 +118,7 @@ graph_object! {
 
             /// Start time of the run, on the clock of its machine.
             fn run_date(&self) -> LocalDateTime {
-                // An announced session has a run date; the row knows that only by its `announced`.
+                // The column is nullable, but announced sessions have a run date.
                 LocalDateTime(self.0.run_date().unwrap_or_else(|| time::LocalDateTime::from_parts(0, None)))
             }
 
@@ -146,31 +146,31 @@ graph_object! {
         async fn pipeline(&self, ctx: &Context<'_>) -> Option<FieldResult<Pipeline>> {
             let build = match build_row_of(ctx, &self.0).await.transpose()? {
                 Ok(build) => build,
-                Err(failure) => return Some(Err(failure)),
+                Err(error) => return Some(Err(error)),
             };
-            let pipeline = loaders_of(ctx).load(Row::<pipeline_row::Entity>::key(build.pipeline_id)).await;
+            let pipeline = loaders_of(ctx).load(RowById::<pipeline_row::Entity>::new(build.pipeline_id)).await;
             pipeline.map(|row| row.map(Pipeline)).map_err(Into::into).transpose()
         }
     }
     short {
         /// The tags of the session, in the order announced.
         async fn tags(&self, ctx: &Context<'_>) -> FieldResult<Vec<Tag>> {
-            let known_now = state_of(ctx).caches();
-            let ObjectCaches { tags, session_tags, .. } = &*known_now;
-            let keys = load_cached(loaders_of(ctx), session_tags, std::iter::once(self.0.id), TagsOf).await?;
-            let tags = load_cached(loaders_of(ctx), tags, keys.iter().flat_map(|keys| keys.iter().copied()), TagOf).await?;
+            let caches = state_of(ctx).caches();
+            let ObjectCaches { tags, session_tags, .. } = &*caches;
+            let keys = load_cached(loaders_of(ctx), session_tags, std::iter::once(self.0.id), TagIdsBySession).await?;
+            let tags = load_cached(loaders_of(ctx), tags, keys.iter().flat_map(|keys| keys.iter().copied()), TagById).await?;
             Ok(tags.into_iter().map(Tag).collect())
         }
     }
     /// The metrics recorded in the session.
-    list metrics: metric_row::Entity = |session| Of::Parent(edges::METRICS_OF_SESSION, session.0.id);
+    list metrics: metric_row::Entity = |session| Parent::Row(edges::METRICS_OF_SESSION, session.0.id);
     /// The execution contexts in which the session recorded metrics.
-    list contexts: context_row::Entity = |session| Of::Parent(edges::CONTEXTS_OF_SESSION, session.0.id);
+    list contexts: context_row::Entity = |session| Parent::Row(edges::CONTEXTS_OF_SESSION, session.0.id);
 }
 
 async fn build_row_of(ctx: &Context<'_>, session: &row::Model) -> FieldResult<Option<build_row::Model>> {
     match session.build_id {
-        Some(build) => Ok(loaders_of(ctx).load(Row::<build_row::Entity>::key(build)).await?),
+        Some(build) => Ok(loaders_of(ctx).load(RowById::<build_row::Entity>::new(build)).await?),
         None => Ok(None),
     }
 }
@@ -221,7 +221,8 @@ pub enum Match {
 }
 
 impl TaggedFilter {
-    fn parts(self) -> Result<(Vec<row::Tagged>, Vec<row::Tagged>), Error> {
+    /// Splits the tags into those that must all match, and those of which one must match.
+    fn split(self) -> Result<(Vec<row::Tagged>, Vec<row::Tagged>), Error> {
         let Self { names, values, method } = self;
         if names.as_ref().is_some_and(|names| names.len() > MAX_FILTER_TAGS) {
             return Err(Error::bad_input(format!("where.tagged.names: at most {MAX_FILTER_TAGS} tags at a time")));
@@ -240,9 +241,9 @@ impl TaggedFilter {
 impl Where for SessionWhere {
     type Filter = row::Filter;
 
-    fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
+    fn split(self) -> Result<(row::Filter, Connectives<Self>), Error> {
         let Self { and, or, not, hash, scm_ref, pipeline, build, run_date, tagged } = self;
-        let (tagged_all, tagged_any) = tagged.map(TaggedFilter::parts).transpose()?.unwrap_or_default();
+        let (tagged_all, tagged_any) = tagged.map(TaggedFilter::split).transpose()?.unwrap_or_default();
         let own = row::Filter {
             hash: check!(hash, "hash"),
             scm_ref: check!(scm_ref, "scmRef"),
@@ -277,7 +278,7 @@ pub struct SessionOrder {
 
 impl From<SessionOrder> for list::Order<row::Sort> {
     fn from(SessionOrder { by, direction }: SessionOrder) -> Self {
-        direction.of(match by {
+        direction.order(match by {
             SessionOrderField::Announced => row::Sort::Announced,
             SessionOrderField::RunDate => row::Sort::RunDate,
         })
@@ -298,75 +299,50 @@ graph_object! {
             let row = announced::by_hash::<row::Entity>(&state_of(ctx).database.reader, &hash).await;
             row.map(|row| row.and_then(Session::announced)).map_err(|error| Error::from(error).into()).transpose()
         }
-
-        /// Number of sessions that match.
-        async fn session_count(
-            &self,
-            ctx: &Context<'_>,
-            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<SessionWhere>,
-        ) -> FieldResult<Int> {
-            let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
-            Ok(Session::count(ctx, &filter).await?.into())
-        }
-
-        /// A numbered page of sessions, in the order announced.
-        async fn session_page(
-            &self,
-            ctx: &Context<'_>,
-            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<SessionWhere>,
-            #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
-        ) -> FieldResult<Page<Session>> {
-            Page::read(ctx, filter, page).await
-        }
-
-        /// A numbered page of the hashes of sessions, in the order announced.
-        async fn session_hashes(
-            &self,
-            ctx: &Context<'_>,
-            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<SessionWhere>,
-            #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
-        ) -> FieldResult<NamePage> {
-            let page = Page::<Session>::read(ctx, filter, page).await?;
-            Ok(NamePage::of_page(page, |session| session.0.hash))
-        }
     }
+    /// Number of sessions that match.
+    count session_count: row::Entity;
+    /// A numbered page of sessions, in the order announced.
+    page session_page: row::Entity;
+    /// A numbered page of the hashes of sessions, in the order announced.
+    names session_hashes: row::Entity = |session| session.0.hash;
     /// All sessions.
-    list sessions: row::Entity = |_| Of::Everyone;
+    list sessions: row::Entity = |_| Parent::Root;
 }
 
-/// The tags of sessions, each tag written once.
-pub struct TagsOfSessions;
+/// The edge to the tags of a session. Each tag is written once and copied to all sessions that have it.
+pub struct SessionTags;
 
-impl Leads<Session> for TagsOfSessions {
-    fn suits(&self, set: &SelectionSet) -> bool {
-        suits::<Tag>(set)
+impl WritableEdge<Session> for SessionTags {
+    fn can_write(&self, set: &SelectionSet) -> bool {
+        can_write::<Tag>(set)
     }
 
-    fn follow<'a>(
+    fn load<'a>(
         &'a self,
-        place: Place<'a>,
+        selection: SelectionContext<'a>,
         sessions: &'a [Session],
     ) -> BoxFuture<'a, FieldResult<WriteEdge<Session>>> {
         Box::pin(async move {
-            let known_now = state_of(place.ctx).caches();
-            let ObjectCaches { tags, session_tags, .. } = &*known_now;
-            let ids = sessions.iter().map(Session::key);
-            let lists = load_cached(loaders_of(place.ctx), session_tags, ids.clone(), TagsOf).await?;
+            let caches = state_of(selection.ctx).caches();
+            let ObjectCaches { tags, session_tags, .. } = &*caches;
+            let ids = sessions.iter().map(Session::row_id);
+            let lists = load_cached(loaders_of(selection.ctx), session_tags, ids.clone(), TagIdsBySession).await?;
             let mut keys: Vec<i64> = lists.iter().flat_map(|keys| keys.iter().copied()).collect();
             keys.sort_unstable();
             keys.dedup();
-            let tags = load_cached(loaders_of(place.ctx), tags, keys.iter().copied(), TagOf).await?;
+            let tags = load_cached(loaders_of(selection.ctx), tags, keys.iter().copied(), TagById).await?;
             let tags: Vec<Tag> = tags.into_iter().map(Tag).collect();
-            let Texts { json, places } = write(place, &tags).await?;
-            let places: HashMap<i64, Range<usize>> = keys.into_iter().zip(places).collect();
+            let JsonList { json, ranges } = write_list(selection, &tags).await?;
+            let ranges: HashMap<i64, Range<usize>> = keys.into_iter().zip(ranges).collect();
             let lists: HashMap<i64, _> = ids.zip(lists).collect();
             Ok(Box::new(move |session: &Session, out: &mut Vec<u8>| {
                 out.push(b'[');
-                for (i, tag) in lists[&session.key()].iter().enumerate() {
+                for (i, tag) in lists[&session.row_id()].iter().enumerate() {
                     if i > 0 {
                         out.push(b',');
                     }
-                    out.extend_from_slice(&json[places[tag].clone()]);
+                    out.extend_from_slice(&json[ranges[tag].clone()]);
                 }
                 out.push(b']');
             }) as WriteEdge<Session>)

@@ -1,4 +1,4 @@
-//! Tags: names and values that sessions bear.
+//! Tags: names and values attached to sessions.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{
     graphql::{
         error::FieldResult,
         lists::{
-            connection::Of,
+            connection::Parent,
             filter::{Connectives, StringFilter, Where, check},
             listed::listed_as_row,
             object::graph_object,
@@ -30,7 +30,7 @@ listed_as_row!(Tag, TagWhere);
 graph_object! {
     /// A session tag: a name and a value.
     impl Tag {
-        plain {
+        scalars {
             /// Global ID of the tag.
             fn id(&self) -> ID {
                 global_id::<Self>(self.0.id)
@@ -48,7 +48,7 @@ graph_object! {
         }
     }
     /// The sessions with this tag.
-    list sessions: session_row::Entity = |tag| Of::Parent(edges::SESSIONS_OF_TAG, tag.0.id);
+    list sessions: session_row::Entity = |tag| Parent::Row(edges::SESSIONS_OF_TAG, tag.0.id);
 }
 
 /// Filter for tags. All given conditions must match.
@@ -69,7 +69,7 @@ pub struct TagWhere {
 impl Where for TagWhere {
     type Filter = row::Filter;
 
-    fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
+    fn split(self) -> Result<(row::Filter, Connectives<Self>), Error> {
         let own = row::Filter { name: check!(self.name, "name"), value: check!(self.value, "value") };
         Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
     }
@@ -86,5 +86,5 @@ graph_object! {
         }
     }
     /// All tags.
-    list tags: row::Entity = |_| Of::Everyone;
+    list tags: row::Entity = |_| Parent::Root;
 }

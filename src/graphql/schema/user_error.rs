@@ -1,4 +1,4 @@
-//! What a mutation says when the input is well-formed and still can't be stored.
+//! Errors that mutations return in their payload: the input is well-formed, but cannot be stored.
 
 use async_graphql::{Enum, SimpleObject};
 
@@ -27,9 +27,10 @@ pub struct UserError {
     field: Vec<String>,
 }
 
-/// Parts what the one who asked can mend, which goes into the payload, from what he can't, which fails the field.
-pub fn part<T>(outcome: Result<T, Error>, field: &str) -> FieldResult<(Option<T>, Vec<UserError>)> {
-    let (code, message) = match outcome {
+/// Separates errors that the caller can correct, which go into the payload, from others, which fail the field. `field` is the invalid
+/// field of the input; empty for the whole input.
+pub fn split_user_errors<T>(result: Result<T, Error>, field: &str) -> FieldResult<(Option<T>, Vec<UserError>)> {
+    let (code, message) = match result {
         Ok(object) => return Ok((Some(object), Vec::new())),
         Err(Error { code: Code::Conflict, message, .. }) => (UserErrorCode::Conflict, message),
         Err(Error { code: Code::TooLarge, message, .. }) => (UserErrorCode::TooMany, message),

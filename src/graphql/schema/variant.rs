@@ -1,4 +1,4 @@
-//! Variants: test functions with their parameters, each with a history of its own.
+//! Variants: test functions with their parameters.
 
 use async_graphql::{Context, ID, InputObject, SimpleObject};
 use entity::{
@@ -11,10 +11,10 @@ use crate::{
     graphql::{
         error::FieldResult,
         lists::{
-            connection::Of,
+            connection::Parent,
             filter::{Connectives, StringFilter, Where, check},
             listed::listed_as_row,
-            loader_keys::{Row, stored},
+            loader_keys::{RowById, load_row},
             object::graph_object,
         },
         scalars::Int,
@@ -48,7 +48,7 @@ graph_object! {
     /// A test function with its parameters, identified by file and name. The plugin does not send classes: methods of
     /// the same name in several classes of a module are one variant with several metrics in each session.
     impl Variant {
-        plain {
+        scalars {
             /// Global ID of the variant.
             fn id(&self) -> ID {
                 global_id::<Self>(self.0.id)
@@ -77,13 +77,13 @@ graph_object! {
 
         /// The test function without its parameters.
         async fn item(&self, ctx: &Context<'_>) -> FieldResult<Item> {
-            stored(ctx, self.0.item_id, Row::<item_row::Entity>::key).await.map(Item)
+            load_row(ctx, self.0.item_id, RowById::<item_row::Entity>::new).await.map(Item)
         }
 
         /// The component under test. Tests without one belong to the component with the empty name.
         async fn component(&self, ctx: &Context<'_>) -> FieldResult<Component> {
-            let item = stored(ctx, self.0.item_id, Row::<item_row::Entity>::key).await?;
-            stored(ctx, item.component_id, Row::<component_row::Entity>::key).await.map(Component)
+            let item = load_row(ctx, self.0.item_id, RowById::<item_row::Entity>::new).await?;
+            load_row(ctx, item.component_id, RowById::<component_row::Entity>::new).await.map(Component)
         }
 
         /// Minimum and maximum of the wall-clock time, in seconds.
@@ -113,7 +113,7 @@ graph_object! {
         }
     }
     /// The history of the variant: all its metrics.
-    list metrics: metric_row::Entity = |variant| Of::Parent(edges::METRICS_OF_VARIANT, variant.0.id);
+    list metrics: metric_row::Entity = |variant| Parent::Row(edges::METRICS_OF_VARIANT, variant.0.id);
 }
 
 /// Filter for variants. All given conditions must match.
@@ -142,7 +142,7 @@ pub struct VariantWhere {
 impl Where for VariantWhere {
     type Filter = row::Filter;
 
-    fn parts(self) -> Result<(row::Filter, Connectives<Self>), Error> {
+    fn split(self) -> Result<(row::Filter, Connectives<Self>), Error> {
         let own = row::Filter {
             name: check!(self.name, "name"),
             location: check!(self.location, "location"),
@@ -170,5 +170,5 @@ graph_object! {
         }
     }
     /// All variants.
-    list variants: row::Entity = |_| Of::Everyone;
+    list variants: row::Entity = |_| Parent::Root;
 }

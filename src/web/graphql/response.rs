@@ -7,7 +7,7 @@ use axum::{
 };
 
 use crate::{
-    graphql::{write_answer, write_value, written_bytes},
+    graphql::{raw_json_bytes, write_json, write_value},
     http::etag,
     web::graphql::{
         media::Media,
@@ -20,7 +20,7 @@ const AROUND: usize = 512;
 
 /// Writes a response as JSON.
 pub(crate) fn body(answer: &GraphqlResponse) -> Vec<u8> {
-    let mut json = Vec::with_capacity(written_bytes(&answer.data) + AROUND);
+    let mut json = Vec::with_capacity(raw_json_bytes(&answer.data) + AROUND);
     write(answer, &mut json);
     json
 }
@@ -47,7 +47,7 @@ fn write(answer: &GraphqlResponse, json: &mut Vec<u8>) {
     };
     if was_run(answer) {
         member("data", json);
-        write_answer(&answer.data, json);
+        write_json(&answer.data, json);
     }
     if !answer.errors.is_empty() {
         member("errors", json);
