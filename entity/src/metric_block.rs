@@ -1,5 +1,5 @@
-//! How many metrics of each session, context and variant lie in each full block of metric keys: what a page number in a long
-//! filtered list is looked up by.
+//! Zone maps: the number of metrics of each session, context and variant in each full block of metric keys. They lead to the
+//! start of a numbered page of a long filtered list.
 
 use std::{
     collections::HashMap,

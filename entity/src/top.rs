@@ -1,4 +1,5 @@
-//! The highest and the lowest metrics by one of the five resources.
+//! Top-k queries: the metrics with the highest or lowest values of a resource. The bounds of each variant tell which variants can
+//! still contribute (a threshold algorithm), so few are read.
 
 use std::collections::HashSet;
 

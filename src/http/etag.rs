@@ -1,4 +1,4 @@
-//! Entity tags (RFC 9110, section 8.8.3): caches ask with one whether what they keep still holds.
+//! `ETag` (RFC 9110, section 8.8.3): the validators by which caches revalidate responses.
 
 use axum::http::{HeaderMap, header};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};

@@ -30,7 +30,8 @@ fn identifiers_use_standard_terms() {
     assert_eq!(words("deny_unknown_fields"), ["deny", "unknown", "fields"]);
     let mut found = Vec::new();
     for source in house() {
-        for identifier in source.words().filter(|word| words(word).iter().any(|word| REPLACED.contains(&word.as_str()))) {
+        for identifier in source.words().filter(|word| words(word).iter().any(|word| REPLACED.contains(&word.as_str())))
+        {
             found.push(format!("{}: {identifier}", source.path));
         }
     }

@@ -43,17 +43,6 @@ pub enum TopDirection {
     Lowest,
 }
 
-impl From<TopDirection> for Direction {
-    fn from(direction: TopDirection) -> Self {
-        match direction {
-            TopDirection::Highest => Self::Highest,
-            TopDirection::Lowest => Self::Lowest,
-        }
-    }
-}
-/// Default number of metrics in a ranking.
-const DEFAULT_RANKING_ROWS: i64 = 10;
-
 #[derive(Default)]
 pub struct TopQuery;
 
