@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_body_has_a_limited_number_of_values() {
-        let list = |values: usize| format!("[{}0]", "0,".repeat(values - 2));
+        let list = |items: usize| format!("[{}0]", "0,".repeat(items - 1));
         assert!(check_values(list(MAX_BODY_VALUES).as_bytes()).is_ok());
         assert!(check_values(list(MAX_BODY_VALUES + 1).as_bytes()).is_err());
         let text = format!("\"{}\"", "\\\",[".repeat(MAX_BODY_VALUES));
