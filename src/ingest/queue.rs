@@ -27,7 +27,7 @@ pub struct Ingest {
 
 impl Ingest {
     /// Rows that may wait at any time; the next are turned away until some are stored.
-    pub const MOST_WAITING: usize = 50_000;
+    pub const MAX_QUEUED_ROWS: usize = 50_000;
 
     /// A handle, and the end of the queue that the committer reads.
     pub(crate) fn new(
@@ -36,7 +36,7 @@ impl Ingest {
         is_failing: Arc<AtomicBool>,
     ) -> (Self, mpsc::UnboundedReceiver<Waiting>) {
         let (queue, waiting) = mpsc::unbounded_channel();
-        let places = Arc::new(Semaphore::new(Self::MOST_WAITING));
+        let places = Arc::new(Semaphore::new(Self::MAX_QUEUED_ROWS));
         (Self { queue, places, watermark, is_read_only, is_failing }, waiting)
     }
 

@@ -53,7 +53,7 @@ pub struct RecordMetricsPayload {
 impl RecordMetricsPayload {
     /// The stored metrics, in the given order. Empty if there are user errors. For the query cost this list counts as
     /// 10,000 items.
-    #[graphql(complexity = "Ingest::MOST_AT_ONCE * child_complexity")]
+    #[graphql(complexity = "Ingest::MAX_METRICS * child_complexity")]
     async fn metrics(&self) -> &Items<Metric> {
         &self.metrics
     }

@@ -140,18 +140,18 @@ async fn insert(metrics: &[&NewMetric], batch: &mut Batch<'_>) -> Result<Vec<Ins
 
 impl Ingest {
     /// Rows that one request may bring.
-    pub const MOST_AT_ONCE: usize = 10_000;
+    pub const MAX_METRICS: usize = 10_000;
 
     /// Stores metrics, all or none, and returns them in the same order once they are on disk.
     ///
     /// # Errors
-    /// [`Code::TooLarge`] for more than [`Self::MOST_AT_ONCE`], and those of [`Self::run`].
+    /// [`Code::TooLarge`] for more than [`Self::MAX_METRICS`], and those of [`Self::run`].
     pub async fn record(&self, metrics: Vec<NewMetric>) -> Result<Vec<Recorded>, Error> {
         if metrics.is_empty() {
             return Ok(Vec::new());
         }
-        if metrics.len() > Self::MOST_AT_ONCE {
-            let (most, given) = (Self::MOST_AT_ONCE, metrics.len());
+        if metrics.len() > Self::MAX_METRICS {
+            let (most, given) = (Self::MAX_METRICS, metrics.len());
             let message = format!("metrics: at most {most} at a time, not {given}: send them in parts");
             return Err(Error::new(Code::TooLarge, message));
         }
