@@ -214,3 +214,48 @@ impl<F> Tree<F> {
         all(parts.chain(alternatives).chain(negated))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Number, Text, Tree, all, any, not};
+
+    const THREE: [Option<bool>; 3] = [Some(false), Some(true), None];
+
+    #[test]
+    fn unknown_parts_count_only_where_they_matter() {
+        for part in THREE {
+            assert_eq!(all([part, Some(false)]), Some(false));
+            assert_eq!(all([part, Some(true)]), part);
+            assert_eq!(any([part, Some(true)]), Some(true));
+            assert_eq!(any([part, Some(false)]), part);
+            assert_eq!(not(not(part)), part);
+        }
+        assert_eq!((all([]), any([]), not(None)), (Some(true), Some(false), None));
+    }
+
+    #[test]
+    fn patterns_are_left_to_the_database() {
+        let text = |like: &[&str], prefix: &str| Text {
+            like: like.iter().map(ToString::to_string).collect(),
+            starts_with: Some(prefix.to_owned()),
+            ..Text::default()
+        };
+        assert_eq!(text(&[], "te").matches("test"), Some(true));
+        assert_eq!(text(&["t%"], "te").matches("test"), None);
+        assert_eq!(text(&["t%"], "x").matches("test"), Some(false));
+        assert_eq!(Text::equals("a").matches("A"), Some(false));
+    }
+
+    #[test]
+    fn trees_are_decided_as_far_as_leaves_are() {
+        let is = |number: i64| Tree::from(Number { eq: Some(number), ..Number::default() });
+        let leaf = |own: &Number<i64>| Some(own.matches(&1));
+        let anything = || Tree::<Number<i64>>::default();
+        assert_eq!(Tree { or: Some(vec![is(1), is(2)]), ..anything() }.matches(&leaf), Some(true));
+        assert_eq!(Tree { or: Some(vec![]), ..anything() }.matches(&leaf), Some(false));
+        assert_eq!(Tree { and: vec![is(1)], not: Some(Box::new(is(2))), ..anything() }.matches(&leaf), Some(true));
+        let undecided = |own: &Number<i64>| if own.eq == Some(2) { None } else { leaf(own) };
+        assert_eq!(Tree { not: Some(Box::new(is(2))), ..anything() }.matches(&undecided), None);
+        assert_eq!(Tree { or: Some(vec![is(2), is(1)]), ..anything() }.matches(&undecided), Some(true));
+    }
+}

@@ -60,3 +60,28 @@ pub(crate) fn is_full_disk(error: &DbErr) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sea_orm::{DbErr, RuntimeErr};
+
+    use super::{MAX_TRIES, Next};
+
+    #[test]
+    fn collisions_are_retried_with_growing_pauses_and_not_for_ever() {
+        let collision = DbErr::RecordNotFound("a row".to_owned());
+        let pauses = [5, 10, 20, 40, 80, 160, 320];
+        for (tries, pause) in (1..).zip(pauses) {
+            assert_eq!(Next::after(tries, &collision), Next::Retry(Duration::from_millis(pause)));
+        }
+        assert_eq!(Next::after(MAX_TRIES, &collision), Next::GiveUp);
+    }
+
+    #[test]
+    fn a_refused_value_splits_the_batch_and_a_failure_ends_it() {
+        assert_eq!(Next::after(1, &DbErr::Exec(RuntimeErr::Internal("too big".to_owned()))), Next::Split);
+        assert_eq!(Next::after(1, &DbErr::Query(RuntimeErr::Internal("disk is full".to_owned()))), Next::GiveUp);
+    }
+}

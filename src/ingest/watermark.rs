@@ -80,3 +80,50 @@ impl FromStr for Watermark {
         Ok(Self { metric, session, ..Self::default() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use entity::driver::history::{Continuity, HistorySnapshot};
+    use tokio::sync::watch;
+
+    use super::Watermark;
+
+    fn at(metric: i64, session: i64) -> Watermark {
+        Watermark { metric, session, ..Watermark::default() }
+    }
+
+    #[test]
+    fn a_payload_is_read_as_it_was_written() {
+        assert_eq!(at(12, 3).to_string().parse(), Ok(at(12, 3)));
+        for text in ["", "12", "12 ", "a 3", "12 3 4"] {
+            assert_eq!(text.parse::<Watermark>(), Err(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_greater_numbers_wake_subscribers() {
+        let (sender, mut receiver) = watch::channel(at(5, 5));
+        at(4, 5).publish(&sender);
+        assert_eq!(receiver.has_changed().ok(), Some(false));
+        at(4, 6).publish(&sender);
+        assert_eq!(*receiver.borrow_and_update(), at(5, 6));
+    }
+
+    #[test]
+    fn another_history_begins_where_it_is_and_empties_the_caches() {
+        let snapshot = |metric, session| {
+            let mut snapshot = HistorySnapshot::default();
+            (snapshot.metric, snapshot.session) = (metric, session);
+            snapshot
+        };
+        let (sender, receiver) = watch::channel(at(5, 5));
+        Watermark::restart(Continuity::Uncertain, &snapshot(7, 5), &sender);
+        assert_eq!(*receiver.borrow(), Watermark { memory: 1, ..at(5, 5) });
+        Watermark::restart(Continuity::Uncertain, &snapshot(4, 5), &sender);
+        let restarted = *receiver.borrow();
+        assert_eq!((restarted.history, restarted.memory, restarted.metric), (1, 2, 4));
+        assert_eq!((restarted.begun().metric, restarted.begun().session), (4, 5));
+        Watermark::restart(Continuity::Replaced, &snapshot(9, 9), &sender);
+        assert_eq!((receiver.borrow().history, receiver.borrow().memory), (2, 3));
+    }
+}

@@ -162,3 +162,24 @@ pub(crate) fn in_halves(newest: i64) -> [Expr; 2] {
 fn is_in(parts: FunctionCall) -> Expr {
     partition().in_subquery(Query::select().column("value").from_function(parts, "part").take())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{KeySet, has, numbered};
+
+    #[test]
+    fn a_set_has_its_keys_and_no_others() {
+        let keys = [7, 9, 15, 16, 100];
+        let set = KeySet::of(&keys).0;
+        for key in -1..200 {
+            assert_eq!(has(&set, key), keys.contains(&key), "{key}");
+        }
+        assert!(!has(&set, i64::MIN) && !has(&set, i64::MAX));
+        assert!(!has(&KeySet::of(&[]).0, 0) && !has(&[], 0));
+    }
+
+    #[test]
+    fn parameters_are_numbered_as_they_are_in_postgresql() {
+        assert_eq!(numbered("a = $2 AND b = $1 AND c = $2"), "a = ?2 AND b = ?1 AND c = ?2");
+    }
+}
