@@ -48,7 +48,7 @@ pub struct Committer {
 impl Committer {
     /// Waits until it ends by itself, which happens only when it fails, and returns the reason. Jobs without an answer are not stored
     /// then.
-    pub async fn died(&mut self) -> String {
+    pub(crate) async fn died(&mut self) -> String {
         let Self { task, watcher, .. } = self;
         let (what, ended) = tokio::select! {
             ended = task => ("the committer", ended),
@@ -65,7 +65,7 @@ impl Committer {
     }
 
     /// Closes the queue, and waits until every job in it is stored.
-    pub async fn finish(self) {
+    pub(crate) async fn finish(self) {
         let Self { end, task, watcher: _watcher } = self;
         // Without a receiver it has ended by itself.
         _ = end.send(());

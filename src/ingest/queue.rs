@@ -27,7 +27,7 @@ pub struct Ingest {
 
 impl Ingest {
     /// Rows that may wait at any time; the next are turned away until some are stored.
-    pub const MAX_QUEUED_ROWS: usize = 50_000;
+    pub(crate) const MAX_QUEUED_ROWS: usize = 50_000;
 
     /// A handle, and the end of the queue that the committer reads.
     pub(crate) fn new(
@@ -41,7 +41,7 @@ impl Ingest {
     }
 
     /// Whether the committer is at work; also where there is nothing for it to do.
-    pub fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         self.is_read_only || !self.queue.is_closed()
     }
 
@@ -51,17 +51,17 @@ impl Ingest {
     }
 
     /// Whether the last attempt to store has failed for the database's fault, and none has succeeded since.
-    pub fn is_failing(&self) -> bool {
+    pub(crate) fn is_failing(&self) -> bool {
         self.is_failing.load(Ordering::Relaxed)
     }
 
     /// How often everything that is remembered of rows had to be forgotten.
-    pub fn memory(&self) -> u64 {
+    pub(crate) fn memory(&self) -> u64 {
         self.watermark.borrow().memory
     }
 
     /// What is on disk by now. The channel closes when the committer ends.
-    pub fn watermark(&self) -> watch::Receiver<Watermark> {
+    pub(crate) fn watermark(&self) -> watch::Receiver<Watermark> {
         self.watermark.clone()
     }
 
@@ -110,7 +110,7 @@ pub(crate) struct WeakIngest {
 
 impl WeakIngest {
     /// Queues `job` where there is a queue with room.
-    pub fn send<J: Job>(&self, job: J) {
+    pub(crate) fn send<J: Job>(&self, job: J) {
         if let (Some(queue), Ok(place)) = (self.queue.upgrade(), Arc::clone(&self.places).try_acquire_owned()) {
             _ = queue.send(Waiting::new(job, place).0);
         }

@@ -74,7 +74,7 @@ impl Ingest {
     ///
     /// # Errors
     /// Those of [`Self::run`].
-    pub async fn announce_context(&self, context: NewContext) -> Result<execution_context::Model, Error> {
+    pub(crate) async fn announce_context(&self, context: NewContext) -> Result<execution_context::Model, Error> {
         self.run(context).await
     }
 }

@@ -115,7 +115,7 @@ impl Ingest {
     ///
     /// # Errors
     /// [`Code::Conflict`] when the hash is known with another payload, and those of [`Self::run`].
-    pub async fn announce_session(&self, session: NewSession) -> Result<Announced, Error> {
+    pub(crate) async fn announce_session(&self, session: NewSession) -> Result<Announced, Error> {
         self.run(session).await
     }
 }

@@ -30,7 +30,7 @@ impl Job for NoteTokenUse {
 impl Ingest {
     /// Notes that the token with this key was sent at `now` (microseconds since 1970 in UTC), without waiting. Returns whether there
     /// was room in the queue. A server that stores nothing notes nothing.
-    pub fn note_token_use(&self, token: i64, now: i64) -> bool {
+    pub(crate) fn note_token_use(&self, token: i64, now: i64) -> bool {
         self.is_read_only() || self.send(NoteTokenUse { token, at: now })
     }
 }

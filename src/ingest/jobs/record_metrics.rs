@@ -140,13 +140,13 @@ async fn insert(metrics: &[&NewMetric], batch: &mut Batch<'_>) -> Result<Vec<Ins
 
 impl Ingest {
     /// Rows that one request may bring.
-    pub const MAX_METRICS: usize = 10_000;
+    pub(crate) const MAX_METRICS: usize = 10_000;
 
     /// Stores metrics, all or none, and returns them in the same order once they are on disk.
     ///
     /// # Errors
     /// [`Code::TooLarge`] for more than [`Self::MAX_METRICS`], and those of [`Self::run`].
-    pub async fn record(&self, metrics: Vec<NewMetric>) -> Result<Vec<Recorded>, Error> {
+    pub(crate) async fn record(&self, metrics: Vec<NewMetric>) -> Result<Vec<Recorded>, Error> {
         if metrics.is_empty() {
             return Ok(Vec::new());
         }
