@@ -52,7 +52,7 @@ pub async fn page<E: Announced>(db: &impl Source, number: u64, size: u64) -> Res
     list::rows(db, &slice).await
 }
 
-/// Has `query` speak of the rows that were announced after a number; of all of them where that is 0.
+/// Sets the rows of `query`: those that were announced after number `after`, or all if that is 0.
 pub(crate) fn from_those_since<E: Announced>(query: &mut SelectStatement, after: i64) {
     if after == 0 {
         query.from(E::default());

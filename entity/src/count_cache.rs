@@ -1,5 +1,4 @@
-//! Counts of many rows, remembered: those of sessions' metrics are brought up to date, others hold for as long as nothing has come to be
-//! cached since.
+//! A cache of counts. Those of the metrics of sessions are updated incrementally; others are valid until anything is stored.
 
 use quick_cache::sync::Cache;
 use sea_orm::{
@@ -16,14 +15,14 @@ use crate::{
     table::{metric, session},
 };
 
-/// Counts that are remembered, at most.
+/// The maximum number of counts of each kind.
 const CAPACITY: usize = 1_000;
 
-/// So many new metrics are looked at one by one: as many take less time than all sessions do.
+/// Up to this many new metrics, checking them one by one is faster than adding up the counters of all sessions.
 const MAX_NEW_METRICS: i64 = 2_000;
 
-/// What was counted, when, and how many there were. What is asked for again and again, by every dashboard that is open, is counted
-/// once for each change of the history. Of what was counted only the digest is kept: a filter may be as long as a request.
+/// Counts by the digest of their filter, which may be as long as a request. However many clients poll a count, it is computed once per
+/// change of the history.
 #[derive(Debug)]
 pub struct CountCache {
     counts: Cache<Digest, (Moment, u64)>,
@@ -36,7 +35,7 @@ impl Default for CountCache {
     }
 }
 
-/// How many metrics some sessions had when so many sessions were announced, and this was the last metric.
+/// The number of metrics of the sessions that match, as of the announcement `announced` and the metric `last`.
 #[derive(Debug, Clone, Copy, Default)]
 struct Counted {
     announced: i64,
@@ -44,7 +43,7 @@ struct Counted {
     count: i64,
 }
 
-/// The greatest key of metrics, and how many sessions and contexts were announced. It is asked of the database itself: another
+/// The greatest key of metrics, and the numbers of announced sessions and contexts. They are read from the database, because another
 /// server may write to it.
 type Moment = (Option<i64>, (Option<i64>, Option<i64>));
 
@@ -83,7 +82,7 @@ async fn more(db: &impl Source, filter: &session::Filter, cached: Counted) -> Re
     let mut query = Query::select();
     query.expr(Expr::from(greatest("session", "announced"))).expr(Expr::from(greatest("metric", "id")));
     query.expr(Expr::from(of_new));
-    // Of a beginning nothing is cached.
+    // Nothing is cached yet.
     query.expr(if cached.announced > 0 { Expr::from(of_cached) } else { Expr::cust("CAST(0 AS BIGINT)") });
     let found = db.all::<(Option<i64>, (Option<i64>, (i64, i64)))>(&query).await?.pop();
     let (announced, (last, (of_new, of_cached))) = found.unwrap_or_default();

@@ -28,17 +28,18 @@ pub trait Noun: EntityTrait<Model: FromRow + Clone + Send + Sync + 'static> {
     /// The condition that `filter` sets, over the table's own name.
     fn condition(filter: &Self::Filter, engine: Engine) -> Condition;
 
-    /// The same, beside an index that has the history in parts ([`crate::key_range::partition`]): none by other parents is used.
+    /// Like [`Self::condition`], for a statement that reads through a partitioned index ([`crate::key_range::partition`]): keeps
+    /// SQLite from using an index on another foreign key.
     fn condition_by_partition(filter: &Self::Filter, engine: Engine) -> Condition {
         Self::condition(filter, engine)
     }
 
-    /// The rows that lists speak of at all.
+    /// The condition that a row is visible in lists.
     fn listed() -> Condition {
         Condition::all()
     }
 
-    /// The column behind `sort`: a 64-bit integer, never null in a listed row.
+    /// The column of `sort`: a 64-bit integer, never null in a visible row.
     fn sort_column(sort: Self::Sort) -> Self::Column;
 
     /// A row's value in that column.
@@ -47,13 +48,13 @@ pub trait Noun: EntityTrait<Model: FromRow + Clone + Send + Sync + 'static> {
     /// A row's key.
     fn id(row: &Self::Model) -> i64;
 
-    /// Whether an index that has the history in parts ([`crate::key_range::partition`]) leads to the rows that match.
+    /// Whether a partitioned index ([`crate::key_range::partition`]) finds the rows that match.
     fn is_by_partition(_: &Self::Filter) -> bool {
         false
     }
 }
 
-/// The one order of nouns that are not announced: their keys count up as they come to be known.
+/// The only order of entities that are not announced: their keys count up in order of arrival.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum FirstSeen {
     /// The first metric, or the first session, of each.
@@ -99,18 +100,18 @@ pub struct Position {
     pub id: i64,
 }
 
-/// A stretch of a list.
+/// A slice of a list: some rows that follow each other in its order.
 #[derive(Debug, Clone)]
 pub struct Slice<E: Noun> {
     /// Which rows.
     pub filter: Tree<E::Filter>,
     /// In which order.
     pub order: Order<E::Sort>,
-    /// Only rows behind this place.
+    /// Only rows after this position.
     pub after: Option<Position>,
-    /// Only rows before this place.
+    /// Only rows before this position.
     pub before: Option<Position>,
-    /// At most so many.
+    /// The maximum number of rows.
     pub limit: u64,
     /// Count the limit from the end; the rows still come in the list's order.
     pub from_end: bool,
@@ -133,7 +134,7 @@ pub struct Edge<E> {
     pub name: &'static str,
     /// The condition that a child belongs to the parent that the expression names.
     pub link: fn(Expr) -> Condition,
-    /// Whether an index that has the history in parts ([`crate::key_range::partition`]) leads to the children.
+    /// Whether a partitioned index ([`crate::key_range::partition`]) finds the children.
     pub by_partition: bool,
     /// The child's entity.
     pub child: std::marker::PhantomData<E>,
@@ -145,7 +146,7 @@ impl<E> Edge<E> {
         Self { name, link, by_partition: false, child: std::marker::PhantomData }
     }
 
-    /// The same, where an index that has the history in parts leads to the children.
+    /// Marks the edge as one whose children a partitioned index finds.
     pub(crate) const fn by_partition(self) -> Self {
         Self { by_partition: true, ..self }
     }
@@ -170,7 +171,8 @@ pub(crate) fn condition<E: Noun>(filter: &Tree<E::Filter>, engine: Engine) -> Co
     Condition::all().add(E::listed()).add(filter.on(&|own| E::condition(own, engine)))
 }
 
-/// The same, and wherever an index that has the history in parts leads to what matches, with the parts of a stretch: that index is used.
+/// Like [`condition`], but restricts every leaf that can use a partitioned index to the partitions of `within`, so that the index is
+/// used.
 pub(crate) fn with_partitions<E: Noun>(filter: &Tree<E::Filter>, engine: Engine, within: KeyRange) -> Condition {
     let leads_to_all = filter.demands(&E::is_by_partition);
     let matches = |own: &E::Filter| {
@@ -191,8 +193,7 @@ fn along<E: Noun>(
 ) -> Condition {
     let condition = if edge.by_partition { E::condition_by_partition } else { E::condition };
     let matches = filter.on(&|own| condition(own, engine));
-    // Under several parents it is the edge that leads to rows: for each row that the filter led to, what belongs to a parent would be
-    // listed anew.
+    // Under several parents the edge must find the rows: an index for the filter would scan all of its matches again for each parent.
     let matches = if parents.len() > 1 { engine.residual(matches) } else { matches };
     let in_partitions = if edge.by_partition { engine.in_partitions(within) } else { None };
     Condition::all().add(E::listed()).add(matches).add_option(in_partitions)
@@ -228,7 +229,7 @@ fn select<E: Noun>(slice: &Slice<E>, engine: Engine, edge: Option<(Edge<E>, &[i6
         .cond_where(matches)
         .and_where_option(after.as_ref().map(|place| beyond(place, !order.descending)))
         .and_where_option(before.as_ref().map(|place| beyond(place, order.descending)));
-    // Parts are in the order of keys: one is gone through after the other, until there are enough.
+    // Partitions are in the order of keys: they are read one after another until there are enough rows.
     let part = || engine.partition().filter(|_| is_by_partition);
     if let Some(ahead) = if by_id { part() } else { Some(key) } {
         query.order_by_expr(ahead, direction.clone());
@@ -236,7 +237,7 @@ fn select<E: Noun>(slice: &Slice<E>, engine: Engine, edge: Option<(Edge<E>, &[i6
     query.order_by_expr(id, direction).limit(*limit).take()
 }
 
-/// Brings rows that a statement gave into the list's order.
+/// Sorts rows in the order of the list.
 fn arrange<E: Noun>(order: Order<E::Sort>, rows: &mut [E::Model]) {
     rows.sort_by_key(|row| (E::sort_key(order.by, row), E::id(row)));
     if order.descending {
@@ -249,7 +250,7 @@ pub async fn rows<E: Noun>(db: &impl Source, slice: &Slice<E>) -> Result<Vec<E::
     rows_after(db, slice, 0).await
 }
 
-/// The rows of `slice` behind the first few of them.
+/// Returns the rows of `slice` after the first `skip`.
 async fn rows_after<E: Noun>(db: &impl Source, slice: &Slice<E>, skip: u64) -> Result<Vec<E::Model>, DbErr> {
     let mut query = select(slice, db.engine(), None);
     if skip > 0 {
@@ -268,7 +269,8 @@ async fn rows_after<E: Noun>(db: &impl Source, slice: &Slice<E>, skip: u64) -> R
     Ok(rows)
 }
 
-/// The rows whose keys `keys` gives, as `key`, in any order: many match, few are wanted, and what leads to keys need not lead to rows.
+/// Returns the rows whose keys `keys` selects as `key`, in any order. If many rows match and few are wanted, an index that covers the
+/// keys spares reading the other rows.
 pub(crate) async fn of_keys<E: Noun>(db: &impl Source, keys: SelectStatement) -> Result<Vec<E::Model>, DbErr> {
     let query = Query::select()
         .columns(E::Column::iter().map(|column| (E::default(), column)))

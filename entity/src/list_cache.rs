@@ -1,5 +1,5 @@
-//! Which announced rows match a filter, remembered: a row that is announced never changes what it matches, so only those that were
-//! announced since are looked at.
+//! A cache of the announced rows that match a filter. An announced row never changes what it matches, so only rows that were announced
+//! since are checked.
 
 use std::sync::Arc;
 
@@ -18,12 +18,12 @@ use crate::{
     list::{self, Order},
 };
 
-/// Lists that are remembered, about.
+/// The approximate number of lists.
 const CAPACITY: usize = 1_000;
-/// Rows of all of them together, at most: eight bytes each.
+/// The maximum number of rows in all lists together, eight bytes each.
 const MAX_ROWS: u64 = 2_000_000;
 
-/// The lists that were asked for. Of a filter only the digest is kept: it may be as long as a request.
+/// Lists by the digest of their filter, which may be as long as a request.
 #[derive(Debug)]
 pub struct ListCache(Cache<Digest, CachedList, Rows>);
 
@@ -68,7 +68,7 @@ impl ListCache {
     ) -> Result<Arc<Vec<i64>>, DbErr> {
         let what = digest(&[E::default().table_name(), &format!("{filter:?}")]);
         let cached = self.0.get(&what).unwrap_or_default();
-        // Others may have looked at later ones meanwhile.
+        // A concurrent request may have cached later rows.
         if newest <= cached.announced {
             return Ok(cached.ids);
         }
@@ -91,7 +91,7 @@ impl ListCache {
     }
 }
 
-/// The keys of the rows that match and were announced behind one number, up to another one, in that order.
+/// Returns the keys of the matching rows that were announced after number `after`, up to `until`, in that order.
 async fn announced_since<E: Announced>(
     db: &impl Source,
     filter: &Tree<E::Filter>,

@@ -22,9 +22,9 @@ use crate::{
     table::{metric, plain_entity},
 };
 
-/// Lists whose full blocks are remembered, at most.
+/// The maximum number of lists whose full blocks are cached.
 const CACHE_CAPACITY: usize = 200;
-/// Sessions, contexts or variants of such a list, at most.
+/// The maximum number of sessions, contexts or variants of such a list.
 const MAX_KEYS: usize = 10_000;
 
 /// A row.
@@ -81,7 +81,7 @@ impl Dimension {
     }
 }
 
-/// What full blocks hold of lists that were asked for: that never changes, and whoever asks for a page asks for the next one.
+/// The counts of full blocks, by list. They never change, and clients that read one page usually read the next one.
 #[derive(Debug)]
 pub struct ZoneMapCache(Cache<(Dimension, Vec<i64>), Counts>);
 
@@ -112,7 +112,7 @@ impl ZoneMapCache {
 pub(crate) struct Blocks<'a> {
     pub(crate) dimension: Dimension,
     pub(crate) keys: &'a [i64],
-    /// How many blocks were full when `newest` was the last key. The next one is counted when asked for, up to that key.
+    /// The number of blocks that were full when `newest` was the last key. The next one is counted on demand, up to that key.
     pub(crate) full: i64,
     /// The last key of metrics that counts.
     pub(crate) newest: i64,
@@ -162,9 +162,9 @@ impl<'a> Blocks<'a> {
         Ok(counts)
     }
 
-    /// A query without columns over the sessions that have metrics in a stretch of metric keys, once for each of its blocks, and what ties
-    /// a metric to session and block. `None` where the stretch, behind `after` and up to `until`, is not made of full blocks, and for
-    /// variants and contexts, which are in blocks all over.
+    /// Returns a query without columns over the sessions that have metrics after key `after`, up to `until`, once for each block, and
+    /// the condition that joins a metric to session and block. `None` unless that range consists of full blocks, and for variants and
+    /// contexts, which have metrics in nearly every block.
     pub(crate) fn holders(&self, engine: Engine, after: i64, until: i64) -> Option<(SelectStatement, Expr)> {
         let (from, to) = (after / BLOCK, until / BLOCK);
         if self.dimension != Dimension::Session || to > self.full || after % BLOCK != 0 || until % BLOCK != 0 {

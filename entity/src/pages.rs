@@ -1,6 +1,6 @@
-//! Numbered pages of metrics, however many there are. Without a filter a page number leads straight to a key, since keys are
-//! dense. The metrics of one session, context or variant lie in order in an index, those of a variant part by part where the history has
-//! parts ([`key_range::partition`]); it is walked from its nearer end. For many of these together, the blocks ([`crate::metric_block`]) tell where a page begins.
+//! Numbered pages of metrics, however many there are. Without a filter a page number gives a key, since keys are dense. The metrics of
+//! one session, context or variant are in order in an index, those of a variant partition by partition ([`key_range::partition`]); it is
+//! read from its nearer end. For many of these together, the zone map ([`crate::metric_block`]) shows where a page begins.
 
 use sea_orm::{
     DbErr, Iterable as _, Order,
@@ -28,8 +28,8 @@ const MAX_SECTIONS: i64 = 10_000;
 /// Cost of a metric that is found through the index and sorted, in metrics that are scanned.
 const INDEX_COST: u64 = 8;
 
-/// The sessions, contexts or variants that a filter speaks of, where it speaks of one of these kinds alone, as a query without
-/// columns over their table.
+/// Returns the sessions, contexts or variants that a filter selects, as a query without columns over their table; `None` if it has
+/// conditions on more than one of these kinds.
 fn narrowed(filter: &Tree<Filter>, engine: Engine) -> Option<(Dimension, SelectStatement)> {
     let own = &filter.own;
     let is_only = |part: Filter| filter.is_plain() && *own == part;
@@ -56,15 +56,15 @@ fn narrowed(filter: &Tree<Filter>, engine: Engine) -> Option<(Dimension, SelectS
     None
 }
 
-/// Which announced sessions a filter speaks of, where it speaks of these alone.
+/// Returns the filter of announced sessions, if all conditions are on these.
 pub(crate) fn of_sessions(filter: &Tree<Filter>) -> Option<session::Filter> {
     let Filter { scm_ref, pipeline, build, .. } = filter.own.clone();
     let is_only = filter.is_plain() && filter.own == Filter { scm_ref, pipeline, build, ..Filter::default() };
     (is_only && *filter != Tree::default()).then(|| filter.own.of_session())
 }
 
-/// How many metrics match `filter`: from the counters beside sessions, contexts and variants wherever it speaks of one of these
-/// alone.
+/// Counts the metrics that match `filter`: by the counters of sessions, contexts or variants if all conditions are on one of these
+/// kinds.
 pub async fn count(db: &impl Source, filter: &Tree<Filter>) -> Result<u64, DbErr> {
     let count = if *filter == Tree::default() {
         // Keys are dense: the greatest is the count.
@@ -82,7 +82,7 @@ pub async fn count(db: &impl Source, filter: &Tree<Filter>) -> Result<u64, DbErr
 #[derive(Debug)]
 pub struct Pages<'a> {
     filter: &'a Tree<Filter>,
-    /// Where the filter speaks of one kind of thing alone: those that have metrics.
+    /// The matching sessions, contexts or variants with metrics, if all conditions are on one of these kinds.
     keys: Option<(Dimension, Vec<i64>)>,
     /// The last key when the metrics were counted: later ones are not in the count.
     newest: i64,
@@ -90,7 +90,7 @@ pub struct Pages<'a> {
     pub total: u64,
 }
 
-/// The metrics behind a key, of which the first few are on earlier pages.
+/// Where a page begins: the metrics after a key, the first few of which are on earlier pages.
 struct Start {
     /// The key.
     after: i64,
@@ -132,7 +132,7 @@ impl<'a> Pages<'a> {
         if before >= self.total {
             return Ok(Vec::new());
         }
-        // Metrics that came after the count lie behind those in it: they are left out.
+        // Metrics that arrived after the count come after those in it, and are left out.
         let counted = Ord::min(size, self.total - before);
         match &self.keys {
             // Every metric matches: keys are dense.
@@ -210,7 +210,7 @@ impl<'a> Pages<'a> {
     }
 }
 
-/// Reads `size` metrics behind the first `before` ones of all.
+/// Reads `size` metrics after the first `before` of all.
 async fn by_key(db: &impl Source, before: u64, size: u64) -> Result<Vec<Model>, DbErr> {
     let place = i64::try_from(before).unwrap_or(i64::MAX);
     let slice: Slice<metric::Entity> = Slice {
@@ -245,7 +245,7 @@ impl Start {
     }
 }
 
-/// Reads a page that begins in a known stretch of keys.
+/// Reads a page that begins in a known range of keys.
 async fn through_stretch(db: &impl Source, blocks: &Blocks<'_>, start: &Start, size: u64) -> Result<Vec<Model>, DbErr> {
     let Blocks { dimension, keys, newest, .. } = *blocks;
     let until = Ord::min(start.until, newest);
@@ -282,7 +282,7 @@ impl Wanted {
     }
 }
 
-/// Reads those wanted of the metrics of `keys` that lie `within` a stretch, through the index.
+/// Reads the wanted ones of the metrics of `keys` that are `within` a range, through the index.
 async fn of_keys(
     db: &impl Source,
     dimension: Dimension,
@@ -309,8 +309,8 @@ async fn of_keys(
     sorted(db, parents, dimension.column().eq(key).and(within.contains()), wanted).await
 }
 
-/// Reads those wanted of the metrics that `parents` lead to, a query without columns, by what ties a metric to one of them. Many match, few
-/// are wanted: keys are sorted, which are all in the index, and rows are read of those few alone.
+/// Reads the wanted ones of the metrics of `parents`, a query without columns; `tie` joins a metric to its parent. Many match and few
+/// are wanted, so keys are sorted, which the index covers, and only the wanted rows are read.
 async fn sorted(
     db: &impl Source,
     mut parents: SelectStatement,
@@ -329,7 +329,7 @@ async fn of_page(db: &impl Source, page: SelectStatement) -> Result<Vec<Model>, 
     Ok(rows)
 }
 
-/// The rows that `query` leads to, which has no columns yet, in order of insertion.
+/// Returns the rows of `query`, which has no columns yet, in order of insertion.
 async fn rows(db: &impl Source, mut query: SelectStatement) -> Result<Vec<Model>, DbErr> {
     query.columns(metric::Column::iter().map(|column| (metric::Entity, column)));
     let mut rows: Vec<Model> = db.all(&query).await?;

@@ -69,7 +69,7 @@ pub async fn timed(db: &impl Source, sessions: &[i64], after: i64, limit: u64) -
         .limit(limit)
         .take();
     let rows = db.all::<((i64, i64), (i64, f64))>(&query).await?;
-    #[expect(clippy::cast_possible_truncation, reason = "what is too great becomes the greatest")]
+    #[expect(clippy::cast_possible_truncation, reason = "saturates, far beyond any duration")]
     let timed = |((id, session), (start, seconds)): ((i64, i64), (i64, f64))| Timed {
         id,
         session,
@@ -94,8 +94,8 @@ macro_rules! first_component {
 /// Of session `$1`.
 const FIRST_COMPONENT: &str = concat!("SELECT ", first_component!("$1"));
 
-/// The last 20 sessions with metrics that were announced before number `$1`, in the last 20 builds of the pipeline of build `$2`, up to that
-/// build. In a numbered build it is not looked for; sessions without a build number are runs of their own.
+/// The last 20 sessions with metrics that were announced before number `$1`, in the last 20 builds of the pipeline of build `$2`, up to
+/// that build. The build itself is left out if it has a number, since its sessions are one run; sessions without a number are one each.
 const BEFORE_IN_PIPELINE: &str = concat!(
     "SELECT session.metric_count, ",
     first_component!("session.id"),

@@ -24,9 +24,9 @@ use crate::{
 /// The end of a ranking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// The greatest figures, greatest first.
+    /// The greatest values, greatest first.
     Highest,
-    /// The least figures, least first.
+    /// The least values, least first.
     Lowest,
 }
 
@@ -38,15 +38,15 @@ impl Direction {
         }
     }
 
-    /// `figure` comes before `last` or is the same: of equal ones the first recorded counts.
-    fn not_after(self, figure: Expr, last: f64) -> Expr {
+    /// The condition that `value` ranks before `last` or is equal: of equal values the first recorded one wins.
+    fn not_after(self, value: Expr, last: f64) -> Expr {
         match self {
-            Self::Highest => figure.gte(last),
-            Self::Lowest => figure.lte(last),
+            Self::Highest => value.gte(last),
+            Self::Lowest => value.lte(last),
         }
     }
 
-    /// `a` comes before `b`.
+    /// Whether `a` ranks before `b`.
     fn is_ahead(self, a: f64, b: f64) -> bool {
         match self {
             Self::Highest => a > b,
@@ -55,26 +55,26 @@ impl Direction {
     }
 }
 
-/// At least so many variants are visited at once. Otherwise as many as are likely to have enough metrics, or half as many as were visited
-/// since the beginning, or since enough are found: what comes then may be ahead of most of those.
+/// Lower bound of a round: the variants that are read at once. A round has as many as are likely to have enough metrics, or half as many
+/// as were read since the start, or since enough were found. So rounds grow geometrically, and their number is logarithmic.
 const MIN_ROUND: usize = 2;
 /// Variants whose bounds are read at first: more than most rankings visit.
 const FIRST_BOUNDS: u64 = 64;
-/// So many metrics of sessions are best ranked at once: through the index by session, one takes 0.3 µs. A row that is visited takes
-/// 0.5 µs, so this is what two dozen variants of 500 metrics each cost. What few sessions measured may lie behind all other variants,
-/// and then all metrics there are would be visited.
+/// Up to here one sort is cheaper than rounds. Through the index by session a metric takes 0.3 µs; in a round it takes 0.5 µs, so this
+/// is the cost of two dozen variants with 500 metrics each. The metrics of few sessions may rank after those of all other variants, and
+/// then rounds would read every metric.
 const MAX_SORTED_METRICS: u64 = 20_000;
 
-/// What is remembered of sessions.
+/// Caches of sessions.
 #[derive(Debug, Clone, Copy)]
 pub struct Caches<'a> {
-    /// Which match.
+    /// Which sessions match.
     pub lists: &'a ListCache,
     /// How many metrics they have.
     pub counts: &'a CountCache,
 }
 
-/// What is asked for.
+/// The request: which resource, which end of the ranking, how many.
 #[derive(Debug, Clone, Copy)]
 struct TopK {
     resource: Resource,
@@ -97,14 +97,14 @@ from_row!(UpperBound { variant, value, metric_count, newest });
 struct Candidates {
     /// The greatest key that counts.
     newest: i64,
-    /// About so many metrics up to there match `sessions`.
+    /// The approximate number of metrics up to there that match `sessions`.
     metrics: u64,
     /// The condition that a metric is of the right sessions.
     sessions: Condition,
 }
 
 impl Candidates {
-    /// How many of the variants that have these bounds are likely to have `wanted` metrics, if each has its share.
+    /// Estimates how many of the variants with these bounds have `wanted` metrics, if metrics are distributed evenly.
     fn variants_for(&self, wanted: usize, bounds: &[UpperBound]) -> usize {
         let wanted = (wanted as u64).saturating_mul(self.newest.unsigned_abs());
         let of_each = bounds.iter().scan(0_u64, |sum, bound| {
@@ -116,8 +116,8 @@ impl Candidates {
     }
 }
 
-/// The `limit` metrics at one end of the ranking by `resource` among those that match `filter`, most extreme first; ties in
-/// order of insertion. All of them are of one moment; a session that is announced in the next one may belong to it.
+/// Returns the `limit` metrics at one end of the ranking by `resource` among those that match `filter`, most extreme first; ties in
+/// order of insertion. The result is a snapshot, except that it may include sessions that were announced just after it.
 pub async fn top(
     db: &impl Source,
     caches: Caches<'_>,
@@ -142,7 +142,7 @@ pub async fn top(
     let now = Query::select().expr(newest()).expr(Expr::from(announced)).take();
     let (newest, announced) = db.all::<(Option<i64>, Option<i64>)>(&now).await?.pop().unwrap_or_default();
     let (Some(newest), Some(announced)) = (newest, announced) else { return Ok(Vec::new()) };
-    // Each statement need not look up the sessions anew.
+    // Looked up once, not by each statement.
     let Caches { lists, counts } = caches;
     let ids = lists.ids_up_to::<session::Entity>(db, &of_session.clone().into(), announced).await?;
     let metrics = counts.of_sessions(db, &of_session, newest).await?;
@@ -161,13 +161,13 @@ pub async fn top(
     ranking.of(db, &metric::Filter { variant: variant::Filter::default(), ..filter }.into(), is_one).await
 }
 
-/// So few metrics match that they are best ranked at once.
+/// Whether so few metrics match that one sort is the cheapest.
 fn is_narrow(filter: &Tree<metric::Filter>) -> bool {
     let metric::Filter { session, context, build, started_at, .. } = &filter.own;
     !filter.is_plain() || session.is_some() || context.is_some() || build.is_some() || started_at.is_some()
 }
 
-/// What variants must be, looked at row by row: the index by variant is not used.
+/// The condition that the variant matches, as a residual predicate: the index by variant is not used.
 fn is_of_variant(filter: &variant::Filter, engine: Engine) -> Option<Expr> {
     let variants = Query::select()
         .column(variant::Column::Id)
@@ -182,7 +182,7 @@ fn up_to(newest: i64) -> Condition {
     Condition::all().add(KeyRange { after: 0, until: Some(newest) }.contains())
 }
 
-/// The greatest key of metrics, as a part of a statement: it belongs to what that reads besides.
+/// The greatest key of metrics, as a subquery, so that it belongs to the same snapshot as the rest of the statement.
 fn newest() -> Expr {
     Query::select().expr(Expr::col(metric::Column::Id).max()).from(metric::Entity).take().into()
 }
@@ -193,7 +193,7 @@ impl TopK {
         Expr::col(("metric", self.resource.column()))
     }
 
-    /// Ranks what matches, all of it at once.
+    /// Ranks all metrics that match in one statement.
     async fn of(
         self,
         db: &impl Source,
@@ -212,8 +212,8 @@ impl TopK {
         db.all(&query).await
     }
 
-    /// Ranks what matches up to the newest metric of `candidates`. There is no index per resource: `variants`, which have all of it, are visited in order
-    /// of their bounds, until no further bound can matter.
+    /// Ranks the metrics that match, up to the newest of `candidates`. There is no index per resource: `variants`, which have all of
+    /// them, are read in the order of their bounds, until no other variant can contribute.
     async fn of_variants(
         self,
         db: &impl Source,
@@ -224,24 +224,24 @@ impl TopK {
         let mut bounds = self.bounds(db, &variants, Some(FIRST_BOUNDS)).await?;
         let mut are_all = (bounds.len() as u64) < FIRST_BOUNDS;
         let Some(first) = bounds.first() else { return Ok(Vec::new()) };
-        // Every visit looks at the rows up to the same one. When that was the newest, the bounds held all of them; they were read at
-        // that moment or later, and only widen. So no row that counts is beyond the bound of its variant, and it is right to stop there.
+        // Every round reads rows up to the same key. When that was the newest, the bounds covered all rows; they were read then or
+        // later, and only widen. So no candidate exceeds the bound of its variant, and stopping at a bound is correct.
         let candidates = candidates.unwrap_or(Candidates {
             newest: first.newest,
             metrics: first.newest.unsigned_abs(),
             sessions: Condition::all(),
         });
-        // The variants that are visited are those that match.
+        // The variants were filtered already.
         let filter = metric::Filter { variant: variant::Filter::default(), ..filter.clone() }.into();
         let most = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let mut rows: Vec<metric::Model> = Vec::new();
-        // Those visited, and those of them that were since the beginning, or since enough are found.
+        // The number of variants read, and how many of them since the start or, later, since enough metrics were found.
         let (mut visited, mut since) = (0, 0);
         loop {
             let last = if rows.len() < most { None } else { rows.last().map(|last| last.resource(self.resource)) };
             let matters = |bound: &UpperBound| last.is_none_or(|last| !self.direction.is_ahead(last, bound.value));
             if visited == bounds.len() && !are_all && bounds.last().is_some_and(matters) {
-                // Bounds may have widened since, but only by rows behind `newest`: those visited need no second visit.
+                // Bounds may have widened since, but only by rows after `newest`: variants need not be read again.
                 let seen: HashSet<i64> = bounds.iter().map(|bound| bound.variant).collect();
                 let rest = self.bounds(db, &variants, None).await?;
                 bounds.extend(rest.into_iter().filter(|bound| !seen.contains(&bound.variant)));
@@ -255,11 +255,11 @@ impl TopK {
                 break;
             }
             let visits = Self::visits(db.engine(), &group, candidates.newest).map(|visit| {
-                // What is behind the last of those found need not be sorted.
-                let figure = self.value();
+                // Metrics that rank after the last one found need not be sorted.
+                let value = self.value();
                 visit
                     .add(candidates.sessions.clone())
-                    .add_option(last.map(|last| self.direction.not_after(figure, last)))
+                    .add_option(last.map(|last| self.direction.not_after(value, last)))
             });
             let [one, other] = visits.map(|visit| self.of(db, &filter, visit));
             let (one, other) = futures_util::try_join!(one, other)?;
@@ -277,8 +277,8 @@ impl TopK {
         Ok(rows)
     }
 
-    /// The metrics of `variants` up to `newest`, one half and the other. Most of the time goes to single rows all over the table, so two
-    /// connections look at half of them each: at every other part of the history, or else at every other variant.
+    /// Splits the metrics of `variants` up to `newest` into two halves. Reading single rows all over the table takes most of the time, so
+    /// two connections read a half each: every other partition of the history or, without partitions, every other variant.
     fn visits(engine: Engine, variants: &[i64], newest: i64) -> [Condition; 2] {
         let of = |variants: &[i64]| up_to(newest).add(engine.any_of(column::of(metric::Column::VariantId), variants));
         if let Some(halves) = engine.in_halves(newest) {
@@ -287,7 +287,7 @@ impl TopK {
         [0, 1].map(|first| of(&variants.iter().copied().skip(first).step_by(2).collect::<Vec<_>>()))
     }
 
-    /// The variants that match, the most extreme first, `most` of them where that is given.
+    /// Returns the matching variants, the most extreme bound first, at most `most` if that is given.
     async fn bounds(self, db: &impl Source, variants: &Condition, most: Option<u64>) -> Result<Vec<UpperBound>, DbErr> {
         let bound = match self.direction {
             Direction::Lowest => variant::least(self.resource),

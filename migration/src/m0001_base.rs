@@ -1,4 +1,4 @@
-//! The base: facts are narrow, words are stored once (`metric` points at everything else by number).
+//! The base: metrics are narrow, and names are stored once (`metric` refers to everything else by key).
 
 use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
 
@@ -8,7 +8,7 @@ pub struct Migration;
 /// Tables in the order in which they can be made; they are dropped in reverse.
 ///
 /// `{id}` is a 64-bit key that counts up, `{big}` a 64-bit integer, `{real}` a double, `{bytes}` a byte string: the two
-/// engines differ in these names alone. `digest` (16 bytes) carries uniqueness and look-up of names of any length, which
+/// engines differ only in these names. `digest` (16 bytes) carries uniqueness and look-up of names of any length, which
 /// PostgreSQL's btree could not (2.7 kB a row).
 pub(crate) const TABLES: &[(&str, &str)] = &[
     ("component", "id {id}, name TEXT NOT NULL, digest {bytes} NOT NULL UNIQUE"),
@@ -77,7 +77,7 @@ const INDEXES: &[(&str, &str)] = &[
     ("metric", "started_at"),
 ];
 
-/// `(table, column)` of the look-ups by a name that may be long: equality alone is asked of them.
+/// `(table, column)` of the look-ups by a name that may be long: they are compared for equality only.
 const NAME_INDEXES: &[(&str, &str)] = &[("item", "name"), ("variant", "name"), ("tag", "name")];
 
 /// The statement that makes a table, its columns spelled as in [`TABLES`].

@@ -20,7 +20,7 @@ fn count(dimension: &str, column: &str) -> String {
 }
 
 /// Each build of a component learns its pipeline, which must be given from now on. A server that does not know of it yet fails
-/// loudly when it writes. SQLite adds such a column to a new table alone.
+/// loudly when it writes. SQLite can add such a column only by rebuilding the table.
 fn pipelines(backend: DbBackend) -> &'static [&'static str] {
     match backend {
         DbBackend::Sqlite => &[
@@ -48,7 +48,7 @@ const INDEXES: &[&str] = &[
 ];
 
 /// Indexes of the heads of texts that prefixes are looked up in: whole texts may be longer than PostgreSQL's btree takes. And one of
-/// the names of builds, asked for by equality alone.
+/// the names of builds, which are compared for equality only.
 fn texts(backend: DbBackend) -> Vec<String> {
     let (collation, method) = if backend == DbBackend::Postgres { (" COLLATE \"C\"", "USING hash ") } else { ("", "") };
     let heads = [("session", "scm_ref"), ("session", "hash"), ("execution_context", "hash")];

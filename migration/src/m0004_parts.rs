@@ -1,5 +1,5 @@
-//! The history in parts, on SQLite: the index by variant is one of each part. An insert goes to the newest part alone, a few dozen
-//! pages that lie close together, however long the history has become.
+//! Partitions of the history, on SQLite: the index by variant has a section for each. An insert touches only the newest one, a few dozen
+//! pages close together, however long the history has become.
 
 use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
 
@@ -8,11 +8,11 @@ use crate::m0001_base::{TABLES, table};
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
-/// Keys of metrics in a part, as the servers number them.
+/// Keys of metrics in a partition, as the servers number them.
 const KEYS: i64 = 16_384;
 
-/// Without a default, SQLite adds such a column to a new table alone. A server that does not know of it yet fails loudly when it writes.
-/// A virtual column would be there at once; but an index on one does not cover a read, so that pages of keys would read rows.
+/// SQLite can add a column without a default only by rebuilding the table. An older server then fails loudly when it writes. A virtual
+/// column would need no rebuild, but an index on one does not cover a read, so that pages of keys would read rows.
 fn up() -> Result<[String; 6], DbErr> {
     let columns = TABLES.iter().find(|(name, _)| *name == "metric").map(|(_, columns)| columns);
     let columns = columns.ok_or_else(|| DbErr::Migration("there are no metrics".to_owned()))?;

@@ -1,5 +1,5 @@
 //! What each server has committed, on PostgreSQL: a row of its own, by which it sees whether the history still holds its last commit.
-//! On SQLite the file itself tells whether anybody else has written.
+//! On SQLite the file itself shows whether another process has written.
 
 use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
 

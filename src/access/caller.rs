@@ -64,7 +64,7 @@ impl Caller {
         if self.scopes.clone()?.is_empty() { Err(token_needed()) } else { Ok(()) }
     }
 
-    /// Rejects callers that may not read.
+    /// Rejects callers without the scope READ.
     ///
     /// # Errors
     /// Those of [`Self::check`].

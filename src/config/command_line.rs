@@ -35,7 +35,7 @@ struct CommandLine {
     command: Option<Command>,
 }
 
-/// What the program is asked to do.
+/// The command to run.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Start the server (the default command)

@@ -36,7 +36,7 @@ pub(super) const TABLES: &str = "SELECT name FROM sqlite_master WHERE type = 'ta
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 /// How long a server waits for the migrations of another one, which may fill new tables from old ones.
 const MIGRATION_TIMEOUT: Duration = Duration::from_mins(10);
-/// After this time, the log says what the server waits for.
+/// After this time the server logs what it waits for.
 const WARN_AFTER: Duration = Duration::from_secs(5);
 /// How long the first checks wait for a lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -138,7 +138,7 @@ fn may_write(path: &Path, is_there: bool) -> Result<(), String> {
         let folder = folder.display();
         format!("its folder {folder} can't be written, where its log belongs: {error}: {remedy} ({who}) write there")
     })?;
-    // An existing log is used as it is, whoever owns it.
+    // An existing log is used as it is, whatever its owner.
     for (what, end) in [("its log", "-wal"), ("the index of its log", "-shm"), ("its journal", "-journal")] {
         let left = with_suffix(&path, end);
         match may(&left, Access::READ_OK | Access::WRITE_OK) {

@@ -22,7 +22,7 @@ use crate::ingest::{
     watermark::Watermark,
 };
 
-/// Rows in one transaction, at most, unless one job alone brings more.
+/// A batch takes jobs until it has this many rows. Its last job may exceed the number.
 const MAX_ROWS: usize = 10_000;
 
 /// Between two checks, while no job comes, of whether the database is where it was opened and accepts writes again.

@@ -13,7 +13,7 @@ use sea_orm::DbErr;
 
 use crate::ingest::retry;
 
-/// For so long after a full disk, only stored metrics count as proof that there is space again.
+/// For this time after a full disk, only stored metrics prove that there is space again.
 const FULL_DISK_DISTRUST: Duration = Duration::from_secs(30);
 
 /// What an attempt has proved.

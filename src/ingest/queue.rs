@@ -55,7 +55,7 @@ impl Ingest {
         self.is_failing.load(Ordering::Relaxed)
     }
 
-    /// How often everything that is remembered of rows had to be forgotten.
+    /// How often all caches of rows had to be emptied.
     pub(crate) fn memory(&self) -> u64 {
         self.watermark.borrow().memory
     }

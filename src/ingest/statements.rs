@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use entity::resource::Resource;
 
-/// What one transaction after the other adds to and changes, each of which changes nothing now, and takes the right to do so.
+/// Statements that change nothing, but need the rights and locks of a batch: they show whether the database accepts writes.
 pub(crate) fn nothing() -> impl Iterator<Item = String> {
     // The committer's own row is changed by each transaction.
     let tables = migration::tables().filter(|table| *table != "committer");
@@ -34,7 +34,7 @@ pub(crate) const ADD_TO_COMPONENT_AND_BUILD: &str = "INSERT INTO component_build
     (component_id, build_id, pipeline_id, first_metric_id, metric_count) VALUES ($1, $2, $3, $4, $5) \
     ON CONFLICT (component_id, build_id) DO UPDATE SET metric_count = component_build.metric_count + excluded.metric_count";
 
-/// Metrics `$1` to `$2` are new: so many more of their components are in their builds.
+/// Metrics `$1` to `$2` are new: adds them to the counters of their components in their builds.
 pub(crate) const COUNT_BY_COMPONENT_AND_BUILD: &str = "INSERT INTO component_build \
     (component_id, build_id, pipeline_id, first_metric_id, metric_count) \
     SELECT item.component_id, build.id, build.pipeline_id, MIN(metric.id), COUNT(*) \
@@ -75,7 +75,7 @@ pub(crate) const FILL_BLOCK: &str = "INSERT INTO metric_block (dimension, block,
     UNION ALL \
     SELECT 'variant', CAST($3 AS BIGINT), variant_id, COUNT(*) FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY variant_id";
 
-/// Variant `$1` has `$2` more metrics, whose figures lie between `$3` and `$4`, `$5` and `$6`, …
+/// Variant `$1` has `$2` more metrics, whose values lie between `$3` and `$4`, `$5` and `$6`, …
 pub(crate) static ADD_TO_VARIANT: LazyLock<String> = LazyLock::new(|| {
     let bounds = Resource::ALL.iter().zip((3..).step_by(2)).map(|(resource, least)| {
         let f = resource.column();

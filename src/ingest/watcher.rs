@@ -18,7 +18,7 @@ use crate::{
     ingest::{jobs::check_history::CheckLater, watermark::Watermark},
 };
 
-/// Between two looks at the database that no notification has asked for.
+/// Pause between two polls of the database without a notification.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The tasks that watch, until it is dropped.
@@ -98,11 +98,11 @@ impl Poller {
     }
 
     async fn look(&mut self) -> Result<(), DbErr> {
-        // Taken before the look: everything up to there is on disk.
+        // Read before the snapshot: everything up to there is on disk.
         let before = *self.watermark.borrow();
         let snapshot = HistorySnapshot::of(&self.reader).await?;
         let (history, seen) = &self.seen;
-        // A history that began since the last look was announced already, and nothing of it may be skipped.
+        // Subscribers know already of a history that began since the last poll, and none of its rows may be skipped.
         let continues = (*history != before.history || snapshot.continues(seen))
             && snapshot.metric >= before.metric
             && snapshot.session >= before.session;
@@ -110,7 +110,7 @@ impl Poller {
             let raised = Watermark::first(&snapshot);
             self.watermark.send_if_modified(|watermark| {
                 let old = *watermark;
-                // Numbers of a history that has ended meanwhile mean nothing in this one.
+                // If the history was replaced meanwhile, these numbers are not of the present one.
                 if old.history == before.history {
                     watermark.raise(raised);
                 }

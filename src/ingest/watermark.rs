@@ -21,7 +21,7 @@ pub struct Watermark {
 }
 
 impl Watermark {
-    /// What a look has shown, before the first commit.
+    /// Returns the watermark of a snapshot, before the first commit.
     pub(crate) fn first(snapshot: &HistorySnapshot) -> Self {
         let HistorySnapshot { metric, session, .. } = *snapshot;
         Self { metric, session, ..Self::default() }

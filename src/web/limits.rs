@@ -34,7 +34,7 @@ pub(crate) const MAX_LINGER_BYTES: usize = 4 * 1024 * 1024;
 
 /// Smaller responses are not compressed: there is little to gain.
 pub(crate) const MIN_COMPRESSED_BYTES: u16 = 1_024;
-/// Clients whose rate is remembered, some megabytes of them. A client that is evicted starts afresh.
+/// Clients in the cache of rate limiters, which takes some megabytes. A client that is evicted starts afresh.
 pub(crate) const RATE_LIMIT_CAPACITY: usize = 50_000;
 /// How long browsers may reuse the response to a CORS preflight.
 pub(crate) const CORS_MAX_AGE: Duration = Duration::from_mins(10);

@@ -77,7 +77,7 @@ impl Engine {
         }
     }
 
-    /// `condition` as a residual predicate: SQLite uses no index for any part of it. PostgreSQL has statistics and is left alone.
+    /// `condition` as a residual predicate: SQLite uses no index for any part of it. PostgreSQL decides by its statistics.
     pub(crate) fn residual(self, condition: Condition) -> Condition {
         match self {
             Self::Sqlite => sqlite::residual(condition),

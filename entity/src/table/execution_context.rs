@@ -32,7 +32,7 @@ pub struct Model {
     pub cpu_frequency: Option<f64>,
     /// Such as `x86_64`.
     pub cpu_type: Option<String>,
-    /// Maker and model; null where that was not told.
+    /// Maker and model; null if that was not sent.
     pub cpu_vendor: Option<String>,
     /// MB.
     pub ram_total: Option<i64>,

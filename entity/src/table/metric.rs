@@ -44,7 +44,7 @@ pub struct Model {
     pub cpu_usage: f64,
     /// MB, negative where memory was given back.
     pub memory_usage: f64,
-    /// Whether the test passed; null where that was not told.
+    /// Whether the test passed; null if that was not sent.
     pub passed: Option<bool>,
 }
 
@@ -247,7 +247,7 @@ fn condition(filter: &Filter, engine: Engine, key: impl Fn(Column) -> Expr) -> C
     all
 }
 
-/// Inserts `rows`, with their part of the history where there are parts.
+/// Inserts `rows`, with their partition if the engine has partitions.
 pub async fn insert(tx: &Transaction<'_>, rows: &[Model]) -> Result<(), DbErr> {
     let values = rows.iter().map(values);
     if tx.engine().has_partitions() {

@@ -1,4 +1,4 @@
-//! Which variants each pipeline measured: kept while metrics arrive, so that rankings look at no others.
+//! Which variants each pipeline measured: kept while metrics arrive, so that rankings read no others.
 
 use sea_orm::{
     entity::prelude::*,

@@ -32,7 +32,7 @@ use crate::{
 const UPDATE_INTERVAL: Duration = Duration::from_millis(250);
 /// Pause after an update that failed.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// Metrics of a run that are read combined.
+/// The maximum number of metrics in one read.
 const MAX_BATCH: u64 = 20_000;
 /// Slowest tests that are reported.
 const SLOWEST_COUNT: u64 = 5;
@@ -42,7 +42,7 @@ const SLOWEST_COUNT: u64 = 5;
 pub enum Run {
     /// The session with this hash.
     Session(String),
-    /// The sessions of a build, all combined.
+    /// All sessions of a build together.
     Build {
         /// Name of the pipeline.
         pipeline: String,
@@ -286,7 +286,7 @@ impl<M: Live<Entity = metric_row::Entity>> RunState<M> {
         !self.sessions.get(&row.id).is_some_and(is_current)
     }
 
-    /// Whether the run may have to be compared with another one than before.
+    /// Whether the previous run must be looked up again.
     fn is_new_kind(&self, row: &session_row::Model) -> bool {
         let is_comparable = |old: &SessionState| old.metrics > 0 && old.is_announced == row.announced.is_some();
         !self.sessions.get(&row.id).is_some_and(is_comparable)

@@ -114,7 +114,7 @@ pub(crate) fn plain(name: &str) -> Value {
 }
 
 impl Writer<'_> {
-    /// What a type takes beside null.
+    /// Returns the schema of the values of a type other than null.
     pub(crate) fn input(&mut self, ty: &Type) -> Value {
         if ty.is_list() {
             let item = self.input(ty.item_type());

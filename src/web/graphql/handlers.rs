@@ -208,9 +208,9 @@ fn of_batch(state: &AppState, media: Media, sent: PostBody) -> Result<Vec<Reques
         }
         PostBody::Batch(requests) => Ok(requests),
         PostBody::TooMany(count) => {
-            let asked = format!("more than {most} requests were sent together");
+            let found = format!("more than {most} requests were sent together");
             let answer =
-                || GraphqlResponse::from_errors(vec![limit_exceeded("max-batch", &asked, most, "send them in parts")]);
+                || GraphqlResponse::from_errors(vec![limit_exceeded("max-batch", &found, most, "send them in parts")]);
             let answers: Vec<_> = iter::repeat_with(answer).take(count.min(MAX_BATCH_ERRORS)).collect();
             Err(Box::new(respond(media, Outcome::Invalid, batch_body(&answers))))
         }
