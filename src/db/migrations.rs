@@ -12,7 +12,7 @@ pub(super) async fn prepare(url: &DatabaseUrl, read_only: bool) -> Result<(), Op
     if !is_lacking(url, read_only).await? {
         return Ok(());
     }
-    let connection = postgres::counted(postgres::alone(url).await?, &Counter::default());
+    let connection = postgres::counted(postgres::single_connection(url).await?, &Counter::default());
     migrate(&connection).await?;
     Ok(connection.close().await?)
 }
@@ -37,7 +37,7 @@ pub(super) async fn is_lacking(url: &DatabaseUrl, read_only: bool) -> Result<boo
 /// Looks before anything is written. Returns the migrations that have run, or `None` if there are no tables.
 pub(super) async fn applied(url: &DatabaseUrl, read_only: bool) -> Result<Option<Vec<String>>, OpenError> {
     let Some(path) = url.sqlite_file() else {
-        let connection = postgres::counted(postgres::alone(url).await?, &Counter::default());
+        let connection = postgres::counted(postgres::single_connection(url).await?, &Counter::default());
         let judged = judge(&connection, postgres::TABLES).await?;
         connection.close().await?;
         return judged;

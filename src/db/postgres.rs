@@ -51,7 +51,7 @@ pub(super) async fn pool(
 }
 
 /// A pool of one connection. Errors of connecting are returned at once.
-pub(super) async fn alone(url: &DatabaseUrl) -> Result<PgPool, OpenError> {
+pub(super) async fn single_connection(url: &DatabaseUrl) -> Result<PgPool, OpenError> {
     look(url, 1).await?;
     Ok(pool(url, 1, None).await?)
 }
@@ -59,16 +59,16 @@ pub(super) async fn alone(url: &DatabaseUrl) -> Result<PgPool, OpenError> {
 /// A pool of connections, each of which runs `first`.
 async fn pool_with(options: PgConnectOptions, connections: u32, first: String) -> Result<PgPool, DbErr> {
     // The connection that writes: a batch of many clients must not fail because the connection broke a moment ago.
-    let is_alone = connections == 1;
+    let is_single = connections == 1;
     PgPoolOptions::new()
         .max_connections(connections)
         // Opened at start, so that no other client can take them.
         .min_connections(connections)
-        .acquire_timeout(if is_alone { WRITER_ACQUIRE_TIMEOUT } else { ACQUIRE_TIMEOUT })
+        .acquire_timeout(if is_single { WRITER_ACQUIRE_TIMEOUT } else { ACQUIRE_TIMEOUT })
         .test_before_acquire(false)
         .before_acquire(move |connection, use_of| {
             Box::pin(async move {
-                if is_alone || use_of.idle_for > PING_AFTER_IDLE {
+                if is_single || use_of.idle_for > PING_AFTER_IDLE {
                     connection.ping().await?;
                 }
                 Ok(true)

@@ -16,7 +16,7 @@ pub(super) fn of(options: &PgConnectOptions, error: &DbErr) -> String {
     else {
         return format!("PostgreSQL at {}: {error}", place(options));
     };
-    let (said, remedy) = match &**error {
+    let (message, remedy) = match &**error {
         sqlx::Error::Io(error) => (error.to_string(), "is it running there, and are host and port right?".to_owned()),
         sqlx::Error::PoolTimedOut => (
             "it does not answer".to_owned(),
@@ -31,13 +31,13 @@ pub(super) fn of(options: &PgConnectOptions, error: &DbErr) -> String {
     };
     let end = if remedy.is_empty() { remedy } else { format!(": {remedy}") };
     let hint = if name(options) == "***" { " (parameters of the address begin with '?')" } else { "" };
-    format!("PostgreSQL at {}: {said}{end}{hint}", place(options))
+    format!("PostgreSQL at {}: {message}{end}{hint}", place(options))
 }
 
-fn remedy(options: &PgConnectOptions, code: &str, said: &str) -> String {
+fn remedy(options: &PgConnectOptions, code: &str, message: &str) -> String {
     let (user, name) = (redacted_name(options.get_username()), name(options));
     match code {
-        "28000" if said.contains("no encryption") => {
+        "28000" if message.contains("no encryption") => {
             "it asks for TLS, or another host: add ?sslmode=require, or let pg_hba.conf take this connection".to_owned()
         }
         "28000" | "28P01" => "correct the user and the password".to_owned(),
@@ -76,10 +76,10 @@ fn name(options: &PgConnectOptions) -> &str {
 }
 
 /// The server's message without the names in it, which it repeats whole or truncated.
-fn without_names(options: &PgConnectOptions, said: &str) -> String {
+fn without_names(options: &PgConnectOptions, message: &str) -> String {
     let names = [options.get_database().unwrap_or_default(), options.get_username()];
-    names.into_iter().filter(|name| redacted_name(name) != *name).fold(said.to_owned(), |said, name| {
+    names.into_iter().filter(|name| redacted_name(name) != *name).fold(message.to_owned(), |message, name| {
         let cut = &name[..name.floor_char_boundary(MAX_NAME_LENGTH)];
-        said.replace(name, "***").replace(cut, "***")
+        message.replace(name, "***").replace(cut, "***")
     })
 }

@@ -6,7 +6,7 @@ use axum::{
 };
 
 /// Responds to `OPTIONS`. The router adds `Allow`.
-pub(crate) fn what_may_be_sent() -> Response {
+pub(crate) fn respond_to_options() -> Response {
     StatusCode::NO_CONTENT.into_response()
 }
 
@@ -25,14 +25,14 @@ pub(crate) fn allow_options<B>(mut response: Response<B>) -> Response<B> {
 }
 
 /// Replaces the method of `OPTIONS` that are no preflights: the CORS layer would answer them, too.
-const ASKED_FOR_ITSELF: &[u8] = b"OPTIONS-ITSELF";
+const PLAIN_OPTIONS: &[u8] = b"OPTIONS-ITSELF";
 
 /// Distinguishes `OPTIONS` from CORS preflights.
-pub(crate) fn tell_apart<B>(mut request: Request<B>) -> Request<B> {
+pub(crate) fn mark_plain_options<B>(mut request: Request<B>) -> Request<B> {
     let is_preflight = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     if request.method() == Method::OPTIONS
         && !is_preflight
-        && let Ok(itself) = Method::from_bytes(ASKED_FOR_ITSELF)
+        && let Ok(itself) = Method::from_bytes(PLAIN_OPTIONS)
     {
         *request.method_mut() = itself;
     }
@@ -40,6 +40,6 @@ pub(crate) fn tell_apart<B>(mut request: Request<B>) -> Request<B> {
 }
 
 /// Whether this is `OPTIONS`, not a preflight.
-pub(crate) fn asks_what_may_be_sent(method: &Method) -> bool {
-    *method == Method::OPTIONS || method.as_str().as_bytes() == ASKED_FOR_ITSELF
+pub(crate) fn is_options(method: &Method) -> bool {
+    *method == Method::OPTIONS || method.as_str().as_bytes() == PLAIN_OPTIONS
 }

@@ -76,8 +76,8 @@ mod tests {
 
     use super::{Condition, Proof};
 
-    fn failure(said: &str) -> DbErr {
-        DbErr::Query(RuntimeErr::Internal(said.to_owned()))
+    fn failure(message: &str) -> DbErr {
+        DbErr::Query(RuntimeErr::Internal(message.to_owned()))
     }
 
     #[test]
@@ -109,24 +109,24 @@ mod tests {
 
     #[test]
     fn a_full_disk_stays_unready_until_something_is_stored_or_a_while_has_passed() {
-        for said in ["database or disk is full", "disk I/O error"] {
+        for message in ["database or disk is full", "disk I/O error"] {
             let (mut condition, mut now) = (Condition::default(), Instant::now());
-            condition.failed(&failure(said), now);
+            condition.failed(&failure(message), now);
             condition.passed(Proof::Tried, now);
-            assert!(condition.is_failing(), "{said}");
+            assert!(condition.is_failing(), "{message}");
             condition.passed(Proof::Stored, now);
-            assert!(!condition.is_failing(), "{said}");
-            condition.failed(&failure(said), now);
+            assert!(!condition.is_failing(), "{message}");
+            condition.failed(&failure(message), now);
             now += Duration::from_secs(29);
             condition.passed(Proof::Tried, now);
-            assert!(condition.is_failing(), "{said}");
-            condition.failed(&failure(said), now);
+            assert!(condition.is_failing(), "{message}");
+            condition.failed(&failure(message), now);
             now += Duration::from_secs(29);
             condition.passed(Proof::Tried, now);
-            assert!(condition.is_failing(), "{said}");
+            assert!(condition.is_failing(), "{message}");
             now += Duration::from_secs(1);
             condition.passed(Proof::Tried, now);
-            assert!(!condition.is_failing(), "{said}");
+            assert!(!condition.is_failing(), "{message}");
         }
     }
 }

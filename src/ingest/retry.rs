@@ -38,9 +38,9 @@ impl Next {
 /// The error that the sender of a failed job gets.
 pub(crate) fn refusal(error: DbErr) -> Error {
     match ErrorKind::of(&error) {
-        ErrorKind::Value(said) => {
+        ErrorKind::Value(reason) => {
             tracing::warn!(%error, "the database refused a value");
-            Error::bad_input(format!("the database does not take this: {said}; nothing of it was stored"))
+            Error::bad_input(format!("the database does not take this: {reason}; nothing of it was stored"))
         }
         ErrorKind::Collision | ErrorKind::Database => Error::from(error),
     }
@@ -56,7 +56,7 @@ pub(crate) fn is_full_disk(error: &DbErr) -> bool {
             matches!(code.as_ref(), "53100" | "58030")
         }
         // "database or disk is full", "disk I/O error"
-        DbErr::Query(RuntimeErr::Internal(said)) => said.contains("disk"),
+        DbErr::Query(RuntimeErr::Internal(reason)) => reason.contains("disk"),
         _ => false,
     }
 }

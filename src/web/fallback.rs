@@ -10,7 +10,7 @@ use tower::ServiceExt as _;
 
 use crate::{
     error::{Code, Error},
-    http::options::{asks_what_may_be_sent, what_may_be_sent},
+    http::options::{is_options, respond_to_options},
     rest::Paths,
 };
 
@@ -47,16 +47,16 @@ async fn again(router: Router, mut request: Request<Body>, path: Option<String>)
 
 /// Responds with 404, or to `OPTIONS *` for the server as a whole.
 async fn nothing(request: Request<Body>) -> Response {
-    if asks_what_may_be_sent(request.method()) && request.uri().path() == "*" {
-        return ([(header::ALLOW, "GET, HEAD, POST")], what_may_be_sent()).into_response();
+    if is_options(request.method()) && request.uri().path() == "*" {
+        return ([(header::ALLOW, "GET, HEAD, POST")], respond_to_options()).into_response();
     }
     Error::new(Code::NotFound, "nothing is served at this path").into_response()
 }
 
 /// Responds with 405, or to `OPTIONS` for a path.
 pub(crate) async fn other_method(method: Method) -> Response {
-    if asks_what_may_be_sent(&method) {
-        return what_may_be_sent();
+    if is_options(&method) {
+        return respond_to_options();
     }
     Error::new(Code::MethodNotAllowed, "this path is served, but not with this method").into_response()
 }

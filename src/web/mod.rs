@@ -69,7 +69,7 @@ pub(crate) fn router(
     let is_worth_it = SizeAbove::new(MIN_COMPRESSED_BYTES)
         .and(DefaultPredicate::new())
         .and(NotForContentType::const_new("multipart/mixed"));
-    let sockets = from_fn_with_state(state.clone(), websocket::open_or_go_on);
+    let sockets = from_fn_with_state(state.clone(), websocket::upgrade_or_pass);
     let paths = Paths::of(&rest_apis);
     let graphql = get(handlers::get).post(handlers::post).fallback(handlers::other_method).layer(sockets);
     let guarded = Router::new()
@@ -110,7 +110,7 @@ pub(crate) fn router(
                 .on_failure(()),
         )
         .layer(MapResponseLayer::new(move |response| security_headers::add(response, is_tls)))
-        .layer(MapRequestLayer::new(options::tell_apart))
+        .layer(MapRequestLayer::new(options::mark_plain_options))
         .layer(option_layer(guard.origins.cors()))
         .layer(CatchPanicLayer::custom(|_| -> Response { Error::defect().into_response() }))
         .layer(MapRequestLayer::new(encodings::settle))

@@ -17,8 +17,8 @@ pub enum ErrorKind {
 /// An error of rusqlite, as the variant of `DbErr` that sqlx would give.
 pub(crate) fn failed(error: &rusqlite::Error) -> DbErr {
     // No value violates a key by itself: a cached key is stale.
-    let said = RuntimeErr::Internal(error.to_string());
-    let Some(failure) = error.sqlite_error() else { return DbErr::Query(said) };
+    let message = RuntimeErr::Internal(error.to_string());
+    let Some(failure) = error.sqlite_error() else { return DbErr::Query(message) };
     match (failure.code, failure.extended_code) {
         (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY | ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => {
             DbErr::RecordNotFound(error.to_string())
@@ -29,8 +29,8 @@ pub(crate) fn failed(error: &rusqlite::Error) -> DbErr {
             | ErrorCode::TypeMismatch
             | ErrorCode::ParameterOutOfRange,
             _,
-        ) => DbErr::Exec(said),
-        _ => DbErr::Query(said),
+        ) => DbErr::Exec(message),
+        _ => DbErr::Query(message),
     }
 }
 
@@ -39,19 +39,19 @@ impl ErrorKind {
     pub fn of(error: &DbErr) -> Self {
         match error {
             // See `failed`.
-            DbErr::Exec(RuntimeErr::Internal(said)) => Self::Value(said.clone()),
+            DbErr::Exec(RuntimeErr::Internal(message)) => Self::Value(message.clone()),
             DbErr::RecordNotFound(_) => Self::Collision,
             DbErr::Exec(RuntimeErr::SqlxError(error))
             | DbErr::Query(RuntimeErr::SqlxError(error))
             | DbErr::Conn(RuntimeErr::SqlxError(error)) => {
-                let said = error.as_database_error();
-                let code = said.and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
+                let failure = error.as_database_error();
+                let code = failure.and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
                 match (code.as_ref(), code.get(..2).unwrap_or_default()) {
                     // No value violates a key by itself.
                     ("40001" | "40P01" | "23503" | "23505", _) => Self::Collision,
                     // Values, constraints, checks of views, limits, and what triggers raise.
                     (_, "22" | "23" | "44" | "54" | "P0") => {
-                        Self::Value(said.map(|said| said.message().to_owned()).unwrap_or_default())
+                        Self::Value(failure.map(|failure| failure.message().to_owned()).unwrap_or_default())
                     }
                     _ => Self::Database,
                 }

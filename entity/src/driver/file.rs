@@ -94,8 +94,8 @@ impl fmt::Display for FileError {
 }
 
 impl From<FileError> for DbErr {
-    fn from(astray: FileError) -> Self {
-        Self::Custom(astray.to_string())
+    fn from(error: FileError) -> Self {
+        Self::Custom(error.to_string())
     }
 }
 

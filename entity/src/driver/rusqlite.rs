@@ -148,8 +148,8 @@ impl Connection {
         let looked = self.file.check();
         match &looked {
             Ok(()) => self.is_saved.store(false, Ordering::Relaxed),
-            Err(astray) if !self.is_saved.load(Ordering::Relaxed) => {
-                self.is_saved.store(self.save(astray), Ordering::Relaxed);
+            Err(error) if !self.is_saved.load(Ordering::Relaxed) => {
+                self.is_saved.store(self.save(error), Ordering::Relaxed);
             }
             Err(_) => {}
         }
@@ -158,8 +158,8 @@ impl Connection {
 
     /// Folds the log into the file. Both are open, whatever their names are by now: so a renamed file is complete, and the empty log
     /// can't damage another file that takes the old name. Returns whether that succeeded.
-    fn save(&self, astray: &FileError) -> bool {
-        match astray {
+    fn save(&self, error: &FileError) -> bool {
+        match error {
             FileError::Gone(..) => self.fold("TRUNCATE"),
             // Another process that opens that file must not find the index of our log.
             FileError::Replaced(_) => self.fold("TRUNCATE") && self.file.abandon().is_ok(),

@@ -36,10 +36,11 @@ pub(crate) fn claim(file: &Path, log: &Path) {
 /// Whether `log` is marked as belonging to another file than `file`.
 #[cfg(target_os = "linux")]
 pub fn is_of_another(file: &Path, log: &Path) -> bool {
-    let mut said = [0; 256];
-    let said =
-        rustix::fs::getxattr(log, OWNER, &mut said).ok().and_then(|length| str::from_utf8(said.get(..length)?).ok());
-    let Some((owner_then, log_then)) = said.and_then(|said| said.split_once(' ')) else { return false };
+    let mut buffer = [0; 256];
+    let mark = rustix::fs::getxattr(log, OWNER, &mut buffer)
+        .ok()
+        .and_then(|length| str::from_utf8(buffer.get(..length)?).ok());
+    let Some((owner_then, log_then)) = mark.and_then(|mark| mark.split_once(' ')) else { return false };
     owner(file, log).is_some_and(|(now, log_now)| log_now == log_then && now != owner_then)
 }
 

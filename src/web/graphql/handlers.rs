@@ -19,7 +19,7 @@ use crate::{
     graphql::{Operation, check_values, limit_exceeded, refusal},
     http::{
         media_type::MediaType,
-        options::{asks_what_may_be_sent, what_may_be_sent},
+        options::{is_options, respond_to_options},
     },
     web::{
         graphql::{
@@ -135,8 +135,8 @@ pub(crate) async fn get(
 
 /// Handles every other method.
 pub(crate) async fn other_method(method: Method, Extension(client): Extension<Client>, headers: HeaderMap) -> Response {
-    if asks_what_may_be_sent(&method) {
-        return ([(header::ALLOW, ALLOWED)], what_may_be_sent()).into_response();
+    if is_options(&method) {
+        return ([(header::ALLOW, ALLOWED)], respond_to_options()).into_response();
     }
     let media = Accepted::of(&headers).map_or(Media::Json, Accepted::for_one);
     let message = "a query is sent with GET or POST, a mutation with POST";

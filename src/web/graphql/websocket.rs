@@ -54,7 +54,7 @@ const INVALID_TOKEN: &str =
 const REVOKED: &str = "the token is no longer taken";
 
 /// Opens a WebSocket if the request is a handshake; passes on every other request.
-pub(crate) async fn open_or_go_on(State(state): State<AppState>, request: extract::Request, next: Next) -> Response {
+pub(crate) async fn upgrade_or_pass(State(state): State<AppState>, request: extract::Request, next: Next) -> Response {
     let headers = request.headers();
     let upgrade = headers.get(header::UPGRADE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     // What remains of a handshake if a proxy removes `Upgrade`.
@@ -93,7 +93,8 @@ pub(crate) async fn open(
     let protocol = protocol
         .ok_or_else(|| Error::bad_input(format!("Sec-WebSocket-Protocol: offer {supported}, which are spoken here")))?;
     let upgrade = upgrade.max_message_size(state.max_body).max_frame_size(state.max_body);
-    Ok(upgrade.on_upgrade(move |socket| serve(socket, Connection::new(state, protocol, Requester { caller, client }))))
+    Ok(upgrade
+        .on_upgrade(move |socket| serve(socket, SocketConnection::new(state, protocol, Requester { caller, client }))))
 }
 
 /// Returns the error of a failed handshake.
@@ -121,7 +122,7 @@ fn handshake_error(rejection: &WebSocketUpgradeRejection, supported: &str) -> Er
     }
 }
 
-async fn serve(mut socket: WebSocket, connection: Connection) {
+async fn serve(mut socket: WebSocket, connection: SocketConnection) {
     let protocol = connection.protocol;
     let last = connection.run(&mut socket).await;
     let is_too_big = last.as_ref().is_some_and(|frame| CloseCode::MessageTooBig.is_of(frame));
@@ -173,7 +174,7 @@ impl Drop for Running {
 }
 
 /// The state of a connection.
-struct Connection {
+struct SocketConnection {
     state: AppState,
     protocol: Protocol,
     /// The caller of the handshake, or of `connection_init`.
@@ -183,7 +184,7 @@ struct Connection {
     events: SelectAll<BoxStream<'static, Event>>,
 }
 
-impl Connection {
+impl SocketConnection {
     fn new(state: AppState, protocol: Protocol, requester: Requester) -> Self {
         Self { state, protocol, requester, is_initialised: false, running: HashMap::new(), events: SelectAll::new() }
     }

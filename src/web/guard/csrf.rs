@@ -42,7 +42,7 @@ fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<&str> {
 
 /// Whether `Sec-Fetch-Site` is one of `sites`.
 fn is_sent_from(headers: &HeaderMap, sites: &[&str]) -> bool {
-    text(headers, "sec-fetch-site").is_some_and(|said| sites.iter().any(|site| said.eq_ignore_ascii_case(site)))
+    text(headers, "sec-fetch-site").is_some_and(|sent| sites.iter().any(|site| sent.eq_ignore_ascii_case(site)))
 }
 
 /// Whether `origin` is that of `host`. Browsers omit the default port of a scheme in both; some proxies add it.
