@@ -27,7 +27,7 @@ impl Text {
     }
 
     /// Returns the condition on the name of an entity with a digest of it: exact names are looked up by the digest.
-    pub fn on_name<E: EntityTrait>(&self, name: E::Column, engine: Engine) -> Condition {
+    pub(crate) fn on_name<E: EntityTrait>(&self, name: E::Column, engine: Engine) -> Condition {
         let digest = || Expr::col((E::default(), "digest"));
         let of = |text: &String| crate::digest::digest(&[text]).to_vec();
         let Self { eq, any_of, like, starts_with } = self;

@@ -70,7 +70,7 @@ impl Engine {
     }
 
     /// Like [`Self::any_of`], as a residual predicate: no index on `column` is used.
-    pub fn any_of_residual(self, column: Expr, ids: &[i64]) -> Expr {
+    pub(crate) fn any_of_residual(self, column: Expr, ids: &[i64]) -> Expr {
         match self {
             Self::Sqlite => sqlite::any_of_residual(column, ids),
             Self::Postgres => postgres::any_of(column.add(0), ids),
@@ -86,7 +86,7 @@ impl Engine {
     }
 
     /// Whether the index by variant is partitioned ([`crate::key_range::partition`]).
-    pub fn has_partitions(self) -> bool {
+    pub(crate) fn has_partitions(self) -> bool {
         self == Self::Sqlite
     }
 
@@ -125,7 +125,12 @@ impl Engine {
 
     /// Joins each parent with its own short list: `list` selects rows of `table` and refers to its parent by the expression from
     /// [`Self::parents`]. Returns the alias of the list's columns.
-    pub fn join_list(self, query: &mut SelectStatement, table: &'static str, list: SelectStatement) -> &'static str {
+    pub(crate) fn join_list(
+        self,
+        query: &mut SelectStatement,
+        table: &'static str,
+        list: SelectStatement,
+    ) -> &'static str {
         match self {
             Self::Sqlite => sqlite::join_list(query, table, list),
             Self::Postgres => postgres::join_list(query, list),

@@ -249,7 +249,7 @@ impl Transaction<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn insert_rows<const N: usize>(
+    pub(crate) async fn insert_rows<const N: usize>(
         &self,
         table: &'static str,
         columns: [&'static str; N],

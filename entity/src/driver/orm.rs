@@ -29,7 +29,10 @@ impl Transaction<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn insert_many<A: ActiveModelTrait>(&self, rows: impl IntoIterator<Item = A>) -> Result<(), DbErr> {
+    pub(crate) async fn insert_many<A: ActiveModelTrait>(
+        &self,
+        rows: impl IntoIterator<Item = A>,
+    ) -> Result<(), DbErr> {
         let mut rows = rows.into_iter().peekable();
         if rows.peek().is_none() {
             return Ok(());
@@ -55,7 +58,7 @@ impl Transaction<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn update_many<E: EntityTrait>(&self, update: UpdateMany<E>) -> Result<(), DbErr> {
+    pub(crate) async fn update_many<E: EntityTrait>(&self, update: UpdateMany<E>) -> Result<(), DbErr> {
         self.execute(&update.into_query()).await
     }
 }
