@@ -102,7 +102,7 @@ impl App {
         let documents = DocumentStore::open(&schema, &settings.graphql, disclosure, web::DOCUMENTS)?;
         let ignored = settings.database_url.ignored();
         if !ignored.is_empty() {
-            tracing::warn!("--database-url: {} of the address changes nothing here", ignored.join(", "));
+            tracing::warn!("--database-url: {} is ignored", ignored.join(", "));
         }
         let read_timeout = settings.limits.request_timeout + READ_TIMEOUT_MARGIN;
         let database = Database::open(&settings.database_url, &settings.storage, read_timeout).await?;
@@ -147,7 +147,7 @@ impl App {
             () = &mut serving => {}
             () = drained => tracing::warn!("some connections did not end in time and were closed"),
             reason = committer.died() => {
-                tracing::error!("{reason}: exiting, because nothing can be stored");
+                tracing::error!("{reason}: exiting, because the database rejects writes");
                 health.set_stopping();
                 stopping.send_replace(true);
                 // Requests that wait to be stored get an error.

@@ -21,7 +21,7 @@ use crate::{
 /// The approximate number of lists.
 const CAPACITY: usize = 1_000;
 /// The maximum number of rows in all lists together, eight bytes each.
-const MAX_ROWS: u64 = 2_000_000;
+const MAX_CACHED_ROWS: u64 = 2_000_000;
 
 /// Lists by the digest of their filter, which may be as long as a request.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Weighter<Digest, CachedList> for Rows {
 
 impl Default for ListCache {
     fn default() -> Self {
-        Self(Cache::with_weighter(CAPACITY, MAX_ROWS, Rows))
+        Self(Cache::with_weighter(CAPACITY, MAX_CACHED_ROWS, Rows))
     }
 }
 

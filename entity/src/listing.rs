@@ -41,20 +41,25 @@ const COMPONENT_AND_PIPELINE: &str =
 /// The builds of pipeline `$2` that measured component `$1`. That with digest `$3` has no name: it gathers the sessions without a build
 /// number, and is not listed.
 macro_rules! builds {
-    ($select:literal, $join:literal) => {
+    ($select:literal, $join:literal, $order:literal) => {
         concat!(
             "SELECT ",
             $select,
             " FROM component_build ",
             $join,
             " WHERE component_build.component_id = $1 AND component_build.pipeline_id = $2 \
-            AND component_build.build_id NOT IN (SELECT id FROM build WHERE digest = $3)"
+            AND component_build.build_id NOT IN (SELECT id FROM build WHERE digest = $3)",
+            $order
         )
     };
 }
 
-const COUNT_OF_BUILDS: &str = builds!("COUNT(*)", "");
-const NAMES_OF_BUILDS: &str = builds!("build.name", "JOIN build ON build.id = component_build.build_id");
+const COUNT_OF_BUILDS: &str = builds!("COUNT(*)", "", "");
+const NAMES_OF_BUILDS: &str = builds!(
+    "build.name",
+    "JOIN build ON build.id = component_build.build_id",
+    " ORDER BY component_build.first_metric_id LIMIT $4 OFFSET $5"
+);
 
 impl Builds {
     /// Those of the pipeline and the component with these names; `None` where there is no such pipeline or component.
@@ -76,8 +81,9 @@ impl Builds {
 
     /// The names of some of them, in order of the component's first metrics there.
     pub async fn names(&self, db: &impl Source, skip: u64, limit: u64) -> Result<Vec<String>, DbErr> {
-        let order = format!("ORDER BY component_build.first_metric_id LIMIT {limit} OFFSET {skip}");
-        db.select(&format!("{NAMES_OF_BUILDS} {order}"), self.values()).await
+        let [component, pipeline, unnamed] = self.values();
+        let [limit, skip] = [limit, skip].map(|number| Value::from(i64::try_from(number).unwrap_or(i64::MAX)));
+        db.select(NAMES_OF_BUILDS, [component, pipeline, unnamed, limit, skip]).await
     }
 }
 

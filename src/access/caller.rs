@@ -84,7 +84,7 @@ impl Caller {
             return Err(token_needed());
         }
         let lacking = lacking.as_str();
-        Err(Error::lacks(lacking, format!("this takes a token of the scope {lacking}, or admin: send another one")))
+        Err(Error::lacks(lacking, format!("this requires a token with the scope {lacking} or admin")))
     }
 }
 
@@ -94,7 +94,7 @@ fn unauthenticated(message: &str) -> Error {
 
 fn token_needed() -> Error {
     unauthenticated(
-        "Authorization: this takes a token: send Bearer TOKEN, or Basic with the token as the password; metrograph token \
+        "Authorization: a token is required: send Bearer TOKEN, or Basic with the token as the password; metrograph token \
          create makes one",
     )
 }

@@ -159,8 +159,8 @@ impl Access {
         }
         let live = row::live(&self.0.reader, now()).await?;
         if live.iter().all(|token| token.scope == Scope::Read.as_str()) {
-            let what = if live.is_empty() && self.0.mode == AccessMode::Closed { "enter" } else { "write" };
-            tracing::warn!("no live token lets anybody {what}: make one ({remedy})");
+            let what = if live.is_empty() && self.0.mode == AccessMode::Closed { "read or write" } else { "write" };
+            tracing::warn!("no valid token can {what}: create one ({remedy})");
         }
         Ok(())
     }

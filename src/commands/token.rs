@@ -131,7 +131,7 @@ async fn create(writer: &Writer, new: &NewToken, place: &str) -> Result<Output, 
     let end = end.map_or("it does not expire".to_owned(), |end| format!("it expires at {}", utc(end)));
     let used = match new.scope {
         Scope::Ingest | Scope::Admin => "pytest --remote-server http://ingest:TOKEN@HOST:8181/api/v1",
-        Scope::Read => "curl --user read http://HOST:8181/api/v1/metrics/ asks for it. It reads, and may not store",
+        Scope::Read => "curl --user read http://HOST:8181/api/v1/metrics/ asks for it. It can read, but not write",
     };
     let note = format!(
         "This is the token '{name}' of the scope {scope} for servers on {place}; {end}. It is shown this once: keep it where your secrets are.\n\
@@ -153,7 +153,7 @@ async fn revoke(writer: &Writer, name: &TokenName, place: &str) -> Result<Output
     Ok(Output { result: String::new(), note })
 }
 
-const HEADINGS: [&str; 6] = ["NAME", "SCOPE", "MADE", "EXPIRES", "LAST USE", "STATE"];
+const HEADINGS: [&str; 6] = ["NAME", "SCOPE", "CREATED", "EXPIRES", "LAST USE", "STATE"];
 
 fn list(tokens: &[Model]) -> Output {
     let now = now();

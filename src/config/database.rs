@@ -116,7 +116,7 @@ impl DatabaseUrl {
                 "vfs" => continue,
                 _ => {
                     return refuse(
-                        "behind the '?' mode, cache, immutable and vfs are known; in a path, '?' is written %3F",
+                        "after the '?' mode, cache, immutable and vfs are known; in a path, '?' is written %3F",
                     );
                 }
             };

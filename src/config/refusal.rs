@@ -47,10 +47,10 @@ pub(super) fn refusal(error: &Error, command: &Command, given: Given<'_>) -> Str
         ErrorKind::MissingSubcommand => {
             let commands = list(error, ContextKind::ValidSubcommand);
             let commands: Vec<_> = commands.iter().filter(|name| *name != "help").map(String::as_str).collect();
-            format!("{}: give one of {}", asked(error), commands.join(", "))
+            format!("{}: give one of {}", command_name(error), commands.join(", "))
         }
         ErrorKind::MissingRequiredArgument => {
-            format!("{}: {} is missing", asked(error), list(error, ContextKind::InvalidArg).join(" and "))
+            format!("{}: {} is missing", command_name(error), list(error, ContextKind::InvalidArg).join(" and "))
         }
         ErrorKind::ArgumentConflict => format!("{setting}: it is given twice"),
         ErrorKind::TooManyValues => format!("{setting}: it takes no value"),
@@ -76,7 +76,7 @@ fn list(error: &Error, kind: ContextKind) -> Vec<String> {
 }
 
 /// Returns the command, as in its usage.
-fn asked(error: &Error) -> String {
+fn command_name(error: &Error) -> String {
     let usage = text(error, ContextKind::Usage).unwrap_or_default();
     let words =
         usage.split_whitespace().skip(1).take_while(|word| word.starts_with(|first: char| first.is_ascii_lowercase()));
@@ -97,28 +97,28 @@ fn setting(named: &str, command: &Command, given: Given<'_>) -> String {
 }
 
 fn unknown_argument(error: &Error, named: &str, command: &Command, given: Given<'_>) -> String {
-    let asked = asked(error);
+    let command_name = command_name(error);
     let is_elsewhere = command
         .get_arguments()
         .any(|argument| argument.get_long().is_some() && argument.get_long() == named.strip_prefix("--"));
     if is_elsewhere {
-        return format!("{named}: {asked} does not take it: metrograph serve --help says what is the server's");
+        return format!("{named}: {command_name} does not accept it: see metrograph serve --help");
     }
     let remedy = match text(error, ContextKind::SuggestedArg) {
         Some(name) => format!("did you mean {name}?"),
-        None => format!("{asked} --help lists what is accepted"),
+        None => format!("{command_name} --help lists what is accepted"),
     };
-    format!("{}: {asked} does not know it: {remedy}", shown(named, given))
+    format!("{}: {command_name} has no such option: {remedy}", shown(named, given))
 }
 
 fn unknown_command(error: &Error, given: Given<'_>) -> String {
-    let asked = asked(error);
+    let command_name = command_name(error);
     let word = text(error, ContextKind::InvalidSubcommand).unwrap_or_default();
     let remedy = match list(error, ContextKind::SuggestedSubcommand).first() {
         Some(name) => format!("did you mean {name}?"),
-        None => format!("{asked} --help says what there is"),
+        None => format!("{command_name} --help lists the commands"),
     };
-    format!("{}: {asked} has no such command: {remedy}", shown(&word, given))
+    format!("{}: {command_name} has no such command: {remedy}", shown(&word, given))
 }
 
 /// Returns an unknown argument if it cannot be part of a secret, otherwise its position on the command line.

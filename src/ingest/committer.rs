@@ -16,14 +16,12 @@ use crate::ingest::{
     batch::Batch,
     condition::{Condition, Proof},
     job::Waiting,
+    limits::MAX_BATCH_ROWS,
     names::Names,
     retry::{self, Next},
     statements,
     watermark::Watermark,
 };
-
-/// A batch takes jobs until it has this many rows. Its last job may exceed the number.
-const MAX_ROWS: usize = 10_000;
 
 /// Between two checks, while no job comes, of whether the database is where it was opened and accepts writes again.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -55,7 +53,7 @@ pub(crate) async fn run(
         let Some(first) = first else { break };
         let mut rows = first.rows();
         let mut batch = vec![first];
-        while rows < MAX_ROWS {
+        while rows < MAX_BATCH_ROWS {
             let Ok(next) = queue.try_recv() else { break };
             rows += next.rows();
             batch.push(next);

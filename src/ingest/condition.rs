@@ -63,7 +63,7 @@ impl Condition {
             self.disk_full = Some(now);
         }
         if !self.is_failing.swap(true, Ordering::Relaxed) {
-            tracing::error!(%error, "nothing can be stored");
+            tracing::error!(%error, "the database rejects writes");
         }
     }
 }

@@ -9,6 +9,7 @@ mod condition;
 mod counters;
 mod job;
 mod jobs;
+mod limits;
 mod names;
 mod queue;
 mod retry;
@@ -32,6 +33,7 @@ pub use jobs::{
     announce_session::{Announced, NewSession},
     record_metrics::{NewMetric, Recorded},
 };
+pub(crate) use limits::MAX_METRICS;
 pub use queue::Ingest;
 use watcher::HistoryWatcher;
 pub use watermark::Watermark;
@@ -65,12 +67,12 @@ impl Committer {
     }
 
     /// Closes the queue, and waits until every job in it is stored.
-    pub(crate) async fn finish(self) {
+    pub async fn finish(self) {
         let Self { end, task, watcher: _watcher } = self;
         // Without a receiver it has ended by itself.
         _ = end.send(());
         if let Err(error) = task.await {
-            tracing::error!(%error, "the committer did not end well");
+            tracing::error!(%error, "the committer task failed");
         }
     }
 }

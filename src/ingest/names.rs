@@ -16,7 +16,7 @@ use sea_orm::{
 /// Keys that the cache of one table holds.
 const CACHE_CAPACITY: usize = 200_000;
 /// Values that one look-up binds, at most: SQLite's limit is 32,766.
-const MAX_BOUND_VALUES: usize = 10_000;
+const MAX_LOOKUP_VALUES: usize = 10_000;
 
 /// The names of one table.
 pub(crate) struct NameInterner {
@@ -96,7 +96,7 @@ impl NameInterner {
         names: &[&Name<'_, N>],
     ) -> Result<HashMap<Digest, i64>, DbErr> {
         let mut found = HashMap::with_capacity(names.len());
-        for part in names.chunks(MAX_BOUND_VALUES / (N + 2)) {
+        for part in names.chunks(MAX_LOOKUP_VALUES / (N + 2)) {
             let query = Query::select()
                 .columns(["id", "digest"])
                 .from(self.table)

@@ -11,6 +11,7 @@ use crate::{
     error::{Code, Error},
     ingest::{
         job::{Job, Waiting},
+        limits::MAX_QUEUED_ROWS,
         watermark::Watermark,
     },
 };
@@ -26,9 +27,6 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// Rows that may wait at any time; the next are turned away until some are stored.
-    pub(crate) const MAX_QUEUED_ROWS: usize = 50_000;
-
     /// A handle, and the end of the queue that the committer reads.
     pub(crate) fn new(
         watermark: watch::Receiver<Watermark>,
@@ -36,7 +34,7 @@ impl Ingest {
         is_failing: Arc<AtomicBool>,
     ) -> (Self, mpsc::UnboundedReceiver<Waiting>) {
         let (queue, waiting) = mpsc::unbounded_channel();
-        let places = Arc::new(Semaphore::new(Self::MAX_QUEUED_ROWS));
+        let places = Arc::new(Semaphore::new(MAX_QUEUED_ROWS));
         (Self { queue, places, watermark, is_read_only, is_failing }, waiting)
     }
 

@@ -40,7 +40,7 @@ pub(crate) fn refusal(error: DbErr) -> Error {
     match ErrorKind::of(&error) {
         ErrorKind::Value(reason) => {
             tracing::warn!(%error, "the database refused a value");
-            Error::bad_input(format!("the database does not take this: {reason}; nothing of it was stored"))
+            Error::bad_input(format!("the database rejected a value: {reason}; nothing was stored"))
         }
         ErrorKind::Collision | ErrorKind::Database => Error::from(error),
     }

@@ -85,7 +85,7 @@ fn list_shows_everything_but_the_token() {
     let folder = tempfile::tempdir().unwrap();
     let listed = || token(folder.path(), &["list"]).stdout;
     start(folder.path(), "open").stop();
-    assert_eq!(listed(), "NAME  SCOPE  MADE  EXPIRES  LAST USE  STATE\n");
+    assert_eq!(listed(), "NAME  SCOPE  CREATED  EXPIRES  LAST USE  STATE\n");
     let made = create(folder.path(), "ingest");
     token(folder.path(), &["create", "--name", "dashboards", "--scope", "read", "--expires", "12h"]);
     let revoked = token(folder.path(), &["revoke", "ingest"]);
@@ -202,10 +202,10 @@ fn a_server_open_to_the_network_warns_and_names_the_remedy() {
         let log = log_of(folder.path(), &["--listen", "127.0.0.1:0", "--access", mode]);
         assert!(log.contains("WARN") && log.contains(what) && log.contains(remedy), "{log}");
     };
-    unusable("read", "lets anybody write");
-    unusable("closed", "lets anybody enter");
+    unusable("read", "can write");
+    unusable("closed", "can read or write");
     create(folder.path(), "read");
-    unusable("closed", "lets anybody write");
+    unusable("closed", "can write");
     create(folder.path(), "ingest");
     let log = log_of(folder.path(), &["--listen", "0.0.0.0:0", "--access", "read"]);
     assert!(!log.contains("WARN"), "{log}");

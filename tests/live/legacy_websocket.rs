@@ -149,7 +149,7 @@ on_both_engines! {
         socket.send(Message::text("{")).await;
         assert_eq!(socket.closed().await, (4400, "Invalid message: EOF while parsing an object at line 1 column 1".to_owned()));
         let closed = app.guarded(AccessMode::Closed).await;
-        let needed = "this takes a token: send connection_init with the payload {\"authorization\": \"Bearer TOKEN\"}";
+        let needed = "this requires a token: send connection_init with the payload {\"authorization\": \"Bearer TOKEN\"}";
         let unknown = "payload.authorization of connection_init: no token that is taken: send \"Bearer TOKEN\" with another one";
         for (payload, reason) in [
             (json!({}), needed),

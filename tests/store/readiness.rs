@@ -37,7 +37,7 @@ fn assert_unwell(server: &Server, errors: usize) {
     assert_not_ready(server);
     assert_eq!(server.get("/health/live")["status"], "ok");
     let log = server.log();
-    assert_eq!(log.matches("nothing can be stored").count(), errors, "{log}");
+    assert_eq!(log.matches("the database rejects writes").count(), errors, "{log}");
 }
 
 fn assert_not_ready(server: &Server) {

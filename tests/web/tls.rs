@@ -262,7 +262,7 @@ fn a_new_certificate_is_taken_on_sighup_and_a_bad_one_is_not() {
     server.signal("TERM");
     let ended = server.ended();
     assert_eq!(ended.code, Some(0));
-    for said in ["read anew", "stays as it was", "cert.pem", "no certificate in it"] {
+    for said in ["certificate reloaded", "keeping the old one", "cert.pem", "no certificate in it"] {
         assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr);
     }
 }

@@ -126,7 +126,7 @@ impl Parts {
 
     fn parameter(&mut self, key: &str, value: String, spelling: Spelling) -> Result<(), String> {
         if value.contains('\0') || value.contains(char::REPLACEMENT_CHARACTER) {
-            return Err("a parameter behind the '?' holds U+0000, or is not UTF-8".to_owned());
+            return Err("a parameter after the '?' holds U+0000, or is not UTF-8".to_owned());
         }
         match key {
             "host" | "hostaddr" if value.contains(',') => return Err(SEVERAL_HOSTS.to_owned()),
@@ -186,7 +186,7 @@ impl Parts {
                 Some(ignored) => self.ignored.push(ignored),
                 None if spelling == Spelling::SqlAlchemy => {}
                 None => {
-                    return Err("there is a parameter behind the '?' that PostgreSQL does not know; in a password, '?' is written %3F and \
+                    return Err("there is a parameter after the '?' that PostgreSQL does not know; in a password, '?' is written %3F and \
                                 '&' %26"
                         .to_owned());
                 }

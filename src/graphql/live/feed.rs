@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// Rows of one read, at most.
-const MAX_BATCH: u64 = 500;
+const MAX_READ_ROWS: u64 = 500;
 /// Pause after a read: what is committed meanwhile is read together.
 const READ_INTERVAL: Duration = Duration::from_millis(20);
 /// Pause after a read that failed.
@@ -232,13 +232,13 @@ impl<T: Live> Batch<T> {
             order: Order::default(),
             after: Some(Position { key: seen.1, id: i64::MAX }),
             before: Some(Position { key: newest.saturating_add(1), id: i64::MIN }),
-            limit: MAX_BATCH,
+            limit: MAX_READ_ROWS,
             from_end: false,
         };
         let rows = list::rows(db, &slice).await?;
         let keys: Vec<(i64, i64)> =
             rows.iter().map(|row| (T::Entity::id(row), T::Entity::sort_key(slice.order.by, row))).collect();
-        let is_all = (rows.len() as u64) < MAX_BATCH;
+        let is_all = (rows.len() as u64) < MAX_READ_ROWS;
         let last = if is_all { newest } else { keys.last().map_or(newest, |(_, number)| *number) };
         let loaders = Loaders::new(db.clone());
         let objects = loaders.driver().drive(T::objects(state, &loaders, rows)).await?;

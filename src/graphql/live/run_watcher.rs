@@ -33,7 +33,7 @@ const UPDATE_INTERVAL: Duration = Duration::from_millis(250);
 /// Pause after an update that failed.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// The maximum number of metrics in one read.
-const MAX_BATCH: u64 = 20_000;
+const MAX_READ_ROWS: u64 = 20_000;
 /// Slowest tests that are reported.
 const SLOWEST_COUNT: u64 = 5;
 
@@ -321,7 +321,7 @@ impl<M: Live<Entity = metric_row::Entity>> RunState<M> {
         }
         for (ids, mut after) in self.news(sessions.iter().map(|row| row.id)) {
             loop {
-                let rows = run::timed(&state.database.reader, &ids, after, MAX_BATCH).await?;
+                let rows = run::timed(&state.database.reader, &ids, after, MAX_READ_ROWS).await?;
                 let mut results: HashMap<i64, Vec<run::Timed>> = HashMap::new();
                 for row in &rows {
                     results.entry(row.session).or_default().push(*row);
@@ -338,7 +338,7 @@ impl<M: Live<Entity = metric_row::Entity>> RunState<M> {
                     session.elapsed.add(&spans, waited);
                 }
                 match rows.last() {
-                    Some(last) if rows.len() as u64 == MAX_BATCH => after = last.id,
+                    Some(last) if rows.len() as u64 == MAX_READ_ROWS => after = last.id,
                     _ => break,
                 }
             }

@@ -22,7 +22,7 @@ use crate::{
         },
         state::{GraphState, ObjectCaches, state_of},
     },
-    ingest::{Ingest, NewMetric, Recorded},
+    ingest::{NewMetric, Recorded},
 };
 
 /// Measurements to record in one transaction.
@@ -53,7 +53,7 @@ pub struct RecordMetricsPayload {
 impl RecordMetricsPayload {
     /// The stored metrics, in the given order. Empty if there are user errors. For the query cost this list counts as
     /// 10,000 items.
-    #[graphql(complexity = "Ingest::MAX_METRICS * child_complexity")]
+    #[graphql(complexity = "crate::ingest::MAX_METRICS * child_complexity")]
     async fn metrics(&self) -> &Items<Metric> {
         &self.metrics
     }

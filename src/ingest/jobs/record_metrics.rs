@@ -5,7 +5,9 @@ use sea_orm::{DbErr, sea_query::Value};
 
 use crate::{
     error::{Code, Error},
-    ingest::{batch::Batch, condition::Proof, counters, job::Job, names::Name, queue::Ingest, statements},
+    ingest::{
+        batch::Batch, condition::Proof, counters, job::Job, limits::MAX_METRICS, names::Name, queue::Ingest, statements,
+    },
 };
 
 /// A measurement on its way in.
@@ -139,19 +141,16 @@ async fn insert(metrics: &[&NewMetric], batch: &mut Batch<'_>) -> Result<Vec<Ins
 }
 
 impl Ingest {
-    /// Rows that one request may bring.
-    pub(crate) const MAX_METRICS: usize = 10_000;
-
     /// Stores metrics, all or none, and returns them in the same order once they are on disk.
     ///
     /// # Errors
-    /// [`Code::TooLarge`] for more than [`Self::MAX_METRICS`], and those of [`Self::run`].
+    /// [`Code::TooLarge`] for more than [`MAX_METRICS`], and those of [`Self::run`].
     pub(crate) async fn record(&self, metrics: Vec<NewMetric>) -> Result<Vec<Recorded>, Error> {
         if metrics.is_empty() {
             return Ok(Vec::new());
         }
-        if metrics.len() > Self::MAX_METRICS {
-            let (most, given) = (Self::MAX_METRICS, metrics.len());
+        if metrics.len() > MAX_METRICS {
+            let (most, given) = (MAX_METRICS, metrics.len());
             let message = format!("metrics: at most {most} at a time, not {given}: send them in parts");
             return Err(Error::new(Code::TooLarge, message));
         }

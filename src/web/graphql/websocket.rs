@@ -46,7 +46,7 @@ use crate::{
 
 /// Close reason without a token.
 const TOKEN_NEEDED: &str =
-    r#"this takes a token: send connection_init with the payload {"authorization": "Bearer TOKEN"}"#;
+    r#"this requires a token: send connection_init with the payload {"authorization": "Bearer TOKEN"}"#;
 /// Close reason with invalid credentials.
 const INVALID_TOKEN: &str =
     r#"payload.authorization of connection_init: no token that is taken: send "Bearer TOKEN" with another one"#;
@@ -90,8 +90,9 @@ pub(crate) async fn open(
     let upgrade = upgrade.protocols(NAMES).read_buffer_size(SOCKET_BUFFER_BYTES).write_buffer_size(SOCKET_BUFFER_BYTES);
     let protocol = upgrade.selected_protocol().and_then(|name| name.to_str().ok()).and_then(Protocol::named);
     // Checked before the upgrade: an open socket could only be closed with a code.
-    let protocol = protocol
-        .ok_or_else(|| Error::bad_input(format!("Sec-WebSocket-Protocol: offer {supported}, which are spoken here")))?;
+    let protocol = protocol.ok_or_else(|| {
+        Error::bad_input(format!("Sec-WebSocket-Protocol: offer {supported}, which this server supports"))
+    })?;
     let upgrade = upgrade.max_message_size(state.max_body).max_frame_size(state.max_body);
     Ok(upgrade
         .on_upgrade(move |socket| serve(socket, SocketConnection::new(state, protocol, Requester { caller, client }))))

@@ -23,11 +23,10 @@ const PREFLIGHT_HEADERS: [&str; 3] =
 /// Values of `Sec-Fetch-Site` for pages of other origins.
 const CROSS_SITE: [&str; 2] = ["cross-site", "same-site"];
 /// The error for requests of other origins.
-const CROSS_ORIGIN: &str =
-    "Origin: pages of another site may not ask here; --cors-origin names the sites whose pages may";
+const CROSS_ORIGIN: &str = "Origin: cross-origin requests are rejected; --cors-origin lists the allowed origins";
 /// Added to the error where the browser does not send `Sec-Fetch-Site`.
-const PROXY_HINT: &str = "If this is a page of this server's own behind a proxy, let the proxy pass Host on as the browser sent \
-    it, with its port (nginx: proxy_set_header Host $http_host), since this browser does not say Sec-Fetch-Site";
+const PROXY_HINT: &str = "If the page is this server's own, let the proxy forward Host unchanged, with its port (nginx: \
+    proxy_set_header Host $http_host); this browser sends no Sec-Fetch-Site";
 
 /// The origins that may send requests besides the server's own.
 #[derive(Debug, Clone)]
@@ -107,7 +106,7 @@ impl AllowedOrigins {
         let lacks_fetch_metadata = headers.get(header::ORIGIN).is_none() && headers.get("sec-fetch-site").is_none();
         if runs_query && lacks_fetch_metadata && is_browser(headers) && !needs_preflight(headers) {
             let message = format!(
-                "this browser does not say which site's page asks: send one of the headers {}, or a Content-Type of \
+                "this browser sends neither Origin nor Sec-Fetch-Site: send one of the headers {}, or a Content-Type of \
                  application/json",
                 PREFLIGHT_HEADERS.join(", ")
             );

@@ -63,8 +63,7 @@ impl RequestTimeout {
     /// Returns the error for a request that took too long.
     pub(crate) fn exceeded(self) -> Error {
         let message = format!(
-            "the request was given up after {} ms (--request-timeout): ask for less at a time; what it was to store may be \
-             stored all the same",
+            "the request exceeded {} ms (--request-timeout): request less at a time; its writes may have been stored",
             self.0.as_millis()
         );
         Error::new(Code::Timeout, message)

@@ -94,10 +94,8 @@ impl Client {
             // Rounded up to whole seconds.
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             let Rate { requests, per } = inner.rate;
-            let message = format!(
-                "at most {requests} requests in {} s (--rate-limit): the next one is let in in {seconds} s",
-                per.as_secs()
-            );
+            let message =
+                format!("at most {requests} requests in {} s (--rate-limit): retry in {seconds} s", per.as_secs());
             Error { retry_after: Some(seconds), ..Error::new(Code::RateLimited, message) }
         })
     }

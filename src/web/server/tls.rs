@@ -78,7 +78,7 @@ impl Tls {
                 self.current = config;
                 tracing::info!("certificate reloaded");
             }
-            Err(error) => tracing::error!(%error, "the certificate stays as it was"),
+            Err(error) => tracing::error!(%error, "certificate reload failed; keeping the old one"),
         }
     }
 }
