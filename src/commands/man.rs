@@ -15,10 +15,10 @@ use crate::config;
 
 /// How the program ends, as its manual page lists it.
 const EXIT_STATUS: [(&str, &str); 4] = [
-    ("0", "It was asked to stop, and stopped in order; or it did what the command asks for."),
-    ("1", "A part without which it can't serve has died, or a stop took too long: the log says why."),
-    ("2", "It did not start, for the reason in the one line on standard error."),
-    ("128 + signal", "It was asked to stop twice."),
+    ("0", "The command succeeded, or the server stopped as requested."),
+    ("1", "An essential part of the server failed, or the stop took too long: see the log."),
+    ("2", "Startup or the command failed, for the reason in the one line on standard error."),
+    ("128 + signal", "The server was ended by a second signal."),
 ];
 
 /// Returns the manual page of the program.

@@ -131,10 +131,10 @@ async fn create(writer: &Writer, new: &NewToken, place: &str) -> Result<Output, 
     let end = end.map_or("it does not expire".to_owned(), |end| format!("it expires at {}", utc(end)));
     let used = match new.scope {
         Scope::Ingest | Scope::Admin => "pytest --remote-server http://ingest:TOKEN@HOST:8181/api/v1",
-        Scope::Read => "curl --user read http://HOST:8181/api/v1/metrics/ asks for it. It can read, but not write",
+        Scope::Read => "curl --user read http://HOST:8181/api/v1/metrics/ prompts for it. It can read, not write",
     };
     let note = format!(
-        "This is the token '{name}' of the scope {scope} for servers on {place}; {end}. It is shown this once: keep it where your secrets are.\n\
+        "This is the token '{name}' of the scope {scope} for servers on {place}; {end}. It cannot be shown again: store it with your secrets.\n\
          It is sent as Authorization: Bearer TOKEN, or as a password: {used}\n"
     );
     Ok(Output { result: format!("{token}\n"), note })

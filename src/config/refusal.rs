@@ -50,7 +50,7 @@ pub(super) fn refusal(error: &Error, command: &Command, given: Given<'_>) -> Str
             format!("{}: give one of {}", command_name(error), commands.join(", "))
         }
         ErrorKind::MissingRequiredArgument => {
-            format!("{}: {} is missing", command_name(error), list(error, ContextKind::InvalidArg).join(" and "))
+            format!("{}: give {}", command_name(error), list(error, ContextKind::InvalidArg).join(" and "))
         }
         ErrorKind::ArgumentConflict => format!("{setting}: it is given twice"),
         ErrorKind::TooManyValues => format!("{setting}: it takes no value"),

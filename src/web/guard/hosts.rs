@@ -84,7 +84,7 @@ impl Hosts {
         if is_address || name == "localhost" || name.ends_with(".localhost") || names.contains(&name) {
             return Ok(());
         }
-        let message = format!("Host: this server does not go by the name {given:?}; --hosts names those that it has");
+        let message = format!("Host: the name {given:?} is not accepted; --hosts lists the names to accept");
         Err(Error::new(Code::Forbidden, message))
     }
 }
