@@ -116,7 +116,7 @@ impl DatabaseUrl {
                 "vfs" => continue,
                 _ => {
                     return refuse(
-                        "after the '?' mode, cache, immutable and vfs are known; in a path, '?' is written %3F",
+                        "the parameters after the '?' are mode, cache, immutable and vfs; in a path, '?' is written %3F",
                     );
                 }
             };

@@ -113,7 +113,7 @@ fn is_file(path: &Path, may_make: bool) -> Result<bool, String> {
         Ok(_) => Ok(true),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.to_string()),
         Err(_) if has_log => Err(orphaned()),
-        Err(_) if !folder_of(path).is_dir() => Err("its folder is not there: make it first".to_owned()),
+        Err(_) if !folder_of(path).is_dir() => Err("its folder does not exist: create it first".to_owned()),
         Err(_) if !may_make => Err("there is no such file: add ?mode=rwc to the address to have it made".to_owned()),
         Err(_) => Ok(false),
     }
@@ -318,14 +318,14 @@ fn remedy(error: &DbErr, read_only: bool) -> String {
         Some(1) => "it is not as it was left: put a backup in its place, or give another file",
         Some(5 | 6) => "another process has it locked: end that one, or give another file",
         Some(8 | 14) if read_only => {
-            "let the user that the server runs as read it and what is beside it; if its log holds something, serve a copy of both \
-             from a folder that it may write, or have a server store into it stopped in order"
+            "let the server's user read it and its -wal and -shm files; if its -wal is not empty, serve a copy of both from a folder \
+             that this user can write, or start and stop a server that writes to it"
         }
-        Some(8) => "let the user that the server runs as write it and its folder",
-        Some(10) => "see whether its disk is sound and has room",
-        Some(11) => "it is damaged: put a backup in its place, without the log beside it",
-        Some(13) => "its disk is full: make room",
-        Some(14) => "let the user that the server runs as read and write it and its folder",
+        Some(8) => "let the server's user write it and its folder",
+        Some(10) => "check that its disk is sound and has room",
+        Some(11) => "it is damaged: put a backup in its place, and remove its -wal and -shm files",
+        Some(13) => "its disk is full: free some space",
+        Some(14) => "let the server's user read and write it and its folder",
         Some(26) => "it is no SQLite database: give another file",
         _ => return error.to_string(),
     };

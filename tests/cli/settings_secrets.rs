@@ -188,7 +188,7 @@ fn a_name_that_may_hold_a_password_is_not_printed() {
     let folder = tempfile::tempdir().unwrap();
     for address in ["sqlite://nodir/m.db;password=Kr4ken?mode=rwc", "sqlite://nodir/u:Tail7@h/m.db?mode=rwc"] {
         let ended = run(folder.path(), &[SERVE, &["--database-url", address]].concat(), &[]);
-        ended.assert_refused(&["***: its folder is not there"]);
+        ended.assert_refused(&["***: its folder does not exist"]);
         assert_no_secret(&ended, &address);
     }
 }

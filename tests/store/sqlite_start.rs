@@ -67,7 +67,7 @@ fn what_is_no_file_and_can_be_none_is_refused() {
         ("text.db?mode=rwc", ["text.db", "no SQLite database"]),
         ("pipe.db?mode=rwc", ["pipe.db", "it is no file"]),
         ("/dev/null?mode=rwc", ["/dev/null", "it is no file"]),
-        ("not/there.db?mode=rwc", ["not/there.db", "make it first"]),
+        ("not/there.db?mode=rwc", ["not/there.db", "create it first"]),
         ("not.db", ["not.db", "?mode=rwc"]),
         ("not.db?mode=rw", ["not.db", "?mode=rwc"]),
     ] {

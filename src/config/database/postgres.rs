@@ -186,8 +186,8 @@ impl Parts {
                 Some(ignored) => self.ignored.push(ignored),
                 None if spelling == Spelling::SqlAlchemy => {}
                 None => {
-                    return Err("there is a parameter after the '?' that PostgreSQL does not know; in a password, '?' is written %3F and \
-                                '&' %26"
+                    return Err("PostgreSQL does not know a parameter after the '?'; in a password, '?' is \
+                                written %3F and '&' %26"
                         .to_owned());
                 }
             },
