@@ -1,5 +1,5 @@
-//! How the tables came to be. Columns are named as text here, never through `entity`: a migration must keep its meaning
-//! when the entities move on. Each step runs in a transaction, forward at every start, and can be taken back.
+//! Migrations. They name columns as text, never through `entity`: a migration must keep its meaning when the entities change.
+//! Each runs in a transaction at startup, and can be reverted.
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -30,7 +30,7 @@ impl MigratorTrait for Migrator {
     }
 }
 
-/// The names of all tables.
+/// Returns the names of all tables.
 pub fn tables() -> impl Iterator<Item = &'static str> {
     m0001_base::TABLES.iter().map(|(name, _)| *name).chain([
         m0002_listings::TABLE,

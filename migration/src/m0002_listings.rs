@@ -1,4 +1,4 @@
-//! What long lists are found by: metrics counted by blocks of keys, builds of a component by pipeline, builds that have a name.
+//! Indexes of long lists: the zone map of metrics, the builds of a component by pipeline, and builds that have a name.
 
 use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
 
@@ -7,10 +7,10 @@ pub struct Migration;
 
 pub(crate) const TABLE: &str = "metric_block";
 
-/// Keys in a block, as the servers fill them.
+/// Number of keys in a block, as in `entity::key_range`.
 const KEYS: i64 = 32_768;
 
-/// Counts the metrics of the blocks that are full.
+/// Returns the statement that fills the zone map of one dimension from the full blocks.
 fn count(dimension: &str, column: &str) -> String {
     format!(
         "INSERT INTO metric_block (dimension, block, key, metric_count) \
@@ -19,8 +19,8 @@ fn count(dimension: &str, column: &str) -> String {
     )
 }
 
-/// Each build of a component learns its pipeline, which must be given from now on. A server that does not know of it yet fails
-/// loudly when it writes. SQLite can add such a column only by rebuilding the table.
+/// Adds the pipeline to each build of a component. The column has no default, so that writes of an older server fail. SQLite can
+/// add such a column only to a new table.
 fn pipelines(backend: DbBackend) -> &'static [&'static str] {
     match backend {
         DbBackend::Sqlite => &[
@@ -47,8 +47,8 @@ const INDEXES: &[&str] = &[
     "CREATE INDEX build_named ON build (pipeline_id, id) WHERE name <> ''",
 ];
 
-/// Indexes of the heads of texts that prefixes are looked up in: whole texts may be longer than PostgreSQL's btree takes. And one of
-/// the names of builds, which are compared for equality only.
+/// Returns the prefix indexes, of the first characters only, since texts may be longer than PostgreSQL's btree allows. And an
+/// index of the names of builds, which serves only equality.
 fn texts(backend: DbBackend) -> Vec<String> {
     let (collation, method) = if backend == DbBackend::Postgres { (" COLLATE \"C\"", "USING hash ") } else { ("", "") };
     let heads = [("session", "scm_ref"), ("session", "hash"), ("execution_context", "hash")];
@@ -82,7 +82,7 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let (connection, backend) = (manager.get_connection(), manager.get_database_backend());
         if backend == DbBackend::Postgres {
-            // A server that is at work stores nothing in between.
+            // Keeps a running server from writing during the migration.
             connection.execute_unprepared("SELECT pg_advisory_xact_lock(7309940281)").await?;
         }
         let rowid = if backend == DbBackend::Sqlite { " WITHOUT ROWID" } else { "" };

@@ -1,4 +1,4 @@
-//! Tokens: who may enter a server that is not open to everybody.
+//! Access tokens.
 
 use sea_orm_migration::prelude::*;
 
@@ -9,7 +9,7 @@ pub struct Migration;
 
 pub(crate) const TABLE: &str = "access_token";
 
-/// `hash` is the SHA-256 of what is sent; times are microseconds since 1970 in UTC.
+/// `hash` is the SHA-256 of the secret; times are microseconds since 1970 in UTC.
 const COLUMNS: &str = "id {id}, name TEXT NOT NULL, hash {bytes} NOT NULL UNIQUE, scope TEXT NOT NULL, \
     made_at {big} NOT NULL, expires_at {big}, last_used_at {big}, revoked_at {big}";
 

@@ -1,5 +1,5 @@
-//! Partitions of the history, on SQLite: the index by variant has a section for each. An insert touches only the newest one, a few dozen
-//! pages close together, however long the history has become.
+//! Partitions on SQLite: the index by variant has a section for each partition. Inserts change only the newest section, a few
+//! dozen adjacent pages, however long the history is.
 
 use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
 
@@ -8,11 +8,11 @@ use crate::m0001_base::{TABLES, table};
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
-/// Keys of metrics in a partition, as the servers number them.
+/// Number of keys in a partition, as in `entity::key_range`.
 const KEYS: i64 = 16_384;
 
-/// SQLite can add a column without a default only by rebuilding the table. An older server then fails loudly when it writes. A virtual
-/// column would need no rebuild, but an index on one does not cover a read, so that pages of keys would read rows.
+/// SQLite can add a column without a default only to a new table; without one, writes of an older server fail. A virtual column
+/// needs no new table, but an index on it is not covering, so that pages of keys would read rows.
 fn up() -> Result<[String; 6], DbErr> {
     let columns = TABLES.iter().find(|(name, _)| *name == "metric").map(|(_, columns)| columns);
     let columns = columns.ok_or_else(|| DbErr::Migration("there are no metrics".to_owned()))?;

@@ -1,5 +1,5 @@
-//! The index by part and variant has the sessions of metrics, too, on SQLite: of the metrics of a variant, those that other sessions
-//! measured are passed over without their rows. Keys stand before sessions, so that a variant's metrics stay in their order.
+//! Adds the session to the index by partition and variant on SQLite. As a covering index it filters a variant's metrics by
+//! session without reading rows. Keys precede sessions, so that a variant's metrics stay in order.
 
 use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
 

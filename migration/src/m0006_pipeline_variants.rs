@@ -1,4 +1,4 @@
-//! Which variants each pipeline measured. A server that does not know of it yet adds metrics, but not this: it must have ended.
+//! The variants that each pipeline measured. An older server adds metrics but not these rows, so it must be stopped first.
 
 use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
 
@@ -24,11 +24,11 @@ impl MigrationTrait for Migration {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let (connection, backend) = (manager.get_connection(), manager.get_database_backend());
-        let mut make = table(backend, TABLE, COLUMNS);
+        let mut create = table(backend, TABLE, COLUMNS);
         if backend == DbBackend::Sqlite {
-            make += " WITHOUT ROWID";
+            create += " WITHOUT ROWID";
         }
-        connection.execute_unprepared(&make).await?;
+        connection.execute_unprepared(&create).await?;
         connection.execute_unprepared(FILL).await.map(drop)
     }
 

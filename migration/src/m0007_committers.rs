@@ -1,5 +1,5 @@
-//! What each server has committed, on PostgreSQL: a row of its own, by which it sees whether the history still holds its last commit.
-//! On SQLite the file itself shows whether another process has written.
+//! The number of commits of each server, on PostgreSQL. By its row a server detects whether the history still has its last
+//! commit. On SQLite the file shows whether another process has written.
 
 use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
 
@@ -10,7 +10,7 @@ pub struct Migration;
 
 pub(crate) const TABLE: &str = "committer";
 
-/// `name` is made at random for each run of a server; `commits` grows with each of its transactions.
+/// `name` is random for each run of a server; `commits` counts its transactions.
 const COLUMNS: &str = "id {id}, name TEXT NOT NULL UNIQUE, commits {big} NOT NULL";
 
 #[async_trait::async_trait]

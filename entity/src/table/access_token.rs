@@ -1,4 +1,4 @@
-//! Tokens that let their bearers enter. What is sent as the token is not stored, only its hash.
+//! Access tokens. Secrets are not stored, only their hashes.
 
 use sea_orm::{ActiveValue::Set, Condition, DbErr, QueryOrder as _, entity::prelude::*};
 
@@ -11,22 +11,22 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "access_token")]
 pub struct Model {
-    /// Counts up in the order made.
+    /// Counts up in the order of creation.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// Unique among those that are live.
+    /// The name, unique among live tokens.
     pub name: String,
-    /// The SHA-256 of what is sent.
+    /// The SHA-256 of the secret.
     pub hash: Vec<u8>,
-    /// What it lets its bearer do.
+    /// The scope: `read`, `ingest` or `admin`.
     pub scope: String,
-    /// When it was made.
+    /// The time of creation.
     pub made_at: i64,
-    /// From when on it is no longer taken.
+    /// The time from which it is invalid; null if it does not expire.
     pub expires_at: Option<i64>,
-    /// When it was last sent, to the minute.
+    /// The time of its last use, to the minute.
     pub last_used_at: Option<i64>,
-    /// When it was revoked.
+    /// The time of its revocation; null unless revoked.
     pub revoked_at: Option<i64>,
 }
 
@@ -35,23 +35,24 @@ from_row!(Model { id, name, hash, scope, made_at, expires_at, last_used_at, revo
 plain_entity!();
 
 impl Model {
-    /// Whether it is taken at this time.
+    /// Returns whether the token is valid at time `now`.
     pub fn is_live(&self, now: i64) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| end > now)
     }
 }
 
+/// Returns the condition that a token is valid at time `now`.
 fn is_live_at(now: i64) -> Condition {
     let lasts = Condition::any().add(Column::ExpiresAt.is_null()).add(Column::ExpiresAt.gt(now));
     Condition::all().add(Column::RevokedAt.is_null()).add(lasts)
 }
 
-/// Every token that was ever made, oldest first.
+/// Returns all tokens, valid or not, oldest first.
 pub async fn all(db: &impl Source) -> Result<Vec<Model>, DbErr> {
     db.find(Entity::find().order_by_asc(Column::Id)).await
 }
 
-/// The tokens that are valid at this time, oldest first.
+/// Returns the tokens that are valid at time `now`, oldest first.
 pub async fn live(db: &impl Source, now: i64) -> Result<Vec<Model>, DbErr> {
     db.find(Entity::find().filter(is_live_at(now)).order_by_asc(Column::Id)).await
 }
@@ -83,7 +84,7 @@ pub async fn revoke(tx: &Transaction<'_>, name: &str, now: i64) -> Result<(), Db
     tx.update_many(update).await
 }
 
-/// Notes a use, unless another server has noted a later one.
+/// Stores the time of a use, unless a later one is stored.
 pub async fn note_use(tx: &Transaction<'_>, id: i64, now: i64) -> Result<(), DbErr> {
     let used = ActiveModel { last_used_at: Set(Some(now)), ..Default::default() };
     let is_later = Condition::any().add(Column::LastUsedAt.is_null()).add(Column::LastUsedAt.lt(now));

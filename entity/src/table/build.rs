@@ -1,5 +1,5 @@
-//! A build of a pipeline, as the session tag `pipeline_build_no` names it. The empty name gathers the sessions of a pipeline
-//! that have no build number; lists leave it out.
+//! Builds of pipelines, named by the session tag `pipeline_build_no`. The build with the empty name collects the sessions of a
+//! pipeline without a build number; it is not listed.
 
 use sea_orm::{
     entity::prelude::*,
@@ -15,16 +15,16 @@ use crate::{
     table::{pipeline, plain_entity},
 };
 
-/// A row.
+/// A row of `build`.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "build")]
 pub struct Model {
-    /// Counts up in the order of first sessions.
+    /// The key, which counts up in order of first sessions.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// The pipeline.
+    /// The key of the pipeline.
     pub pipeline_id: i64,
-    /// The tag's value.
+    /// The value of the tag.
     pub name: String,
 }
 
@@ -32,16 +32,16 @@ from_row!(Model { id, pipeline_id, name });
 
 plain_entity!();
 
-/// What builds can be narrowed by.
+/// The filter of builds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
-    /// The build's own name.
+    /// The name of the build.
     pub name: Option<Text>,
     /// The name of its pipeline.
     pub pipeline: Option<Text>,
 }
 
-/// Builds whose pipeline has such a name.
+/// Returns the condition that the name of a build's pipeline matches.
 pub(crate) fn of_pipeline_named(name: &Text, engine: Engine) -> Condition {
     Condition::all().add(column::of(Column::PipelineId).in_subquery(pipeline::named(name, engine)))
 }
@@ -59,7 +59,7 @@ impl Noun for Entity {
     }
 
     fn listed() -> Condition {
-        // Spelled out, not bound: so it is the condition of an index.
+        // Not bound, so that the partial index with this condition is used.
         Condition::all().add(column::of(Column::Name).ne(Expr::cust("''")))
     }
 }

@@ -1,4 +1,4 @@
-//! The component of the product that a test watches over. The empty name stands for tests without one.
+//! Components of the product under test. The empty name stands for tests without a component.
 
 use sea_orm::{
     entity::prelude::*,
@@ -14,14 +14,14 @@ use crate::{
     table::plain_entity,
 };
 
-/// A row.
+/// A row of `component`.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "component")]
 pub struct Model {
-    /// Counts up in the order of first metrics.
+    /// The key, which counts up in order of first metrics.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// As the worker sent it.
+    /// The name as the worker sent it.
     pub name: String,
 }
 
@@ -29,12 +29,12 @@ from_row!(Model { id, name });
 
 plain_entity!();
 
-/// What components can be narrowed by.
+/// The filter of components.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
     /// The name.
     pub name: Option<Text>,
-    /// `Some(true)`: leave out the one without a name.
+    /// `true`: components with a name; `false`: those without one.
     pub named: Option<bool>,
 }
 

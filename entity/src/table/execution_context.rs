@@ -1,5 +1,5 @@
-//! A machine and its Python, as a worker found them. A metric may name a context before it is announced: then the row holds
-//! its hash and nothing else.
+//! Execution contexts: a machine with its Python. A metric may refer to a context before it is announced; until then its row has
+//! only the hash and the counter.
 
 use sea_orm::{
     entity::prelude::*,
@@ -15,38 +15,38 @@ use crate::{
     table::plain_entity,
 };
 
-/// A row.
+/// A row of `execution_context`.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "execution_context")]
 pub struct Model {
     /// The key.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// What workers call it.
+    /// The hash by which workers refer to it.
     pub hash: String,
-    /// Counts up from 1 in the order of announcement; null while only metrics have named it.
+    /// The announcement number, from 1 without gaps; null until announced.
     pub announced: Option<i64>,
-    /// How many processors. This and what follows is null until announced.
+    /// Number of processors. This and the following columns are null until announced.
     pub cpu_count: Option<i64>,
-    /// MHz.
+    /// The frequency, in MHz.
     pub cpu_frequency: Option<f64>,
-    /// Such as `x86_64`.
+    /// The type of the processor, such as `x86_64`.
     pub cpu_type: Option<String>,
-    /// Maker and model; null if that was not sent.
+    /// Vendor and model; null if not sent.
     pub cpu_vendor: Option<String>,
-    /// MB.
+    /// The memory, in MB.
     pub ram_total: Option<i64>,
-    /// The name on the network.
+    /// The network name of the machine.
     pub machine_node: Option<String>,
-    /// Such as `x86_64`.
+    /// The type of the machine, such as `x86_64`.
     pub machine_type: Option<String>,
-    /// Such as `64bit`.
+    /// The word size, such as `64bit`.
     pub machine_arch: Option<String>,
     /// The operating system and its release.
     pub system_info: Option<String>,
-    /// The Python.
+    /// The version of Python.
     pub python_info: Option<String>,
-    /// How many metrics it has, announced or not.
+    /// Number of metrics, announced or not.
     pub metric_count: i64,
 }
 
@@ -69,32 +69,32 @@ from_row!(Model {
 
 plain_entity!();
 
-/// What execution contexts can be narrowed by.
+/// The filter of execution contexts.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
     /// The hash.
     pub hash: Option<Text>,
-    /// The machine's name on the network.
+    /// The network name of the machine.
     pub machine_node: Option<Text>,
-    /// The machine's type.
+    /// The type of the machine.
     pub machine_type: Option<Text>,
-    /// The machine's word size.
+    /// The word size of the machine.
     pub machine_arch: Option<Text>,
-    /// The processor's type.
+    /// The type of the processor.
     pub cpu_type: Option<Text>,
-    /// The processor's maker and model.
+    /// Vendor and model of the processor.
     pub cpu_vendor: Option<Text>,
-    /// The operating system.
+    /// The operating system and its release.
     pub system_info: Option<Text>,
-    /// The Python.
+    /// The version of Python.
     pub python_info: Option<Text>,
-    /// How many processors.
+    /// Number of processors.
     pub cpu_count: Option<Number<i64>>,
-    /// How much memory, in MB.
+    /// The memory, in MB.
     pub ram_total: Option<Number<i64>>,
 }
 
-/// What execution contexts can be ordered by.
+/// The sort orders of execution contexts.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub enum Sort {
     /// The order of announcement.

@@ -1,4 +1,4 @@
-//! A test function, or another pytest item, before its parameters.
+//! Items: test functions and other pytest items, without their parameters.
 
 use sea_orm::{
     entity::prelude::*,
@@ -14,18 +14,18 @@ use crate::{
     table::{component, plain_entity},
 };
 
-/// A row.
+/// A row of `item`.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "item")]
 pub struct Model {
-    /// Counts up in the order of first metrics.
+    /// The key, which counts up in order of first metrics.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// The component.
+    /// The key of the component.
     pub component_id: i64,
-    /// The module's path as Python imports it.
+    /// The path of the module, as in an import.
     pub path: String,
-    /// The function's name.
+    /// The name of the function.
     pub name: String,
 }
 
@@ -33,18 +33,18 @@ from_row!(Model { id, component_id, path, name });
 
 plain_entity!();
 
-/// What items can be narrowed by.
+/// The filter of items.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
-    /// The function's name.
+    /// The name of the function.
     pub name: Option<Text>,
-    /// The module's path.
+    /// The path of the module.
     pub path: Option<Text>,
     /// The name of the component.
     pub component: Option<Text>,
 }
 
-/// Items whose component has such a name.
+/// Returns the condition that the name of an item's component matches.
 pub(crate) fn of_component_named(name: &Text, engine: Engine) -> Condition {
     let components = sea_orm::sea_query::Query::select()
         .column(component::Column::Id)

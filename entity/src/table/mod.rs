@@ -1,5 +1,5 @@
-//! The tables: one module each, with the row, the filter of its lists and what is looked up in it. What leads from one table's rows to
-//! those of another one is in [`crate::edges`].
+//! The tables: one module each, with the row, the filter of its lists, and its queries. Relations between tables are in
+//! [`crate::edges`].
 
 pub mod access_token;
 pub mod build;
@@ -15,11 +15,10 @@ pub mod session_tag;
 pub mod tag;
 pub mod variant;
 
-/// What SeaORM asks of every entity: no relations, since [`crate::edges`] lead from row to row, and nothing that is done when a row is
-/// saved.
+/// Implements what SeaORM requires of every entity: no relations, since [`crate::edges`] has them, and no hooks.
 macro_rules! plain_entity {
     () => {
-        /// None: edges lead from row to row.
+        /// Empty: relations are edges.
         #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
         pub enum Relation {}
 

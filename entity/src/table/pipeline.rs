@@ -1,4 +1,4 @@
-//! A CI pipeline, as the session tag `pipeline_branch` names it.
+//! CI pipelines, named by the session tag `pipeline_branch`.
 
 use sea_orm::{
     entity::prelude::*,
@@ -13,14 +13,14 @@ use crate::{
     table::plain_entity,
 };
 
-/// A row.
+/// A row of `pipeline`.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "pipeline")]
 pub struct Model {
-    /// Counts up in the order of first sessions.
+    /// The key, which counts up in order of first sessions.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// The tag's value.
+    /// The value of the tag.
     pub name: String,
 }
 
@@ -28,7 +28,7 @@ from_row!(Model { id, name });
 
 plain_entity!();
 
-/// What pipelines can be narrowed by.
+/// The filter of pipelines.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
     /// The name.
@@ -46,7 +46,7 @@ impl Noun for Entity {
     }
 }
 
-/// The keys of the pipelines with such a name.
+/// Returns a query for the keys of the pipelines whose name matches.
 pub(crate) fn named(name: &Text, engine: Engine) -> SelectStatement {
     Query::select().column(Column::Id).from(Entity).cond_where(name.on_name::<Entity>(Column::Name, engine)).take()
 }

@@ -1,4 +1,4 @@
-//! Which variants each pipeline measured: kept while metrics arrive, so that rankings read no others.
+//! The variants that each pipeline measured. Updated when metrics are inserted, so that top-k queries scan no other variants.
 
 use sea_orm::{
     entity::prelude::*,
@@ -12,21 +12,21 @@ use crate::{
     table::{pipeline, plain_entity, variant},
 };
 
-/// A row.
+/// A row of `pipeline_variant`.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "pipeline_variant")]
 pub struct Model {
-    /// The pipeline.
+    /// The key of the pipeline.
     #[sea_orm(primary_key, auto_increment = false)]
     pub pipeline_id: i64,
-    /// The variant, which at least one metric of the pipeline's sessions is of.
+    /// The key of the variant, which has at least one metric in the pipeline.
     #[sea_orm(primary_key, auto_increment = false)]
     pub variant_id: i64,
 }
 
 plain_entity!();
 
-/// Variants that a pipeline with such a name measured.
+/// Returns the condition that a variant was measured in a pipeline whose name matches.
 pub(crate) fn measured_in(name: &Text, engine: Engine) -> Condition {
     let measured = Query::select()
         .column((Entity, Column::VariantId))

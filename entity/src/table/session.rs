@@ -1,5 +1,5 @@
-//! One pytest run, or one worker of a parallel run. A metric may name a session before it is announced: then the row holds
-//! its hash and nothing else.
+//! Sessions: one pytest run each, or one worker of a parallel run. A metric may refer to a session before it is announced; until
+//! then its row has only the hash and the counter.
 
 use std::collections::HashMap;
 
@@ -19,33 +19,33 @@ use crate::{
     time::LocalDateTime,
 };
 
-/// A row.
+/// A row of `session`.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "session")]
 pub struct Model {
     /// The key.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// What workers call it.
+    /// The hash by which workers refer to it.
     pub hash: String,
-    /// Counts up from 1 in the order of announcement; null while only metrics have named it.
+    /// The announcement number, from 1 without gaps; null until announced.
     pub announced: Option<i64>,
-    /// Microseconds, see [`LocalDateTime`].
+    /// When the run began, in microseconds, see [`LocalDateTime`]; null until announced.
     pub run_date: Option<i64>,
-    /// The spelling, where it is not canonical.
+    /// The text as it was sent, if it is not canonical.
     pub run_date_text: Option<String>,
     /// The revision under test.
     pub scm_ref: Option<String>,
-    /// The build; null where the tags name no pipeline.
+    /// The key of the build; null if no tag names a pipeline.
     pub build_id: Option<i64>,
-    /// How many metrics it has, announced or not.
+    /// Number of metrics, announced or not.
     pub metric_count: i64,
 }
 
 from_row!(Model { id, hash, announced, run_date, run_date_text, scm_ref, build_id, metric_count });
 
 impl Model {
-    /// When the run began; `None` until announced.
+    /// Returns when the run began; `None` until announced.
     pub fn run_date(&self) -> Option<LocalDateTime> {
         self.run_date.map(|micros| LocalDateTime::from_parts(micros, self.run_date_text.clone()))
     }
@@ -53,7 +53,7 @@ impl Model {
 
 plain_entity!();
 
-/// One tag that a session must have.
+/// A tag that a session must have.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tagged {
     /// The tag's name.
@@ -62,7 +62,7 @@ pub struct Tagged {
     pub value: Option<String>,
 }
 
-/// What sessions can be narrowed by.
+/// The filter of sessions.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
     /// The hash.
@@ -75,13 +75,13 @@ pub struct Filter {
     pub build: Option<Text>,
     /// When the run began, in microseconds.
     pub run_date: Option<Number<i64>>,
-    /// All of these tags.
+    /// Tags that a session must have.
     pub tagged_all: Vec<Tagged>,
-    /// At least one of these tags, where there are any.
+    /// Tags of which a session must have at least one, unless the list is empty.
     pub tagged_any: Vec<Tagged>,
 }
 
-/// What sessions can be ordered by.
+/// The sort orders of sessions.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub enum Sort {
     /// The order of announcement.
@@ -92,7 +92,7 @@ pub enum Sort {
 }
 
 impl Filter {
-    /// Whether a session matches; `None` where only the database can tell.
+    /// Returns whether a session matches; `None` if only the database can decide.
     pub fn matches(&self, row: &Model) -> Option<bool> {
         let Self { hash, scm_ref, pipeline, build, run_date, tagged_all, tagged_any } = self;
         let is_own = pipeline.is_none() && build.is_none() && tagged_all.is_empty() && tagged_any.is_empty();
@@ -109,6 +109,7 @@ impl Filter {
     }
 }
 
+/// Returns the condition that a session has a tag.
 fn tagged(Tagged { name, value }: &Tagged) -> Expr {
     let value = match value {
         Some(value) => column::of(tag::Column::Value).eq(value),
@@ -178,7 +179,7 @@ impl Noun for Entity {
     }
 }
 
-/// The build and the pipeline of each of these sessions that has one, by the session's key.
+/// Returns the keys of build and pipeline by session. Sessions without a build are absent.
 pub async fn builds_of(db: &impl Source, sessions: &[i64]) -> Result<HashMap<i64, (i64, i64)>, DbErr> {
     let query = Query::select()
         .expr(column::of(Column::Id))

@@ -1,4 +1,4 @@
-//! The tags of each session, in the order in which it was announced with them.
+//! The tags of each session, in the order in which they were announced.
 
 use std::collections::HashMap;
 
@@ -15,23 +15,23 @@ use crate::{
     table::{plain_entity, tag},
 };
 
-/// A row.
+/// A row of `session_tag`.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "session_tag")]
 pub struct Model {
-    /// The session.
+    /// The key of the session.
     #[sea_orm(primary_key, auto_increment = false)]
     pub session_id: i64,
-    /// From 0.
+    /// The position of the tag, from 0.
     #[sea_orm(primary_key, auto_increment = false)]
     pub position: i64,
-    /// The tag.
+    /// The key of the tag.
     pub tag_id: i64,
 }
 
 plain_entity!();
 
-/// The keys of the tags of these sessions, each list in the order announced, in one statement.
+/// Returns the keys of the tags of these sessions, each list in announced order, in one statement.
 pub async fn keys_by_sessions(db: &impl Source, sessions: &[i64]) -> Result<HashMap<i64, Vec<i64>>, DbErr> {
     let query = Query::select()
         .columns([Column::SessionId, Column::TagId])
@@ -47,7 +47,7 @@ pub async fn keys_by_sessions(db: &impl Source, sessions: &[i64]) -> Result<Hash
     Ok(keys)
 }
 
-/// The tags of these sessions, each list in the order announced, in one statement.
+/// Returns the tags of these sessions, each list in announced order, in one statement.
 pub async fn by_sessions(db: &impl Source, sessions: &[i64]) -> Result<HashMap<i64, Vec<tag::Model>>, DbErr> {
     let query = Query::select()
         .column((Entity, Column::SessionId))
@@ -65,7 +65,7 @@ pub async fn by_sessions(db: &impl Source, sessions: &[i64]) -> Result<HashMap<i
     Ok(tags)
 }
 
-/// Stores the tags of a session, in the order announced.
+/// Inserts the tags of a session, in announced order.
 pub async fn insert(tx: &Transaction<'_>, session: i64, tags: &[i64]) -> Result<(), DbErr> {
     let rows = (0_i64..).zip(tags).map(|(position, tag)| ActiveModel {
         session_id: Set(session),

@@ -1,4 +1,4 @@
-//! A name and a value that sessions were tagged with.
+//! Tags: a name and a value each, attached to sessions.
 
 use sea_orm::{entity::prelude::*, sea_query::Condition};
 
@@ -11,11 +11,11 @@ use crate::{
     table::plain_entity,
 };
 
-/// A row.
+/// A row of `tag`.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "tag")]
 pub struct Model {
-    /// Counts up in the order of first sessions.
+    /// The key, which counts up in order of first sessions.
     #[sea_orm(primary_key)]
     pub id: i64,
     /// The name.
@@ -28,7 +28,7 @@ from_row!(Model { id, name, value });
 
 plain_entity!();
 
-/// What tags can be narrowed by.
+/// The filter of tags.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
     /// The name.

@@ -1,4 +1,4 @@
-//! One measured test: an item with its parameters, at a place in the source, of a kind.
+//! Variants: one item each with its parameters, its file and its kind.
 
 use std::collections::HashMap;
 
@@ -18,40 +18,40 @@ use crate::{
     table::{component, item, plain_entity},
 };
 
-/// A row.
+/// A row of `variant`.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "variant")]
 pub struct Model {
-    /// Counts up in the order of first metrics.
+    /// The key, which counts up in order of first metrics.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// The item.
+    /// The key of the item.
     pub item_id: i64,
-    /// The item's name with its parameters.
+    /// The name of the item with its parameters.
     pub name: String,
     /// The file, relative to where pytest was started.
     pub location: String,
     /// `function`, `module`, …
     pub kind: String,
-    /// How many metrics it has.
+    /// Number of metrics.
     pub metric_count: i64,
-    /// The least time, in seconds; null until the first metric, like all bounds.
+    /// The least wall time, in seconds; null without metrics.
     pub min_total_time: Option<f64>,
-    /// The greatest time, in seconds.
+    /// The greatest wall time, in seconds.
     pub max_total_time: Option<f64>,
-    /// The least time in user space, in seconds; null until the first metric, like all bounds.
+    /// The least processor time in user space, in seconds; null without metrics.
     pub min_user_time: Option<f64>,
-    /// The greatest time in user space, in seconds.
+    /// The greatest processor time in user space, in seconds.
     pub max_user_time: Option<f64>,
-    /// The least time in the kernel, in seconds; null until the first metric, like all bounds.
+    /// The least processor time in the kernel, in seconds; null without metrics.
     pub min_kernel_time: Option<f64>,
-    /// The greatest time in the kernel, in seconds.
+    /// The greatest processor time in the kernel, in seconds.
     pub max_kernel_time: Option<f64>,
-    /// The least ratio of processor time; null until the first metric, like all bounds.
+    /// The least ratio of processor time to wall time; null without metrics.
     pub min_cpu_usage: Option<f64>,
-    /// The greatest ratio of processor time.
+    /// The greatest ratio of processor time to wall time.
     pub max_cpu_usage: Option<f64>,
-    /// The least memory, in MB; null until the first metric, like all bounds.
+    /// The least memory, in MB; null without metrics.
     pub min_memory_usage: Option<f64>,
     /// The greatest memory, in MB.
     pub max_memory_usage: Option<f64>,
@@ -78,10 +78,10 @@ from_row!(Model {
 
 plain_entity!();
 
-/// What variants can be narrowed by.
+/// The filter of variants.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
-    /// The variant's own name.
+    /// The name of the variant.
     pub name: Option<Text>,
     /// The file.
     pub location: Option<Text>,
@@ -96,7 +96,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether a variant of these names matches; `None` where only the database can tell.
+    /// Returns whether a variant with these names matches; `None` if only the database can decide.
     pub(crate) fn matches(&self, names: &VariantNames) -> Option<bool> {
         let Self { name, location, kind, item, path, component } = self;
         let texts = [
@@ -135,7 +135,7 @@ impl Noun for Entity {
     }
 }
 
-/// How many metrics the variants under each of `parents` have, in one statement.
+/// Returns the number of metrics of the variants under each of `parents`, in one statement.
 pub async fn metric_counts_under(
     db: &impl Source,
     edge: Edge<Entity>,
@@ -151,14 +151,14 @@ pub async fn metric_counts_under(
     list::counts(db, &query).await
 }
 
-/// The names that all metrics of a variant share. They never change once stored.
+/// The names of a variant, its item and its component. They never change once stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VariantNames {
-    /// The variant's key.
+    /// The key of the variant.
     pub id: i64,
-    /// Its item's key.
+    /// The key of its item.
     pub item_id: i64,
-    /// Its component's key.
+    /// The key of its component.
     pub component_id: i64,
     /// The name of its component.
     pub component: String,
@@ -176,7 +176,7 @@ pub struct VariantNames {
 
 from_row!(VariantNames { id, item_id, component_id, component, path, item, name, location, kind });
 
-/// Reads the names of these variants, in one statement.
+/// Returns the names of these variants, in one statement.
 pub async fn names(db: &impl Source, ids: &[i64]) -> Result<HashMap<i64, VariantNames>, DbErr> {
     let query = Query::select()
         .expr_as(column::of(Column::Id), "id")
@@ -196,12 +196,12 @@ pub async fn names(db: &impl Source, ids: &[i64]) -> Result<HashMap<i64, Variant
     Ok(db.all(&query).await?.into_iter().map(|names: VariantNames| (names.id, names)).collect())
 }
 
-/// The least value of `resource` among the variant's metrics; null until the first of them.
+/// Returns the column of a variant's least value of `resource`; null without metrics.
 pub(crate) fn least(resource: Resource) -> Expr {
     Expr::col((Entity, format!("min_{}", resource.column())))
 }
 
-/// The greatest value of `resource` among the variant's metrics; null until the first of them.
+/// Returns the column of a variant's greatest value of `resource`; null without metrics.
 pub(crate) fn greatest(resource: Resource) -> Expr {
     Expr::col((Entity, format!("max_{}", resource.column())))
 }
