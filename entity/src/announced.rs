@@ -1,5 +1,5 @@
-//! What sessions and execution contexts have in common: workers name them by a hash, and announce them, before or after the
-//! first metric does so.
+//! Queries that sessions and execution contexts share. Workers name both by a hash and announce them, before or after the first
+//! metric that refers to them.
 
 use std::collections::HashMap;
 
@@ -16,18 +16,18 @@ use crate::{
     table::{execution_context, session},
 };
 
-/// A noun that is announced.
+/// An entity that is announced.
 pub trait Announced: Noun {}
 
 impl Announced for session::Entity {}
 impl Announced for execution_context::Entity {}
 
-/// The row with this hash, announced or not.
+/// Returns the row with this hash, announced or not.
 pub async fn by_hash<E: Announced>(db: &impl Source, hash: &str) -> Result<Option<E::Model>, DbErr> {
     db.find_one(E::find().filter(column::has_digest::<E>(&[hash]))).await
 }
 
-/// The hashes of these rows, in one statement. They never change once stored.
+/// Returns the hashes of these rows, in one statement. They never change once stored.
 pub async fn hashes<E: Announced>(db: &impl Source, ids: &[i64]) -> Result<HashMap<i64, String>, DbErr> {
     let query = Query::select()
         .columns(["id", "hash"])
@@ -37,9 +37,9 @@ pub async fn hashes<E: Announced>(db: &impl Source, ids: &[i64]) -> Result<HashM
     Ok(db.all(&query).await?.into_iter().collect())
 }
 
-/// The rows on page `number` (from 1) of all that are announced, in that order, `size` each.
+/// Returns page `number` (from 1) of all announced rows, in order of announcement, with `size` rows each.
 pub async fn page<E: Announced>(db: &impl Source, number: u64, size: u64) -> Result<Vec<E::Model>, DbErr> {
-    // Announcements are numbered without gaps: a page number leads straight to its first one.
+    // Announcements are numbered without gaps, so the page number gives the first one.
     let before = i64::try_from((number - 1).saturating_mul(size)).unwrap_or(i64::MAX);
     let slice: Slice<E> = Slice {
         filter: Tree::default(),
@@ -52,8 +52,8 @@ pub async fn page<E: Announced>(db: &impl Source, number: u64, size: u64) -> Res
     list::rows(db, &slice).await
 }
 
-/// Sets the rows of `query`: those that were announced after number `after`, or all if that is 0.
-pub(crate) fn from_those_since<E: Announced>(query: &mut SelectStatement, after: i64) {
+/// Makes `query` select from the rows with announcement numbers after `after`; from all rows, announced or not, if that is 0.
+pub(crate) fn select_announced_after<E: Announced>(query: &mut SelectStatement, after: i64) {
     if after == 0 {
         query.from(E::default());
         return;
@@ -61,11 +61,11 @@ pub(crate) fn from_those_since<E: Announced>(query: &mut SelectStatement, after:
     let announced = column::of(E::sort_column(Order::default().by));
     let mut new = Query::select();
     new.column(Asterisk).from(E::default()).and_where(announced.gt(after));
-    // The limit keeps the database from going through all that match instead.
+    // The limit prevents the planner from flattening the subquery and reading all rows that match.
     query.from_subquery(new.limit(i64::MAX.unsigned_abs()).take(), E::default().table_name());
 }
 
-/// The greatest number of an announcement, 0 before the first.
+/// Returns the greatest announcement number, 0 before the first.
 pub async fn newest<E: Announced>(db: &impl Source) -> Result<i64, DbErr> {
     db.number(&Query::select().expr_as(Func::max(Expr::col("announced")), "n").from(E::default()).take()).await
 }

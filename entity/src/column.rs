@@ -1,4 +1,4 @@
-//! Columns, named so that a statement over several tables can't mistake one for another.
+//! Columns qualified by their table, so that statements over several tables are unambiguous.
 
 use sea_orm::{
     ColumnTrait, EntityTrait,
@@ -7,12 +7,12 @@ use sea_orm::{
 
 use crate::digest::digest;
 
-/// A column by its table's full name.
+/// Returns a column qualified by its table.
 pub fn of(column: impl ColumnTrait) -> Expr {
     Expr::col(column.as_column_ref())
 }
 
-/// The condition that a row is called so, of a table that has a digest of its names.
+/// Returns the condition that a row has these names. The table must have a `digest` column.
 pub(crate) fn has_digest<E: EntityTrait>(names: &[&str]) -> Expr {
     Expr::col((E::default(), "digest")).eq(digest(names).to_vec())
 }

@@ -1,4 +1,4 @@
-//! A cache of counts. Those of the metrics of sessions are updated incrementally; others are valid until anything is stored.
+//! A cache of counts. Counts of the metrics of sessions are updated incrementally; others are valid until rows are added.
 
 use quick_cache::sync::Cache;
 use sea_orm::{
@@ -15,18 +15,18 @@ use crate::{
     table::{metric, session},
 };
 
-/// The maximum number of counts of each kind.
+/// Maximum number of cached counts of each kind.
 const CAPACITY: usize = 1_000;
 
-/// Up to this many new metrics, checking them one by one is faster than adding up the counters of all sessions.
+/// Up to here, testing each new metric is cheaper than adding up the counters of all sessions.
 const MAX_NEW_METRICS: i64 = 2_000;
 
-/// Counts by the digest of their filter, which may be as long as a request. However many clients poll a count, it is computed once per
-/// change of the history.
+/// Counts by the digest of their filter, since a filter may be as long as a request. Open dashboards ask for the same counts
+/// again and again; each is counted once per change of the history.
 #[derive(Debug)]
 pub struct CountCache {
-    counts: Cache<Digest, (Moment, u64)>,
-    of_sessions: Cache<Digest, Counted>,
+    counts: Cache<Digest, (Version, u64)>,
+    of_sessions: Cache<Digest, SessionMetrics>,
 }
 
 impl Default for CountCache {
@@ -35,37 +35,41 @@ impl Default for CountCache {
     }
 }
 
-/// The number of metrics of the sessions that match, as of the announcement `announced` and the metric `last`.
+/// The metrics of the sessions that match a filter, at one moment.
 #[derive(Debug, Clone, Copy, Default)]
-struct Counted {
+struct SessionMetrics {
+    /// Number of announced sessions.
     announced: i64,
-    last: i64,
+    /// The greatest key of metrics.
+    newest: i64,
+    /// Number of metrics that match.
     count: i64,
 }
 
-/// The greatest key of metrics, and the numbers of announced sessions and contexts. They are read from the database, because another
-/// server may write to it.
-type Moment = (Option<i64>, (Option<i64>, Option<i64>));
+/// A version of the history: the greatest key of metrics, and the numbers of announced sessions and contexts. It is read from the
+/// database, since other servers may write to it.
+type Version = (Option<i64>, (Option<i64>, Option<i64>));
 
+/// Returns a query for the greatest value of `column`.
 fn greatest(table: &'static str, column: &'static str) -> SelectStatement {
     Query::select().expr(Func::max(Expr::col(column))).from(table).take()
 }
 
-const NOW: &str = "SELECT (SELECT MAX(id) FROM metric), (SELECT MAX(announced) FROM session), \
+const CURRENT_VERSION: &str = "SELECT (SELECT MAX(id) FROM metric), (SELECT MAX(announced) FROM session), \
     (SELECT MAX(announced) FROM execution_context)";
 
-async fn now(db: &impl Source) -> Result<Moment, DbErr> {
-    Ok(db.select::<Moment, 0>(NOW, []).await?.pop().unwrap_or_default())
+async fn current_version(db: &impl Source) -> Result<Version, DbErr> {
+    Ok(db.select::<Version, 0>(CURRENT_VERSION, []).await?.pop().unwrap_or_default())
 }
 
-/// How many metrics the sessions that match have, from what was `cached`: what they have more, and what those have that were announced
-/// since. One statement, so that all of it is of one moment; an announced session never changes what it matches.
-async fn more(db: &impl Source, filter: &session::Filter, cached: Counted) -> Result<Counted, DbErr> {
+/// Updates a count: adds the new metrics of the sessions that were counted, and all metrics of sessions that were announced
+/// later. One statement, so that it reads one snapshot. Whether an announced session matches never changes.
+async fn update(db: &impl Source, filter: &session::Filter, cached: SessionMetrics) -> Result<SessionMetrics, DbErr> {
     let matching = list::condition::<session::Entity>(&filter.clone().into(), db.engine());
     let mut of_new = Query::select();
     of_new.expr(Func::coalesce([column::of(session::Column::MetricCount).sum(), Expr::val(0)]).cast_as("BIGINT"));
     of_new.cond_where(matching.clone());
-    announced::from_those_since::<session::Entity>(&mut of_new, cached.announced);
+    announced::select_announced_after::<session::Entity>(&mut of_new, cached.announced);
     let of_metric = Query::select()
         .expr(Expr::val(1))
         .from(session::Entity)
@@ -76,27 +80,27 @@ async fn more(db: &impl Source, filter: &session::Filter, cached: Counted) -> Re
     let of_cached = Query::select()
         .expr(Func::count(Expr::val(1)))
         .from(metric::Entity)
-        .and_where(column::of(metric::Column::Id).gt(cached.last))
+        .and_where(column::of(metric::Column::Id).gt(cached.newest))
         .and_where(Expr::exists(of_metric))
         .take();
     let mut query = Query::select();
     query.expr(Expr::from(greatest("session", "announced"))).expr(Expr::from(greatest("metric", "id")));
     query.expr(Expr::from(of_new));
-    // Nothing is cached yet.
+    // Without a cached count, no session was counted.
     query.expr(if cached.announced > 0 { Expr::from(of_cached) } else { Expr::cust("CAST(0 AS BIGINT)") });
     let found = db.all::<(Option<i64>, (Option<i64>, (i64, i64)))>(&query).await?.pop();
-    let (announced, (last, (of_new, of_cached))) = found.unwrap_or_default();
-    let (announced, last) = (announced.unwrap_or(0), last.unwrap_or(0));
-    Ok(Counted { announced, last, count: cached.count + of_new + of_cached })
+    let (announced, (newest, (of_new, of_cached))) = found.unwrap_or_default();
+    let (announced, newest) = (announced.unwrap_or(0), newest.unwrap_or(0));
+    Ok(SessionMetrics { announced, newest, count: cached.count + of_new + of_cached })
 }
 
 impl CountCache {
-    /// How many metrics match `filter`.
+    /// Returns the number of metrics that match `filter`.
     ///
     /// # Errors
-    /// The database's.
+    /// If the database fails.
     pub async fn metrics(&self, db: &impl Source, filter: &Tree<metric::Filter>) -> Result<u64, DbErr> {
-        if let Some(sessions) = pages::of_sessions(filter) {
+        if let Some(sessions) = pages::session_filter(filter) {
             let newest = db.number(&greatest("metric", "id")).await?;
             return self.of_sessions(db, &sessions, newest).await;
         }
@@ -104,7 +108,8 @@ impl CountCache {
         if *filter == Tree::default() { count.await } else { self.of(db, format!("metrics {filter:?}"), count).await }
     }
 
-    /// How many metrics the sessions that match `filter` have, where `newest` is the greatest key of metrics, or was a moment ago.
+    /// Returns the number of metrics of the sessions that match `filter`. `newest` is the greatest key of metrics, or was a
+    /// moment ago.
     pub(crate) async fn of_sessions(
         &self,
         db: &impl Source,
@@ -113,16 +118,16 @@ impl CountCache {
     ) -> Result<u64, DbErr> {
         let what = digest(&[&format!("{filter:?}")]);
         let cached =
-            self.of_sessions.get(&what).filter(|cached| newest - cached.last <= MAX_NEW_METRICS).unwrap_or_default();
-        let counted = more(db, filter, cached).await?;
+            self.of_sessions.get(&what).filter(|cached| newest - cached.newest <= MAX_NEW_METRICS).unwrap_or_default();
+        let counted = update(db, filter, cached).await?;
         self.of_sessions.insert(what, counted);
         Ok(counted.count.unsigned_abs())
     }
 
-    /// How many there are of `what`, which is counted by `count` unless that is cached.
+    /// Returns the cached count of `what`, or runs `count` if the history has changed since.
     ///
     /// # Errors
-    /// The database's.
+    /// If the database fails.
     pub async fn of(
         &self,
         db: &impl Source,
@@ -130,15 +135,15 @@ impl CountCache {
         count: impl Future<Output = Result<u64, DbErr>>,
     ) -> Result<u64, DbErr> {
         let what = digest(&[&what]);
-        // Before it is counted: rows that come meanwhile are counted again, none is left out.
-        let now = now(db).await?;
-        if let Some((then, count)) = self.counts.get(&what)
-            && then == now
+        // Read before the count: rows that are added in between lead to another count, and none is missed.
+        let version = current_version(db).await?;
+        if let Some((counted_at, count)) = self.counts.get(&what)
+            && counted_at == version
         {
             return Ok(count);
         }
         let count = count.await?;
-        self.counts.insert(what, (now, count));
+        self.counts.insert(what, (version, count));
         Ok(count)
     }
 }

@@ -1,4 +1,4 @@
-//! Conditions on single columns, and trees of them. Every field that is set must hold.
+//! Filters: conditions on single columns, and trees of them. All fields that are set must match.
 
 use sea_orm::{
     EntityTrait,
@@ -12,22 +12,23 @@ use crate::dialect::Engine;
 pub struct Text {
     /// Exactly this.
     pub eq: Option<String>,
-    /// One of these; none of them matches nothing.
+    /// One of these. An empty list matches nothing.
     pub any_of: Option<Vec<String>>,
-    /// SQL LIKE patterns: `%` any run of characters, `_` any one, ASCII letters in either case, nothing escapes.
+    /// SQL LIKE patterns, all of which must match: `%` is any text, `_` any character. ASCII letters match in either case;
+    /// there is no escape character.
     pub like: Vec<String>,
     /// This, then anything.
     pub starts_with: Option<String>,
 }
 
 impl Text {
-    /// Exactly `text`.
+    /// Returns a filter for exactly `text`.
     pub fn equals(text: impl Into<String>) -> Self {
         Self { eq: Some(text.into()), ..Self::default() }
     }
 
-    /// Returns the condition on the name of an entity with a digest of it: exact names are looked up by the digest.
-    pub(crate) fn on_name<E: EntityTrait>(&self, name: E::Column, engine: Engine) -> Condition {
+    /// Returns the condition on the name of an entity with a `digest` column, by which exact names are looked up.
+    pub fn on_name<E: EntityTrait>(&self, name: E::Column, engine: Engine) -> Condition {
         let digest = || Expr::col((E::default(), "digest"));
         let of = |text: &String| crate::digest::digest(&[text]).to_vec();
         let Self { eq, any_of, like, starts_with } = self;
@@ -37,12 +38,12 @@ impl Text {
             .add_option(any_of.as_ref().map(|texts| digest().is_in(texts.iter().map(of))))
     }
 
-    /// Whether it lists the texts that match.
-    pub(crate) fn is_named(&self) -> bool {
+    /// Returns whether the filter enumerates the texts that match.
+    pub(crate) fn is_enumerated(&self) -> bool {
         self.eq.is_some() || self.any_of.is_some()
     }
 
-    /// Whether `text` matches; `None` if only the database can decide, because of patterns.
+    /// Returns whether `text` matches; `None` if only the database can decide, because of patterns.
     pub fn matches(&self, text: &str) -> Option<bool> {
         let Self { eq, any_of, like, starts_with } = self;
         let is_it = eq.as_ref().is_none_or(|eq| eq == text)
@@ -51,7 +52,7 @@ impl Text {
         if is_it && !like.is_empty() { None } else { Some(is_it) }
     }
 
-    /// The condition on `column`.
+    /// Returns the condition on `column`.
     pub fn on(&self, column: impl Into<Expr>, engine: Engine) -> Condition {
         let column = column.into();
         let Self { eq, any_of, like, starts_with } = self;
@@ -61,15 +62,15 @@ impl Text {
         }
         all.add_option(eq.as_ref().map(|text| column.clone().eq(text)))
             .add_option(any_of.as_ref().map(|texts| column.clone().is_in(texts)))
-            .add_option(starts_with.as_ref().map(|prefix| starts_with_this(&column, prefix, engine)))
+            .add_option(starts_with.as_ref().map(|prefix| has_prefix(&column, prefix, engine)))
     }
 }
 
-/// Characters of a text that a prefix index holds.
+/// Number of characters of a text in a prefix index.
 const PREFIX_LENGTH: usize = 64;
 
-/// `column` starts with `prefix`: compared exactly, and by its first characters, for which some columns have an index.
-fn starts_with_this(column: &Expr, prefix: &str, engine: Engine) -> Condition {
+/// Returns the condition that `column` starts with `prefix`: an exact comparison, and a range that a prefix index can answer.
+fn has_prefix(column: &Expr, prefix: &str, engine: Engine) -> Condition {
     let length = i32::try_from(prefix.chars().count()).unwrap_or(i32::MAX);
     let start = Func::cust("substr").args([column.clone(), Expr::val(1), Expr::val(length)]);
     let least: String = prefix.chars().take(PREFIX_LENGTH).collect();
@@ -86,7 +87,7 @@ fn starts_with_this(column: &Expr, prefix: &str, engine: Engine) -> Condition {
 pub struct Number<T> {
     /// Exactly this.
     pub eq: Option<T>,
-    /// One of these; none of them matches nothing.
+    /// One of these. An empty list matches nothing.
     pub any_of: Option<Vec<T>>,
     /// More than this.
     pub gt: Option<T>,
@@ -105,7 +106,7 @@ impl<T> Default for Number<T> {
 }
 
 impl<T: PartialOrd> Number<T> {
-    /// Whether `number` matches.
+    /// Returns whether `number` matches.
     pub fn matches(&self, number: &T) -> bool {
         let Self { eq, any_of, gt, gte, lt, lte } = self;
         eq.as_ref().is_none_or(|eq| number == eq)
@@ -118,7 +119,7 @@ impl<T: PartialOrd> Number<T> {
 }
 
 impl<T: Into<Value> + Copy> Number<T> {
-    /// The condition on `column`.
+    /// Returns the condition on `column`.
     pub fn on(&self, column: impl Into<Expr>) -> Condition {
         let column = column.into();
         let Self { eq, any_of, gt, gte, lt, lte } = self;
@@ -132,7 +133,7 @@ impl<T: Into<Value> + Copy> Number<T> {
     }
 }
 
-/// Conjunction in three-valued logic: `None` is unknown.
+/// Returns the conjunction in three-valued logic, where `None` is unknown.
 pub(crate) fn all(parts: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
     let mut all = Some(true);
     for part in parts {
@@ -145,11 +146,12 @@ pub(crate) fn all(parts: impl IntoIterator<Item = Option<bool>>) -> Option<bool>
     all
 }
 
-/// Disjunction in three-valued logic.
+/// Returns the disjunction in three-valued logic.
 fn any(parts: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
     not(all(parts.into_iter().map(not)))
 }
 
+/// Returns the negation in three-valued logic.
 fn not(part: Option<bool>) -> Option<bool> {
     part.map(|holds| !holds)
 }
@@ -157,13 +159,13 @@ fn not(part: Option<bool>) -> Option<bool> {
 /// A filter of one table with `and`, `or` and `not`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tree<F> {
-    /// Conditions on columns: all of them must hold.
+    /// Conditions on columns, all of which must match.
     pub own: F,
-    /// All of these must hold.
+    /// All of these must match.
     pub and: Vec<Tree<F>>,
-    /// At least one of these must hold, where the list is given.
+    /// At least one of these must match, if the list is given.
     pub or: Option<Vec<Tree<F>>>,
-    /// This must not hold.
+    /// This must not match.
     pub not: Option<Box<Tree<F>>>,
 }
 
@@ -180,32 +182,32 @@ impl<F> From<F> for Tree<F> {
 }
 
 impl<F> Tree<F> {
-    /// Whether there are only conditions on columns.
+    /// Returns whether the tree is a single leaf.
     pub fn is_plain(&self) -> bool {
         self.and.is_empty() && self.or.is_none() && self.not.is_none()
     }
 
-    /// Whether `leaf` holds for conditions that every match must satisfy.
-    pub(crate) fn demands(&self, leaf: &impl Fn(&F) -> bool) -> bool {
-        leaf(&self.own) || self.and.iter().any(|tree| tree.demands(leaf))
+    /// Returns whether `leaf` is true for a leaf that every match must satisfy.
+    pub(crate) fn requires(&self, leaf: &impl Fn(&F) -> bool) -> bool {
+        leaf(&self.own) || self.and.iter().any(|tree| tree.requires(leaf))
     }
 
-    /// Returns the whole condition; `leaf` builds that of the columns.
+    /// Returns the condition of the tree; `leaf` builds the conditions on columns.
     pub fn on(&self, leaf: &impl Fn(&F) -> Condition) -> Condition {
         let mut all = Condition::all().add(leaf(&self.own));
         for tree in &self.and {
             all = all.add(tree.on(leaf));
         }
         if let Some(or) = &self.or {
-            // No alternative holds.
+            // An empty list has no alternative that could match.
             let any = or.iter().fold(Condition::any(), |any, tree| any.add(tree.on(leaf)));
             all = if or.is_empty() { all.add(Expr::cust("1 = 0")) } else { all.add(any) };
         }
-        // A condition on null is unknown, and must count as false under `not`.
+        // Comparisons with NULL are unknown, which must count as false under `not`.
         all.add_option(self.not.as_ref().map(|tree| Func::coalesce([tree.on(leaf).into(), Expr::cust("FALSE")]).not()))
     }
 
-    /// Whether a row matches, where `leaf` decides the conditions on columns; `None` if only the database can decide.
+    /// Returns whether a row matches, where `leaf` decides the conditions on columns; `None` if only the database can decide.
     pub fn matches(&self, leaf: &impl Fn(&F) -> Option<bool>) -> Option<bool> {
         let Self { own, and, or: alternatives, not: negated } = self;
         let alternatives = alternatives.as_ref().map(|trees| any(trees.iter().map(|tree| tree.matches(leaf))));

@@ -1,19 +1,19 @@
-//! Ranges of the keys of metrics, which count up from 1, and how SQLite's index by variant partitions them.
+//! Ranges of metric keys, which count up from 1: partitions of SQLite's index by variant, and blocks of the zone map.
 
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 
-/// Keys in a partition of the history.
+/// Number of keys in a partition.
 const PARTITION: i64 = 16_384;
 
-/// Keys in a block of the zone map ([`crate::metric_block`]): block 0 has the keys from 1 to this, and so on.
+/// Number of keys in a block of the zone map ([`crate::metric_block`]). Block 0 begins with key 1.
 pub const BLOCK: i64 = 32_768;
 
-/// The partition of the history that the metric with this key is in, from 0. On SQLite the index by variant has a section for each.
+/// Returns the partition of the metric with this key, from 0. On SQLite the index by variant has a section for each.
 pub fn partition(id: i64) -> i64 {
     id.saturating_sub(1) / PARTITION
 }
 
-/// The metrics after one key, and up to another one.
+/// The metrics with keys after `after`, up to `until`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct KeyRange {
     pub(crate) after: i64,
@@ -21,7 +21,7 @@ pub(crate) struct KeyRange {
 }
 
 impl KeyRange {
-    /// The condition that a metric lies in it.
+    /// Returns the condition that a metric is in the range.
     pub(crate) fn contains(self) -> Expr {
         let id = || Expr::col(("metric", "id"));
         let later = id().gt(self.after);

@@ -1,8 +1,9 @@
-//! The rows that Metrograph stores, and the questions one may ask of them.
+//! The tables of Metrograph and their queries.
 //!
-//! [`table`] has a module for each table: the row (`Model`) and the filter that its lists understand; [`edges`] lead from row to row.
-//! [`list`] turns filter, order and position into SQL, for one list or for the same list under each of many parents. What the engines
-//! spell differently lies in [`dialect`]. [`driver`] runs the statements: on SQLite through rusqlite, on PostgreSQL through the ORM.
+//! [`table`] has a module for each table: the row (`Model`) and the filter of its lists. [`edges`] has the relations between
+//! tables. [`list`] turns filter, order and cursor position into SQL, for one list or for the same list under each of many
+//! parents. [`dialect`] has what the engines spell differently. [`driver`] runs the statements: on SQLite through rusqlite, on
+//! PostgreSQL through sqlx.
 
 pub mod announced;
 pub mod column;
@@ -17,6 +18,7 @@ pub mod list;
 pub mod list_cache;
 pub mod listing;
 pub mod metric_block;
+mod page_plan;
 pub mod pages;
 pub mod resource;
 pub mod run;

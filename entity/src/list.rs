@@ -1,4 +1,5 @@
-//! Ordered, filtered lists of any noun: one list, or the same list under each of many parents in one statement.
+//! Ordered, filtered lists of any entity with keyset pagination: one list, or the same list under each of many parents in one
+//! statement.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,35 +21,35 @@ use crate::{
 
 /// An entity that can be listed.
 pub trait Noun: EntityTrait<Model: FromRow + Clone + Send + Sync + 'static> {
-    /// What its lists can be narrowed by.
+    /// The filter of its lists.
     type Filter: Default + Clone + Debug + PartialEq + Send + Sync + 'static;
-    /// What its lists can be ordered by; the default is the order in which rows came to be known.
+    /// The sort orders of its lists. The default is the order of arrival.
     type Sort: Default + Copy + Debug + PartialEq + Send + Sync + 'static;
 
-    /// The condition that `filter` sets, over the table's own name.
+    /// Returns the condition of `filter`, with columns qualified by the table's name.
     fn condition(filter: &Self::Filter, engine: Engine) -> Condition;
 
-    /// Like [`Self::condition`], for a statement that reads through a partitioned index ([`crate::key_range::partition`]): keeps
-    /// SQLite from using an index on another foreign key.
+    /// Like [`Self::condition`], for use with a partitioned index ([`crate::key_range::partition`]): conditions on other
+    /// parents are residual predicates.
     fn condition_by_partition(filter: &Self::Filter, engine: Engine) -> Condition {
         Self::condition(filter, engine)
     }
 
-    /// The condition that a row is visible in lists.
+    /// Returns the condition that all listed rows meet.
     fn listed() -> Condition {
         Condition::all()
     }
 
-    /// The column of `sort`: a 64-bit integer, never null in a visible row.
+    /// Returns the column of `sort`: a 64-bit integer, never null in a listed row.
     fn sort_column(sort: Self::Sort) -> Self::Column;
 
-    /// A row's value in that column.
+    /// Returns a row's value in that column.
     fn sort_key(sort: Self::Sort, row: &Self::Model) -> i64;
 
-    /// A row's key.
+    /// Returns a row's key.
     fn id(row: &Self::Model) -> i64;
 
-    /// Whether a partitioned index ([`crate::key_range::partition`]) finds the rows that match.
+    /// Returns whether the rows that match are read through a partitioned index ([`crate::key_range::partition`]).
     fn is_by_partition(_: &Self::Filter) -> bool {
         false
     }
@@ -62,7 +63,7 @@ pub enum FirstSeen {
     FirstSeen,
 }
 
-/// What [`Noun`] says of an entity whose only order is [`FirstSeen`].
+/// The part of [`Noun`] that entities share whose only order is [`FirstSeen`].
 macro_rules! in_order_first_seen {
     () => {
         type Sort = crate::list::FirstSeen;
@@ -82,7 +83,7 @@ macro_rules! in_order_first_seen {
 }
 pub(crate) use in_order_first_seen;
 
-/// The order of a list; ties go by the row's key in the same direction.
+/// The order of a list. Ties are broken by the row's key in the same direction.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Order<S> {
     /// What to order by.
@@ -91,7 +92,7 @@ pub struct Order<S> {
     pub descending: bool,
 }
 
-/// A place between two rows of an ordered list: that of the row it was taken from, whether that row still exists or not.
+/// A cursor position in an ordered list. It stays valid if its row no longer exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Position {
     /// The row's sort key.
@@ -100,20 +101,20 @@ pub struct Position {
     pub id: i64,
 }
 
-/// A slice of a list: some rows that follow each other in its order.
+/// A slice of an ordered list, between two cursor positions.
 #[derive(Debug, Clone)]
 pub struct Slice<E: Noun> {
-    /// Which rows.
+    /// The filter of the list.
     pub filter: Tree<E::Filter>,
-    /// In which order.
+    /// The order of the list.
     pub order: Order<E::Sort>,
     /// Only rows after this position.
     pub after: Option<Position>,
     /// Only rows before this position.
     pub before: Option<Position>,
-    /// The maximum number of rows.
+    /// Maximum number of rows.
     pub limit: u64,
-    /// Count the limit from the end; the rows still come in the list's order.
+    /// Returns the last rows rather than the first, still in the list's order.
     pub from_end: bool,
 }
 
@@ -127,26 +128,26 @@ impl<E: Noun> PartialEq for Slice<E> {
     }
 }
 
-/// A way from a parent row to a list of children.
+/// A relation from a parent row to a list of child rows.
 #[derive(Debug)]
 pub struct Edge<E> {
     /// `parent.children`, unique among all edges.
     pub name: &'static str,
-    /// The condition that a child belongs to the parent that the expression names.
+    /// Returns the condition that a child belongs to the parent with this key.
     pub link: fn(Expr) -> Condition,
-    /// Whether a partitioned index ([`crate::key_range::partition`]) finds the children.
+    /// Whether the children are read through a partitioned index ([`crate::key_range::partition`]).
     pub by_partition: bool,
-    /// The child's entity.
+    /// The entity of the children.
     pub child: std::marker::PhantomData<E>,
 }
 
 impl<E> Edge<E> {
-    /// An edge called `name`, drawn by `link`.
+    /// Creates an edge.
     pub const fn new(name: &'static str, link: fn(Expr) -> Condition) -> Self {
         Self { name, link, by_partition: false, child: std::marker::PhantomData }
     }
 
-    /// Marks the edge as one whose children a partitioned index finds.
+    /// Marks the children as read through a partitioned index.
     pub(crate) const fn by_partition(self) -> Self {
         Self { by_partition: true, ..self }
     }
@@ -166,25 +167,24 @@ impl<E> PartialEq for Edge<E> {
     }
 }
 
-/// The condition of a whole filter, visible rows only.
+/// Returns the condition of a filter on listed rows.
 pub(crate) fn condition<E: Noun>(filter: &Tree<E::Filter>, engine: Engine) -> Condition {
     Condition::all().add(E::listed()).add(filter.on(&|own| E::condition(own, engine)))
 }
 
-/// Like [`condition`], but restricts every leaf that can use a partitioned index to the partitions of `within`, so that the index is
-/// used.
+/// Like [`condition`], but restricts every leaf that can use the partitioned index to the partitions of `within`.
 pub(crate) fn with_partitions<E: Noun>(filter: &Tree<E::Filter>, engine: Engine, within: KeyRange) -> Condition {
-    let leads_to_all = filter.demands(&E::is_by_partition);
+    let is_required = filter.requires(&E::is_by_partition);
     let matches = |own: &E::Filter| {
-        let leads = E::is_by_partition(own);
-        let condition = if leads || leads_to_all { E::condition_by_partition } else { E::condition };
-        condition(own, engine).add_option(if leads { engine.in_partitions(within) } else { None })
+        let is_by_partition = E::is_by_partition(own);
+        let condition = if is_by_partition || is_required { E::condition_by_partition } else { E::condition };
+        condition(own, engine).add_option(if is_by_partition { engine.in_partitions(within) } else { None })
     };
     Condition::all().add(E::listed()).add(filter.on(&matches))
 }
 
-/// The condition of a whole filter along an edge, visible rows only.
-fn along<E: Noun>(
+/// Returns the condition of a filter on the listed children of `parents`.
+fn edge_condition<E: Noun>(
     edge: Edge<E>,
     parents: &[i64],
     filter: &Tree<E::Filter>,
@@ -193,33 +193,33 @@ fn along<E: Noun>(
 ) -> Condition {
     let condition = if edge.by_partition { E::condition_by_partition } else { E::condition };
     let matches = filter.on(&|own| condition(own, engine));
-    // Under several parents the edge must find the rows: an index for the filter would scan all of its matches again for each parent.
+    // Under several parents, rows must be found through the edge: an index of the filter would be searched again for each parent.
     let matches = if parents.len() > 1 { engine.residual(matches) } else { matches };
     let in_partitions = if edge.by_partition { engine.in_partitions(within) } else { None };
     Condition::all().add(E::listed()).add(matches).add_option(in_partitions)
 }
 
-/// The list of `slice`: all of it, or those rows that the edge from these parents is still to be linked for.
+/// Returns the query of `slice`. With an edge from parents, the caller adds the link to each parent.
 fn select<E: Noun>(slice: &Slice<E>, engine: Engine, edge: Option<(Edge<E>, &[i64])>) -> SelectStatement {
     let Slice { filter, order, after, before, limit, from_end } = slice;
     let id = Expr::col((E::default(), "id"));
     let key = column::of(E::sort_column(order.by));
     let by_id = E::sort_column(order.by).as_str() == "id";
-    let beyond = |place: &Position, ascending: bool| {
-        let (place_key, place_id) = (Expr::val(place.key), Expr::val(place.id));
-        let (here, there) = if by_id {
-            (id.clone(), place_key)
+    let past = |position: &Position, ascending: bool| {
+        let (position_key, position_id) = (Expr::val(position.key), Expr::val(position.id));
+        let (row, position) = if by_id {
+            (id.clone(), position_key)
         } else {
-            (Expr::tuple([key.clone(), id.clone()]), Expr::tuple([place_key, place_id]))
+            (Expr::tuple([key.clone(), id.clone()]), Expr::tuple([position_key, position_id]))
         };
-        if ascending { here.gt(there) } else { here.lt(there) }
+        if ascending { row.gt(position) } else { row.lt(position) }
     };
     let (front, back) = if order.descending { (before, after) } else { (after, before) };
-    let key_of = |place: &Option<Position>| place.filter(|_| by_id).map(|place| place.key);
+    let key_of = |position: &Option<Position>| position.filter(|_| by_id).map(|position| position.key);
     let within = KeyRange { after: key_of(front).unwrap_or(0), until: key_of(back) };
     let (matches, is_by_partition) = match edge {
-        None => (with_partitions::<E>(filter, engine, within), filter.demands(&E::is_by_partition)),
-        Some((edge, parents)) => (along(edge, parents, filter, engine, within), edge.by_partition),
+        None => (with_partitions::<E>(filter, engine, within), filter.requires(&E::is_by_partition)),
+        Some((edge, parents)) => (edge_condition(edge, parents, filter, engine, within), edge.by_partition),
     };
     let direction = if order.descending == *from_end { Direction::Asc } else { Direction::Desc };
     let mut query = Query::select();
@@ -227,25 +227,25 @@ fn select<E: Noun>(slice: &Slice<E>, engine: Engine, edge: Option<(Edge<E>, &[i6
         .columns(E::Column::iter().map(|column| (E::default(), column)))
         .from(E::default())
         .cond_where(matches)
-        .and_where_option(after.as_ref().map(|place| beyond(place, !order.descending)))
-        .and_where_option(before.as_ref().map(|place| beyond(place, order.descending)));
-    // Partitions are in the order of keys: they are read one after another until there are enough rows.
-    let part = || engine.partition().filter(|_| is_by_partition);
-    if let Some(ahead) = if by_id { part() } else { Some(key) } {
-        query.order_by_expr(ahead, direction.clone());
+        .and_where_option(after.as_ref().map(|position| past(position, !order.descending)))
+        .and_where_option(before.as_ref().map(|position| past(position, order.descending)));
+    // Partitions are in the order of keys, so they are read one after the other until the limit is reached.
+    let partition = || engine.partition().filter(|_| is_by_partition);
+    if let Some(first) = if by_id { partition() } else { Some(key) } {
+        query.order_by_expr(first, direction.clone());
     }
     query.order_by_expr(id, direction).limit(*limit).take()
 }
 
-/// Sorts rows in the order of the list.
-fn arrange<E: Noun>(order: Order<E::Sort>, rows: &mut [E::Model]) {
+/// Sorts the rows of a statement in the list's order.
+fn sort_rows<E: Noun>(order: Order<E::Sort>, rows: &mut [E::Model]) {
     rows.sort_by_key(|row| (E::sort_key(order.by, row), E::id(row)));
     if order.descending {
         rows.reverse();
     }
 }
 
-/// The rows of `slice`.
+/// Returns the rows of `slice`.
 pub async fn rows<E: Noun>(db: &impl Source, slice: &Slice<E>) -> Result<Vec<E::Model>, DbErr> {
     rows_after(db, slice, 0).await
 }
@@ -256,10 +256,10 @@ async fn rows_after<E: Noun>(db: &impl Source, slice: &Slice<E>, skip: u64) -> R
     if skip > 0 {
         query.offset(skip);
     }
-    if db.engine().has_partitions() && slice.filter.demands(&E::is_by_partition) {
+    if db.engine().has_partitions() && slice.filter.requires(&E::is_by_partition) {
         query.clear_selects().expr_as(Expr::col((E::default(), "id")), "key");
-        let mut rows = of_keys::<E>(db, query).await?;
-        arrange::<E>(slice.order, &mut rows);
+        let mut rows = rows_of_keys::<E>(db, query).await?;
+        sort_rows::<E>(slice.order, &mut rows);
         return Ok(rows);
     }
     let mut rows = db.all::<E::Model>(&query).await?;
@@ -269,9 +269,9 @@ async fn rows_after<E: Noun>(db: &impl Source, slice: &Slice<E>, skip: u64) -> R
     Ok(rows)
 }
 
-/// Returns the rows whose keys `keys` selects as `key`, in any order. If many rows match and few are wanted, an index that covers the
-/// keys spares reading the other rows.
-pub(crate) async fn of_keys<E: Noun>(db: &impl Source, keys: SelectStatement) -> Result<Vec<E::Model>, DbErr> {
+/// Returns the rows whose keys `keys` selects as `key`, in any order. The keys of many matches come from a covering index; only
+/// the few rows of the limit are read.
+pub(crate) async fn rows_of_keys<E: Noun>(db: &impl Source, keys: SelectStatement) -> Result<Vec<E::Model>, DbErr> {
     let query = Query::select()
         .columns(E::Column::iter().map(|column| (E::default(), column)))
         .from_subquery(keys, "wanted")
@@ -281,7 +281,7 @@ pub(crate) async fn of_keys<E: Noun>(db: &impl Source, keys: SelectStatement) ->
     db.all(&query).await
 }
 
-/// The rows of `slice` under each of `parents`, in one statement. A parent without rows is absent.
+/// Returns the rows of `slice` under each of `parents`, in one statement. Parents without rows are absent.
 pub async fn rows_under<E: Noun>(
     db: &impl Source,
     edge: Edge<E>,
@@ -304,12 +304,12 @@ pub async fn rows_under<E: Noun>(
         }
     }
     for rows in lists.values_mut() {
-        arrange::<E>(slice.order, rows);
+        sort_rows::<E>(slice.order, rows);
     }
     Ok(lists)
 }
 
-/// How many rows match `filter`.
+/// Returns the number of rows that match `filter`.
 pub async fn count<E: Noun>(db: &impl Source, filter: &Tree<E::Filter>) -> Result<u64, DbErr> {
     let query = Query::select()
         .expr_as(Func::count(Expr::val(1)), "n")
@@ -319,7 +319,7 @@ pub async fn count<E: Noun>(db: &impl Source, filter: &Tree<E::Filter>) -> Resul
     Ok(db.number(&query).await?.unsigned_abs())
 }
 
-/// How many rows under each of `parents` match `filter`, in one statement.
+/// Returns the number of rows under each of `parents` that match `filter`, in one statement.
 pub async fn counts_under<E: Noun>(
     db: &impl Source,
     edge: Edge<E>,
@@ -330,7 +330,7 @@ pub async fn counts_under<E: Noun>(
     let mut count = Query::select()
         .expr(Func::count(Expr::val(1)))
         .from(E::default())
-        .cond_where(along(edge, parents, filter, engine, KeyRange::default()))
+        .cond_where(edge_condition(edge, parents, filter, engine, KeyRange::default()))
         .take();
     if let [parent] = parents {
         let number = db.number(count.cond_where((edge.link)(Expr::val(*parent)))).await?;
@@ -342,7 +342,7 @@ pub async fn counts_under<E: Noun>(
     counts(db, &query).await
 }
 
-/// The rows with these keys, in one statement; keys that lead nowhere are absent.
+/// Returns the rows with these keys, in one statement. Keys without a row are absent.
 pub async fn by_ids<E: Noun>(db: &impl Source, ids: &[i64]) -> Result<HashMap<i64, E::Model>, DbErr> {
     let id = Expr::col((E::default(), "id"));
     let query = Query::select()
@@ -353,7 +353,7 @@ pub async fn by_ids<E: Noun>(db: &impl Source, ids: &[i64]) -> Result<HashMap<i6
     Ok(db.all::<E::Model>(&query).await?.into_iter().map(|row| (E::id(&row), row)).collect())
 }
 
-/// Which of the rows with these keys match `filter`, in one statement.
+/// Returns which of the rows with these keys match `filter`, in one statement.
 pub async fn matching<E: Noun>(db: &impl Source, filter: &Tree<E::Filter>, ids: &[i64]) -> Result<HashSet<i64>, DbErr> {
     if ids.is_empty() {
         return Ok(HashSet::new());
@@ -368,7 +368,7 @@ pub async fn matching<E: Noun>(db: &impl Source, filter: &Tree<E::Filter>, ids: 
     Ok(db.all::<i64>(&query).await?.into_iter().collect())
 }
 
-/// Page `number` (from 1) of the list, `size` rows each.
+/// Returns page `number` (from 1) of the list, with `size` rows each.
 pub async fn page<E: Noun>(
     db: &impl Source,
     filter: &Tree<E::Filter>,
@@ -386,7 +386,7 @@ pub async fn page<E: Noun>(
     rows_after(db, &slice, (number - 1).saturating_mul(size)).await
 }
 
-/// The pairs of parent and number that `statement` selects.
+/// Returns the pairs of parent and count that `statement` selects.
 pub(crate) async fn counts(db: &impl Source, statement: &SelectStatement) -> Result<HashMap<i64, u64>, DbErr> {
     let rows = db.all::<(i64, i64)>(statement).await?;
     Ok(rows.into_iter().map(|(parent, n)| (parent, n.unsigned_abs())).collect())

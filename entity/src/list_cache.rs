@@ -1,5 +1,5 @@
-//! A cache of the announced rows that match a filter. An announced row never changes what it matches, so only rows that were announced
-//! since are checked.
+//! A cache of the announced rows that match a filter. Whether an announced row matches never changes, so only rows that were
+//! announced later are read.
 
 use std::sync::Arc;
 
@@ -18,26 +18,28 @@ use crate::{
     list::{self, Order},
 };
 
-/// The approximate number of lists.
+/// Estimated number of cached lists.
 const CAPACITY: usize = 1_000;
-/// The maximum number of rows in all lists together, eight bytes each.
-const MAX_CACHED_ROWS: u64 = 2_000_000;
+/// Maximum number of rows in all lists together, at eight bytes each.
+const MAX_ROWS: u64 = 2_000_000;
 
-/// Lists by the digest of their filter, which may be as long as a request.
+/// Lists by the digest of their filter, since a filter may be as long as a request.
 #[derive(Debug)]
-pub struct ListCache(Cache<Digest, CachedList, Rows>);
+pub struct ListCache(Cache<Digest, CachedList, ByLength>);
 
-/// A list, as far as rows were announced up to a number.
+/// A list of the rows up to one announcement.
 #[derive(Debug, Clone, Default)]
 struct CachedList {
+    /// The number of the last announcement that was read.
     announced: i64,
     ids: Arc<Vec<i64>>,
 }
 
+/// Weighs a list by its number of rows.
 #[derive(Debug, Clone)]
-struct Rows;
+struct ByLength;
 
-impl Weighter<Digest, CachedList> for Rows {
+impl Weighter<Digest, CachedList> for ByLength {
     fn weight(&self, _: &Digest, cached: &CachedList) -> u64 {
         cached.ids.len() as u64 + 1
     }
@@ -45,21 +47,21 @@ impl Weighter<Digest, CachedList> for Rows {
 
 impl Default for ListCache {
     fn default() -> Self {
-        Self(Cache::with_weighter(CAPACITY, MAX_CACHED_ROWS, Rows))
+        Self(Cache::with_weighter(CAPACITY, MAX_ROWS, ByLength))
     }
 }
 
 impl ListCache {
-    /// The keys of the announced rows that match `filter`, in the order of announcement.
+    /// Returns the keys of the announced rows that match `filter`, in the order of announcement.
     ///
     /// # Errors
-    /// The database's.
+    /// If the database fails.
     pub async fn ids<E: Announced>(&self, db: &impl Source, filter: &Tree<E::Filter>) -> Result<Arc<Vec<i64>>, DbErr> {
         let newest = announced::newest::<E>(db).await?;
         self.ids_up_to::<E>(db, filter, newest).await
     }
 
-    /// The same, where `newest` is the greatest number of an announcement. Later ones may be among them.
+    /// Like [`Self::ids`], at least up to announcement number `newest`. Later ones may be included.
     pub(crate) async fn ids_up_to<E: Announced>(
         &self,
         db: &impl Source,
@@ -68,20 +70,20 @@ impl ListCache {
     ) -> Result<Arc<Vec<i64>>, DbErr> {
         let what = digest(&[E::default().table_name(), &format!("{filter:?}")]);
         let cached = self.0.get(&what).unwrap_or_default();
-        // A concurrent request may have cached later rows.
+        // Another request may have read further.
         if newest <= cached.announced {
             return Ok(cached.ids);
         }
-        let new = announced_since::<E>(db, filter, cached.announced, newest).await?;
+        let new = announced_after::<E>(db, filter, cached.announced, newest).await?;
         let ids = if new.is_empty() { cached.ids } else { Arc::new([cached.ids.as_slice(), new.as_slice()].concat()) };
         self.0.insert(what, CachedList { announced: newest, ids: Arc::clone(&ids) });
         Ok(ids)
     }
 
-    /// How many announced rows match `filter`.
+    /// Returns the number of announced rows that match `filter`.
     ///
     /// # Errors
-    /// The database's.
+    /// If the database fails.
     pub async fn count<E: Announced>(&self, db: &impl Source, filter: &Tree<E::Filter>) -> Result<u64, DbErr> {
         if *filter == Tree::default() {
             // Announcements are numbered without gaps: the greatest number is the count.
@@ -91,8 +93,8 @@ impl ListCache {
     }
 }
 
-/// Returns the keys of the matching rows that were announced after number `after`, up to `until`, in that order.
-async fn announced_since<E: Announced>(
+/// Returns the keys of the matching rows with announcement numbers after `after`, up to `until`, in that order.
+async fn announced_after<E: Announced>(
     db: &impl Source,
     filter: &Tree<E::Filter>,
     after: i64,
@@ -101,7 +103,7 @@ async fn announced_since<E: Announced>(
     let number = column::of(E::sort_column(Order::default().by));
     let mut query = Query::select();
     query.column((E::default(), "id")).cond_where(list::condition::<E>(filter, db.engine()));
-    announced::from_those_since::<E>(&mut query, after);
+    announced::select_announced_after::<E>(&mut query, after);
     query.and_where(number.clone().lte(until)).order_by_expr(number, Direction::Asc);
     db.all(&query).await
 }

@@ -1,26 +1,26 @@
-//! The listings of REST v1: pipelines, builds and sessions by name, under a component where one is given.
+//! The listings of REST v1: names of pipelines, builds and sessions, optionally of one component.
 
 use sea_orm::{DbErr, QueryOrder as _, entity::prelude::*, sea_query::Value};
 
 use crate::{digest::digest, driver::source::Source, table::pipeline};
 
-/// What a name of this digest is looked up by.
+/// Returns the digest of `names` as a value to bind.
 fn digest_of(names: &[&str]) -> Value {
     digest(names).to_vec().into()
 }
 
-/// The name of every pipeline, in order of first sessions.
+/// Returns the names of all pipelines, in order of their first sessions.
 pub async fn pipelines(db: &impl Source) -> Result<Vec<String>, DbErr> {
     let pipelines = db.find(pipeline::Entity::find().order_by_asc(pipeline::Column::Id)).await?;
     Ok(pipelines.into_iter().map(|pipeline| pipeline.name).collect())
 }
 
-/// Every pipeline, with the first metric there of the component with digest `$1`; null where it has none.
+/// Every pipeline, with its first metric of the component with digest `$1`, or null.
 const FIRST_METRICS: &str = "SELECT (SELECT MIN(first_metric_id) FROM component_build \
     WHERE component_id = (SELECT id FROM component WHERE digest = $1) AND pipeline_id = pipeline.id), pipeline.name \
     FROM pipeline";
 
-/// The names of the pipelines that measured the component called `component`, in order of its first metrics there.
+/// Returns the names of the pipelines that measured `component`, in order of its first metrics there.
 pub async fn pipelines_of_component(db: &impl Source, component: &str) -> Result<Vec<String>, DbErr> {
     let mut pipelines: Vec<(Option<i64>, String)> = db.select(FIRST_METRICS, [digest_of(&[component])]).await?;
     pipelines.sort();
@@ -38,8 +38,8 @@ pub struct Builds {
 const COMPONENT_AND_PIPELINE: &str =
     "SELECT (SELECT id FROM component WHERE digest = $1), (SELECT id FROM pipeline WHERE digest = $2)";
 
-/// The builds of pipeline `$2` that measured component `$1`. That with digest `$3` has no name: it gathers the sessions without a build
-/// number, and is not listed.
+/// SQL for the builds of pipeline `$2` that measured component `$1`. The build with digest `$3` is not listed: it has no name,
+/// and collects the sessions without a build number.
 macro_rules! builds {
     ($select:literal, $join:literal, $order:literal) => {
         concat!(
@@ -62,24 +62,25 @@ const NAMES_OF_BUILDS: &str = builds!(
 );
 
 impl Builds {
-    /// Those of the pipeline and the component with these names; `None` where there is no such pipeline or component.
+    /// Returns the builds of this pipeline that measured this component; `None` if either is unknown.
     pub async fn of(db: &impl Source, component: &str, pipeline: &str) -> Result<Option<Self>, DbErr> {
         let digests = [digest_of(&[component]), digest_of(&[pipeline])];
         let keys = db.select::<(Option<i64>, Option<i64>), _>(COMPONENT_AND_PIPELINE, digests).await?.pop();
         Ok(keys.and_then(|(component, pipeline)| Some(Self { component: component?, pipeline: pipeline? })))
     }
 
+    /// Returns the values of `$1` to `$3`.
     fn values(&self) -> [Value; 3] {
         [self.component.into(), self.pipeline.into(), digest_of(&[&self.pipeline.to_string(), ""])]
     }
 
-    /// How many there are.
+    /// Returns the number of builds.
     pub async fn count(&self, db: &impl Source) -> Result<u64, DbErr> {
         let counts = db.select::<i64, _>(COUNT_OF_BUILDS, self.values()).await?;
         Ok(counts.first().map_or(0, |count| count.unsigned_abs()))
     }
 
-    /// The names of some of them, in order of the component's first metrics there.
+    /// Returns the names of at most `limit` builds after the first `skip`, in order of the component's first metrics there.
     pub async fn names(&self, db: &impl Source, skip: u64, limit: u64) -> Result<Vec<String>, DbErr> {
         let [component, pipeline, unnamed] = self.values();
         let [limit, skip] = [limit, skip].map(|number| Value::from(i64::try_from(number).unwrap_or(i64::MAX)));
@@ -87,7 +88,8 @@ impl Builds {
     }
 }
 
-/// The hashes of the announced sessions of build `$3` in pipeline `$2` that measured component `$1`, in order of its first metrics there.
+/// The hashes of the announced sessions of build `$3` in pipeline `$2` that measured component `$1`, in order of its first
+/// metrics there.
 const SESSIONS_OF_COMPONENT: &str = "SELECT session.hash FROM session JOIN metric ON metric.session_id = session.id \
     JOIN variant ON variant.id = metric.variant_id JOIN item ON item.id = variant.item_id \
     JOIN component ON component.id = item.component_id \
@@ -95,7 +97,7 @@ const SESSIONS_OF_COMPONENT: &str = "SELECT session.hash FROM session JOIN metri
     WHERE pipeline_id IN (SELECT id FROM pipeline WHERE digest = $2) AND name = $3) AND component.name = $1 \
     GROUP BY session.id, session.hash ORDER BY MIN(metric.id)";
 
-/// The hashes of the sessions of a build that measured a component, in order of its first metrics there.
+/// Returns the hashes of the announced sessions of a build that measured `component`, in order of its first metrics there.
 pub async fn sessions_of_component(
     db: &impl Source,
     component: &str,

@@ -1,5 +1,5 @@
-//! Zone maps: the number of metrics of each session, context and variant in each full block of metric keys. They lead to the
-//! start of a numbered page of a long filtered list.
+//! The zone map: the number of metrics of each session, context and variant in each full block of metric keys. It gives the
+//! block in which a numbered page of a long filtered list begins.
 
 use std::{
     collections::HashMap,
@@ -22,32 +22,32 @@ use crate::{
     table::{metric, plain_entity},
 };
 
-/// The maximum number of lists whose full blocks are cached.
+/// Maximum number of lists with cached counts.
 const CACHE_CAPACITY: usize = 200;
-/// The maximum number of sessions, contexts or variants of such a list.
-const MAX_KEYS: usize = 10_000;
+/// Maximum number of parents of such a list.
+const MAX_PARENTS: usize = 10_000;
 
-/// A row.
+/// A row of `metric_block`.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "metric_block")]
 pub struct Model {
-    /// `session`, `context` or `variant`: what `key` is the key of.
+    /// The table that `key` refers to: `session`, `context` or `variant`.
     #[sea_orm(primary_key, auto_increment = false)]
     pub dimension: String,
-    /// The block, from 0.
+    /// The number of the block, from 0.
     #[sea_orm(primary_key, auto_increment = false)]
     pub block: i64,
     /// The key of the session, context or variant.
     #[sea_orm(primary_key, auto_increment = false)]
     pub key: i64,
-    /// How many of its metrics are in the block.
+    /// Number of its metrics in the block.
     pub metric_count: i64,
 }
 
 plain_entity!();
 
-/// The full blocks that are still to be counted, now that metrics `first` to `last`, the newest ones, are there.
-pub async fn to_be_counted(db: &impl Source, first: i64, last: i64) -> Result<std::ops::Range<i64>, DbErr> {
+/// Returns the full blocks that the zone map lacks after the insertion of metrics `first` to `last`, the newest ones.
+pub async fn uncounted_blocks(db: &impl Source, first: i64, last: i64) -> Result<std::ops::Range<i64>, DbErr> {
     if (first - 1) / BLOCK == last / BLOCK {
         return Ok(0..0);
     }
@@ -55,7 +55,7 @@ pub async fn to_be_counted(db: &impl Source, first: i64, last: i64) -> Result<st
     Ok(db.number(&counted).await?..last / BLOCK)
 }
 
-/// What metrics hang on.
+/// A parent table of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Dimension {
     Session,
@@ -81,11 +81,12 @@ impl Dimension {
     }
 }
 
-/// The counts of full blocks, by list. They never change, and clients that read one page usually read the next one.
+/// A cache of the counts in full blocks, for lists that were paged through. Full blocks never change, and pages are read in
+/// sequence.
 #[derive(Debug)]
 pub struct ZoneMapCache(Cache<(Dimension, Vec<i64>), Counts>);
 
-/// How many metrics match, by block.
+/// The number of matching metrics by block.
 type Counts = Arc<Mutex<HashMap<i64, u64>>>;
 
 impl Default for ZoneMapCache {
@@ -95,12 +96,12 @@ impl Default for ZoneMapCache {
 }
 
 impl ZoneMapCache {
-    /// The cached counts of these keys, by block.
-    fn of(&self, dimension: Dimension, keys: &[i64]) -> Counts {
-        let key = (dimension, keys.to_vec());
+    /// Returns the cached counts of the metrics of `parents`.
+    fn of(&self, dimension: Dimension, parents: &[i64]) -> Counts {
+        let key = (dimension, parents.to_vec());
         self.0.get(&key).unwrap_or_else(|| {
             let counts = Counts::default();
-            if keys.len() <= MAX_KEYS {
+            if parents.len() <= MAX_PARENTS {
                 self.0.insert(key, Arc::clone(&counts));
             }
             counts
@@ -108,22 +109,22 @@ impl ZoneMapCache {
     }
 }
 
-/// The blocks, as far as they have metrics of some keys.
-pub(crate) struct Blocks<'a> {
+/// The zone map of the metrics of some parents.
+pub(crate) struct ZoneMap<'a> {
     pub(crate) dimension: Dimension,
-    pub(crate) keys: &'a [i64],
-    /// The number of blocks that were full when `newest` was the last key. The next one is counted on demand, up to that key.
-    pub(crate) full: i64,
-    /// The last key of metrics that counts.
+    pub(crate) parents: &'a [i64],
+    /// Number of full blocks when `newest` was the greatest key. The block after them is counted on demand, up to `newest`.
+    pub(crate) full_blocks: i64,
+    /// The greatest key that is counted.
     pub(crate) newest: i64,
     cached: Counts,
 }
 
-impl<'a> Blocks<'a> {
+impl<'a> ZoneMap<'a> {
     pub(crate) async fn of(
         db: &impl Source,
         dimension: Dimension,
-        keys: &'a [i64],
+        parents: &'a [i64],
         newest: i64,
         cache: &ZoneMapCache,
     ) -> Result<Self, DbErr> {
@@ -133,62 +134,63 @@ impl<'a> Blocks<'a> {
             .from(Entity)
             .and_where(Expr::col(Column::Dimension).eq(dimension.name()))
             .take();
-        let full = Ord::min(db.number(&query).await?, newest / BLOCK);
-        Ok(Self { dimension, keys, full, newest, cached: cache.of(dimension, keys) })
+        let full_blocks = Ord::min(db.number(&query).await?, newest / BLOCK);
+        Ok(Self { dimension, parents, full_blocks, newest, cached: cache.of(dimension, parents) })
     }
 
-    /// How many metrics match in each of the blocks from `from` to before `to`.
+    /// Returns the number of matching metrics in each block from `from` up to, but not including, `to`.
     pub(crate) async fn counts(&self, db: &impl Source, from: i64, to: i64) -> Result<Vec<(i64, u64)>, DbErr> {
-        let full = from..Ord::min(to, self.full);
-        let mut counts = self.remembered(full.clone());
+        let full = from..Ord::min(to, self.full_blocks);
+        let mut counts = self.cached_counts(full.clone());
         if counts.is_none() {
             let read = self.read(db, &full).await?;
             let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
             cached.extend(full.clone().map(|block| (block, read.get(&block).copied().unwrap_or(0))));
             drop(cached);
-            counts = self.remembered(full);
+            counts = self.cached_counts(full);
         }
         let mut counts = counts.unwrap_or_default();
-        if to > self.full {
-            let not_full = KeyRange { after: self.full * BLOCK, until: Some(self.newest) };
+        if to > self.full_blocks {
+            let not_full = KeyRange { after: self.full_blocks * BLOCK, until: Some(self.newest) };
             let query = Query::select()
                 .expr(Func::count(Expr::val(1)))
                 .from(metric::Entity)
                 .and_where(not_full.contains())
-                .and_where(db.engine().any_of_residual(self.dimension.column(), self.keys))
+                .and_where(db.engine().any_of_residual(self.dimension.column(), self.parents))
                 .take();
-            counts.push((self.full, db.number(&query).await?.unsigned_abs()));
+            counts.push((self.full_blocks, db.number(&query).await?.unsigned_abs()));
         }
         Ok(counts)
     }
 
-    /// Returns a query without columns over the sessions that have metrics after key `after`, up to `until`, once for each block, and
-    /// the condition that joins a metric to session and block. `None` unless that range consists of full blocks, and for variants and
-    /// contexts, which have metrics in nearly every block.
-    pub(crate) fn holders(&self, engine: Engine, after: i64, until: i64) -> Option<(SelectStatement, Expr)> {
+    /// Returns a query without columns over the sessions with metrics after key `after`, up to `until`, with a row for each
+    /// block, and the condition that joins metrics to it. `None` if the key range is not made of full blocks, and for variants
+    /// and contexts, which have metrics in most blocks.
+    pub(crate) fn parents_within(&self, engine: Engine, after: i64, until: i64) -> Option<(SelectStatement, Expr)> {
         let (from, to) = (after / BLOCK, until / BLOCK);
-        if self.dimension != Dimension::Session || to > self.full || after % BLOCK != 0 || until % BLOCK != 0 {
+        if self.dimension != Dimension::Session || to > self.full_blocks || after % BLOCK != 0 || until % BLOCK != 0 {
             return None;
         }
         let id = || Expr::col((metric::Entity, metric::Column::Id));
         let first = column::of(Column::Block).mul(BLOCK);
-        let lies_there = id().gt(first.clone()).and(id().lte(first.add(BLOCK)));
-        let tie = self.dimension.column().eq(column::of(Column::Key)).and(lies_there);
-        Some((self.held(engine, &(from..to)), tie))
+        let in_block = id().gt(first.clone()).and(id().lte(first.add(BLOCK)));
+        let join = self.dimension.column().eq(column::of(Column::Key)).and(in_block);
+        Some((self.entries(engine, &(from..to)), join))
     }
 
-    /// A query without columns over what full blocks have of the keys.
-    fn held(&self, engine: Engine, blocks: &std::ops::Range<i64>) -> SelectStatement {
+    /// Returns a query without columns over the rows of these blocks and parents.
+    fn entries(&self, engine: Engine, blocks: &std::ops::Range<i64>) -> SelectStatement {
         Query::select()
             .from(Entity)
             .and_where(column::of(Column::Dimension).eq(self.dimension.name()))
             .and_where(column::of(Column::Block).gte(blocks.start))
             .and_where(column::of(Column::Block).lt(blocks.end))
-            .and_where(engine.any_of_residual(column::of(Column::Key), self.keys))
+            .and_where(engine.any_of_residual(column::of(Column::Key), self.parents))
             .take()
     }
 
-    fn remembered(&self, mut blocks: std::ops::Range<i64>) -> Option<Vec<(i64, u64)>> {
+    /// Returns the counts of these blocks, if all of them are cached.
+    fn cached_counts(&self, mut blocks: std::ops::Range<i64>) -> Option<Vec<(i64, u64)>> {
         let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         blocks.try_fold(Vec::new(), |mut counts, block| {
             counts.push((block, *cached.get(&block)?));
@@ -196,10 +198,11 @@ impl<'a> Blocks<'a> {
         })
     }
 
+    /// Reads the counts of full blocks; blocks without matches are absent.
     async fn read(&self, db: &impl Source, blocks: &std::ops::Range<i64>) -> Result<HashMap<i64, u64>, DbErr> {
         let block = column::of(Column::Block);
         let sum = Expr::from(Func::sum(column::of(Column::MetricCount))).cast_as("BIGINT");
-        let query = self.held(db.engine(), blocks).expr(block.clone()).expr(sum).add_group_by([block]).take();
+        let query = self.entries(db.engine(), blocks).expr(block.clone()).expr(sum).add_group_by([block]).take();
         list::counts(db, &query).await
     }
 }

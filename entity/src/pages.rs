@@ -1,6 +1,4 @@
-//! Numbered pages of metrics, however many there are. Without a filter a page number gives a key, since keys are dense. The metrics of
-//! one session, context or variant are in order in an index, those of a variant partition by partition ([`key_range::partition`]); it is
-//! read from its nearer end. For many of these together, the zone map ([`crate::metric_block`]) shows where a page begins.
+//! Numbered pages of metrics, in order of insertion. [`PagePlan`] names the ways to read one.
 
 use sea_orm::{
     DbErr, Iterable as _, Order,
@@ -11,9 +9,10 @@ use crate::{
     dialect::Engine,
     driver::source::Source,
     filter::Tree,
-    key_range::{self, KeyRange},
+    key_range::KeyRange,
     list::{self, Noun as _, Position, Slice},
-    metric_block::{Blocks, Dimension, ZoneMapCache},
+    metric_block::{Dimension, ZoneMap, ZoneMapCache},
+    page_plan::{self, PagePlan, PageRange},
     table::{
         execution_context,
         metric::{self, Filter, Model},
@@ -21,16 +20,12 @@ use crate::{
     },
 };
 
-/// Up to here one sort is cheaper than the zone map.
-const MAX_SORTED_MATCHES: u64 = 4_000;
-/// Sections of the index by partition that are read one by one, at most: of thousands of variants each may be in few.
-const MAX_SECTIONS: i64 = 10_000;
-/// Cost of a metric that is found through the index and sorted, in metrics that are scanned.
+/// Cost of a metric that is found through an index and sorted, relative to one that is scanned.
 const INDEX_COST: u64 = 8;
 
-/// Returns the sessions, contexts or variants that a filter selects, as a query without columns over their table; `None` if it has
-/// conditions on more than one of these kinds.
-fn narrowed(filter: &Tree<Filter>, engine: Engine) -> Option<(Dimension, SelectStatement)> {
+/// Returns a query without columns over the sessions, contexts or variants whose metrics match `filter`. `None` if the filter has
+/// other conditions, or conditions on more than one of these tables.
+fn parent_query(filter: &Tree<Filter>, engine: Engine) -> Option<(Dimension, SelectStatement)> {
     let own = &filter.own;
     let is_only = |part: Filter| filter.is_plain() && *own == part;
     let query = |table: &'static str, condition| Query::select().from(table).cond_where(condition).take();
@@ -42,7 +37,7 @@ fn narrowed(filter: &Tree<Filter>, engine: Engine) -> Option<(Dimension, SelectS
         let filter = session::Filter { hash: own.session.clone(), ..session::Filter::default() };
         return Some((Dimension::Session, query("session", session::Entity::condition(&filter, engine))));
     }
-    if let Some(sessions) = of_sessions(filter) {
+    if let Some(sessions) = session_filter(filter) {
         return Some((
             Dimension::Session,
             query("session", list::condition::<session::Entity>(&sessions.into(), engine)),
@@ -56,20 +51,20 @@ fn narrowed(filter: &Tree<Filter>, engine: Engine) -> Option<(Dimension, SelectS
     None
 }
 
-/// Returns the filter of announced sessions, if all conditions are on these.
-pub(crate) fn of_sessions(filter: &Tree<Filter>) -> Option<session::Filter> {
+/// Returns the filter of announced sessions that `filter` amounts to. `None` if it has other conditions, or none.
+pub(crate) fn session_filter(filter: &Tree<Filter>) -> Option<session::Filter> {
     let Filter { scm_ref, pipeline, build, .. } = filter.own.clone();
     let is_only = filter.is_plain() && filter.own == Filter { scm_ref, pipeline, build, ..Filter::default() };
     (is_only && *filter != Tree::default()).then(|| filter.own.of_session())
 }
 
-/// Counts the metrics that match `filter`: by the counters of sessions, contexts or variants if all conditions are on one of these
-/// kinds.
+/// Returns the number of metrics that match `filter`. Conditions on only sessions, contexts or variants are answered from their
+/// counters.
 pub async fn count(db: &impl Source, filter: &Tree<Filter>) -> Result<u64, DbErr> {
     let count = if *filter == Tree::default() {
         // Keys are dense: the greatest is the count.
         db.number(&Query::select().expr(Func::max(Expr::col(metric::Column::Id))).from(metric::Entity).take()).await?
-    } else if let Some((_, mut query)) = narrowed(filter, db.engine()) {
+    } else if let Some((_, mut query)) = parent_query(filter, db.engine()) {
         let sum = Expr::from(Func::sum(Expr::col("metric_count"))).cast_as("BIGINT");
         db.number(query.expr(sum)).await?
     } else {
@@ -78,49 +73,37 @@ pub async fn count(db: &impl Source, filter: &Tree<Filter>) -> Result<u64, DbErr
     Ok(count.unsigned_abs())
 }
 
-/// The list of the metrics that match a filter, its length known.
+/// The pages of the metrics that match a filter, with their total.
 #[derive(Debug)]
 pub struct Pages<'a> {
     filter: &'a Tree<Filter>,
-    /// The matching sessions, contexts or variants with metrics, if all conditions are on one of these kinds.
-    keys: Option<(Dimension, Vec<i64>)>,
-    /// The last key when the metrics were counted: later ones are not in the count.
+    /// The matching sessions, contexts or variants that have metrics, if the filter amounts to one of these.
+    parents: Option<(Dimension, Vec<i64>)>,
+    /// The greatest key when `total` was counted. Later metrics are on no page.
     newest: i64,
-    /// How many metrics match.
+    /// Number of metrics that match.
     pub total: u64,
-}
-
-/// Where a page begins: the metrics after a key, the first few of which are on earlier pages.
-struct Start {
-    /// The key.
-    after: i64,
-    /// How many matching ones are on earlier pages.
-    skip: u64,
-    /// The page ends no later than with this key, that of the end of a block.
-    until: i64,
-    /// How many match from `after` to `until`.
-    matching: u64,
 }
 
 impl<'a> Pages<'a> {
     /// Counts the metrics that match `filter`.
     pub async fn of(db: &impl Source, filter: &'a Tree<Filter>) -> Result<Self, DbErr> {
         if *filter != Tree::default()
-            && let Some((dimension, mut query)) = narrowed(filter, db.engine())
+            && let Some((dimension, mut query)) = parent_query(filter, db.engine())
         {
-            // In one statement with the counts, so that it belongs to them.
+            // In one statement with the counts, so that both belong to the same snapshot.
             let newest = Query::select().expr(Expr::col(metric::Column::Id).max()).from(metric::Entity).take();
             query.columns(["id", "metric_count"]).expr(Expr::from(newest)).and_where(Expr::col("metric_count").gt(0));
             let rows = db.all::<(i64, (i64, i64))>(&query).await?;
             let newest = rows.first().map_or(0, |(_, (_, newest))| *newest);
             let total = rows.iter().map(|(_, (count, _))| count.unsigned_abs()).sum();
-            let keys = rows.into_iter().map(|(key, _)| key).collect();
-            return Ok(Self { filter, keys: Some((dimension, keys)), newest, total });
+            let parents = rows.into_iter().map(|(parent, _)| parent).collect();
+            return Ok(Self { filter, parents: Some((dimension, parents)), newest, total });
         }
-        Ok(Self { filter, keys: None, newest: 0, total: count(db, filter).await? })
+        Ok(Self { filter, parents: None, newest: 0, total: count(db, filter).await? })
     }
 
-    /// The metrics on page `number` (from 1), in order of insertion, `size` each.
+    /// Returns the metrics on page `number` (from 1) of `size` rows each, in order of insertion.
     pub async fn page(
         &self,
         db: &impl Source,
@@ -132,199 +115,180 @@ impl<'a> Pages<'a> {
         if before >= self.total {
             return Ok(Vec::new());
         }
-        // Metrics that arrived after the count come after those in it, and are left out.
-        let counted = Ord::min(size, self.total - before);
-        match &self.keys {
-            // Every metric matches: keys are dense.
-            Some(_) if self.total == self.newest.unsigned_abs() => by_key(db, before, counted).await,
-            Some((dimension, keys))
-                if keys.len() == 1 || self.total <= MAX_SORTED_MATCHES && self.sections(db) <= MAX_SECTIONS =>
-            {
-                self.through_index(db, *dimension, keys, before, counted).await
+        // The last page has no metrics that were inserted after the count.
+        let limit = Ord::min(size, self.total - before);
+        match (self.plan(db.engine()), &self.parents) {
+            (PagePlan::ByKey, _) => by_key(db, before, limit).await,
+            (PagePlan::ThroughIndex | PagePlan::Sorted, Some((dimension, parents))) => {
+                self.through_index(db, *dimension, parents, before, limit).await
             }
-            Some((dimension, keys)) => {
-                let blocks = Blocks::of(db, *dimension, keys, self.newest, cache).await?;
-                let start = self.start(db, &blocks, before, counted).await?;
-                through_stretch(db, &blocks, &start, counted).await
+            (PagePlan::ZoneMap, Some((dimension, parents))) => {
+                let zone_map = ZoneMap::of(db, *dimension, parents, self.newest, cache).await?;
+                let range = self.locate(db, &zone_map, before, limit).await?;
+                through_zone_map(db, &zone_map, &range, limit).await
             }
-            None if *self.filter == Tree::default() => by_key(db, before, counted).await,
-            None => {
+            (PagePlan::Offset, _) | (_, None) => {
                 let mut rows = list::page::<metric::Entity>(db, self.filter, number, size).await?;
-                rows.truncate(usize::try_from(counted).unwrap_or(usize::MAX));
+                rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
                 Ok(rows)
             }
         }
     }
 
-    /// How many sections of the index by variant may have metrics that match.
-    fn sections(&self, db: &impl Source) -> i64 {
-        match &self.keys {
-            Some((Dimension::Variant, keys)) if db.engine().has_partitions() => {
-                i64::try_from(keys.len()).unwrap_or(i64::MAX).saturating_mul(key_range::partition(self.newest) + 1)
-            }
-            _ => 0,
-        }
+    fn plan(&self, engine: Engine) -> PagePlan {
+        page_plan::plan(self.filter, self.parents.as_ref(), self.newest, self.total, engine.has_partitions())
     }
 
-    /// Walks the index from its nearer end.
+    /// Reads a page through the index of the parents, counting from its nearer end.
     async fn through_index(
         &self,
         db: &impl Source,
         dimension: Dimension,
-        keys: &[i64],
+        parents: &[i64],
         before: u64,
-        size: u64,
+        limit: u64,
     ) -> Result<Vec<Model>, DbErr> {
-        let after = self.total - before - size;
+        let after = self.total - before - limit;
         let is_near_end = after < before;
-        let (skip, order) = if is_near_end { (after, Order::Desc) } else { (before, Order::Asc) };
+        let (offset, order) = if is_near_end { (after, Order::Desc) } else { (before, Order::Asc) };
         let within = KeyRange { after: 0, until: Some(self.newest) };
-        of_keys(db, dimension, keys, within, Wanted { order, skip, size }).await
+        of_parents(db, dimension, parents, within, Window { order, offset, limit }).await
     }
 
-    /// Finds where a page begins, walking the blocks from the nearer end, and which blocks it lies in.
-    async fn start(&self, db: &impl Source, blocks: &Blocks<'_>, before: u64, size: u64) -> Result<Start, DbErr> {
-        let last = before + size;
+    /// Finds the blocks in which a page lies. Steps double, so that the number of statements is logarithmic.
+    async fn locate(
+        &self,
+        db: &impl Source,
+        zone_map: &ZoneMap<'_>,
+        before: u64,
+        limit: u64,
+    ) -> Result<PageRange, DbErr> {
+        let last = before + limit;
         let mut counts: Vec<(i64, u64)> = Vec::new();
         let (mut walked, mut step) = (0, 1);
         if before < self.total / 2 {
-            // From the front: `counts` are those of the blocks from 0 on, until the page's end is reached.
+            // From the first block until the page ends.
             let mut next = 0;
-            while walked < last && next <= blocks.full {
-                let part = blocks.counts(db, next, next + step).await?;
+            while walked < last && next <= zone_map.full_blocks {
+                let part = zone_map.counts(db, next, next + step).await?;
                 walked += part.iter().map(|(_, count)| count).sum::<u64>();
                 counts.extend(part);
                 (next, step) = (next + step, step * 2);
             }
-            return Ok(Start::at(&counts, 0, before, last));
+            return Ok(PageRange::in_blocks(&counts, 0, before, last));
         }
-        // From the end: until the page's beginning is reached.
-        let mut next = blocks.full;
+        // From the last block until the page begins.
+        let mut next = zone_map.full_blocks;
         while walked < self.total - before && next >= 0 {
-            let part = blocks.counts(db, Ord::max(next + 1 - step, 0), next + 1).await?;
+            let part = zone_map.counts(db, Ord::max(next + 1 - step, 0), next + 1).await?;
             walked += part.iter().map(|(_, count)| count).sum::<u64>();
             counts.splice(0..0, part);
             (next, step) = (next - step, step * 2);
         }
-        Ok(Start::at(&counts, self.total.saturating_sub(walked), before, last))
+        Ok(PageRange::in_blocks(&counts, self.total.saturating_sub(walked), before, last))
     }
 }
 
-/// Reads `size` metrics after the first `before` of all.
-async fn by_key(db: &impl Source, before: u64, size: u64) -> Result<Vec<Model>, DbErr> {
-    let place = i64::try_from(before).unwrap_or(i64::MAX);
+/// Reads `limit` metrics of an unfiltered list after the first `before`.
+async fn by_key(db: &impl Source, before: u64, limit: u64) -> Result<Vec<Model>, DbErr> {
+    let key = i64::try_from(before).unwrap_or(i64::MAX);
     let slice: Slice<metric::Entity> = Slice {
         filter: Tree::default(),
         order: list::Order::default(),
-        after: Some(Position { key: place, id: place }),
+        after: Some(Position { key, id: key }),
         before: None,
-        limit: size,
+        limit,
         from_end: false,
     };
     list::rows(db, &slice).await
 }
 
-impl Start {
-    /// In blocks with these counts, of which the first has `earlier` matching metrics ahead of it.
-    fn at(counts: &[(i64, u64)], mut earlier: u64, before: u64, last: u64) -> Self {
-        let mut start: Option<Self> = None;
-        for (block, count) in counts {
-            let so_far = earlier + count;
-            let until = (block + 1) * key_range::BLOCK;
-            match &mut start {
-                None if so_far > before => {
-                    let after = block * key_range::BLOCK;
-                    start = Some(Self { after, skip: before - earlier, until, matching: *count });
-                }
-                Some(start) if earlier < last => (start.until, start.matching) = (until, start.matching + count),
-                _ => {}
-            }
-            earlier = so_far;
-        }
-        start.unwrap_or(Self { after: 0, skip: before, until: i64::MAX, matching: u64::MAX })
-    }
-}
-
-/// Reads a page that begins in a known range of keys.
-async fn through_stretch(db: &impl Source, blocks: &Blocks<'_>, start: &Start, size: u64) -> Result<Vec<Model>, DbErr> {
-    let Blocks { dimension, keys, newest, .. } = *blocks;
-    let until = Ord::min(start.until, newest);
-    let within = KeyRange { after: start.after, until: Some(until) };
-    let stretch = until.saturating_sub(start.after).unsigned_abs();
-    // Until the page is full, if those that match lie evenly.
-    let looked_at = stretch.saturating_mul(start.skip + size) / Ord::max(start.matching, start.skip + size);
-    let wanted = Wanted { order: Order::Asc, skip: start.skip, size };
-    if start.matching.saturating_mul(INDEX_COST) < looked_at {
-        // Of many sessions few have metrics in a block.
-        return match blocks.holders(db.engine(), start.after, until) {
-            Some((holders, tie)) => sorted(db, holders, tie, wanted).await,
-            None => of_keys(db, dimension, keys, within, wanted).await,
+/// Reads a page from its key range, by a scan or through an index, whichever is cheaper.
+async fn through_zone_map(
+    db: &impl Source,
+    zone_map: &ZoneMap<'_>,
+    range: &PageRange,
+    limit: u64,
+) -> Result<Vec<Model>, DbErr> {
+    let ZoneMap { dimension, parents, newest, .. } = *zone_map;
+    let until = Ord::min(range.until, newest);
+    let within = KeyRange { after: range.after, until: Some(until) };
+    let length = until.saturating_sub(range.after).unsigned_abs();
+    // Assumes that matches are spread evenly.
+    let scanned = length.saturating_mul(range.skip + limit) / Ord::max(range.matching, range.skip + limit);
+    let window = Window { order: Order::Asc, offset: range.skip, limit };
+    if range.matching.saturating_mul(INDEX_COST) < scanned {
+        // Of many sessions, few have metrics in a block.
+        return match zone_map.parents_within(db.engine(), range.after, until) {
+            Some((parents, join)) => sorted_keys(db, parents, join, window).await,
+            None => of_parents(db, dimension, parents, within, window).await,
         };
     }
-    let is_one = db.engine().any_of_residual(dimension.column(), keys);
+    let is_one = db.engine().any_of_residual(dimension.column(), parents);
     let query = Query::select().from(metric::Entity).and_where(is_one).and_where(within.contains()).take();
-    rows(db, wanted.of(query, None)).await
+    rows(db, window.of(query, None)).await
 }
 
-/// Which of the metrics that match are wanted, counted from an end.
-struct Wanted {
+/// Order, offset and limit of a statement.
+struct Window {
     order: Order,
-    skip: u64,
-    size: u64,
+    offset: u64,
+    limit: u64,
 }
 
-impl Wanted {
-    fn of(self, mut query: SelectStatement, ahead_of_key: Option<Expr>) -> SelectStatement {
-        for column in ahead_of_key.into_iter().chain([Expr::col((metric::Entity, metric::Column::Id))]) {
+impl Window {
+    /// Adds the window to `query`. Rows are ordered by `partition`, if given, and then by key.
+    fn of(self, mut query: SelectStatement, partition: Option<Expr>) -> SelectStatement {
+        for column in partition.into_iter().chain([Expr::col((metric::Entity, metric::Column::Id))]) {
             query.order_by_expr(column, self.order.clone());
         }
-        query.limit(self.size).offset(self.skip).take()
+        query.limit(self.limit).offset(self.offset).take()
     }
 }
 
-/// Reads the wanted ones of the metrics of `keys` that are `within` a range, through the index.
-async fn of_keys(
+/// Reads the metrics of `parents` within a key range, through the index.
+async fn of_parents(
     db: &impl Source,
     dimension: Dimension,
-    keys: &[i64],
+    parents: &[i64],
     within: KeyRange,
-    wanted: Wanted,
+    window: Window,
 ) -> Result<Vec<Model>, DbErr> {
     let (engine, id) = (db.engine(), Expr::col((metric::Entity, metric::Column::Id)));
     let in_partitions = if dimension == Dimension::Variant { engine.in_partitions(within) } else { None };
-    let ahead_of_key = engine.partition().filter(|_| in_partitions.is_some());
+    let partition = engine.partition().filter(|_| in_partitions.is_some());
     let mut query = Query::select()
         .from(metric::Entity)
         .and_where(within.contains())
         .and_where_option(in_partitions.clone())
         .take();
-    if let [key] = keys {
-        return rows(db, wanted.of(query.and_where(dimension.column().eq(*key)).take(), ahead_of_key)).await;
+    if let [parent] = parents {
+        return rows(db, window.of(query.and_where(dimension.column().eq(*parent)).take(), partition)).await;
     }
     if in_partitions.is_some() {
-        query.expr_as(id, "key").and_where(engine.any_of(dimension.column(), keys));
-        return of_page(db, wanted.of(query, ahead_of_key)).await;
+        query.expr_as(id, "key").and_where(engine.any_of(dimension.column(), parents));
+        return rows_of_keys(db, window.of(query, partition)).await;
     }
-    let (parents, key) = engine.parents(keys);
-    sorted(db, parents, dimension.column().eq(key).and(within.contains()), wanted).await
+    let (parents, parent) = engine.parents(parents);
+    sorted_keys(db, parents, dimension.column().eq(parent).and(within.contains()), window).await
 }
 
-/// Reads the wanted ones of the metrics of `parents`, a query without columns; `tie` joins a metric to its parent. Many match and few
-/// are wanted, so keys are sorted, which the index covers, and only the wanted rows are read.
-async fn sorted(
+/// Reads the metrics that `join` joins to `parents`, a query without columns. Only keys are sorted, which the covering index has;
+/// rows are read for the page only.
+async fn sorted_keys(
     db: &impl Source,
     mut parents: SelectStatement,
-    tie: Expr,
-    wanted: Wanted,
+    join: Expr,
+    window: Window,
 ) -> Result<Vec<Model>, DbErr> {
     let id = Expr::col((metric::Entity, metric::Column::Id));
-    parents.expr_as(id, "key").join(JoinType::CrossJoin, metric::Entity, Condition::all()).and_where(tie);
-    of_page(db, wanted.of(parents, None)).await
+    parents.expr_as(id, "key").join(JoinType::CrossJoin, metric::Entity, Condition::all()).and_where(join);
+    rows_of_keys(db, window.of(parents, None)).await
 }
 
-/// The rows whose keys `page` gives, as `key`, in order of insertion.
-async fn of_page(db: &impl Source, page: SelectStatement) -> Result<Vec<Model>, DbErr> {
-    let mut rows = list::of_keys::<metric::Entity>(db, page).await?;
+/// Returns the rows whose keys `page` selects as `key`, in order of insertion.
+async fn rows_of_keys(db: &impl Source, page: SelectStatement) -> Result<Vec<Model>, DbErr> {
+    let mut rows = list::rows_of_keys::<metric::Entity>(db, page).await?;
     rows.sort_by_key(|row| row.id);
     Ok(rows)
 }

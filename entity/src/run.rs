@@ -1,4 +1,4 @@
-//! How far a run has come: a session, or all sessions of a build. Answered from counters and indexes.
+//! Queries for the progress of a run: a session, or all sessions of a build. They read counters and indexes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::{
     table::{build, metric, pipeline, session},
 };
 
-/// The build of this name in the pipeline of this name.
+/// Returns the build of this name in the pipeline of this name.
 pub async fn build_named(db: &impl Source, pipeline: &str, build: &str) -> Result<Option<build::Model>, DbErr> {
     let pipeline = pipeline::Entity::find().filter(column::has_digest::<pipeline::Entity>(&[pipeline]));
     let Some(pipeline) = db.find_one(pipeline).await? else { return Ok(None) };
@@ -22,12 +22,12 @@ pub async fn build_named(db: &impl Source, pipeline: &str, build: &str) -> Resul
     db.find_one(build::Entity::find().filter(column::has_digest::<build::Entity>(&names))).await
 }
 
-/// The sessions of a build.
+/// Returns the sessions of a build.
 pub async fn sessions_of(db: &impl Source, build: i64) -> Result<Vec<session::Model>, DbErr> {
     db.find(session::Entity::find().filter(session::Column::BuildId.eq(build))).await
 }
 
-/// The metrics of these sessions after `after`, up to `last`, that took longest: at most `limit`, the longest first.
+/// Returns the slowest metrics of these sessions with keys after `after`, up to `last`: at most `limit`, slowest first.
 pub async fn slowest(
     db: &impl Source,
     sessions: &[i64],
@@ -45,20 +45,20 @@ pub async fn slowest(
     db.find(metrics).await
 }
 
-/// A metric as a result of its session: when its test began on the clock of its machine, and what it took, both in microseconds.
+/// The start and the duration of a test, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timed {
-    /// The metric.
+    /// The key of the metric.
     pub id: i64,
-    /// Its session.
+    /// The key of its session.
     pub session: i64,
-    /// When its test began.
+    /// The start, on the clock of the worker.
     pub start: i64,
-    /// What it took; what is too much or too little for the type is the most or the least.
-    pub took: i64,
+    /// The duration. Values out of range saturate.
+    pub duration: i64,
 }
 
-/// The metrics of these sessions after `after`, in the order of their arrival: at most `limit`.
+/// Returns the metrics of these sessions with keys after `after`, in order of arrival: at most `limit`.
 pub async fn timed(db: &impl Source, sessions: &[i64], after: i64, limit: u64) -> Result<Vec<Timed>, DbErr> {
     let query = Query::select()
         .columns([metric::Column::Id, metric::Column::SessionId, metric::Column::StartedAt, metric::Column::TotalTime])
@@ -69,17 +69,17 @@ pub async fn timed(db: &impl Source, sessions: &[i64], after: i64, limit: u64) -
         .limit(limit)
         .take();
     let rows = db.all::<((i64, i64), (i64, f64))>(&query).await?;
-    #[expect(clippy::cast_possible_truncation, reason = "saturates, far beyond any duration")]
+    #[expect(clippy::cast_possible_truncation, reason = "casts of floats saturate")]
     let timed = |((id, session), (start, seconds)): ((i64, i64), (i64, f64))| Timed {
         id,
         session,
         start,
-        took: (seconds * 1e6) as i64,
+        duration: (seconds * 1e6) as i64,
     };
     Ok(rows.into_iter().map(timed).collect())
 }
 
-/// The component of the first metric of a session, in SQL; null while there is none.
+/// SQL for the component of the first metric of a session; null if it has none.
 macro_rules! first_component {
     ($session:literal) => {
         concat!(
@@ -91,11 +91,11 @@ macro_rules! first_component {
     };
 }
 
-/// Of session `$1`.
+/// The component of the first metric of session `$1`.
 const FIRST_COMPONENT: &str = concat!("SELECT ", first_component!("$1"));
 
-/// The last 20 sessions with metrics that were announced before number `$1`, in the last 20 builds of the pipeline of build `$2`, up to
-/// that build. The build itself is left out if it has a number, since its sessions are one run; sessions without a number are one each.
+/// The last 20 sessions with metrics and announcement numbers before `$1`, in the last 20 builds of the pipeline of build `$2`,
+/// up to that build. Build `$2` itself is included only if it has no number, as each of its sessions is a run of its own.
 const BEFORE_IN_PIPELINE: &str = concat!(
     "SELECT session.metric_count, ",
     first_component!("session.id"),
@@ -105,7 +105,7 @@ const BEFORE_IN_PIPELINE: &str = concat!(
     AND session.announced < $1 AND session.metric_count > 0 ORDER BY session.announced DESC LIMIT 20"
 );
 
-/// The last 20 sessions with metrics and without a pipeline that were announced before number `$1`.
+/// The last 20 sessions with metrics, without a pipeline, and with announcement numbers before `$1`.
 const BEFORE_WITHOUT_PIPELINE: &str = concat!(
     "SELECT session.metric_count, ",
     first_component!("session.id"),
@@ -113,13 +113,13 @@ const BEFORE_WITHOUT_PIPELINE: &str = concat!(
     AND session.announced < $1 AND session.metric_count > 0 ORDER BY session.announced DESC LIMIT 20"
 );
 
-/// How many metrics each component has in build `$2` of pipeline `$1`, and in the last 20 numbered builds before it.
+/// The number of metrics of each component in build `$2` of pipeline `$1`, and in the last 20 numbered builds before it.
 const COMPONENTS_OF_BUILDS: &str = "SELECT build_id, component_id, metric_count FROM component_build \
     WHERE build_id IN (SELECT id FROM build WHERE pipeline_id = $1 AND id <= $2 AND (id = $2 OR name <> '') \
     ORDER BY id DESC LIMIT 21)";
 
-/// How many metrics the run before this session has: the session announced last before it in the same pipeline, but not in the same
-/// numbered build, whose first metric is of the same component. `None` where there is none.
+/// Returns the number of metrics of the previous run: the latest earlier session of the same pipeline, but not of the same
+/// numbered build, whose first metric is of the same component. `None` if there is none.
 pub async fn before_session(db: &impl Source, session: &session::Model) -> Result<Option<i64>, DbErr> {
     let Some(announced) = session.announced else { return Ok(None) };
     let announced = Value::from(announced);
@@ -132,8 +132,8 @@ pub async fn before_session(db: &impl Source, session: &session::Model) -> Resul
     Ok(before.into_iter().find(|(_, other)| is_same(other)).map(|(metrics, _)| metrics))
 }
 
-/// How many metrics the run before this build has: the last numbered build before it in its pipeline that measured every component
-/// that this one has measured so far. `None` where there is none.
+/// Returns the number of metrics of the previous run: the latest earlier numbered build of the same pipeline that measured every
+/// component that this build has measured so far. `None` if there is none.
 pub async fn before_build(db: &impl Source, build: &build::Model) -> Result<Option<i64>, DbErr> {
     let rows: Vec<(i64, (i64, i64))> =
         db.select(COMPONENTS_OF_BUILDS, [build.pipeline_id.into(), build.id.into()]).await?;

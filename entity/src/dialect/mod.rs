@@ -1,4 +1,4 @@
-//! What the two engines spell differently, under one interface.
+//! SQL dialects: one interface for what the two engines spell differently.
 
 pub mod postgres;
 pub(crate) mod sqlite;
@@ -10,12 +10,12 @@ use sea_orm::{
 
 use crate::key_range::KeyRange;
 
-/// The database at the other end.
+/// The database engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
-    /// SQLite, embedded: the default.
+    /// SQLite, embedded. The default.
     Sqlite,
-    /// PostgreSQL, for more than one server.
+    /// PostgreSQL, which several servers may share.
     Postgres,
 }
 
@@ -36,16 +36,16 @@ impl Engine {
         Statement::from_sql_and_values(self.backend(), sql, values)
     }
 
-    /// A fixed statement whose values are bound to `$1`, `$2`, …
+    /// Builds a fixed statement with values for `$1`, `$2`, …
     pub(crate) fn statement<const N: usize>(self, sql: &str, values: [Value; N]) -> Statement {
         let sql = match self {
-            Self::Sqlite => sqlite::numbered(sql),
+            Self::Sqlite => sqlite::with_numbered_parameters(sql),
             Self::Postgres => sql.to_owned(),
         };
         Statement::from_sql_and_values(self.backend(), sql, values)
     }
 
-    /// `text LIKE pattern`: `%` and `_` are wildcards and can't be escaped; ASCII letters match in either case.
+    /// Returns `text LIKE pattern`. `%` and `_` are wildcards that can't be escaped; ASCII letters match in either case.
     pub fn like(self, text: Expr, pattern: &str) -> Expr {
         match self {
             Self::Sqlite => sqlite::like(text, pattern),
@@ -53,7 +53,7 @@ impl Engine {
         }
     }
 
-    /// The first 64 characters of `text`, in the order of code points: the same expression as in the prefix indexes.
+    /// Returns the first 64 characters of `text`, ordered by code points: the expression of the prefix indexes.
     pub fn head(self, text: Expr) -> Expr {
         match self {
             Self::Sqlite => sqlite::head(text),
@@ -61,7 +61,7 @@ impl Engine {
         }
     }
 
-    /// `column` is one of `ids`, which are bound as one value: so the statement text does not depend on their number.
+    /// Returns the condition that `column` is one of `ids`. They are bound as one value, so that the statement can be cached.
     pub fn any_of(self, column: Expr, ids: &[i64]) -> Expr {
         match self {
             Self::Sqlite => sqlite::any_of(column, ids),
@@ -77,7 +77,7 @@ impl Engine {
         }
     }
 
-    /// `condition` as a residual predicate: SQLite uses no index for any part of it. PostgreSQL decides by its statistics.
+    /// Turns `condition` into a residual predicate, so that SQLite uses no index for it. PostgreSQL decides by its statistics.
     pub(crate) fn residual(self, condition: Condition) -> Condition {
         match self {
             Self::Sqlite => sqlite::residual(condition),
@@ -85,13 +85,13 @@ impl Engine {
         }
     }
 
-    /// Whether the index by variant is partitioned ([`crate::key_range::partition`]).
-    pub(crate) fn has_partitions(self) -> bool {
+    /// Returns whether the index by variant is partitioned ([`crate::key_range::partition`]).
+    pub fn has_partitions(self) -> bool {
         self == Self::Sqlite
     }
 
-    /// A metric is in one of the partitions that a key range touches, where there are partitions. Together with a condition on variants,
-    /// the index by variant leads to these metrics only.
+    /// Returns the condition that a metric is in a partition that the key range overlaps; `None` without partitions. With a
+    /// condition on variants, the partitioned index can answer it.
     pub(crate) fn in_partitions(self, within: KeyRange) -> Option<Expr> {
         match self {
             Self::Sqlite => Some(sqlite::in_partitions(within)),
@@ -99,7 +99,7 @@ impl Engine {
         }
     }
 
-    /// The same for the metrics up to `newest`, in two halves of alternating partitions.
+    /// Returns two such conditions for the metrics up to `newest`, with every other partition each.
     pub(crate) fn in_halves(self, newest: i64) -> Option<[Expr; 2]> {
         match self {
             Self::Sqlite => Some(sqlite::in_halves(newest)),
@@ -107,7 +107,7 @@ impl Engine {
         }
     }
 
-    /// The partition that a metric is in, where there are partitions. They are in the order of keys.
+    /// Returns the partition of a metric; `None` without partitions. Partitions are in the order of keys.
     pub(crate) fn partition(self) -> Option<Expr> {
         match self {
             Self::Sqlite => Some(sqlite::partition()),
@@ -115,7 +115,7 @@ impl Engine {
         }
     }
 
-    /// A query with one row for each of `parents`, and the expression for a row's parent.
+    /// Returns a query with one row for each of `parents`, and the expression for a row's parent.
     pub fn parents(self, parents: &[i64]) -> (SelectStatement, Expr) {
         match self {
             Self::Sqlite => sqlite::parents(parents),
@@ -123,14 +123,9 @@ impl Engine {
         }
     }
 
-    /// Joins each parent with its own short list: `list` selects rows of `table` and refers to its parent by the expression from
-    /// [`Self::parents`]. Returns the alias of the list's columns.
-    pub(crate) fn join_list(
-        self,
-        query: &mut SelectStatement,
-        table: &'static str,
-        list: SelectStatement,
-    ) -> &'static str {
+    /// Joins each parent with its own short list, and returns the alias of the list's columns. `list` selects rows of `table` and
+    /// refers to its parent by the expression from [`Self::parents`].
+    pub fn join_list(self, query: &mut SelectStatement, table: &'static str, list: SelectStatement) -> &'static str {
         match self {
             Self::Sqlite => sqlite::join_list(query, table, list),
             Self::Postgres => postgres::join_list(query, list),

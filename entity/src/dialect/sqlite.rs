@@ -1,4 +1,4 @@
-//! SQL in SQLite's dialect, and the functions that are added to it.
+//! The dialect of SQLite, and the functions that are added to it.
 
 use std::fmt::{self, Display, Formatter, Write};
 
@@ -10,27 +10,27 @@ use sea_orm::sea_query::{
 
 use crate::key_range::{self, KeyRange};
 
-/// A statement under construction. Values are bound, except limits: SQLite's planner uses their values, and would plan again for each
-/// binding.
+/// A statement under construction. Limits are not bound but inlined: SQLite's planner uses their values, and would prepare the
+/// statement again for each binding.
 #[derive(Default)]
-struct Text {
+struct SqlBuffer {
     sql: String,
     bound: Vec<Value>,
 }
 
-impl Write for Text {
+impl Write for SqlBuffer {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.sql.write_str(text)
     }
 }
 
-impl Display for Text {
+impl Display for SqlBuffer {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(&self.sql)
     }
 }
 
-impl SqlWriter for Text {
+impl SqlWriter for SqlBuffer {
     fn push_param<T: QueryBuilder>(&mut self, value: Value, builder: &T) {
         if self.sql.ends_with(" LIMIT ") {
             self.sql.push_param(value, builder);
@@ -46,17 +46,17 @@ impl SqlWriter for Text {
 }
 
 pub(crate) fn build(statement: &impl QueryStatementWriter) -> (String, Values) {
-    let mut text = Text::default();
-    statement.build_collect_into(SqliteQueryBuilder, &mut text);
-    (text.sql, Values(text.bound))
+    let mut buffer = SqlBuffer::default();
+    statement.build_collect_into(SqliteQueryBuilder, &mut buffer);
+    (buffer.sql, Values(buffer.bound))
 }
 
-/// To SQLite `$1` is a name, numbered by its first appearance; `?1` is a number.
-pub(crate) fn numbered(sql: &str) -> String {
+/// Replaces `$1` by `?1`. To SQLite, `$1` is a name, which is numbered by its first appearance.
+pub(crate) fn with_numbered_parameters(sql: &str) -> String {
     sql.replace('$', "?")
 }
 
-/// SQLite's LIKE ignores the case of ASCII letters, and has no escape character unless ESCAPE is given.
+/// SQLite's LIKE ignores the case of ASCII letters, and has no escape character without ESCAPE.
 pub(crate) fn like(text: Expr, pattern: &str) -> Expr {
     Expr::cust_with_exprs("? LIKE ?", [text, Expr::val(pattern)])
 }
@@ -79,50 +79,51 @@ pub(crate) fn any_of(column: Expr, ids: &[i64]) -> Expr {
     )
 }
 
-/// Calls a function of our own, see [`add_functions`]: SQLite would first copy `ids` into a temporary table, in each statement.
+/// Calls `is_among` of [`add_functions`]. For a subquery, SQLite would copy `ids` into a temporary table in each statement.
 pub(crate) fn any_of_residual(column: Expr, ids: &[i64]) -> Expr {
-    Expr::cust_with_exprs("is_among(?, ?)", [column, Expr::val(KeySet::of(ids).0)])
+    Expr::cust_with_exprs("is_among(?, ?)", [column, Expr::val(KeyBitSet::of(ids).0)])
 }
 
-/// SQLite uses no index for what is inside an `IS`.
+/// SQLite uses no index for conditions inside an `IS`.
 pub(crate) fn residual(condition: Condition) -> Condition {
     Condition::all().add(Expr::from(condition).is(Expr::cust("TRUE")))
 }
 
-/// A bit set of keys, after the least of them in eight bytes: keys count up from 1, so they are dense.
-struct KeySet(Vec<u8>);
+/// A bit set of keys, which are dense. The first eight bytes are the least key, little-endian; its bit is the first after them.
+struct KeyBitSet(Vec<u8>);
 
-impl KeySet {
+impl KeyBitSet {
     fn of(keys: &[i64]) -> Self {
         let least = keys.iter().copied().min().unwrap_or_default();
         let mut set = least.to_le_bytes().to_vec();
-        for (byte, bit) in keys.iter().filter_map(|key| place(*key, least)) {
+        for (byte, mask) in keys.iter().filter_map(|key| byte_and_mask(*key, least)) {
             if set.len() <= byte {
                 set.resize(byte + 1, 0);
             }
-            set[byte] |= bit;
+            set[byte] |= mask;
         }
         Self(set)
     }
 }
 
-/// The byte, and the bit in it, of a key in a set with this least key.
-fn place(key: i64, least: i64) -> Option<(usize, u8)> {
+/// Returns the index of a key's byte, and the mask of its bit, in a set with this least key.
+fn byte_and_mask(key: i64, least: i64) -> Option<(usize, u8)> {
     let bit = usize::try_from(key.checked_sub(least)?).ok()?;
     Some((size_of::<i64>() + bit / 8, 1 << (bit % 8)))
 }
 
-fn has(set: &[u8], key: i64) -> bool {
+/// Returns whether the bytes of a set contain `key`.
+fn contains(set: &[u8], key: i64) -> bool {
     let least = set.first_chunk().map_or(0, |least| i64::from_le_bytes(*least));
-    place(key, least).is_some_and(|(byte, bit)| set.get(byte).is_some_and(|bits| bits & bit != 0))
+    byte_and_mask(key, least).is_some_and(|(byte, mask)| set.get(byte).is_some_and(|bits| bits & mask != 0))
 }
 
-/// Adds `is_among(key, set)`, which tests a set of keys, and `generate_series(first, last, step)` to a connection.
+/// Adds functions to a connection: `is_among(key, set)`, which tests a bit set, and `generate_series(first, last, step)`.
 pub(crate) fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
     series::load_module(connection)?;
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     connection.create_scalar_function("is_among", 2, flags, |context| {
-        Ok(has(context.get_raw(1).as_blob()?, context.get_raw(0).as_i64()?))
+        Ok(contains(context.get_raw(1).as_blob()?, context.get_raw(0).as_i64()?))
     })
 }
 
@@ -132,7 +133,7 @@ pub(crate) fn parents(parents: &[i64]) -> (SelectStatement, Expr) {
     (query, Expr::col(("parent", "value")))
 }
 
-/// SQLite has no LATERAL; a correlated `id IN (… LIMIT n)` reads just as few rows.
+/// SQLite has no LATERAL. A correlated `id IN (… LIMIT n)` reads as few rows.
 pub(crate) fn join_list(query: &mut SelectStatement, table: &'static str, mut list: SelectStatement) -> &'static str {
     list.clear_selects().column((table, "id"));
     query.join_as(JoinType::InnerJoin, table, "listed", Expr::col(("listed", "id")).in_subquery(list));
@@ -146,40 +147,41 @@ pub(crate) fn partition() -> Expr {
 pub(crate) fn in_partitions(KeyRange { after, until }: KeyRange) -> Expr {
     let first = Expr::val(Ord::max(key_range::partition(after.saturating_add(1)), 0));
     let newest: Expr = Query::select().expr(Func::max(Expr::col("part"))).from("metric").take().into();
-    // The range may end after the last metric.
+    // Limits the series, since the range may end long after the last metric.
     let last = match until {
         Some(until) => Func::cust("min").args([newest, Expr::val(key_range::partition(until))]).into(),
         None => newest,
     };
-    is_in(Func::cust("generate_series").args([first, last]))
+    partition_is_in(Func::cust("generate_series").args([first, last]))
 }
 
 pub(crate) fn in_halves(newest: i64) -> [Expr; 2] {
     let last = key_range::partition(newest);
-    [0, 1].map(|first| is_in(Func::cust("generate_series").args([first, last, 2].map(Expr::val))))
+    [0, 1].map(|first| partition_is_in(Func::cust("generate_series").args([first, last, 2].map(Expr::val))))
 }
 
-fn is_in(parts: FunctionCall) -> Expr {
-    partition().in_subquery(Query::select().column("value").from_function(parts, "part").take())
+/// Returns the condition that the partition is one of `partitions`.
+fn partition_is_in(partitions: FunctionCall) -> Expr {
+    partition().in_subquery(Query::select().column("value").from_function(partitions, "part").take())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{KeySet, has, numbered};
+    use super::{KeyBitSet, contains, with_numbered_parameters};
 
     #[test]
     fn a_set_has_its_keys_and_no_others() {
         let keys = [7, 9, 15, 16, 100];
-        let set = KeySet::of(&keys).0;
+        let set = KeyBitSet::of(&keys).0;
         for key in -1..200 {
-            assert_eq!(has(&set, key), keys.contains(&key), "{key}");
+            assert_eq!(contains(&set, key), keys.contains(&key), "{key}");
         }
-        assert!(!has(&set, i64::MIN) && !has(&set, i64::MAX));
-        assert!(!has(&KeySet::of(&[]).0, 0) && !has(&[], 0));
+        assert!(!contains(&set, i64::MIN) && !contains(&set, i64::MAX));
+        assert!(!contains(&KeyBitSet::of(&[]).0, 0) && !contains(&[], 0));
     }
 
     #[test]
     fn parameters_are_numbered_as_they_are_in_postgresql() {
-        assert_eq!(numbered("a = $2 AND b = $1 AND c = $2"), "a = ?2 AND b = ?1 AND c = ?2");
+        assert_eq!(with_numbered_parameters("a = $2 AND b = $1 AND c = $2"), "a = ?2 AND b = ?1 AND c = ?2");
     }
 }

@@ -228,7 +228,7 @@ impl Transaction<'_> {
     /// The database's.
     pub async fn run_each<const N: usize>(&self, sql: &str, rows: &[[Value; N]]) -> Result<(), DbErr> {
         match self {
-            Self::Direct(transaction) => transaction.execute_each(&sqlite::numbered(sql), rows),
+            Self::Direct(transaction) => transaction.execute_each(&sqlite::with_numbered_parameters(sql), rows),
             Self::Orm(_) => {
                 for row in rows {
                     self.run(sql, row.clone()).await?;

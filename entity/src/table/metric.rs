@@ -1,4 +1,4 @@
-//! One measurement of one test: the narrow fact that everything else hangs on.
+//! Metrics: one measurement of one test each, with keys that refer to all other tables (a fact table).
 
 use sea_orm::{
     entity::prelude::*,
@@ -17,34 +17,34 @@ use crate::{
     time::LocalDateTime,
 };
 
-/// A row.
+/// A row of `metric`.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "metric")]
 pub struct Model {
-    /// Counts up from 1 without gaps, in the order of insertion.
+    /// The key, from 1 without gaps in order of insertion.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: i64,
-    /// The session.
+    /// The key of the session.
     pub session_id: i64,
-    /// The execution context.
+    /// The key of the execution context.
     pub context_id: i64,
-    /// The variant.
+    /// The key of the variant.
     pub variant_id: i64,
-    /// Microseconds, see [`LocalDateTime`].
+    /// When the test began, in microseconds, see [`LocalDateTime`].
     pub started_at: i64,
-    /// The spelling, where it is not canonical.
+    /// The text as it was sent, if it is not canonical.
     pub started_at_text: Option<String>,
-    /// Seconds.
+    /// The wall time, in seconds.
     pub total_time: f64,
-    /// Seconds.
+    /// The processor time in user space, in seconds.
     pub user_time: f64,
-    /// Seconds.
+    /// The processor time in the kernel, in seconds.
     pub kernel_time: f64,
-    /// A ratio: 1 is one processor kept busy.
+    /// Processor time divided by wall time: 1 is one processor kept busy.
     pub cpu_usage: f64,
-    /// MB, negative where memory was given back.
+    /// The memory, in MB; negative if memory was released.
     pub memory_usage: f64,
-    /// Whether the test passed; null if that was not sent.
+    /// Whether the test passed; null if not sent.
     pub passed: Option<bool>,
 }
 
@@ -64,14 +64,14 @@ from_row!(Model {
 });
 
 impl Model {
-    /// When the test began.
+    /// Returns when the test began.
     pub fn started_at(&self) -> LocalDateTime {
         LocalDateTime::from_parts(self.started_at, self.started_at_text.clone())
     }
 }
 
 impl Model {
-    /// What the test took of `resource`.
+    /// Returns the value of `resource`.
     pub fn resource(&self, resource: Resource) -> f64 {
         match resource {
             Resource::TotalTime => self.total_time,
@@ -85,14 +85,14 @@ impl Model {
 
 plain_entity!();
 
-/// What metrics can be narrowed by.
+/// The filter of metrics.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
     /// The hash of the session, announced or not.
     pub session: Option<Text>,
     /// The hash of the execution context, announced or not.
     pub context: Option<Text>,
-    /// What the variant must be.
+    /// The filter of the variant.
     pub variant: variant::Filter,
     /// The revision of the session.
     pub scm_ref: Option<Text>,
@@ -102,21 +102,21 @@ pub struct Filter {
     pub build: Option<Text>,
     /// When the test began, in microseconds.
     pub started_at: Option<Number<i64>>,
-    /// Seconds.
+    /// The wall time, in seconds.
     pub total_time: Option<Number<f64>>,
-    /// Seconds.
+    /// The processor time in user space, in seconds.
     pub user_time: Option<Number<f64>>,
-    /// Seconds.
+    /// The processor time in the kernel, in seconds.
     pub kernel_time: Option<Number<f64>>,
-    /// Ratio.
+    /// Processor time divided by wall time.
     pub cpu_usage: Option<Number<f64>>,
-    /// MB.
+    /// The memory, in MB.
     pub memory_usage: Option<Number<f64>>,
     /// Whether the test passed.
     pub passed: Option<bool>,
 }
 
-/// What metrics can be ordered by.
+/// The sort orders of metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub enum Sort {
     /// The order of insertion.
@@ -126,12 +126,13 @@ pub enum Sort {
     StartedAt,
 }
 
+/// Returns a query for `column` of the sessions that match.
 fn sessions(column: session::Column, condition: Condition) -> SelectStatement {
     Query::select().column(column).from(session::Entity).cond_where(condition).take()
 }
 
 impl Filter {
-    /// What `resource` must be.
+    /// Returns the filter of `resource`.
     fn resource(&self, resource: Resource) -> Option<&Number<f64>> {
         match resource {
             Resource::TotalTime => self.total_time.as_ref(),
@@ -142,7 +143,7 @@ impl Filter {
         }
     }
 
-    /// What the session's own columns must be, as a filter of sessions.
+    /// Returns the conditions on the columns of the session as a filter of sessions.
     pub(crate) fn of_session(&self) -> session::Filter {
         session::Filter {
             scm_ref: self.scm_ref.clone(),
@@ -152,7 +153,7 @@ impl Filter {
         }
     }
 
-    /// Whether a metric matches, of which these are row and names; `None` where only the database can tell.
+    /// Returns whether the metric with this row and these names matches; `None` if only the database can decide.
     pub fn matches(
         &self,
         row: &Model,
@@ -179,7 +180,7 @@ impl Filter {
         let own = passed.is_none_or(|passed| row.passed == Some(passed))
             && started_at.as_ref().is_none_or(|number| number.matches(&row.started_at))
             && Resource::ALL.into_iter().all(matches);
-        // The session may have been announced since.
+        // The session may have been announced since, so only the database can decide.
         let of_session = if [scm_ref, pipeline, build] == [&None; 3] { Some(true) } else { None };
         filter::all([
             Some(own),
@@ -191,7 +192,7 @@ impl Filter {
     }
 }
 
-/// What `filter` sets, where `key` names the columns that lead to sessions and contexts.
+/// Returns the condition of `filter`. `key` builds the expressions for the keys of sessions and contexts.
 fn condition(filter: &Filter, engine: Engine, key: impl Fn(Column) -> Expr) -> Condition {
     let Filter {
         session: hash,
@@ -247,7 +248,7 @@ fn condition(filter: &Filter, engine: Engine, key: impl Fn(Column) -> Expr) -> C
     all
 }
 
-/// Inserts `rows`, with their partition if the engine has partitions.
+/// Inserts `rows`, with their partitions if the engine has them.
 pub async fn insert(tx: &Transaction<'_>, rows: &[Model]) -> Result<(), DbErr> {
     let values = rows.iter().map(values);
     if tx.engine().has_partitions() {
@@ -273,7 +274,7 @@ const COLUMNS: [&str; 13] = [
     "part",
 ];
 
-/// The values of a row, in the order of [`COLUMNS`].
+/// Returns the values of a row, in the order of [`COLUMNS`].
 fn values(row: &Model) -> [Value; 13] {
     [
         row.id.into(),
@@ -303,7 +304,7 @@ impl Noun for Entity {
     fn condition_by_partition(filter: &Filter, engine: Engine) -> Condition {
         let key = |column| {
             let column = column::of(column);
-            // A sum is looked up in no index.
+            // No index is used for a sum.
             if engine.has_partitions() { column.add(0) } else { column }
         };
         condition(filter, engine, key)
@@ -327,8 +328,8 @@ impl Noun for Entity {
         row.id
     }
 
-    /// What one session measured is found through the session, other metrics of a variant through the variant.
+    /// The metrics of one session are read through the index by session, others of a variant through the index by variant.
     fn is_by_partition(Filter { session, variant, .. }: &Filter) -> bool {
-        *variant != variant::Filter::default() && !session.as_ref().is_some_and(Text::is_named)
+        *variant != variant::Filter::default() && !session.as_ref().is_some_and(Text::is_enumerated)
     }
 }

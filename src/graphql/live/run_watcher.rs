@@ -334,7 +334,7 @@ impl<M: Live<Entity = metric_row::Entity>> RunState<M> {
                     session.newest = last.id;
                     let waited = self.sessions.get(&id).map(|old| now.duration_since(old.seen));
                     let spans: Vec<Span> =
-                        rows.iter().map(|row| Span { start: row.start, duration: row.took }).collect();
+                        rows.iter().map(|row| Span { start: row.start, duration: row.duration }).collect();
                     session.elapsed.add(&spans, waited);
                 }
                 match rows.last() {

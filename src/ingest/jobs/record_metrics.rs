@@ -131,7 +131,7 @@ async fn insert(metrics: &[&NewMetric], batch: &mut Batch<'_>) -> Result<Vec<Ins
     metric::insert(tx, &rows).await?;
     let last = rows.last().map_or(first, |row| row.id);
     counters::count(tx, &rows, &components, &mut names.pipeline_variants).await?;
-    for block in metric_block::to_be_counted(&*tx, first, last).await? {
+    for block in metric_block::uncounted_blocks(&*tx, first, last).await? {
         let (first, last) = (block * key_range::BLOCK + 1, (block + 1) * key_range::BLOCK);
         tx.run(statements::FILL_BLOCK, [first, last, block].map(Value::from)).await?;
     }
