@@ -1,4 +1,4 @@
-//! Numbered pages of metrics, in order of insertion. [`PagePlan`] names the ways to read one.
+//! Numbered pages of metrics, in order of insertion. `PagePlan` names the ways to read one.
 
 use sea_orm::{
     DbErr, Iterable as _, Order,
