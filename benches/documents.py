@@ -1,4 +1,4 @@
-"""What documents cost when they are first seen and when they are known, on one build beside another.
+"""Compares what documents cost when first seen and when cached, on two builds.
 
     python3 benches/documents.py target/dist/metrograph OTHER/metrograph
 
@@ -61,10 +61,10 @@ def main(*binaries):
     rounds = [[measured(binary) for binary in binaries] for _ in range(ROUNDS)]
     for name, kind in (("first seen", 0), ("known", 1)):
         medians = [statistics.median(each[place][kind] for each in rounds) for place in range(len(binaries))]
-        told = "  ".join(f"{median * 1e6:.0f} µs" for median in medians)
+        line = "  ".join(f"{median * 1e6:.0f} µs" for median in medians)
         ratios = [each[0][kind] / each[1][kind] for each in rounds] if len(binaries) == 2 else []
-        told += f"  ratio {medians[0] / medians[1]:.2f} ({min(ratios):.2f} to {max(ratios):.2f})" if ratios else ""
-        print(f"{name}: {told}")
+        line += f"  ratio {medians[0] / medians[1]:.2f} ({min(ratios):.2f} to {max(ratios):.2f})" if ratios else ""
+        print(f"{name}: {line}")
 
 
 if __name__ == "__main__":

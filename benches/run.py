@@ -69,7 +69,7 @@ def command_line():
     add("--yardstick", type=Path, help="the same of the yardstick")
     add(
         "--reference", metavar="COMMAND",
-        help="starts another server of REST v1, measured beside: {database} and {port} stand for a SQLite file in the "
+        help="starts another server of REST v1, measured in turn: {database} and {port} stand for a SQLite file in the "
         "reference's layout and a port of 127.0.0.1",
     )
     add("--postgres", metavar="URL", help="an empty database, or one that this filled before; else a cluster is made")

@@ -1,4 +1,4 @@
-"""What subscribers cost: memory of a thousand sockets, and the rate of POST beside them.
+"""Measures what subscribers cost: memory of a thousand sockets, and the rate of concurrent POST requests.
 
     python3 benches/subscribers.py target/dist/metrograph [--sockets 1000] [--seconds 4]
 
@@ -53,13 +53,13 @@ def main():
                         sockets.enter_context(subscriber(server.port, query(number)))
                     time.sleep(2)
                     there = server.anonymous_memory()
-                    beside = posts()
+                    concurrent = posts()
                     after = server.anonymous_memory()
                 without = (without + posts()) / 2
         each = (there - before) * 1000 / given.sockets
         print(
-            f"| {given.sockets} {kind} | {before:.0f} | {there:.0f} | {each:.1f} | {after:.0f} | {without:.0f} | {beside:.0f} "
-            f"| {beside / without:.2f} |",
+            f"| {given.sockets} {kind} | {before:.0f} | {there:.0f} | {each:.1f} | {after:.0f} | {without:.0f} | {concurrent:.0f} "
+            f"| {concurrent / without:.2f} |",
             flush=True,
         )
 

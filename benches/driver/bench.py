@@ -1,4 +1,4 @@
-"""What a run was told, and what came out so far."""
+"""The arguments of a run, and its results so far."""
 from driver.history import History
 from driver.table import TABLE, chosen
 

@@ -16,7 +16,7 @@ from driver.wire import Connection, message
 # How many connections a row takes.
 READS = {"pages": 8, "session": 8, "graphql-pages": 8, "graphql-session": 8}
 WRITES = {"post": 32, "post-one": 1}
-# What the others do beside a row that they can't do.
+# What the others measure instead of a row that they cannot run.
 BESIDE = {"graphql-pages": "pages", "graphql-session": "session"}
 # Rows whose figure is a p50, not a rate.
 TIMES = {"post-one"}

@@ -13,7 +13,7 @@ from driver.table import PACE, TABLE
 def text(bench, command):
     judges = not bench.small
     has_reference = any(result.reference for result in bench.results.values())
-    head = ["row", "work", "Metrograph", "beside it", *["reference"] * has_reference, "ratio"]
+    head = ["row", "work", "Metrograph", "baseline", *["reference"] * has_reference, "ratio"]
     head += ["wanted", "met"] * judges
     table = [head, ["---"] * len(head)]
     for row in TABLE:
@@ -25,7 +25,7 @@ def text(bench, command):
         else:
             work = f"{row.work}; {result.note}" if result.note else row.work
             ratio = f"{result.figure:.2f}" if row.unit.startswith("×") else ""
-            cells = [row.id, work, result.measured, result.beside, *[result.reference] * has_reference, ratio]
+            cells = [row.id, work, result.measured, result.baseline, *[result.reference] * has_reference, ratio]
             cells += [row.wish, "yes" if row.is_met(result.figure) else "**no**"] * judges
         table.append(cells)
     rounds = "1 round" if bench.rounds == 1 else f"{bench.rounds} rounds"

@@ -98,7 +98,7 @@ class Metrograph(Server):
 class Yardstick(Server):
     def __init__(self, binary, database):
         super().__init__("the yardstick", [binary, database, 0])
-        # It ends as it is told to, on the spot.
+        # It stops at once on the signal.
         self.ends_with = -signal.SIGTERM
 
 

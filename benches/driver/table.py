@@ -26,7 +26,7 @@ class Result(NamedTuple):
 
     figure: float
     measured: str
-    beside: str = ""
+    baseline: str = ""
     reference: str = ""
     note: str = ""
     slowest: tuple | list = ()

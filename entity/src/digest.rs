@@ -1,4 +1,4 @@
-//! What makes a name unique, whatever its length.
+//! Digests of names, for unique indexes: PostgreSQL limits the size of index rows, but names may be longer.
 
 use sha2::{Digest as _, Sha256};
 

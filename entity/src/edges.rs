@@ -1,4 +1,4 @@
-//! Every edge of the graph: how the rows of one table are found from a row of another one.
+//! The edges of the graph: the conditions by which rows of one table are found from a row of another.
 
 use sea_orm::sea_query::{Condition, ExprTrait as _, Query};
 
