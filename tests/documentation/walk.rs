@@ -86,7 +86,12 @@ impl Walk {
                 let shown: Value =
                     serde_json::from_str(&block.text).unwrap_or_else(|e| panic!("{}: {e}", block.place()));
                 if let Some((_, given)) = given.filter(|(section, _)| *section == block.section) {
-                    assert_eq!(shape(&shown), shape(&given), "{}: {given:#}", block.place());
+                    let (shown, given) = match block.page.as_str() {
+                        // Health names the build and what fails at the moment.
+                        "docs/operating.md" => (shape(&shown), shape(&given)),
+                        _ => (shown, given),
+                    };
+                    assert_eq!(shown, given, "{}", block.place());
                 }
                 None
             }
@@ -214,7 +219,7 @@ fn first_json(block: &Block, output: &str) -> Option<Value> {
     objects.into_iter().next()
 }
 
-/// JSON with its members' names only; of a list, its first item.
+/// Returns JSON with the names of its members only; of a list, the first item.
 fn shape(value: &Value) -> Value {
     match value {
         Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), shape(value))).collect(),
