@@ -12,12 +12,12 @@ use crate::{
     column,
     driver::source::Source,
     filter::Tree,
-    list::{self, Noun, Order, Position, Slice},
+    list::{self, Listable, Order, Position, Slice},
     table::{execution_context, session},
 };
 
 /// An entity that is announced.
-pub trait Announced: Noun {}
+pub trait Announced: Listable {}
 
 impl Announced for session::Entity {}
 impl Announced for execution_context::Entity {}

@@ -2,10 +2,10 @@
 
 use sha2::{Digest as _, Sha256};
 
-/// The first 16 bytes of a SHA-256: uniqueness and look-up of names of any length go by it.
+/// The first 16 bytes of a SHA-256.
 pub type Digest = [u8; 16];
 
-/// The digest of `parts` in their order. Each is preceded by its length, so that no two lists of parts run together.
+/// The digest of `parts` in their order. Each is preceded by its length, so that different lists of parts have different inputs.
 pub fn digest(parts: &[&str]) -> Digest {
     let mut hasher = Sha256::new();
     for part in parts {

@@ -53,7 +53,7 @@ pub const SESSIONS_OF_PIPELINE: Edge<session::Entity> = Edge::new("pipeline.sess
     Condition::all().add(column::of(session::Column::BuildId).in_subquery(builds))
 });
 
-/// The sessions that bear a tag.
+/// The sessions with a tag.
 pub const SESSIONS_OF_TAG: Edge<session::Entity> = Edge::new("tag.sessions", |tag| {
     let sessions = Query::select()
         .column(session_tag::Column::SessionId)

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// An entity that can be listed.
-pub trait Noun: EntityTrait<Model: FromRow + Clone + Send + Sync + 'static> {
+pub trait Listable: EntityTrait<Model: FromRow + Clone + Send + Sync + 'static> {
     /// The filter of its lists.
     type Filter: Default + Clone + Debug + PartialEq + Send + Sync + 'static;
     /// The sort orders of its lists. The default is the order of arrival.
@@ -58,12 +58,12 @@ pub trait Noun: EntityTrait<Model: FromRow + Clone + Send + Sync + 'static> {
 /// The only order of entities that are not announced: their keys count up in order of arrival.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum FirstSeen {
-    /// The first metric, or the first session, of each.
+    /// By the first metric, or the first session, of each.
     #[default]
     FirstSeen,
 }
 
-/// The part of [`Noun`] that entities share whose only order is [`FirstSeen`].
+/// The part of [`Listable`] that entities share whose only order is [`FirstSeen`].
 macro_rules! in_order_first_seen {
     () => {
         type Sort = crate::list::FirstSeen;
@@ -103,7 +103,7 @@ pub struct Position {
 
 /// A slice of an ordered list, between two cursor positions.
 #[derive(Debug, Clone)]
-pub struct Slice<E: Noun> {
+pub struct Slice<E: Listable> {
     /// The filter of the list.
     pub filter: Tree<E::Filter>,
     /// The order of the list.
@@ -118,7 +118,7 @@ pub struct Slice<E: Noun> {
     pub from_end: bool,
 }
 
-impl<E: Noun> PartialEq for Slice<E> {
+impl<E: Listable> PartialEq for Slice<E> {
     fn eq(&self, other: &Self) -> bool {
         let Self { filter, order, after, before, limit, from_end } = self;
         *filter == other.filter
@@ -168,12 +168,12 @@ impl<E> PartialEq for Edge<E> {
 }
 
 /// Returns the condition of a filter on listed rows.
-pub(crate) fn condition<E: Noun>(filter: &Tree<E::Filter>, engine: Engine) -> Condition {
+pub(crate) fn condition<E: Listable>(filter: &Tree<E::Filter>, engine: Engine) -> Condition {
     Condition::all().add(E::listed()).add(filter.on(&|own| E::condition(own, engine)))
 }
 
 /// Like [`condition`], but restricts every leaf that can use the partitioned index to the partitions of `within`.
-pub(crate) fn with_partitions<E: Noun>(filter: &Tree<E::Filter>, engine: Engine, within: KeyRange) -> Condition {
+pub(crate) fn with_partitions<E: Listable>(filter: &Tree<E::Filter>, engine: Engine, within: KeyRange) -> Condition {
     let is_required = filter.requires(&E::is_by_partition);
     let matches = |own: &E::Filter| {
         let is_by_partition = E::is_by_partition(own);
@@ -184,7 +184,7 @@ pub(crate) fn with_partitions<E: Noun>(filter: &Tree<E::Filter>, engine: Engine,
 }
 
 /// Returns the condition of a filter on the listed children of `parents`.
-fn edge_condition<E: Noun>(
+fn edge_condition<E: Listable>(
     edge: Edge<E>,
     parents: &[i64],
     filter: &Tree<E::Filter>,
@@ -200,7 +200,7 @@ fn edge_condition<E: Noun>(
 }
 
 /// Returns the query of `slice`. With an edge from parents, the caller adds the link to each parent.
-fn select<E: Noun>(slice: &Slice<E>, engine: Engine, edge: Option<(Edge<E>, &[i64])>) -> SelectStatement {
+fn select<E: Listable>(slice: &Slice<E>, engine: Engine, edge: Option<(Edge<E>, &[i64])>) -> SelectStatement {
     let Slice { filter, order, after, before, limit, from_end } = slice;
     let id = Expr::col((E::default(), "id"));
     let key = column::of(E::sort_column(order.by));
@@ -238,7 +238,7 @@ fn select<E: Noun>(slice: &Slice<E>, engine: Engine, edge: Option<(Edge<E>, &[i6
 }
 
 /// Sorts the rows of a statement in the list's order.
-fn sort_rows<E: Noun>(order: Order<E::Sort>, rows: &mut [E::Model]) {
+fn sort_rows<E: Listable>(order: Order<E::Sort>, rows: &mut [E::Model]) {
     rows.sort_by_key(|row| (E::sort_key(order.by, row), E::id(row)));
     if order.descending {
         rows.reverse();
@@ -246,12 +246,12 @@ fn sort_rows<E: Noun>(order: Order<E::Sort>, rows: &mut [E::Model]) {
 }
 
 /// Returns the rows of `slice`.
-pub async fn rows<E: Noun>(db: &impl Source, slice: &Slice<E>) -> Result<Vec<E::Model>, DbErr> {
+pub async fn rows<E: Listable>(db: &impl Source, slice: &Slice<E>) -> Result<Vec<E::Model>, DbErr> {
     rows_after(db, slice, 0).await
 }
 
 /// Returns the rows of `slice` after the first `skip`.
-async fn rows_after<E: Noun>(db: &impl Source, slice: &Slice<E>, skip: u64) -> Result<Vec<E::Model>, DbErr> {
+async fn rows_after<E: Listable>(db: &impl Source, slice: &Slice<E>, skip: u64) -> Result<Vec<E::Model>, DbErr> {
     let mut query = select(slice, db.engine(), None);
     if skip > 0 {
         query.offset(skip);
@@ -271,7 +271,7 @@ async fn rows_after<E: Noun>(db: &impl Source, slice: &Slice<E>, skip: u64) -> R
 
 /// Returns the rows whose keys `keys` selects as `key`, in any order. The keys of many matches come from a covering index; only
 /// the few rows of the limit are read.
-pub(crate) async fn rows_of_keys<E: Noun>(db: &impl Source, keys: SelectStatement) -> Result<Vec<E::Model>, DbErr> {
+pub(crate) async fn rows_of_keys<E: Listable>(db: &impl Source, keys: SelectStatement) -> Result<Vec<E::Model>, DbErr> {
     let query = Query::select()
         .columns(E::Column::iter().map(|column| (E::default(), column)))
         .from_subquery(keys, "wanted")
@@ -282,7 +282,7 @@ pub(crate) async fn rows_of_keys<E: Noun>(db: &impl Source, keys: SelectStatemen
 }
 
 /// Returns the rows of `slice` under each of `parents`, in one statement. Parents without rows are absent.
-pub async fn rows_under<E: Noun>(
+pub async fn rows_under<E: Listable>(
     db: &impl Source,
     edge: Edge<E>,
     parents: &[i64],
@@ -310,7 +310,7 @@ pub async fn rows_under<E: Noun>(
 }
 
 /// Returns the number of rows that match `filter`.
-pub async fn count<E: Noun>(db: &impl Source, filter: &Tree<E::Filter>) -> Result<u64, DbErr> {
+pub async fn count<E: Listable>(db: &impl Source, filter: &Tree<E::Filter>) -> Result<u64, DbErr> {
     let query = Query::select()
         .expr_as(Func::count(Expr::val(1)), "n")
         .from(E::default())
@@ -320,7 +320,7 @@ pub async fn count<E: Noun>(db: &impl Source, filter: &Tree<E::Filter>) -> Resul
 }
 
 /// Returns the number of rows under each of `parents` that match `filter`, in one statement.
-pub async fn counts_under<E: Noun>(
+pub async fn counts_under<E: Listable>(
     db: &impl Source,
     edge: Edge<E>,
     parents: &[i64],
@@ -343,7 +343,7 @@ pub async fn counts_under<E: Noun>(
 }
 
 /// Returns the rows with these keys, in one statement. Keys without a row are absent.
-pub async fn by_ids<E: Noun>(db: &impl Source, ids: &[i64]) -> Result<HashMap<i64, E::Model>, DbErr> {
+pub async fn by_ids<E: Listable>(db: &impl Source, ids: &[i64]) -> Result<HashMap<i64, E::Model>, DbErr> {
     let id = Expr::col((E::default(), "id"));
     let query = Query::select()
         .columns(E::Column::iter().map(|column| (E::default(), column)))
@@ -354,7 +354,11 @@ pub async fn by_ids<E: Noun>(db: &impl Source, ids: &[i64]) -> Result<HashMap<i6
 }
 
 /// Returns which of the rows with these keys match `filter`, in one statement.
-pub async fn matching<E: Noun>(db: &impl Source, filter: &Tree<E::Filter>, ids: &[i64]) -> Result<HashSet<i64>, DbErr> {
+pub async fn matching<E: Listable>(
+    db: &impl Source,
+    filter: &Tree<E::Filter>,
+    ids: &[i64],
+) -> Result<HashSet<i64>, DbErr> {
     if ids.is_empty() {
         return Ok(HashSet::new());
     }
@@ -369,7 +373,7 @@ pub async fn matching<E: Noun>(db: &impl Source, filter: &Tree<E::Filter>, ids: 
 }
 
 /// Returns page `number` (from 1) of the list, with `size` rows each.
-pub async fn page<E: Noun>(
+pub async fn page<E: Listable>(
     db: &impl Source,
     filter: &Tree<E::Filter>,
     number: u64,

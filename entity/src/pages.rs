@@ -10,7 +10,7 @@ use crate::{
     driver::source::Source,
     filter::Tree,
     key_range::KeyRange,
-    list::{self, Noun as _, Position, Slice},
+    list::{self, Listable as _, Position, Slice},
     metric_block::{Dimension, ZoneMap, ZoneMapCache},
     page_plan::{self, PagePlan, PageRange},
     table::{

@@ -1,16 +1,16 @@
-//! Naive local times, as pytest workers write them.
+//! Naive local times, as clients send them.
 
 use jiff::{
     civil::{DateTime, date},
     fmt::temporal::DateTimeParser,
 };
 
-/// A point of a worker's own clock: no time zone is known, and none is assumed.
+/// A time on a client's own clock, without a time zone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LocalDateTime {
     /// Microseconds since 1970-01-01T00:00:00 on that clock.
     pub micros: i64,
-    /// The text as it was sent, kept only where [`canonical`] would not give it back.
+    /// The text as it was sent, kept only if [`canonical`] would return another one.
     pub text: Option<String>,
 }
 
@@ -20,7 +20,7 @@ pub struct NotIso;
 
 impl LocalDateTime {
     /// Reads an ISO 8601 date, or date and time, of the years 1 to 9999. An offset is kept in the text and otherwise ignored: the
-    /// clock's own reading counts.
+    /// local time counts.
     pub fn parse(text: &str) -> Result<Self, NotIso> {
         static PARSER: DateTimeParser = DateTimeParser::new();
         if text.contains('[') || !text.starts_with(|c: char| c.is_ascii_digit()) {
@@ -65,7 +65,7 @@ pub fn canonical(micros: i64) -> String {
     let (seconds, fraction) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
     let Ok(t) = epoch().checked_add(jiff::SignedDuration::from_secs(seconds)) else { return String::new() };
     let mut text = String::with_capacity(26);
-    // Lists have a time in each row: digits are written one by one, which takes a fifth of what formatting does.
+    // Writing digits one by one takes a fifth of the time of formatting, and lists have a time in each row.
     let mut write = |mark: &str, number: i64, mut unit: i64| {
         text.push_str(mark);
         while unit > 0 {

@@ -15,7 +15,7 @@ use crate::{
     driver::{row::from_row, source::Source},
     filter::Tree,
     key_range::KeyRange,
-    list::{self, Noun as _},
+    list::{self, Listable as _},
     list_cache::ListCache,
     resource::Resource,
     table::{metric, pipeline_variant, session, variant},

@@ -11,7 +11,7 @@ use crate::{
     dialect::Engine,
     driver::row::from_row,
     filter::Text,
-    list::{self, Noun},
+    list::{self, Listable},
     table::{pipeline, plain_entity},
 };
 
@@ -46,7 +46,7 @@ pub(crate) fn of_pipeline_named(name: &Text, engine: Engine) -> Condition {
     Condition::all().add(column::of(Column::PipelineId).in_subquery(pipeline::named(name, engine)))
 }
 
-impl Noun for Entity {
+impl Listable for Entity {
     type Filter = Filter;
 
     list::in_order_first_seen!();

@@ -10,7 +10,7 @@ use crate::{
     dialect::Engine,
     driver::row::from_row,
     filter::Text,
-    list::{self, Noun},
+    list::{self, Listable},
     table::plain_entity,
 };
 
@@ -38,7 +38,7 @@ pub struct Filter {
     pub named: Option<bool>,
 }
 
-impl Noun for Entity {
+impl Listable for Entity {
     type Filter = Filter;
 
     list::in_order_first_seen!();

@@ -11,7 +11,7 @@ use crate::{
     dialect::Engine,
     driver::row::from_row,
     filter::{Number, Text},
-    list::Noun,
+    list::Listable,
     table::plain_entity,
 };
 
@@ -102,7 +102,7 @@ pub enum Sort {
     Announced,
 }
 
-impl Noun for Entity {
+impl Listable for Entity {
     type Filter = Filter;
     type Sort = Sort;
 

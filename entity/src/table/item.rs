@@ -10,7 +10,7 @@ use crate::{
     dialect::Engine,
     driver::row::from_row,
     filter::Text,
-    list::{self, Noun},
+    list::{self, Listable},
     table::{component, plain_entity},
 };
 
@@ -54,7 +54,7 @@ pub(crate) fn of_component_named(name: &Text, engine: Engine) -> Condition {
     Condition::all().add(column::of(Column::ComponentId).in_subquery(components))
 }
 
-impl Noun for Entity {
+impl Listable for Entity {
     type Filter = Filter;
 
     list::in_order_first_seen!();

@@ -11,7 +11,7 @@ use crate::{
     driver::{executor::Transaction, row::from_row, source::Source as _},
     filter::{self, Number, Text},
     key_range,
-    list::{self, Noun},
+    list::{self, Listable},
     resource::Resource,
     table::{execution_context, plain_entity, session, variant},
     time::LocalDateTime,
@@ -293,7 +293,7 @@ fn values(row: &Model) -> [Value; 13] {
     ]
 }
 
-impl Noun for Entity {
+impl Listable for Entity {
     type Filter = Filter;
     type Sort = Sort;
 

@@ -9,7 +9,7 @@ use crate::{
     dialect::Engine,
     driver::row::from_row,
     filter::Text,
-    list::{self, Noun},
+    list::{self, Listable},
     table::plain_entity,
 };
 
@@ -35,7 +35,7 @@ pub struct Filter {
     pub name: Option<Text>,
 }
 
-impl Noun for Entity {
+impl Listable for Entity {
     type Filter = Filter;
 
     list::in_order_first_seen!();

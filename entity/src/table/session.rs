@@ -14,7 +14,7 @@ use crate::{
     dialect::Engine,
     driver::{row::from_row, source::Source},
     filter::{self, Number, Text},
-    list::Noun,
+    list::Listable,
     table::{build, plain_entity, session_tag, tag},
     time::LocalDateTime,
 };
@@ -125,7 +125,7 @@ fn tagged(Tagged { name, value }: &Tagged) -> Expr {
     column::of(Column::Id).in_subquery(sessions)
 }
 
-impl Noun for Entity {
+impl Listable for Entity {
     type Filter = Filter;
     type Sort = Sort;
 

@@ -7,7 +7,7 @@ use crate::{
     dialect::Engine,
     driver::row::from_row,
     filter::Text,
-    list::{self, Noun},
+    list::{self, Listable},
     table::plain_entity,
 };
 
@@ -37,7 +37,7 @@ pub struct Filter {
     pub value: Option<Text>,
 }
 
-impl Noun for Entity {
+impl Listable for Entity {
     type Filter = Filter;
 
     list::in_order_first_seen!();

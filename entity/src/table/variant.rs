@@ -13,7 +13,7 @@ use crate::{
     dialect::Engine,
     driver::{row::from_row, source::Source},
     filter::{self, Text},
-    list::{self, Edge, Noun},
+    list::{self, Edge, Listable},
     resource::Resource,
     table::{component, item, plain_entity},
 };
@@ -111,7 +111,7 @@ impl Filter {
     }
 }
 
-impl Noun for Entity {
+impl Listable for Entity {
     type Filter = Filter;
 
     list::in_order_first_seen!();

@@ -6,7 +6,7 @@ use async_graphql::{Context, Object, SimpleObject, TypeName};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use entity::{
     filter::Tree,
-    list::{self, Edge as TableEdge, Noun, Order, Position, Slice},
+    list::{self, Edge as TableEdge, Listable, Order, Position, Slice},
 };
 
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// The order of a list of `T`.
-type OrderOf<T> = Order<<<T as Listed>::Entity as Noun>::Sort>;
+type OrderOf<T> = Order<<<T as Listed>::Entity as Listable>::Sort>;
 
 /// The parent object of a list.
 #[derive(Debug)]
@@ -156,7 +156,7 @@ pub struct Connection<T: Listed> {
     has_next_page: bool,
     has_previous_page: bool,
     parent: Parent<T::Entity>,
-    filter: Tree<<T::Entity as Noun>::Filter>,
+    filter: Tree<<T::Entity as Listable>::Filter>,
 }
 
 impl<T: Listed> TypeName for Connection<T> {

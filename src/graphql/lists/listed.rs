@@ -3,7 +3,7 @@
 use async_graphql::{Context, ContextSelectionSet, InputType, OutputType, parser::types::SelectionSet};
 use entity::{
     filter::Tree,
-    list::{self, Noun, Order},
+    list::{self, Listable, Order},
 };
 use futures_util::future::BoxFuture;
 use sea_orm::EntityTrait;
@@ -24,11 +24,11 @@ pub type RowOf<T> = <<T as Listed>::Entity as EntityTrait>::Model;
 /// An object type that lists have as items.
 pub trait Listed: OutputType + WriteJson {
     /// Its table.
-    type Entity: Noun;
+    type Entity: Listable;
     /// The `where` argument of its lists.
-    type Where: InputType + Where<Filter = <Self::Entity as Noun>::Filter>;
+    type Where: InputType + Where<Filter = <Self::Entity as Listable>::Filter>;
     /// The `orderBy` argument of its lists.
-    type OrderBy: InputType + Into<Order<<Self::Entity as Noun>::Sort>>;
+    type OrderBy: InputType + Into<Order<<Self::Entity as Listable>::Sort>>;
 
     /// Converts rows to objects, in their order.
     fn from_rows(ctx: &Context<'_>, rows: Vec<RowOf<Self>>) -> impl Future<Output = Result<Vec<Self>, Error>> + Send;
@@ -42,7 +42,7 @@ pub trait Listed: OutputType + WriteJson {
     /// [`crate::graphql::lists::page_number`].
     fn page(
         ctx: &Context<'_>,
-        filter: &Tree<<Self::Entity as Noun>::Filter>,
+        filter: &Tree<<Self::Entity as Listable>::Filter>,
         number: Option<i64>,
         size: u64,
     ) -> impl Future<Output = Result<(Vec<RowOf<Self>>, u64), Error>> + Send {
@@ -56,13 +56,13 @@ pub trait Listed: OutputType + WriteJson {
     /// Returns the number of rows that match.
     fn count(
         ctx: &Context<'_>,
-        filter: &Tree<<Self::Entity as Noun>::Filter>,
+        filter: &Tree<<Self::Entity as Listable>::Filter>,
     ) -> impl Future<Output = Result<u64, Error>> + Send;
 }
 
 /// A table that the schema exposes as an object type. Lists are declared by table, so that the module of a parent type does not depend
 /// on those of its children.
-pub trait Exposed: Noun {
+pub trait Exposed: Listable {
     /// The type of the objects.
     type Object: Listed<Entity = Self>;
 }

@@ -14,7 +14,7 @@ use entity::{
     driver::executor::Reader,
     edges,
     filter::Tree,
-    list::{self, Edge, Noun, Slice},
+    list::{self, Edge, Listable, Slice},
     table::{
         session_tag, tag,
         variant::{self, VariantNames},
@@ -59,7 +59,7 @@ impl<E> Hash for RowById<E> {
     }
 }
 
-impl<E: Noun> LoaderKey for RowById<E> {
+impl<E: Listable> LoaderKey for RowById<E> {
     type Value = E::Model;
 
     async fn load(db: &Reader, keys: &[Self]) -> Result<HashMap<Self, E::Model>, Error> {
@@ -72,7 +72,7 @@ impl<E: Noun> LoaderKey for RowById<E> {
 ///
 /// # Errors
 /// [`Code::Internal`] if there is none.
-pub async fn load_row<E: Noun>(ctx: &Context<'_>, id: i64, key: fn(i64) -> RowById<E>) -> FieldResult<E::Model> {
+pub async fn load_row<E: Listable>(ctx: &Context<'_>, id: i64, key: fn(i64) -> RowById<E>) -> FieldResult<E::Model> {
     let row = loaders_of(ctx).load(key(id)).await?;
     Ok(row.ok_or_else(|| Error::new(Code::Internal, "a reference leads nowhere"))?)
 }
@@ -253,18 +253,18 @@ impl<Q> Hash for PerParent<Q> {
 }
 
 /// Loads a window of the list that an edge leads to from a parent.
-pub struct ChildRows<E: Noun> {
+pub struct ChildRows<E: Listable> {
     edge: Edge<E>,
     slice: Slice<E>,
 }
 
-impl<E: Noun> PartialEq for ChildRows<E> {
+impl<E: Listable> PartialEq for ChildRows<E> {
     fn eq(&self, other: &Self) -> bool {
         self.edge == other.edge && self.slice == other.slice
     }
 }
 
-impl<E: Noun> ChildRows<E> {
+impl<E: Listable> ChildRows<E> {
     /// Creates the key of the window `slice` for one parent.
     pub fn key(edge: Edge<E>, parent: i64, slice: &Slice<E>) -> PerParent<Self> {
         let Slice { filter, after, before, limit, from_end, .. } = slice;
@@ -273,7 +273,7 @@ impl<E: Noun> ChildRows<E> {
     }
 }
 
-impl<E: Noun> LoaderKey for PerParent<ChildRows<E>> {
+impl<E: Listable> LoaderKey for PerParent<ChildRows<E>> {
     type Value = Vec<E::Model>;
 
     async fn load(db: &Reader, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
@@ -288,25 +288,25 @@ impl<E: Noun> LoaderKey for PerParent<ChildRows<E>> {
 }
 
 /// Loads the length of the list that an edge leads to from a parent.
-pub struct ChildCount<E: Noun> {
+pub struct ChildCount<E: Listable> {
     edge: Edge<E>,
     filter: Tree<E::Filter>,
 }
 
-impl<E: Noun> PartialEq for ChildCount<E> {
+impl<E: Listable> PartialEq for ChildCount<E> {
     fn eq(&self, other: &Self) -> bool {
         self.edge == other.edge && self.filter == other.filter
     }
 }
 
-impl<E: Noun> ChildCount<E> {
+impl<E: Listable> ChildCount<E> {
     /// Creates the key of the number of rows that match, for one parent.
     pub fn key(edge: Edge<E>, parent: i64, filter: &Tree<E::Filter>) -> PerParent<Self> {
         PerParent::new(parent, Self { edge, filter: filter.clone() }, edge.name, filter)
     }
 }
 
-impl<E: Noun> LoaderKey for PerParent<ChildCount<E>> {
+impl<E: Listable> LoaderKey for PerParent<ChildCount<E>> {
     type Value = u64;
 
     async fn load(db: &Reader, keys: &[Self]) -> Result<HashMap<Self, u64>, Error> {

@@ -6,7 +6,7 @@ use async_graphql::{Context, Object, TypeName};
 use entity::{
     announced::{self, Announced},
     filter::Tree,
-    list::{self, Noun},
+    list::{self, Listable},
 };
 
 use crate::{
@@ -139,7 +139,7 @@ impl NamePage {
 /// Those of [`page_with_count`].
 pub async fn announced_page<T: Listed<Entity: Announced>>(
     ctx: &Context<'_>,
-    filter: &Tree<<T::Entity as Noun>::Filter>,
+    filter: &Tree<<T::Entity as Listable>::Filter>,
     number: Option<i64>,
     size: u64,
 ) -> Result<(Vec<RowOf<T>>, u64), Error> {

@@ -10,7 +10,7 @@ use std::{
 use async_graphql::Context;
 use entity::{
     filter::Tree,
-    list::{self, Noun, Order, Position, Slice},
+    list::{self, Listable, Order, Position, Slice},
 };
 use futures_util::{
     Stream, StreamExt as _, future,
@@ -41,7 +41,7 @@ const READ_INTERVAL: Duration = Duration::from_millis(20);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The filter of a list.
-pub type FilterOf<T> = <<T as Listed>::Entity as Noun>::Filter;
+pub type FilterOf<T> = <<T as Listed>::Entity as Listable>::Filter;
 
 /// An object type that clients can subscribe to.
 pub trait Live: Listed {

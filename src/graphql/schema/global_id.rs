@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use entity::list::{self, Noun};
+use entity::list::{self, Listable};
 
 use crate::{
     error::Error,
@@ -61,7 +61,10 @@ pub async fn find_by_id<T: Listed>(ctx: &Context<'_>, id: &ID) -> Option<FieldRe
 }
 
 /// Resolves a nullable field to the first object that matches.
-pub async fn find_first<T: Listed>(ctx: &Context<'_>, filter: <T::Entity as Noun>::Filter) -> Option<FieldResult<T>> {
+pub async fn find_first<T: Listed>(
+    ctx: &Context<'_>,
+    filter: <T::Entity as Listable>::Filter,
+) -> Option<FieldResult<T>> {
     let rows = list::page::<T::Entity>(&state_of(ctx).database.reader, &filter.into(), 1, 1).await;
     let found = match rows {
         Ok(rows) => T::from_rows(ctx, rows).await,
