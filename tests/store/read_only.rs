@@ -274,6 +274,6 @@ fn nothing_is_left_next_to_a_file_that_was_read() {
     set(folder.path(), 0o555);
     let refused = ended(&mut read_only(folder.path(), &url));
     set(folder.path(), 0o755);
-    refused.assert_refused(&["--database-url", "m.db", "its log", "a folder that it may write"]);
+    refused.assert_refused(&["--database-url", "m.db", "its -wal", "a folder"]);
     assert!(!refused.stderr.contains("read and write it"), "{refused:?}");
 }
