@@ -52,7 +52,7 @@ fn a_mode_that_can_store_nothing_is_refused() {
         refused.assert_refused(&["--database-url", NAME, &format!("?{said}"), "leave that out"]);
     }
     let refused = start_on(folder.path(), &format!("sqlite://{NAME}?nolock=1"));
-    refused.assert_refused(&["--database-url", "mode, cache, immutable and vfs are known"]);
+    refused.assert_refused(&["--database-url", "mode, cache, immutable and vfs"]);
     assert_eq!(files(folder.path()), [NAME]);
 }
 
