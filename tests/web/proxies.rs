@@ -176,7 +176,8 @@ async fn a_page_that_may_be_ours_is_refused_with_what_a_proxy_must_pass_on() {
         let refused = asked_from(&app, host, &mute).await;
         for reply in refused.into_iter().chain([handshake(&app, SOCKETS[1], host, &mute).await]) {
             assert_eq!(reply.status, 403, "{host}");
-            for hint in ["forward Host unchanged", "with its port", "--cors-origin", "proxy_set_header Host $http_host"] {
+            for hint in ["forward Host unchanged", "with its port", "--cors-origin", "proxy_set_header Host $http_host"]
+            {
                 assert!(reply.text().contains(hint), "{hint}: {}", reply.text());
             }
         }
