@@ -100,31 +100,29 @@ macro_rules! graph_object {
         $($lines:tt)*
     ) => {
         crate::graphql::lists::object::graph_object! {
-            @fields [$($meta)*] $Type {
-                $($done)*
-                $(#[doc = $doc])+
-                async fn $name(
-                    &self,
-                    ctx: &async_graphql::Context<'_>,
-                    #[graphql(name = "where", desc = "Filter: return only items that match.")]
-                    filter: Option<crate::graphql::lists::listed::WhereOf<$Table>>,
-                    #[graphql(
-                        desc = "Page number, from 1. Negative numbers count from the last page.",
-                        default_with = "Some(1)"
-                    )]
-                    page: Option<i64>,
-                ) -> crate::graphql::error::FieldResult<
-                    crate::graphql::lists::page::Page<crate::graphql::lists::listed::ObjectOf<$Table>>,
-                > {
-                    crate::graphql::lists::page::Page::read(ctx, filter, page).await
-                }
-            }
+            @fields [$($meta)*] $Type { $($done)* }
+            $(#[doc = $doc])+ paged $name: $Table =>
+                crate::graphql::lists::page::Page<crate::graphql::lists::listed::ObjectOf<$Table>>, |page| page;
             $($lines)*
         }
     };
     (
         @fields [$($meta:tt)*] $Type:ident { $($done:tt)* }
         $(#[doc = $doc:literal])+ names $name:ident: $Table:ty = $name_of:expr;
+        $($lines:tt)*
+    ) => {
+        crate::graphql::lists::object::graph_object! {
+            @fields [$($meta)*] $Type { $($done)* }
+            $(#[doc = $doc])+ paged $name: $Table =>
+                crate::graphql::lists::page::NamePage,
+                |page| crate::graphql::lists::page::NamePage::from_page(page, $name_of);
+            $($lines)*
+        }
+    };
+    // What `page` and `names` have in common.
+    (
+        @fields [$($meta:tt)*] $Type:ident { $($done:tt)* }
+        $(#[doc = $doc:literal])+ paged $name:ident: $Table:ty => $Page:ty, $convert:expr;
         $($lines:tt)*
     ) => {
         crate::graphql::lists::object::graph_object! {
@@ -141,10 +139,10 @@ macro_rules! graph_object {
                         default_with = "Some(1)"
                     )]
                     page: Option<i64>,
-                ) -> crate::graphql::error::FieldResult<crate::graphql::lists::page::NamePage> {
-                    let name_of: fn(crate::graphql::lists::listed::ObjectOf<$Table>) -> String = $name_of;
-                    let page = crate::graphql::lists::page::Page::read(ctx, filter, page).await?;
-                    Ok(crate::graphql::lists::page::NamePage::from_page(page, name_of))
+                ) -> crate::graphql::error::FieldResult<$Page> {
+                    type Objects = crate::graphql::lists::page::Page<crate::graphql::lists::listed::ObjectOf<$Table>>;
+                    let convert: fn(Objects) -> $Page = $convert;
+                    crate::graphql::lists::page::Page::read(ctx, filter, page).await.map(convert)
                 }
             }
             $($lines)*
