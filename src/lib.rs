@@ -1,7 +1,7 @@
 //! Metrograph: the history of pytest runs as a graph.
 //!
 //! From the outside in: [`commands`] reads the command line ([`config`]) and calls [`App::serve`]. `web` serves HTTP: GraphQL, the
-//! pages, and `rest`, which turns documents of GraphQL operations into REST entry points. Both use `graphql`, the product. Rows are
+//! pages, and `rest`, which turns documents of GraphQL operations into REST endpoints. Both use `graphql`, the product. Rows are
 //! read from `entity` through `db` and stored through `ingest`, one queue and one committer. `access` decides what a caller may do.
 //! `error` is the table of failures, `http` what web and rest have in common, `telemetry` the log.
 //!

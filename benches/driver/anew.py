@@ -4,7 +4,7 @@ import time
 from collections import defaultdict
 from contextlib import ExitStack, contextmanager
 
-from driver.entry_points import counts
+from driver.endpoints import counts
 from driver.growth import grown
 from driver.history import say, scratch
 from driver.loads import METRIC_V1

@@ -1,5 +1,5 @@
 """Who is measured side by side: how each is started on the main history, and how it is asked for the same things."""
-from driver.entry_points import PAGE_SIZE
+from driver.endpoints import PAGE_SIZE
 from driver.loading import METRIC, read_only
 from driver.servers import Metrograph, Reference, Yardstick
 from driver.wire import Connection

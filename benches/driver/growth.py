@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from driver import loading, wrk
 from driver.contestants import OfMetrograph
-from driver.entry_points import Expected, Read, all_lists, counts, names
+from driver.endpoints import Expected, Read, all_lists, counts, names
 from driver.history import say, scratch
 from driver.loads import READS, WRITES, places_of
 from driver.reads import ON_MAIN

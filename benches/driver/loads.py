@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from driver import wrk
 from driver.contestants import OfMetrograph, OfReference, OfYardstick
-from driver.entry_points import PAGE_SIZE
+from driver.endpoints import PAGE_SIZE
 from driver.history import say, scratch
 from driver.loading import METRIC
 from driver.table import PACE, Result

@@ -1,7 +1,7 @@
-"""Single requests of REST v1 on one connection: each class of entry points counts by its slowest."""
+"""Single requests of REST v1 on one connection: each class of endpoints counts by its slowest."""
 from collections import defaultdict
 
-from driver.entry_points import Read, all_lists, counts, filtered_lists, like_lists, name_lists, names, rankings
+from driver.endpoints import Read, all_lists, counts, filtered_lists, like_lists, name_lists, names, rankings
 from driver.history import say
 from driver.servers import Metrograph
 from driver.table import Result

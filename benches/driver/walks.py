@@ -2,7 +2,7 @@
 import json
 import statistics
 
-from driver.entry_points import PAGE_SIZE, Read, all_lists
+from driver.endpoints import PAGE_SIZE, Read, all_lists
 from driver.history import say
 from driver.reads import slowest, with_pages
 from driver.servers import Metrograph

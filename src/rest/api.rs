@@ -9,12 +9,12 @@ use crate::{
     rest::document::{self, Document},
 };
 
-/// First path segments that entry points cannot have: those of the documentation, and of a doubled prefix.
+/// First path segments that endpoints cannot have: those of the documentation, and of a doubled prefix.
 const RESERVED_SEGMENTS: &[&str] = &["docs", "swagger.json", "openapi-3.0.json", "api"];
 
-/// A checked document of operations, each an entry point.
+/// A checked document of operations, each an endpoint.
 pub struct RestApi {
-    /// The path prefix of its entry points, such as `/api/v1`.
+    /// The path prefix of its endpoints, such as `/api/v1`.
     pub(super) prefix: String,
     /// The title of its description.
     pub(super) title: String,
@@ -65,16 +65,16 @@ fn own_documents(directory: &Path) -> Result<Vec<(String, String)>, DocumentErro
 fn rest_api(schema: &Arc<Valid<Schema>>, name: &str, file: &str, text: &str) -> Result<RestApi, DocumentError> {
     let document = document::read(schema, file, text)?;
     let mut taken = HashSet::new();
-    for point in &document.entry_points {
+    for endpoint in &document.endpoints {
         let refused = |reason: String| {
-            let (line, column) = point.place;
-            DocumentError { file: file.to_owned(), line, column, reason: format!("{}: {reason}", point.name) }
+            let (line, column) = endpoint.place;
+            DocumentError { file: file.to_owned(), line, column, reason: format!("{}: {reason}", endpoint.name) }
         };
         // The root is shared with GraphQL, the pages and other documents. Only old clients of REST v1 need it.
-        if point.at_root && name != "v1" {
+        if endpoint.at_root && name != "v1" {
             return Err(refused("root: only REST v1 is served at the root".to_owned()));
         }
-        for template in &point.paths {
+        for template in &endpoint.paths {
             if template.first_word().is_some_and(|word| RESERVED_SEGMENTS.contains(&word)) {
                 let own = RESERVED_SEGMENTS.join(", ");
                 return Err(refused(format!(
@@ -82,13 +82,13 @@ fn rest_api(schema: &Arc<Valid<Schema>>, name: &str, file: &str, text: &str) -> 
                     template.documented()
                 )));
             }
-            if !taken.insert((point.is_post, template.route())) {
+            if !taken.insert((endpoint.is_post, template.route())) {
                 return Err(refused(format!("the path {} is served already", template.documented())));
             }
         }
     }
     let title = format!("Metrograph REST {name}");
-    // REST v1 is documented publicly. An operator's entry points are not.
+    // REST v1 is documented publicly. An operator's endpoints are not.
     let is_public = name == "v1";
     Ok(RestApi { prefix: format!("/api/{name}"), title, is_public, document, schema: Arc::clone(schema) })
 }

@@ -1,4 +1,4 @@
-//! Reads documents of operations, checks them against the schema, and gives the entry points they describe.
+//! Reads documents of operations, checks them against the schema, and gives the endpoints they describe.
 
 use std::{collections::HashSet, fmt, sync::Arc};
 
@@ -23,7 +23,7 @@ pub(super) enum Reply {
     Created,
 }
 
-/// An argument of an entry point.
+/// An argument of an endpoint.
 #[derive(Debug, Clone)]
 pub(super) struct Variable {
     pub name: String,
@@ -40,7 +40,7 @@ impl Variable {
 }
 
 /// An operation and its paths.
-pub(super) struct EntryPoint {
+pub(super) struct Endpoint {
     pub name: String,
     /// Line and column of its `@rest` directive.
     pub place: (usize, usize),
@@ -59,9 +59,9 @@ pub(super) struct EntryPoint {
     pub filled: Vec<(String, String)>,
 }
 
-/// A valid document and its entry points.
+/// A valid document and its endpoints.
 pub(super) struct Document {
-    pub entry_points: Vec<EntryPoint>,
+    pub endpoints: Vec<Endpoint>,
     pub executable: Valid<ExecutableDocument>,
     /// The document as the graph runs it. Operations are chosen by name.
     pub runnable: Runnable,
@@ -78,21 +78,17 @@ pub(super) fn schema(sdl: &str) -> Result<Valid<Schema>, DocumentError> {
 /// Parses and checks a document; `file` is its name in errors.
 ///
 /// # Errors
-/// The first violation of the schema or of the rules for entry points.
+/// The first violation of the schema or of the rules for endpoints.
 pub(super) fn read(schema: &Arc<Valid<Schema>>, file: &str, text: &str) -> Result<Document, DocumentError> {
     let executable = read_document(schema, file, text)?;
     let checker = Checker { file, executable: &executable };
     if let Some(anonymous) = &executable.operations.anonymous {
         return Err(checker.error(anonymous.location(), "every operation needs a name"));
     }
-    let entry_points = executable
-        .operations
-        .named
-        .values()
-        .map(|operation| checker.entry_point(operation))
-        .collect::<Result<_, _>>()?;
+    let endpoints =
+        executable.operations.named.values().map(|operation| checker.endpoint(operation)).collect::<Result<_, _>>()?;
     let runnable = Runnable::own(Arc::clone(schema), executable.clone());
-    Ok(Document { entry_points, executable, runnable })
+    Ok(Document { endpoints, executable, runnable })
 }
 
 struct Checker<'a> {
@@ -111,7 +107,7 @@ impl Checker<'_> {
         DocumentError { file: self.file.to_owned(), line, column, reason: reason.to_string() }
     }
 
-    fn entry_point(&self, operation: &Node<Operation>) -> Result<EntryPoint, DocumentError> {
+    fn endpoint(&self, operation: &Node<Operation>) -> Result<Endpoint, DocumentError> {
         let name = operation.name.as_ref().map(ToString::to_string).unwrap_or_default();
         let Some(rest) = operation.directives.get("rest") else {
             return Err(self
@@ -141,7 +137,7 @@ impl Checker<'_> {
                 default: variable.default_value.as_ref().map(|value| as_json(value)),
             })
             .collect();
-        let point = EntryPoint {
+        let endpoint = Endpoint {
             place: self.place(at),
             summary: argument("summary").and_then(Value::as_str).unwrap_or_default().to_owned(),
             is_post,
@@ -155,14 +151,14 @@ impl Checker<'_> {
             paths,
             variables,
         };
-        self.check(&point, operation).map_err(|reason| self.error(at, reason))?;
-        Ok(point)
+        self.check(&endpoint, operation).map_err(|reason| self.error(at, reason))?;
+        Ok(endpoint)
     }
 
     /// Checks the rules that GraphQL validation does not cover.
-    fn check(&self, point: &EntryPoint, operation: &Operation) -> Result<(), String> {
-        let is_variable = |name: &str| point.variables.iter().any(|variable| variable.name == name);
-        for template in &point.paths {
+    fn check(&self, endpoint: &Endpoint, operation: &Operation) -> Result<(), String> {
+        let is_variable = |name: &str| endpoint.variables.iter().any(|variable| variable.name == name);
+        for template in &endpoint.paths {
             let mut given = HashSet::new();
             if let Some(name) = template.arguments().find(|name| !given.insert(*name)) {
                 return Err(format!("the path {} has the argument {name} twice", template.documented()));
@@ -173,22 +169,22 @@ impl Checker<'_> {
                     template.documented()
                 ));
             }
-            if let Some(name) = point.echo.iter().find(|name| !given.contains(name.as_str())) {
+            if let Some(name) = endpoint.echo.iter().find(|name| !given.contains(name.as_str())) {
                 return Err(format!("echo: {name} is no argument of the path {}", template.documented()));
             }
         }
-        if let Some((_, of)) = point.aliases.iter().find(|(_, of)| !is_variable(of)) {
+        if let Some((_, of)) = endpoint.aliases.iter().find(|(_, of)| !is_variable(of)) {
             return Err(format!("aliases: {of} is no variable of the operation"));
         }
-        self.check_form(point, operation)
+        self.check_form(endpoint, operation)
     }
 
     /// Checks that the operation selects what its reply form needs, so that this fails at startup and not in requests.
-    fn check_form(&self, point: &EntryPoint, operation: &Operation) -> Result<(), String> {
+    fn check_form(&self, endpoint: &Endpoint, operation: &Operation) -> Result<(), String> {
         let roots: Vec<_> = operation.root_fields(self.executable).collect();
         // Fields with the same response name are merged.
         let names: HashSet<_> = roots.iter().map(|root| root.response_name()).collect();
-        let root = match (point.reply, roots.as_slice()) {
+        let root = match (endpoint.reply, roots.as_slice()) {
             (Reply::Object, _) => return Ok(()),
             (_, [root, ..]) if names.len() == 1 => root,
             _ => return Err(format!("reply: this form takes one root field, not {}", names.len())),
@@ -198,11 +194,11 @@ impl Checker<'_> {
         let has_list = !root.ty().is_list() && members.iter().any(|field| field.ty().is_list());
         let has = |name: &str| members.iter().any(|field| field.response_name() == name);
         let makes_object = members.iter().any(|field| field.response_name() != "userErrors" && is_object(field));
-        let (fits, wanted) = match point.reply {
+        let (fits, wanted) = match endpoint.reply {
             Reply::Page => (has_list && has("total_page"), "an object with a list and total_page"),
             Reply::Listing => (has_list || root.ty().is_list(), "a list, or an object with one"),
             Reply::All => (root.ty().is_list(), "a list"),
-            Reply::Created => (point.is_post && makes_object, "a mutation's payload with the object that was made"),
+            Reply::Created => (endpoint.is_post && makes_object, "a mutation's payload with the object that was made"),
             Reply::Object => (true, ""),
         };
         if fits { Ok(()) } else { Err(format!("reply: the root field {} is not {wanted}", root.response_name())) }

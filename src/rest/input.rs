@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use apollo_compiler::{Schema, ast::Type, schema::ExtendedType};
 use async_graphql::{Name, Value, Variables, indexmap::IndexMap};
 
-use super::document::{EntryPoint, Variable};
+use super::document::{Endpoint, Variable};
 use crate::{
     error::{Code, Error},
     graphql::{check_scalar, check_text, coerce_number, text_without_bom, whole},
@@ -21,14 +21,14 @@ pub(super) struct RequestInput<'a> {
     pub body: Option<&'a Value>,
 }
 
-/// Returns the variables of the operation of `point`.
+/// Returns the variables of the operation of `endpoint`.
 ///
 /// # Errors
 /// [`Code::NotFound`] for an invalid path argument, [`Code::BadUserInput`] for any other invalid input.
-pub(super) fn variables(schema: &Schema, point: &EntryPoint, input: &RequestInput<'_>) -> Result<Variables, Error> {
+pub(super) fn variables(schema: &Schema, endpoint: &Endpoint, input: &RequestInput<'_>) -> Result<Variables, Error> {
     let mut filled = Variables::default();
-    for variable in &point.variables {
-        if let Some(value) = variable_of(schema, point, variable, input)? {
+    for variable in &endpoint.variables {
+        if let Some(value) = variable_of(schema, endpoint, variable, input)? {
             filled.insert(Name::new(&variable.name), value);
         }
     }
@@ -37,7 +37,7 @@ pub(super) fn variables(schema: &Schema, point: &EntryPoint, input: &RequestInpu
 
 fn variable_of(
     schema: &Schema,
-    point: &EntryPoint,
+    endpoint: &Endpoint,
     variable: &Variable,
     input: &RequestInput<'_>,
 ) -> Result<Option<Value>, Error> {
@@ -48,7 +48,8 @@ fn variable_of(
         let value = from_path(schema, ty, text);
         return value.map(Some).map_err(|reason| Error::new(Code::NotFound, format!("{name}: '{text}' is {reason}")));
     }
-    let names = std::iter::once(name).chain(point.aliases.iter().filter(|(_, of)| of == name).map(|(other, _)| other));
+    let names =
+        std::iter::once(name).chain(endpoint.aliases.iter().filter(|(_, of)| of == name).map(|(other, _)| other));
     let mut texts =
         input.query.iter().filter(|(parameter, _)| names.clone().any(|name| name == parameter)).map(|(_, text)| text);
     let text = if ty.is_list() {
@@ -62,19 +63,19 @@ fn variable_of(
         Value::Object(members) => names.clone().find_map(|name| members.get(name.as_str())),
         _ => None,
     });
-    if name == "page" && ty.inner_named_type() == "Int" && !point.is_post {
+    if name == "page" && ty.inner_named_type() == "Int" && !endpoint.is_post {
         return page(text.as_deref(), member).map(|page| page.map(Value::from));
     }
     let value = match (text.as_deref(), member) {
         // `with_flags=` is an empty list, not a list with an empty name.
         (Some(text), _) if text.is_empty() && ty.is_list() => None,
-        (Some(text), _) if !point.is_post => {
+        (Some(text), _) if !endpoint.is_post => {
             Some(from_text(schema, ty, text).map_err(|reason| bad(format!("'{text}' is {reason}")))?)
         }
-        (_, Some(Value::String(text))) if point.is_post && ty.inner_named_type() == "Tags" => {
+        (_, Some(Value::String(text))) if endpoint.is_post && ty.inner_named_type() == "Tags" => {
             Some(tags(schema, name, text).map_err(bad)?)
         }
-        (_, Some(value)) if point.is_post => Some(from_json(schema, ty, value).map_err(bad)?),
+        (_, Some(value)) if endpoint.is_post => Some(from_json(schema, ty, value).map_err(bad)?),
         _ => None,
     };
     match value {

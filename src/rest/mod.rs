@@ -1,13 +1,13 @@
-//! REST APIs generated from documents of GraphQL operations, each an entry point.
+//! REST APIs generated from documents of GraphQL operations, each an endpoint.
 
 mod api;
 mod docs;
 mod document;
-mod endpoint;
 mod input;
 mod openapi;
 mod paths;
 mod reply;
+mod route;
 mod template;
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub use self::{
     openapi::version::OpenApiVersion,
     paths::Paths,
 };
-use self::{document::Document, endpoint::Endpoint};
+use self::{document::Document, route::Route};
 use crate::graphql::{DocumentError, Graph};
 
 /// Returns the OpenAPI description of REST v1.
@@ -39,19 +39,19 @@ pub fn router(apis: Vec<RestApi>, graph: &Graph) -> Router {
         let descriptions = descriptions.map(|(name, version)| (name, openapi::describe(&api, version)));
         router = docs::add(router, &api.prefix, descriptions, api.is_public);
         let RestApi { prefix, document, schema, .. } = api;
-        let Document { entry_points, runnable, .. } = document;
-        for point in entry_points {
-            let point = Arc::new(point);
-            for template in point.paths.clone() {
-                let endpoint = Endpoint {
+        let Document { endpoints, runnable, .. } = document;
+        for endpoint in endpoints {
+            let endpoint = Arc::new(endpoint);
+            for template in endpoint.paths.clone() {
+                let route = Route {
                     graph: graph.clone(),
                     schema: Arc::clone(&schema),
                     document: runnable.clone(),
-                    point: Arc::clone(&point),
+                    endpoint: Arc::clone(&endpoint),
                     prefix: prefix.as_str().into(),
                     template,
                 };
-                router = endpoint.add_to(router);
+                router = route.add_to(router);
             }
         }
     }

@@ -22,7 +22,7 @@ impl Paths {
         let mut open: Vec<_> = apis
             .iter()
             .flat_map(|RestApi { prefix, document, .. }| {
-                let templates = document.entry_points.iter().flat_map(|point| &point.paths);
+                let templates = document.endpoints.iter().flat_map(|endpoint| &endpoint.paths);
                 templates.filter(|template| template.is_open()).map(|template| (prefix.clone(), template.clone()))
             })
             .collect();
@@ -30,7 +30,7 @@ impl Paths {
         Self { prefixes, open }
     }
 
-    /// Removes empty segments before an entry point (`//contexts/…`, `/api//v1//metrics/`) and at the end. Returns `None` if there are
+    /// Removes empty segments before an endpoint (`//contexts/…`, `/api//v1//metrics/`) and at the end. Returns `None` if there are
     /// none. Elsewhere an empty segment is an empty name: `/components//metrics`.
     pub fn without_empty_segments(&self, path: &str) -> Option<String> {
         // `*` is the request target of a server-wide OPTIONS.
@@ -50,7 +50,7 @@ impl Paths {
         (tidy != path).then_some(tidy)
     }
 
-    /// Percent-encodes slashes within names (`/pipelines/feature%2Farrow/builds`), if the path then matches an entry point.
+    /// Percent-encodes slashes within names (`/pipelines/feature%2Farrow/builds`), if the path then matches an endpoint.
     pub fn with_encoded_slashes(&self, path: &str) -> Option<String> {
         self.open.iter().find_map(|(prefix, template)| {
             let below = path.strip_prefix(prefix)?;
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_segments_are_passed_over_in_front_of_an_entry_point_alone() {
+    fn empty_segments_are_passed_over_in_front_of_an_endpoint_alone() {
         let paths = paths();
         for (written, meant) in [
             ("/api/v1//metrics/", Some("/api/v1/metrics/")),

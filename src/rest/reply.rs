@@ -3,7 +3,7 @@
 use async_graphql::{Name, Response, Value, indexmap::IndexMap};
 
 use super::{
-    document::{EntryPoint, Reply},
+    document::{Endpoint, Reply},
     template::query_of_page,
 };
 use crate::error::{Code, Error};
@@ -33,19 +33,23 @@ pub(super) struct RequestInfo<'a> {
 
 type Members = IndexMap<Name, Value>;
 
-/// Returns the REST response of `point`.
+/// Returns the REST response of `endpoint`.
 ///
 /// # Errors
 /// The first error of the GraphQL response, with its code.
-pub(super) fn outcome(point: &EntryPoint, request: &RequestInfo<'_>, mut response: Response) -> Result<Outcome, Error> {
+pub(super) fn outcome(
+    endpoint: &Endpoint,
+    request: &RequestInfo<'_>,
+    mut response: Response,
+) -> Result<Outcome, Error> {
     if let Some(error) = response.errors.first() {
-        return Err(rest_error(point, error));
+        return Err(rest_error(endpoint, error));
     }
-    for path in point.omitted.iter() {
+    for path in endpoint.omitted.iter() {
         omit_null(&mut response.data, path);
     }
     let Value::Object(mut data) = response.data else { return Err(wrong_shape()) };
-    match point.reply {
+    match endpoint.reply {
         Reply::Object => Ok(Outcome::Found(Value::Object(data))),
         Reply::All => Ok(if has_items(&data) { Outcome::Found(Value::Object(data)) } else { Outcome::Empty }),
         Reply::Created => created(&mut data),
@@ -77,16 +81,16 @@ pub(super) fn outcome(point: &EntryPoint, request: &RequestInfo<'_>, mut respons
 }
 
 fn wrong_shape() -> Error {
-    Error::new(Code::Internal, "the response does not have the form that the entry point declares")
+    Error::new(Code::Internal, "the response does not have the form that the endpoint declares")
 }
 
 /// Converts a GraphQL error. A GraphQL argument in its message is replaced by the REST argument that fills it.
-fn rest_error(point: &EntryPoint, error: &async_graphql::ServerError) -> Error {
+fn rest_error(endpoint: &Endpoint, error: &async_graphql::ServerError) -> Error {
     let code = error.extensions.as_ref().and_then(|extensions| match extensions.get("code") {
         Some(Value::String(code)) => Code::parse(code),
         _ => None,
     });
-    let renamed = point.filled.iter().find_map(|(path, variable)| {
+    let renamed = endpoint.filled.iter().find_map(|(path, variable)| {
         let rest = error.message.strip_prefix(path.as_str())?;
         rest.starts_with([':', '.']).then(|| format!("{variable}{rest}"))
     });

@@ -1,4 +1,4 @@
-//! The paths of entry points, and the links to their pages.
+//! The paths of endpoints, and the links to their pages.
 
 use std::collections::HashMap;
 

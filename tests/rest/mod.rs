@@ -1,6 +1,6 @@
-//! REST v1, entry points of the operator, and their OpenAPI descriptions.
+//! REST v1, endpoints of the operator, and their OpenAPI descriptions.
 
-mod entry_points;
+mod endpoints;
 mod errors;
 mod filters;
 mod leniency;

@@ -1,4 +1,4 @@
-//! The OpenAPI descriptions, in both versions, including entry points of the operator.
+//! The OpenAPI descriptions, in both versions, including endpoints of the operator.
 
 use std::{collections::BTreeSet, fs};
 
@@ -10,7 +10,7 @@ use crate::support::{
     on_both_engines,
 };
 
-/// Entry points unlike those of REST v1.
+/// Endpoints unlike those of REST v1.
 const TEAM: &str = r#"
 fragment ErrorMessage on Session { hash message: scmRef run_date: runDate build { id name } }
 
@@ -225,7 +225,7 @@ on_both_engines! {
 }
 
 #[tokio::test]
-async fn an_operators_entry_points_are_described_as_well() {
+async fn an_operators_endpoints_are_described_as_well() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("team.graphql"), TEAM).unwrap();
     let directory = folder.path().to_owned();

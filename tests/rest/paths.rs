@@ -52,7 +52,7 @@ on_both_engines! {
         app.get("/api/v1/api/v1/api/v1/metrics/").await.refuses(404, "path");
     }
 
-    async fn five_entry_points_answer_at_the_root(app: &TestApp) {
+    async fn five_endpoints_answer_at_the_root(app: &TestApp) {
         app.post("/contexts/", &context(json!({}))).await.expect(201);
         app.post("/sessions/", &session(json!({}))).await.expect(201);
         app.post("/metrics/", &metric(json!({}))).await.expect(201);
@@ -61,7 +61,7 @@ on_both_engines! {
         app.post("/metrics", &metric(json!({}))).await.expect(201);
     }
 
-    async fn no_other_entry_point_answers_at_the_root(app: &TestApp) {
+    async fn no_other_endpoint_answers_at_the_root(app: &TestApp) {
         app.record_items(&["a"]).await;
         for path in ["/metrics", "/metrics/", "/sessions/", "/contexts"] {
             app.get(path).await.refuses(405, "method");

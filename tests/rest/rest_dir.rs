@@ -1,4 +1,4 @@
-//! REST entry points of the operator, from the documents in `--rest-dir`.
+//! REST endpoints of the operator, from the documents in `--rest-dir`.
 
 use std::path::Path;
 
@@ -77,7 +77,7 @@ fn one(rest: &str, selection: &str) -> String {
     format!("\nquery one($name: String!)\n  @rest({rest}, summary: \"One.\") {{\n  {selection}\n}}\n")
 }
 
-async fn the_documents_become_entry_points(engine: Engine) {
+async fn the_documents_become_endpoints(engine: Engine) {
     let Some(app) = with_documents(engine, &[("team.graphql", TEAM), ("note.txt", "not a document")]).await else {
         return;
     };
@@ -112,13 +112,13 @@ async fn the_documents_become_entry_points(engine: Engine) {
 }
 
 #[tokio::test]
-async fn the_documents_become_entry_points_on_sqlite() {
-    the_documents_become_entry_points(Engine::Sqlite).await;
+async fn the_documents_become_endpoints_on_sqlite() {
+    the_documents_become_endpoints(Engine::Sqlite).await;
 }
 
 #[tokio::test]
-async fn the_documents_become_entry_points_on_postgres() {
-    the_documents_become_entry_points(Engine::Postgres).await;
+async fn the_documents_become_endpoints_on_postgres() {
+    the_documents_become_endpoints(Engine::Postgres).await;
 }
 
 #[tokio::test]
@@ -286,7 +286,7 @@ async fn operations_of_the_newest_edition_run_like_others() {
 }
 
 #[tokio::test]
-async fn an_entry_point_that_asks_twice_stores_once() {
+async fn an_endpoint_that_asks_twice_stores_once() {
     let text = "mutation run($hash: String!) @rest(post: \"/runs\", reply: CREATED, summary: \"Record.\") {\n\
                 recordMetric(input: {sessionHash: $hash, contextHash: \"c\", startedAt: \"2026-01-05T03:00:00\", componentName: \"\", itemPath: \"\", itemName: \"t\", variantName: \"t\", \
                 location: \"t\", kind: \"function\", totalTime: 1, userTime: 1, kernelTime: 0, cpuUsage: 1, memoryUsage: 1}) { metric { itemName } } ...F }\n\

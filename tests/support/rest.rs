@@ -39,7 +39,7 @@ impl TestApp {
         self.post("/api/v1/contexts/", &context(changes)).await.expect(201)
     }
 
-    /// Returns what an entry point of REST v1 answers; null for 204, which has no body.
+    /// Returns what an endpoint of REST v1 answers; null for 204, which has no body.
     pub async fn v1(&self, path: &str) -> Value {
         let reply = self.get(&format!("/api/v1{path}")).await;
         let status = if reply.body.is_empty() { 204 } else { 200 };

@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 on_both_engines! {
-    async fn empty_segments_in_front_of_an_entry_point_are_passed_over(app: &TestApp) {
+    async fn empty_segments_in_front_of_an_endpoint_are_passed_over(app: &TestApp) {
         app.post("//contexts/", &context(json!({ "h": "c" }))).await.expect(201);
         app.post("/api/v1//sessions/", &session(json!({ "session_h": "s" }))).await.expect(201);
         app.post("/api/v1//metrics/", &metric(json!({ "session_h": "s", "context_h": "c", "component": "" }))).await.expect(201);

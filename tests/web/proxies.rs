@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::support::{Engine, Reply, TestApp};
 
-/// An entry point of the operator.
+/// An endpoint of the operator.
 const TEAM: &str = "query count @rest(get: \"/count\", reply: OBJECT, summary: \"Count.\") { count: metricCount }";
 /// The `Accept` header of a browser's navigation.
 const NAVIGATION: (&str, &str) = ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
@@ -83,7 +83,7 @@ async fn what_a_page_names_is_found_below_any_prefix() {
 }
 
 #[tokio::test]
-async fn entry_points_are_described_relative_to_their_description() {
+async fn endpoints_are_described_relative_to_their_description() {
     let app = app().await;
     for prefix in ["", "/metrograph", "/a/b"] {
         for (description, path) in [

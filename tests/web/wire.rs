@@ -190,7 +190,7 @@ fn the_next_request_of_a_connection_is_not_lost_to_a_refused_one() {
             }
         }
     }
-    // A malformed body, on an entry point that reads it.
+    // A malformed body, on an endpoint that reads it.
     let mut stream = server.connect();
     let head = "POST /api/v1/metrics/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked";
     stream.write_all(format!("{head}\r\n\r\nzz\r\n").as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! The three entry points.
+//! The three endpoints.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::{Failure, readers::Readers, writer::Writer};
 
-/// What the entry points need.
+/// What the endpoints need.
 pub struct App {
     /// The way out.
     pub readers: Readers,

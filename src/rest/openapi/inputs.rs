@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     graphql::{MAX_ROWS, MAX_SHORT_LIST},
     rest::{
-        document::{Document, EntryPoint},
+        document::{Document, Endpoint},
         openapi::writer::Writer,
     },
 };
@@ -54,8 +54,8 @@ impl ArgumentPath {
     }
 }
 
-/// Returns the GraphQL argument of each variable of `point`.
-pub(crate) fn places(schema: &Schema, document: &Document, point: &EntryPoint) -> HashMap<String, ArgumentPath> {
+/// Returns the GraphQL argument of each variable of `endpoint`.
+pub(crate) fn places(schema: &Schema, document: &Document, endpoint: &Endpoint) -> HashMap<String, ArgumentPath> {
     fn within(
         schema: &Schema,
         field: &str,
@@ -84,7 +84,7 @@ pub(crate) fn places(schema: &Schema, document: &Document, point: &EntryPoint) -
         }
     }
     let mut found = HashMap::new();
-    for field in document.executable.operations.named[point.name.as_str()].all_fields(&document.executable) {
+    for field in document.executable.operations.named[endpoint.name.as_str()].all_fields(&document.executable) {
         for argument in &field.arguments {
             if let Some(definition) = field.definition.argument_by_name(&argument.name) {
                 within(schema, &field.name, std::slice::from_ref(definition), &argument.value, &mut found);

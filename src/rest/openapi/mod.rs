@@ -17,7 +17,7 @@ use crate::{
     error::Code,
     rest::{
         api::RestApi,
-        document::{EntryPoint, Reply, Variable},
+        document::{Endpoint, Reply, Variable},
         template::Template,
     },
 };
@@ -34,12 +34,12 @@ pub(crate) fn describe(api: &RestApi, version: OpenApiVersion) -> Value {
     let error = writer.components.add("ErrorMessage", error);
     let mut ids = names::Ids::of(document);
     let (mut paths, mut tags) = (Map::new(), Vec::new());
-    for point in &document.entry_points {
-        for template in &point.paths {
+    for endpoint in &document.endpoints {
+        for template in &endpoint.paths {
             let tag = template.documented().split('/').nth(1).unwrap_or_default().to_owned();
             let methods = paths.entry(format!("{prefix}{}", template.documented())).or_insert_with(|| json!({}));
-            methods[if point.is_post { "post" } else { "get" }] =
-                writer.operation(point, template, &tag, &ids.next(point, template), &error);
+            methods[if endpoint.is_post { "post" } else { "get" }] =
+                writer.operation(endpoint, template, &tag, &ids.next(endpoint, template), &error);
             if !tags.contains(&tag) {
                 tags.push(tag);
             }
@@ -76,28 +76,28 @@ pub(crate) fn describe(api: &RestApi, version: OpenApiVersion) -> Value {
 }
 
 impl Writer<'_> {
-    fn operation(&mut self, point: &EntryPoint, template: &Template, tag: &str, id: &str, error: &Value) -> Value {
+    fn operation(&mut self, endpoint: &Endpoint, template: &Template, tag: &str, id: &str, error: &Value) -> Value {
         let in_path: Vec<&str> = template.arguments().collect();
-        let places = inputs::places(self.schema, self.document, point);
+        let places = inputs::places(self.schema, self.document, endpoint);
         let place = |variable: &Variable| places.get(&variable.name);
         let elsewhere: Vec<&Variable> =
-            point.variables.iter().filter(|variable| !in_path.contains(&variable.name.as_str())).collect();
-        let named = in_path.iter().filter_map(|name| point.variables.iter().find(|variable| variable.name == *name));
+            endpoint.variables.iter().filter(|variable| !in_path.contains(&variable.name.as_str())).collect();
+        let named = in_path.iter().filter_map(|name| endpoint.variables.iter().find(|variable| variable.name == *name));
         let mut parameters: Vec<Value> =
             named.map(|variable| self.parameter(&variable.name, variable, place(variable), true)).collect();
-        let mut operation = json!({ "operationId": id, "summary": point.summary, "tags": [tag] });
-        if point.is_post {
-            operation["requestBody"] = self.body(point, &elsewhere, &places);
+        let mut operation = json!({ "operationId": id, "summary": endpoint.summary, "tags": [tag] });
+        if endpoint.is_post {
+            operation["requestBody"] = self.body(endpoint, &elsewhere, &places);
         } else {
             for variable in elsewhere {
                 parameters.push(self.parameter(&variable.name, variable, place(variable), false));
-                for (name, _) in point.aliases.iter().filter(|(_, of)| *of == variable.name) {
+                for (name, _) in endpoint.aliases.iter().filter(|(_, of)| *of == variable.name) {
                     parameters.push(self.parameter(name, variable, place(variable), false));
                 }
             }
         }
         operation["parameters"] = parameters.into();
-        operation["responses"] = self.responses(point, error);
+        operation["responses"] = self.responses(endpoint, error);
         operation
     }
 
@@ -127,7 +127,7 @@ impl Writer<'_> {
         parameter
     }
 
-    fn body(&mut self, point: &EntryPoint, variables: &[&Variable], places: &HashMap<String, ArgumentPath>) -> Value {
+    fn body(&mut self, endpoint: &Endpoint, variables: &[&Variable], places: &HashMap<String, ArgumentPath>) -> Value {
         let (mut properties, mut example) = (Map::new(), Map::new());
         for variable in variables {
             let place = places.get(&variable.name);
@@ -151,18 +151,18 @@ impl Writer<'_> {
         if !required.is_empty() {
             schema["required"] = required.into();
         }
-        let schema = self.components.add(&format!("{}Request", names::pascal(&point.name)), schema);
+        let schema = self.components.add(&format!("{}Request", names::pascal(&endpoint.name)), schema);
         json!({ "required": true, "content": { "application/json": { "schema": schema, "example": example } } })
     }
 
-    fn responses(&mut self, point: &EntryPoint, error: &Value) -> Value {
+    fn responses(&mut self, endpoint: &Endpoint, error: &Value) -> Value {
         let answer = |description: &str, schema: Value| {
             let content = json!({ "application/json": { "schema": schema } });
             json!({ "description": description, "content": content })
         };
         let error = |description: &str| answer(description, error.clone());
-        let body = self.response(point);
-        let mut responses = match point.reply {
+        let body = self.response(endpoint);
+        let mut responses = match endpoint.reply {
             Reply::Created => json!({ "201": answer("Stored.", body) }),
             Reply::Object => json!({ "200": answer("The result.", body) }),
             Reply::All => json!({ "200": answer("The result.", body), "204": { "description": "No results." } }),
@@ -179,7 +179,7 @@ impl Writer<'_> {
         responses["400"] = error("An argument or a member of the body is invalid.");
         responses["401"] = error("A valid token is required (see --access).");
         responses["403"] = error("The token lacks the required scope, or the request is cross-origin.");
-        if point.is_post {
+        if endpoint.is_post {
             responses["409"] = error("The hash is already stored with other content.");
             responses["413"] = error("The body exceeds the limit.");
             responses["415"] = error("The content type is not JSON.");

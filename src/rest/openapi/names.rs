@@ -3,15 +3,15 @@
 use std::collections::HashSet;
 
 use crate::rest::{
-    document::{Document, EntryPoint},
+    document::{Document, Endpoint},
     template::Template,
 };
 
 /// Description of REST v1.
 pub(crate) const ABOUT_V1: &str = "REST v1 of Metrograph: the history of pytest runs, as pytest-monitor records it. Lists come in pages; an error \
      is an object with a message that names the remedy. GraphQL at /graphql offers all of it, and more.";
-/// Description of an operator's entry points.
-pub(crate) const ABOUT_OTHERS: &str = "Entry points added by the operator of this server. An error is an object with a message that names \
+/// Description of an operator's endpoints.
+pub(crate) const ABOUT_OTHERS: &str = "Endpoints added by the operator of this server. An error is an object with a message that names \
      the remedy.";
 
 /// Returns the description of a tag, which is the first path segment.
@@ -26,7 +26,7 @@ pub(crate) fn about_tag(tag: &str) -> String {
         "components" => "Components of the product under test, and their measurements.",
         "pipelines" => "CI pipelines, their builds and sessions.",
         "resources" => "Measurements that took the most or the least time, processor or memory.",
-        other => return format!("Entry points below `/{other}`."),
+        other => return format!("Endpoints below `/{other}`."),
     }
     .to_owned()
 }
@@ -41,16 +41,16 @@ pub(crate) fn pascal(name: &str) -> String {
 pub(crate) struct Ids(HashSet<String>);
 
 impl Ids {
-    /// Reserves the names of the entry points, which are the ids of their first paths.
+    /// Reserves the names of the endpoints, which are the ids of their first paths.
     pub fn of(document: &Document) -> Self {
-        Self(document.entry_points.iter().map(|point| point.name.clone()).collect())
+        Self(document.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect())
     }
 
-    /// Returns the operation id of `point` at `template`. For other paths than the first, the differing arguments are appended.
-    pub fn next(&mut self, point: &EntryPoint, template: &Template) -> String {
-        let first = &point.paths[0];
+    /// Returns the operation id of `endpoint` at `template`. For other paths than the first, the differing arguments are appended.
+    pub fn next(&mut self, endpoint: &Endpoint, template: &Template) -> String {
+        let first = &endpoint.paths[0];
         if template == first {
-            return point.name.clone();
+            return endpoint.name.clone();
         }
         let missing = |from: &Template, of: &Template| -> Vec<String> {
             from.arguments().filter(|name| !of.arguments().any(|other| other == *name)).map(pascal).collect()
@@ -58,11 +58,11 @@ impl Ids {
         let (more, less) = (missing(template, first).join("And"), missing(first, template).join("And"));
         let apart = match (more.as_str(), less.as_str()) {
             ("", "") => None,
-            (more, "") => Some(format!("{}With{more}", point.name)),
-            ("", less) => Some(format!("{}Without{less}", point.name)),
-            (more, less) => Some(format!("{}With{more}Without{less}", point.name)),
+            (more, "") => Some(format!("{}With{more}", endpoint.name)),
+            ("", less) => Some(format!("{}Without{less}", endpoint.name)),
+            (more, less) => Some(format!("{}With{more}Without{less}", endpoint.name)),
         };
-        let at = format!("{}At{}", point.name, pascal(&template.documented()));
+        let at = format!("{}At{}", endpoint.name, pascal(&template.documented()));
         let numbered = (2..).map(|number| format!("{at}{number}"));
         let mut names = apart.into_iter().chain([at.clone()]).chain(numbered);
         let free = names.find(|name| !self.0.contains(name)).unwrap_or(at.clone());

@@ -4,22 +4,22 @@ use apollo_compiler::{ast::Type, executable::SelectionSet, schema::ExtendedType}
 use serde_json::{Value, json};
 
 use crate::rest::{
-    document::{EntryPoint, Reply},
+    document::{Endpoint, Reply},
     openapi::{inputs::plain, names::pascal, writer::Writer},
 };
 
 impl Writer<'_> {
-    /// Returns a reference to the response schema of `point`.
-    pub(crate) fn response(&mut self, point: &EntryPoint) -> Value {
-        let set = self.root(point).clone();
-        let name = format!("{}Response", pascal(&point.name));
-        match point.reply {
+    /// Returns a reference to the response schema of `endpoint`.
+    pub(crate) fn response(&mut self, endpoint: &Endpoint) -> Value {
+        let set = self.root(endpoint).clone();
+        let name = format!("{}Response", pascal(&endpoint.name));
+        match endpoint.reply {
             Reply::Created => self.created(&set, &name),
             Reply::Object | Reply::All => {
                 let schema = self.object(&set, &name);
                 self.components.add(&name, schema)
             }
-            Reply::Page | Reply::Listing => self.envelope(&set, point, &name),
+            Reply::Page | Reply::Listing => self.envelope(&set, endpoint, &name),
         }
     }
 
@@ -33,14 +33,14 @@ impl Writer<'_> {
         self.selected(&object, name)
     }
 
-    fn envelope(&mut self, set: &SelectionSet, point: &EntryPoint, name: &str) -> Value {
+    fn envelope(&mut self, set: &SelectionSet, endpoint: &Endpoint, name: &str) -> Value {
         let of_page =
             self.fields(set).iter().find(|field| !field.ty().is_list()).and_then(|field| field.selection_set.clone());
         let set = of_page.as_ref().unwrap_or(set);
         let mut schema = self.object(set, name);
-        let is_listing = point.reply == Reply::Listing;
+        let is_listing = endpoint.reply == Reply::Listing;
         let mut always: Vec<&str> = Vec::new();
-        for name in &point.echo {
+        for name in &endpoint.echo {
             schema["properties"][name] = json!({ "type": "string", "description": "The path argument, as given." });
             always.push(name);
         }

@@ -9,7 +9,7 @@ use apollo_compiler::{
 use serde_json::Value;
 
 use crate::rest::{
-    document::{Document, EntryPoint},
+    document::{Document, Endpoint},
     openapi::components::Components,
 };
 
@@ -22,8 +22,8 @@ pub(crate) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    pub fn root(&self, point: &EntryPoint) -> &SelectionSet {
-        &self.document.executable.operations.named[point.name.as_str()].selection_set
+    pub fn root(&self, endpoint: &Endpoint) -> &SelectionSet {
+        &self.document.executable.operations.named[endpoint.name.as_str()].selection_set
     }
 
     /// Returns the fields of a selection, including those of fragments.

@@ -1,4 +1,4 @@
-//! An entry point: from the HTTP request to the variables of its operation, and back to an HTTP response.
+//! An endpoint: from the HTTP request to the variables of its operation, and back to an HTTP response.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -24,35 +24,35 @@ use crate::{
     },
     http::media_type::MediaType,
     rest::{
-        document::EntryPoint,
+        document::Endpoint,
         input::{self, RequestInput},
         reply::{self, Outcome, RequestInfo},
         template::Template,
     },
 };
 
-/// An entry point at one of its paths: an axum handler with its state.
-pub(super) struct Endpoint {
+/// An endpoint at one of its paths: an axum handler with its state.
+pub(super) struct Route {
     pub graph: Graph,
     pub schema: Arc<Valid<Schema>>,
-    /// The document with the operation of `point`.
+    /// The document with the operation of `endpoint`.
     pub document: Runnable,
-    pub point: Arc<EntryPoint>,
+    pub endpoint: Arc<Endpoint>,
     pub prefix: Arc<str>,
     pub template: Template,
 }
 
-impl Endpoint {
+impl Route {
     /// Adds its routes: with and without a trailing slash, and with the prefix once and doubled.
     pub fn add_to(self, mut router: Router) -> Router {
         let route = self.template.route();
         // Old clients append links, which start with the prefix, to a base URL that ends with it.
         let mut mounts = vec![self.prefix.to_string(), format!("{0}{0}", self.prefix)];
-        if self.point.at_root {
+        if self.endpoint.at_root {
             mounts.push(String::new());
         }
         let method: MethodRouter =
-            if self.point.is_post { post(handle) } else { get(handle) }.with_state(Arc::new(self));
+            if self.endpoint.is_post { post(handle) } else { get(handle) }.with_state(Arc::new(self));
         for mount in mounts {
             let path = format!("{mount}{route}");
             router = router.route(&path, method.clone()).route(&format!("{path}/"), method.clone());
@@ -67,8 +67,8 @@ impl Endpoint {
         body: Option<Value>,
         caller: Caller,
     ) -> Result<Outcome, Error> {
-        let point = &*self.point;
-        let variables = input::variables(&self.schema, point, &RequestInput { path, query, body: body.as_ref() })?;
+        let endpoint = &*self.endpoint;
+        let variables = input::variables(&self.schema, endpoint, &RequestInput { path, query, body: body.as_ref() })?;
         let page = match variables.get("page") {
             Some(Value::Number(number)) => number.as_i64().unwrap_or(1),
             _ => 1,
@@ -77,16 +77,16 @@ impl Endpoint {
             path: format!("{}{}", self.prefix, self.template.link(path)),
             query,
             page,
-            echo: point.echo.iter().map(|name| (name.as_str(), path.get(name).map_or("", String::as_str))).collect(),
+            echo: endpoint.echo.iter().map(|name| (name.as_str(), path.get(name).map_or("", String::as_str))).collect(),
         };
-        let (document, omitted) = (self.document.clone(), Arc::clone(&point.omitted));
-        let operation = Operation { document, name: Some(point.name.clone()), variables, omitted, caller };
-        reply::outcome(point, &info, self.graph.execute(operation).await)
+        let (document, omitted) = (self.document.clone(), Arc::clone(&endpoint.omitted));
+        let operation = Operation { document, name: Some(endpoint.name.clone()), variables, omitted, caller };
+        reply::outcome(endpoint, &info, self.graph.execute(operation).await)
     }
 }
 
 async fn handle(
-    State(endpoint): State<Arc<Endpoint>>,
+    State(route): State<Arc<Route>>,
     Extension(caller): Extension<Caller>,
     arguments: Result<RawPathParams, RawPathParamsRejection>,
     RawQuery(query): RawQuery,
@@ -94,14 +94,14 @@ async fn handle(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Error> {
     // Authorization comes first, so that unauthorized callers learn nothing from validation errors.
-    endpoint.graph.admit(&caller, &endpoint.document, Some(&endpoint.point.name))?;
+    route.graph.admit(&caller, &route.document, Some(&route.endpoint.name))?;
     let arguments = arguments.map_err(|_| Error::bad_input("the path is not UTF-8"))?;
     let values = arguments.iter().map(|(_, value)| value.to_owned());
-    let path: HashMap<String, String> = endpoint.template.arguments().map(str::to_owned).zip(values).collect();
+    let path: HashMap<String, String> = route.template.arguments().map(str::to_owned).zip(values).collect();
     let query: Vec<(String, String)> =
         form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
-    let body = read_body(&headers, body, endpoint.point.is_post)?;
-    Ok(match endpoint.run(&path, &query, body, caller).await? {
+    let body = read_body(&headers, body, route.endpoint.is_post)?;
+    Ok(match route.run(&path, &query, body, caller).await? {
         Outcome::Found(body) => json_response(StatusCode::OK, &body),
         Outcome::Created(body) => json_response(StatusCode::CREATED, &body),
         Outcome::Empty => StatusCode::NO_CONTENT.into_response(),

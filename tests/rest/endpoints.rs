@@ -1,4 +1,4 @@
-//! REST v1: the 57 entry points are all there and all documented, and so are the pages that document them.
+//! REST v1: the 57 endpoints are all there and all documented, and so are the pages that document them.
 
 use std::collections::BTreeSet;
 
@@ -120,7 +120,7 @@ fn keys(object: &Value) -> BTreeSet<&str> {
 }
 
 on_both_engines! {
-    async fn every_entry_point_finds_something(app: &TestApp) {
+    async fn every_endpoint_finds_something(app: &TestApp) {
         fill(app).await;
         for (method, path) in ENTRY_POINTS {
             let path = format!("/api/v1{}", filled_in(path));
@@ -136,7 +136,7 @@ on_both_engines! {
         app.post("/api/v1/contexts/", &context(json!({ "h": "c2" }))).await.expect(201);
     }
 
-    async fn every_entry_point_answers_with_and_without_a_slash_and_under_the_doubled_prefix(app: &TestApp) {
+    async fn every_endpoint_answers_with_and_without_a_slash_and_under_the_doubled_prefix(app: &TestApp) {
         fill(app).await;
         for (_, path) in ENTRY_POINTS.iter().filter(|(method, _)| *method == "get") {
             let path = filled_in(path);
@@ -148,7 +148,7 @@ on_both_engines! {
         }
     }
 
-    async fn exactly_these_entry_points_are_documented(app: &TestApp) {
+    async fn exactly_these_endpoints_are_documented(app: &TestApp) {
         let description = description(app).await;
         let mut documented = BTreeSet::new();
         for (path, methods) in description["paths"].as_object().unwrap() {
@@ -158,7 +158,7 @@ on_both_engines! {
         assert_eq!(documented, expected.iter().map(|(method, path)| (*method, path.as_str())).collect());
     }
 
-    async fn the_description_has_the_parameters_of_each_entry_point(app: &TestApp) {
+    async fn the_description_has_the_parameters_of_each_endpoint(app: &TestApp) {
         let description = description(app).await;
         let mut ids = BTreeSet::new();
         for (method, path) in ENTRY_POINTS {

@@ -1,6 +1,6 @@
 """The lists, counts and rankings of REST v1 that are asked, and what each must answer.
 
-A name stands for an entry point under /api/v1 and for which of its arguments were taken: `{most}` is the component,
+A name stands for an endpoint under /api/v1 and for which of its arguments were taken: `{most}` is the component,
 say, with most metrics. It is the same for every history, so that figures of two histories can be laid side by side.
 """
 import math
