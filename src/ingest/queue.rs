@@ -90,8 +90,7 @@ impl Ingest {
 
     /// Queues `job` without waiting for it. Returns whether there was room in the queue.
     pub(crate) fn send<J: Job>(&self, job: J) -> bool {
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        place.is_ok_and(|place| self.queue.send(Waiting::new(job, place).0).is_ok())
+        try_send(&self.queue, &self.places, job)
     }
 
     /// A handle that does not keep the committer at work.
@@ -109,8 +108,14 @@ pub(crate) struct WeakIngest {
 impl WeakIngest {
     /// Queues `job` where there is a queue with room.
     pub(crate) fn send<J: Job>(&self, job: J) {
-        if let (Some(queue), Ok(place)) = (self.queue.upgrade(), Arc::clone(&self.places).try_acquire_owned()) {
-            _ = queue.send(Waiting::new(job, place).0);
+        if let Some(queue) = self.queue.upgrade() {
+            try_send(&queue, &self.places, job);
         }
     }
+}
+
+/// Queues `job` if there is room. Returns whether there was.
+fn try_send<J: Job>(queue: &mpsc::UnboundedSender<Waiting>, places: &Arc<Semaphore>, job: J) -> bool {
+    let place = Arc::clone(places).try_acquire_owned();
+    place.is_ok_and(|place| queue.send(Waiting::new(job, place).0).is_ok())
 }
