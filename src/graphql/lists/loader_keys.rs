@@ -72,8 +72,8 @@ impl<E: Listable> LoaderKey for RowById<E> {
 ///
 /// # Errors
 /// [`Code::Internal`] if there is none.
-pub async fn load_row<E: Listable>(ctx: &Context<'_>, id: i64, key: fn(i64) -> RowById<E>) -> FieldResult<E::Model> {
-    let row = loaders_of(ctx).load(key(id)).await?;
+pub async fn load_row<E: Listable>(ctx: &Context<'_>, id: i64) -> FieldResult<E::Model> {
+    let row = loaders_of(ctx).load(RowById::<E>::new(id)).await?;
     Ok(row.ok_or_else(|| Error::new(Code::Internal, "a reference leads nowhere"))?)
 }
 

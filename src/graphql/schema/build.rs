@@ -17,7 +17,7 @@ use crate::{
             connection::Parent,
             filter::{Connectives, StringFilter, Where, check},
             listed::listed_as_row,
-            loader_keys::{RowById, load_row},
+            loader_keys::load_row,
             object::graph_object,
         },
         schema::{
@@ -49,7 +49,7 @@ graph_object! {
 
         /// The pipeline of the build.
         async fn pipeline(&self, ctx: &Context<'_>) -> FieldResult<Pipeline> {
-            load_row(ctx, self.0.pipeline_id, RowById::<pipeline_row::Entity>::new).await.map(Pipeline)
+            load_row::<pipeline_row::Entity>(ctx, self.0.pipeline_id).await.map(Pipeline)
         }
     }
     /// The sessions of the build.

@@ -15,7 +15,7 @@ use crate::{
             dataloader::loaders_of,
             filter::{Connectives, StringFilter, Where, check},
             listed::listed_as_row,
-            loader_keys::{MetricCount, RowById, load_row},
+            loader_keys::{MetricCount, load_row},
             object::graph_object,
         },
         scalars::Int,
@@ -53,7 +53,7 @@ graph_object! {
 
         /// The component under test. Tests without one belong to the component with the empty name.
         async fn component(&self, ctx: &Context<'_>) -> FieldResult<Component> {
-            load_row(ctx, self.0.component_id, RowById::<component_row::Entity>::new).await.map(Component)
+            load_row::<component_row::Entity>(ctx, self.0.component_id).await.map(Component)
         }
 
         /// Number of metrics recorded for it.

@@ -253,19 +253,19 @@ graph_object! {
         /// classes of a module are one variant with several metrics in each session.
         #[graphql(directive = access::apply(Scope::Read))]
         async fn variant(&self, ctx: &Context<'_>) -> FieldResult<Variant> {
-            load_row(ctx, self.row.variant_id, RowById::<variant_row::Entity>::new).await.map(Variant)
+            load_row::<variant_row::Entity>(ctx, self.row.variant_id).await.map(Variant)
         }
 
         /// The measured test function.
         #[graphql(directive = access::apply(Scope::Read))]
         async fn item(&self, ctx: &Context<'_>) -> FieldResult<Item> {
-            load_row(ctx, self.names.item_id, RowById::<item_row::Entity>::new).await.map(Item)
+            load_row::<item_row::Entity>(ctx, self.names.item_id).await.map(Item)
         }
 
         /// The component under test. Tests without one belong to the component with the empty name.
         #[graphql(directive = access::apply(Scope::Read))]
         async fn component(&self, ctx: &Context<'_>) -> FieldResult<Component> {
-            load_row(ctx, self.names.component_id, RowById::<component_row::Entity>::new).await.map(Component)
+            load_row::<component_row::Entity>(ctx, self.names.component_id).await.map(Component)
         }
     }
 }

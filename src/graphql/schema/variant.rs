@@ -14,7 +14,7 @@ use crate::{
             connection::Parent,
             filter::{Connectives, StringFilter, Where, check},
             listed::listed_as_row,
-            loader_keys::{RowById, load_row},
+            loader_keys::load_row,
             object::graph_object,
         },
         scalars::Int,
@@ -77,13 +77,13 @@ graph_object! {
 
         /// The test function without its parameters.
         async fn item(&self, ctx: &Context<'_>) -> FieldResult<Item> {
-            load_row(ctx, self.0.item_id, RowById::<item_row::Entity>::new).await.map(Item)
+            load_row::<item_row::Entity>(ctx, self.0.item_id).await.map(Item)
         }
 
         /// The component under test. Tests without one belong to the component with the empty name.
         async fn component(&self, ctx: &Context<'_>) -> FieldResult<Component> {
-            let item = load_row(ctx, self.0.item_id, RowById::<item_row::Entity>::new).await?;
-            load_row(ctx, item.component_id, RowById::<component_row::Entity>::new).await.map(Component)
+            let item = load_row::<item_row::Entity>(ctx, self.0.item_id).await?;
+            load_row::<component_row::Entity>(ctx, item.component_id).await.map(Component)
         }
 
         /// Minimum and maximum of the wall-clock time, in seconds.
