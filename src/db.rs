@@ -12,11 +12,15 @@ use std::{
     time::Duration,
 };
 
-use entity::driver::{
-    executor::{Reader, Writer},
-    file::File,
-    rusqlite::{Connection, Counter},
-    source::Source as _,
+use entity::{
+    driver::{
+        executor::{Reader, Writer},
+        file::File,
+        rusqlite::{Connection, Counter},
+        source::Source as _,
+    },
+    history::{History, Sizes},
+    query::Store,
 };
 use sea_orm::{
     DbErr,
@@ -24,7 +28,7 @@ use sea_orm::{
 };
 use sqlx::PgPool;
 
-use crate::config::{DatabaseUrl, DirectUrl, StorageSettings};
+use crate::config::{DatabaseUrl, DirectUrl, SegmentSizes, StorageSettings};
 use notification_listener::NotificationListener;
 pub use open_error::OpenError;
 
@@ -32,7 +36,7 @@ pub use open_error::OpenError;
 #[derive(Debug, Clone)]
 pub struct Database {
     /// Reads for requests: on SQLite several connections, which see the last commit while another one writes.
-    pub reader: Reader,
+    pub store: Store,
     /// Reads tokens, on a connection of its own: requests are authenticated even while all other connections are busy.
     pub access: Reader,
     /// Reads what other servers stored. Its statements are not counted.
@@ -57,14 +61,16 @@ impl Database {
             let counters = [&statements, &uncounted];
             let (file, readers) = file::open(&url, &path, is_lacking, storage.read_only, counters).await?;
             let [reader, access, watch] = readers;
-            return Ok(Self { reader, access, watch, url, storage, file: Some(file), statements });
+            // One server writes to a file. Those that only read it can't tell what it has committed.
+            let store = store(reader, &storage, !storage.read_only);
+            return Ok(Self { store, access, watch, url, storage, file: Some(file), statements });
         }
         let (look, read) =
             open_postgres(&url, &storage, longest_read).await.map_err(|error| postgres::explained(&url, error))?;
         let sessions = postgres::sessions(&storage, longest_read);
         let reader = |pool, statements| Reader::Orm(postgres::counted(pool, statements), sessions.clone());
         Ok(Self {
-            reader: reader(read, &statements),
+            store: store(reader(read, &statements), &storage, false),
             access: reader(look.clone(), &statements),
             watch: reader(look, &uncounted),
             url,
@@ -77,6 +83,11 @@ impl Database {
     /// Whether nothing is stored.
     pub(crate) fn is_read_only(&self) -> bool {
         self.storage.read_only
+    }
+
+    /// Whether metrics stay rows after they were sealed.
+    pub(crate) fn keeps_rows(&self) -> bool {
+        self.storage.keep_rows.unwrap_or(self.file.is_none())
     }
 
     /// Checks that a file is still where it was opened.
@@ -92,7 +103,10 @@ impl Database {
     /// # Errors
     /// The database's.
     pub(crate) async fn ping(&self) -> Result<(), DbErr> {
-        self.access.number(&Query::select().expr(Expr::col("id").max()).from("metric").take()).await.map(drop)
+        self.access
+            .number(&Query::select().expr(Expr::col("last_metric_id").max()).from("history").take())
+            .await
+            .map(drop)
     }
 
     /// The error to show if it fails while the server starts.
@@ -163,8 +177,14 @@ impl Database {
     pub async fn close(self) -> Result<(), DbErr> {
         self.watch.close().await?;
         self.access.close().await?;
-        self.reader.close().await
+        self.store.reader.close().await
     }
+}
+
+/// Adds the history, which is not read yet.
+fn store(reader: Reader, storage: &StorageSettings, is_followed: bool) -> Store {
+    let SegmentSizes { page, segment } = storage.segments;
+    Store { reader, history: Arc::new(History::new(Sizes { page, segment }, is_followed)) }
 }
 
 /// Checks the database, runs missing migrations, and opens two pools for reading: one has a single connection, which stays free while all

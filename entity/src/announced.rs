@@ -12,12 +12,12 @@ use crate::{
     column,
     driver::source::Source,
     filter::Tree,
-    list::{self, Listable, Order, Position, Slice},
+    list::{self, Order, Position, Slice, SqlListable},
     table::{execution_context, session},
 };
 
 /// An entity that is announced.
-pub trait Announced: Listable {}
+pub trait Announced: SqlListable {}
 
 impl Announced for session::Entity {}
 impl Announced for execution_context::Entity {}
@@ -58,7 +58,7 @@ pub(crate) fn select_announced_after<E: Announced>(query: &mut SelectStatement, 
         query.from(E::default());
         return;
     }
-    let announced = column::of(E::sort_column(Order::default().by));
+    let announced = Expr::col((E::default(), "announced"));
     let mut new = Query::select();
     new.column(Asterisk).from(E::default()).and_where(announced.gt(after));
     // The limit prevents the planner from flattening the subquery and reading all rows that match.

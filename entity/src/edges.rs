@@ -6,38 +6,35 @@ use crate::{
     column,
     list::Edge,
     table::{
-        build, component, component_build, execution_context, item, metric, pipeline, session, session_tag, variant,
+        build, component, component_build, execution_context, item,
+        metric::{self, Link},
+        pipeline, session, session_context, session_tag, variant,
     },
 };
 
 /// The metrics of a session.
-pub const METRICS_OF_SESSION: Edge<metric::Entity> =
-    Edge::new("session.metrics", |session| Condition::all().add(column::of(metric::Column::SessionId).eq(session)));
+pub const METRICS_OF_SESSION: Edge<metric::Entity> = Edge { name: "session.metrics", link: Link::Session };
 
 /// The metrics of an execution context.
-pub const METRICS_OF_CONTEXT: Edge<metric::Entity> =
-    Edge::new("context.metrics", |context| Condition::all().add(column::of(metric::Column::ContextId).eq(context)));
+pub const METRICS_OF_CONTEXT: Edge<metric::Entity> = Edge { name: "context.metrics", link: Link::Context };
 
 /// The metrics of a variant: its history.
-pub const METRICS_OF_VARIANT: Edge<metric::Entity> =
-    Edge::new("variant.metrics", |variant| Condition::all().add(column::of(metric::Column::VariantId).eq(variant)))
-        .by_partition();
+pub const METRICS_OF_VARIANT: Edge<metric::Entity> = Edge { name: "variant.metrics", link: Link::Variant };
 
 /// The metrics of an item.
-pub const METRICS_OF_ITEM: Edge<metric::Entity> =
-    Edge::new("item.metrics", |item| of_variants((VARIANTS_OF_ITEM.link)(item))).by_partition();
+pub const METRICS_OF_ITEM: Edge<metric::Entity> = Edge { name: "item.metrics", link: Link::Variants(VARIANTS_OF_ITEM) };
 
 /// The metrics of a component.
 pub const METRICS_OF_COMPONENT: Edge<metric::Entity> =
-    Edge::new("component.metrics", |component| of_variants((VARIANTS_OF_COMPONENT.link)(component))).by_partition();
+    Edge { name: "component.metrics", link: Link::Variants(VARIANTS_OF_COMPONENT) };
 
 /// The metrics of a build.
 pub const METRICS_OF_BUILD: Edge<metric::Entity> =
-    Edge::new("build.metrics", |build| of_sessions((SESSIONS_OF_BUILD.link)(build)));
+    Edge { name: "build.metrics", link: Link::Sessions(SESSIONS_OF_BUILD) };
 
 /// The metrics of a pipeline.
 pub const METRICS_OF_PIPELINE: Edge<metric::Entity> =
-    Edge::new("pipeline.metrics", |pipeline| of_sessions((SESSIONS_OF_PIPELINE.link)(pipeline)));
+    Edge { name: "pipeline.metrics", link: Link::Sessions(SESSIONS_OF_PIPELINE) };
 
 /// The sessions of a build.
 pub const SESSIONS_OF_BUILD: Edge<session::Entity> =
@@ -66,9 +63,9 @@ pub const SESSIONS_OF_TAG: Edge<session::Entity> = Edge::new("tag.sessions", |ta
 /// The sessions that measured something in an execution context.
 pub const SESSIONS_OF_CONTEXT: Edge<session::Entity> = Edge::new("context.sessions", |context| {
     let sessions = Query::select()
-        .column(metric::Column::SessionId)
-        .from(metric::Entity)
-        .and_where(column::of(metric::Column::ContextId).eq(context))
+        .column(session_context::Column::SessionId)
+        .from(session_context::Entity)
+        .and_where(column::of(session_context::Column::ContextId).eq(context))
         .take();
     Condition::all().add(column::of(session::Column::Id).in_subquery(sessions))
 });
@@ -76,9 +73,9 @@ pub const SESSIONS_OF_CONTEXT: Edge<session::Entity> = Edge::new("context.sessio
 /// The contexts in which a session measured something.
 pub const CONTEXTS_OF_SESSION: Edge<execution_context::Entity> = Edge::new("session.contexts", |session| {
     let contexts = Query::select()
-        .column(metric::Column::ContextId)
-        .from(metric::Entity)
-        .and_where(column::of(metric::Column::SessionId).eq(session))
+        .column(session_context::Column::ContextId)
+        .from(session_context::Entity)
+        .and_where(column::of(session_context::Column::SessionId).eq(session))
         .take();
     Condition::all().add(column::of(execution_context::Column::Id).in_subquery(contexts))
 });
@@ -139,13 +136,3 @@ pub const VARIANTS_OF_COMPONENT: Edge<variant::Entity> = Edge::new("component.va
         ),
     )
 });
-
-fn of_variants(condition: Condition) -> Condition {
-    let variants = Query::select().column(variant::Column::Id).from(variant::Entity).cond_where(condition).take();
-    Condition::all().add(column::of(metric::Column::VariantId).in_subquery(variants))
-}
-
-fn of_sessions(condition: Condition) -> Condition {
-    let sessions = Query::select().column(session::Column::Id).from(session::Entity).cond_where(condition).take();
-    Condition::all().add(column::of(metric::Column::SessionId).in_subquery(sessions))
-}

@@ -38,11 +38,6 @@ impl Text {
             .add_option(any_of.as_ref().map(|texts| digest().is_in(texts.iter().map(of))))
     }
 
-    /// Returns whether the filter enumerates the texts that match.
-    pub(crate) fn is_enumerated(&self) -> bool {
-        self.eq.is_some() || self.any_of.is_some()
-    }
-
     /// Returns whether `text` matches; `None` if only the database can decide, because of patterns.
     pub fn matches(&self, text: &str) -> Option<bool> {
         let Self { eq, any_of, like, starts_with } = self;
@@ -147,7 +142,7 @@ pub(crate) fn all(parts: impl IntoIterator<Item = Option<bool>>) -> Option<bool>
 }
 
 /// Returns the disjunction in three-valued logic.
-fn any(parts: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
+pub(crate) fn any(parts: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
     not(all(parts.into_iter().map(not)))
 }
 
@@ -185,11 +180,6 @@ impl<F> Tree<F> {
     /// Returns whether the tree is a single leaf.
     pub fn is_plain(&self) -> bool {
         self.and.is_empty() && self.or.is_none() && self.not.is_none()
-    }
-
-    /// Returns whether `leaf` is true for a leaf that every match must satisfy.
-    pub(crate) fn requires(&self, leaf: &impl Fn(&F) -> bool) -> bool {
-        leaf(&self.own) || self.and.iter().any(|tree| tree.requires(leaf))
     }
 
     /// Returns the condition of the tree; `leaf` builds the conditions on columns.

@@ -1,8 +1,8 @@
 //! The tables of Metrograph and their queries.
 //!
 //! [`table`] has a module for each table: the row (`Model`) and the filter of its lists. [`edges`] has the relations between
-//! tables. [`list`] turns filter, order and cursor position into SQL, for one list or for the same list under each of many
-//! parents. [`dialect`] has what the engines spell differently. [`driver`] runs the statements: on SQLite through rusqlite, on
+//! tables. [`history`] holds all metrics as columns; [`query`] has the queries for lists. [`list`] turns filter, order and cursor
+//! position into SQL, for one list or for the same list under each of many parents. [`dialect`] has what the engines spell differently. [`driver`] runs the statements: on SQLite through rusqlite, on
 //! PostgreSQL through sqlx.
 
 pub mod announced;
@@ -13,15 +13,12 @@ pub mod digest;
 pub mod driver;
 pub mod edges;
 pub mod filter;
-pub mod key_range;
+pub mod history;
 pub mod list;
 pub mod list_cache;
 pub mod listing;
-pub mod metric_block;
-mod page_plan;
-pub mod pages;
+pub mod query;
 pub mod resource;
 pub mod run;
 pub mod table;
 pub mod time;
-pub mod top;

@@ -6,16 +6,15 @@ use std::sync::Arc;
 use quick_cache::{Weighter, sync::Cache};
 use sea_orm::{
     DbErr, Order as Direction,
-    sea_query::{ExprTrait as _, Query},
+    sea_query::{Expr, ExprTrait as _, Query},
 };
 
 use crate::{
     announced::{self, Announced},
-    column,
     digest::{Digest, digest},
     driver::source::Source,
     filter::Tree,
-    list::{self, Order},
+    list,
 };
 
 /// Estimated number of cached lists.
@@ -100,7 +99,7 @@ async fn announced_after<E: Announced>(
     after: i64,
     until: i64,
 ) -> Result<Vec<i64>, DbErr> {
-    let number = column::of(E::sort_column(Order::default().by));
+    let number = Expr::col((E::default(), "announced"));
     let mut query = Query::select();
     query.column((E::default(), "id")).cond_where(list::condition::<E>(filter, db.engine()));
     announced::select_announced_after::<E>(&mut query, after);

@@ -88,14 +88,14 @@ impl Builds {
     }
 }
 
-/// The hashes of the announced sessions of build `$3` in pipeline `$2` that measured component `$1`, in order of its first
+/// The hashes of the announced sessions of build `$3` in the pipeline with digest `$2` that measured the component with digest `$1`, in order of its first
 /// metrics there.
-const SESSIONS_OF_COMPONENT: &str = "SELECT session.hash FROM session JOIN metric ON metric.session_id = session.id \
-    JOIN variant ON variant.id = metric.variant_id JOIN item ON item.id = variant.item_id \
-    JOIN component ON component.id = item.component_id \
+const SESSIONS_OF_COMPONENT: &str = "SELECT session.hash FROM session \
+    JOIN session_component ON session_component.session_id = session.id \
     WHERE session.announced IS NOT NULL AND session.build_id IN (SELECT id FROM build \
-    WHERE pipeline_id IN (SELECT id FROM pipeline WHERE digest = $2) AND name = $3) AND component.name = $1 \
-    GROUP BY session.id, session.hash ORDER BY MIN(metric.id)";
+    WHERE pipeline_id IN (SELECT id FROM pipeline WHERE digest = $2) AND name = $3) \
+    AND session_component.component_id = (SELECT id FROM component WHERE digest = $1) \
+    ORDER BY session_component.first_metric_id";
 
 /// Returns the hashes of the announced sessions of a build that measured `component`, in order of its first metrics there.
 pub async fn sessions_of_component(
@@ -104,5 +104,5 @@ pub async fn sessions_of_component(
     pipeline: &str,
     build: &str,
 ) -> Result<Vec<String>, DbErr> {
-    db.select(SESSIONS_OF_COMPONENT, [component.into(), digest_of(&[pipeline]), build.into()]).await
+    db.select(SESSIONS_OF_COMPONENT, [digest_of(&[component]), digest_of(&[pipeline]), build.into()]).await
 }

@@ -16,10 +16,15 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// All of them, in the order of the columns of `metric`.
+    /// All of them, in the order of the columns of `metric_row`.
     pub const ALL: [Self; 5] = [Self::TotalTime, Self::UserTime, Self::KernelTime, Self::CpuUsage, Self::MemoryUsage];
 
-    /// The name of its column in `metric`. In `variant`, `min_` and `max_` precede it.
+    /// Returns the position in [`Self::ALL`].
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The name of its column in `metric_row`. In `variant`, `min_` and `max_` precede it.
     pub const fn column(self) -> &'static str {
         match self {
             Self::TotalTime => "total_time",

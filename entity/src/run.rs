@@ -1,17 +1,13 @@
-//! Queries for the progress of a run: a session, or all sessions of a build. They read counters and indexes.
+//! Queries for the progress of a run: a session, or all sessions of a build. They read counters.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::{
-    DbErr, Order, QueryOrder as _, QuerySelect as _,
-    entity::prelude::*,
-    sea_query::{Expr, ExprTrait as _, Query, Value},
-};
+use sea_orm::{DbErr, entity::prelude::*, sea_query::Value};
 
 use crate::{
     column,
     driver::source::Source,
-    table::{build, metric, pipeline, session},
+    table::{build, pipeline, session},
 };
 
 /// Returns the build of this name in the pipeline of this name.
@@ -27,66 +23,13 @@ pub async fn sessions_of(db: &impl Source, build: i64) -> Result<Vec<session::Mo
     db.find(session::Entity::find().filter(session::Column::BuildId.eq(build))).await
 }
 
-/// Returns the slowest metrics of these sessions with keys after `after`, up to `last`: at most `limit`, slowest first.
-pub async fn slowest(
-    db: &impl Source,
-    sessions: &[i64],
-    after: i64,
-    last: i64,
-    limit: u64,
-) -> Result<Vec<metric::Model>, DbErr> {
-    let metrics = metric::Entity::find()
-        .filter(db.engine().any_of(column::of(metric::Column::SessionId), sessions))
-        .filter(metric::Column::Id.gt(after))
-        .filter(metric::Column::Id.lte(last))
-        .order_by_desc(metric::Column::TotalTime)
-        .order_by_asc(metric::Column::Id)
-        .limit(limit);
-    db.find(metrics).await
-}
-
-/// The start and the duration of a test, in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timed {
-    /// The key of the metric.
-    pub id: i64,
-    /// The key of its session.
-    pub session: i64,
-    /// The start, on the clock of the worker.
-    pub start: i64,
-    /// The duration. Values out of range saturate.
-    pub duration: i64,
-}
-
-/// Returns the metrics of these sessions with keys after `after`, in order of arrival: at most `limit`.
-pub async fn timed(db: &impl Source, sessions: &[i64], after: i64, limit: u64) -> Result<Vec<Timed>, DbErr> {
-    let query = Query::select()
-        .columns([metric::Column::Id, metric::Column::SessionId, metric::Column::StartedAt, metric::Column::TotalTime])
-        .from(metric::Entity)
-        .and_where(db.engine().any_of(Expr::col(metric::Column::SessionId), sessions))
-        .and_where(Expr::col(metric::Column::Id).gt(after))
-        .order_by(metric::Column::Id, Order::Asc)
-        .limit(limit)
-        .take();
-    let rows = db.all::<((i64, i64), (i64, f64))>(&query).await?;
-    #[expect(clippy::cast_possible_truncation, reason = "casts of floats saturate")]
-    let timed = |((id, session), (start, seconds)): ((i64, i64), (i64, f64))| Timed {
-        id,
-        session,
-        start,
-        duration: (seconds * 1e6) as i64,
-    };
-    Ok(rows.into_iter().map(timed).collect())
-}
-
 /// SQL for the component of the first metric of a session; null if it has none.
 macro_rules! first_component {
     ($session:literal) => {
         concat!(
-            "(SELECT item.component_id FROM item WHERE item.id = (SELECT variant.item_id FROM variant \
-            WHERE variant.id = (SELECT metric.variant_id FROM metric WHERE metric.session_id = ",
+            "(SELECT component_id FROM session_component WHERE session_component.session_id = ",
             $session,
-            " ORDER BY metric.id LIMIT 1)))"
+            " ORDER BY first_metric_id LIMIT 1)"
         )
     };
 }

@@ -5,7 +5,7 @@ use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
-pub(crate) const TABLE: &str = "metric_block";
+const TABLE: &str = "metric_block";
 
 /// Number of keys in a block, as in `entity::key_range`.
 const KEYS: i64 = 32_768;
@@ -17,6 +17,17 @@ fn count(dimension: &str, column: &str) -> String {
          SELECT '{dimension}', (id - 1) / {KEYS}, {column}, COUNT(*) FROM metric \
          WHERE id <= (SELECT COALESCE(MAX(id), 0) / {KEYS} * {KEYS} FROM metric) GROUP BY (id - 1) / {KEYS}, {column}"
     )
+}
+
+/// Returns the statements that create and fill the zone map.
+pub(crate) fn zone_map(backend: DbBackend) -> Vec<String> {
+    let rowid = if backend == DbBackend::Sqlite { " WITHOUT ROWID" } else { "" };
+    let table = format!(
+        "CREATE TABLE {TABLE} (dimension TEXT NOT NULL, block BIGINT NOT NULL, key BIGINT NOT NULL, \
+         metric_count BIGINT NOT NULL, PRIMARY KEY (dimension, block, key)){rowid}"
+    );
+    let dimensions = [("session", "session_id"), ("context", "context_id"), ("variant", "variant_id")];
+    std::iter::once(table).chain(dimensions.map(|(dimension, column)| count(dimension, column))).collect()
 }
 
 /// Adds the pipeline to each build of a component. The column has no default, so that writes of an older server fail. SQLite can
@@ -85,14 +96,8 @@ impl MigrationTrait for Migration {
             // Keeps a running server from writing during the migration.
             connection.execute_unprepared("SELECT pg_advisory_xact_lock(7309940281)").await?;
         }
-        let rowid = if backend == DbBackend::Sqlite { " WITHOUT ROWID" } else { "" };
-        let table = format!(
-            "CREATE TABLE {TABLE} (dimension TEXT NOT NULL, block BIGINT NOT NULL, key BIGINT NOT NULL, \
-             metric_count BIGINT NOT NULL, PRIMARY KEY (dimension, block, key)){rowid}"
-        );
-        connection.execute_unprepared(&table).await?;
-        for (dimension, column) in [("session", "session_id"), ("context", "context_id"), ("variant", "variant_id")] {
-            connection.execute_unprepared(&count(dimension, column)).await?;
+        for statement in zone_map(backend) {
+            connection.execute_unprepared(&statement).await?;
         }
         for statement in pipelines(backend).iter().chain(INDEXES) {
             connection.execute_unprepared(statement).await?;

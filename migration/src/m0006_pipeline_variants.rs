@@ -7,7 +7,7 @@ use crate::m0001_base::table;
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
-pub(crate) const TABLE: &str = "pipeline_variant";
+const TABLE: &str = "pipeline_variant";
 
 const COLUMNS: &str = "pipeline_id {big} NOT NULL REFERENCES pipeline(id), \
     variant_id {big} NOT NULL REFERENCES variant(id), PRIMARY KEY (pipeline_id, variant_id)";
@@ -15,6 +15,12 @@ const COLUMNS: &str = "pipeline_id {big} NOT NULL REFERENCES pipeline(id), \
 const FILL: &str = "INSERT INTO pipeline_variant (pipeline_id, variant_id) \
     SELECT DISTINCT build.pipeline_id, metric.variant_id \
     FROM metric JOIN session ON session.id = metric.session_id JOIN build ON build.id = session.build_id";
+
+/// Returns the statements that create and fill the table.
+pub(crate) fn measured(backend: DbBackend) -> [String; 2] {
+    let rowid = if backend == DbBackend::Sqlite { " WITHOUT ROWID" } else { "" };
+    [table(backend, TABLE, COLUMNS) + rowid, FILL.to_owned()]
+}
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
@@ -24,12 +30,10 @@ impl MigrationTrait for Migration {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let (connection, backend) = (manager.get_connection(), manager.get_database_backend());
-        let mut create = table(backend, TABLE, COLUMNS);
-        if backend == DbBackend::Sqlite {
-            create += " WITHOUT ROWID";
+        for statement in measured(backend) {
+            connection.execute_unprepared(&statement).await?;
         }
-        connection.execute_unprepared(&create).await?;
-        connection.execute_unprepared(FILL).await.map(drop)
+        Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {

@@ -99,7 +99,7 @@ pub async fn run(command: &TokenCommand, url: &DatabaseUrl, storage: &StorageSet
     let storage = StorageSettings { connections: Some(Connections::MIN), ..storage.clone() };
     let database = Database::open(url, &storage, READ_TIMEOUT).await?;
     let output = match command {
-        TokenCommand::List => row::all(&database.reader).await.map(|tokens| list(&tokens)).map_err(TokenError::from),
+        TokenCommand::List => row::all(&database.access).await.map(|tokens| list(&tokens)).map_err(TokenError::from),
         TokenCommand::Create(new) => change(&database, async |writer| create(writer, new, place).await).await,
         TokenCommand::Revoke { name } => change(&database, async |writer| revoke(writer, name, place).await).await,
     };

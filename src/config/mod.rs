@@ -33,7 +33,7 @@ pub use refusal::Stop;
 pub use server::{LogFilter, PageSize};
 pub use stop::StopSettings;
 use storage::ConnectionFlags;
-pub use storage::{Connections, DirectUrl, StorageSettings};
+pub use storage::{Connections, DirectUrl, SegmentSizes, StorageSettings};
 pub use tls::TlsFiles;
 pub use token::{Lifetime, NewToken, TokenCommand, TokenName};
 
@@ -100,7 +100,13 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<
     let ServerFlags { listen, log, page_size, rest_dir, monitor_server_pagination_count } = server;
     let DatabaseFlags { database_url, connection, monitor_server_database_uri } = database;
     let ConnectionFlags { direct_url, read_only } = connection;
-    let storage = StorageSettings { connections: pool.connections, direct_url, read_only };
+    let storage = StorageSettings {
+        connections: pool.connections,
+        direct_url,
+        read_only,
+        keep_rows: pool.keep_rows,
+        segments: SegmentSizes::default(),
+    };
     if graphql.documents.trusted_only && graphql.documents.documents_dir.is_none() {
         return Err(Stop::Refused(
             "--trusted-only: --documents-dir, the folder of the trusted documents, is missing".to_owned(),

@@ -15,6 +15,25 @@ pub struct StorageSettings {
     pub direct_url: Option<DirectUrl>,
     /// Whether nothing is stored.
     pub read_only: bool,
+    /// Whether metrics stay rows of a table after they were compressed; by default on PostgreSQL only.
+    pub keep_rows: Option<bool>,
+    /// The sizes of segments and their pages.
+    pub segments: SegmentSizes,
+}
+
+/// The sizes of segments, which hold the history as compressed columns, and of their pages. Only tests set them.
+#[derive(Debug, Clone, Copy)]
+pub struct SegmentSizes {
+    /// Number of metrics in a page, at most 256.
+    pub page: usize,
+    /// Number of metrics in a segment: a multiple of `page`.
+    pub segment: usize,
+}
+
+impl Default for SegmentSizes {
+    fn default() -> Self {
+        Self { page: 256, segment: 32_768 }
+    }
 }
 
 // No doc comment, here and below: clap would use it as the help of each command with these arguments.
@@ -37,6 +56,11 @@ pub(super) struct PoolFlags {
     /// tokens, the others read [default: 3 plus 2 per processor, at most 35]
     #[arg(long = "database-connections", env = "METROGRAPH_DATABASE_CONNECTIONS", value_name = "NUMBER")]
     pub connections: Option<Connections>,
+
+    /// Keep metrics as rows for SQL readers such as Grafana, besides the compressed history, which is all that the
+    /// server itself reads [default: true on PostgreSQL, false on SQLite]
+    #[arg(long, env = "METROGRAPH_KEEP_ROWS", value_name = "BOOLEAN")]
+    pub keep_rows: Option<bool>,
 }
 
 /// The number of connections to PostgreSQL.

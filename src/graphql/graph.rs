@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_graphql::{InputType as _, Request, Response, ServerError, ValidationMode, Value};
-use entity::driver::executor::Reader;
+use entity::query::Store;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 
 use crate::{
@@ -48,7 +48,7 @@ struct Inner {
     costing: ExecutableSchema,
     input_types: InputTypes,
     requirements: Requirements,
-    reader: Reader,
+    store: Store,
     fairness: FairnessGate,
     hub: Hub,
     state: Arc<GraphState>,
@@ -91,7 +91,7 @@ impl Graph {
                 .limit_recursive_depth(usize::MAX)
                 .extension(CostExtension)
                 .finish(),
-            reader: database.reader,
+            store: database.store,
             fairness,
             hub,
             state,
@@ -168,7 +168,7 @@ impl Graph {
             Err(refused) => return stream::iter([*refused]).boxed(),
         };
         let graph = self.clone();
-        let loaders = Loaders::with_fairness(self.0.reader.clone(), self.0.fairness.clone());
+        let loaders = Loaders::with_fairness(self.0.store.clone(), self.0.fairness.clone());
         let driver = loaders.driver();
         let delivery = Delivery::default();
         request = request.data(loaders).data(delivery.clone());
@@ -211,7 +211,7 @@ impl Graph {
     /// Builds this graph for async-graphql's own services, without limits. All requests are those of `caller`.
     pub fn stock(&self, caller: Caller) -> Stock {
         let schema = self.0.hub.add_to(builder()).data(Arc::clone(&self.0.state)).finish();
-        Stock::new(schema, self.0.reader.clone(), caller)
+        Stock::new(schema, self.0.store.clone(), caller)
     }
 
     fn prepare(&self, operation: Operation) -> Result<Prepared<'_>, Box<Response>> {
@@ -229,7 +229,7 @@ impl Graph {
         } else {
             (&self.0.schema, ResponseBudget::new(self.limits().max_answer))
         };
-        let loaders = Loaders::new(self.0.reader.clone());
+        let loaders = Loaders::new(self.0.store.clone());
         let driver = loaders.driver();
         let mut request = Request::new("").variables(variables).data(loaders).data(caller).data(budget.clone());
         request.set_parsed_query(plan.document.clone());

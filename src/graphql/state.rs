@@ -6,7 +6,6 @@ use async_graphql::ContextBase;
 use entity::{
     count_cache::CountCache,
     list_cache::ListCache,
-    metric_block::ZoneMapCache,
     table::{tag as tag_row, variant::VariantNames},
 };
 use quick_cache::sync::Cache;
@@ -45,8 +44,6 @@ pub struct ObjectCaches {
     pub tags: Cache<i64, Arc<tag_row::Model>>,
     /// The keys of the tags of announced sessions.
     pub session_tags: Cache<i64, Arc<[i64]>>,
-    /// Zone maps.
-    pub blocks: ZoneMapCache,
     pub counts: CountCache,
     pub lists: ListCache,
 }
@@ -59,7 +56,6 @@ impl Default for ObjectCaches {
             contexts: Cache::new(50_000),
             tags: Cache::new(50_000),
             session_tags: Cache::new(50_000),
-            blocks: ZoneMapCache::default(),
             counts: CountCache::default(),
             lists: ListCache::default(),
         }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Data, Executor, Request, Response};
-use entity::driver::executor::Reader;
+use entity::query::Store;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 
 use crate::{
@@ -21,18 +21,18 @@ use crate::{
 #[derive(Clone)]
 pub struct Stock {
     schema: ExecutableSchema,
-    reader: Reader,
+    store: Store,
     caller: Caller,
 }
 
 impl Stock {
-    pub(crate) fn new(schema: ExecutableSchema, reader: Reader, caller: Caller) -> Self {
-        Self { schema, reader, caller }
+    pub(crate) fn new(schema: ExecutableSchema, store: Store, caller: Caller) -> Self {
+        Self { schema, store, caller }
     }
 
     /// Adds what resolvers need. Returns the request and the driver of its look-ups.
     fn prepare(&self, request: Request) -> (Request, Driver) {
-        let loaders = Loaders::new(self.reader.clone());
+        let loaders = Loaders::new(self.store.clone());
         let driver = loaders.driver();
         (request.data(loaders).data(self.caller.clone()).data(ResponseBudget::unlimited()), driver)
     }

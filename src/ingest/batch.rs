@@ -1,6 +1,9 @@
 //! The transaction in which the committer runs a batch of jobs.
 
-use entity::driver::{executor::Transaction, row::FromRow, source::Source as _};
+use entity::{
+    driver::{executor::Transaction, row::FromRow, source::Source as _},
+    table::metric,
+};
 use sea_orm::{
     DbErr, EntityTrait, PrimaryKeyTrait,
     sea_query::{Expr, ExprTrait as _, Query},
@@ -14,6 +17,8 @@ pub(crate) struct Batch<'a> {
     pub names: &'a mut Names,
     /// The greatest numbers that it has handed out.
     pub watermark: Watermark,
+    /// The metrics that it has inserted.
+    pub recorded: Vec<metric::Model>,
 }
 
 impl Batch<'_> {

@@ -1,10 +1,17 @@
 //! The committer: takes the jobs that wait, runs them in one transaction, then answers all of them.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use entity::driver::{
-    executor::Writer,
-    history::{CommitTrail, Continuity, HistorySnapshot},
+use entity::{
+    driver::{
+        executor::Writer,
+        history::{CommitTrail, Continuity, HistorySnapshot},
+    },
+    history::History,
+    table::metric,
 };
 use sea_orm::DbErr;
 use tokio::{
@@ -29,13 +36,14 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Runs until every handle is gone, or `end` comes, and the queue is empty. On SQLite it blocks its thread.
 pub(crate) async fn run(
     writer: Writer,
+    history: Arc<History>,
     condition: Condition,
     mut queue: UnboundedReceiver<Waiting>,
     watermark: watch::Sender<Watermark>,
     mut end: oneshot::Receiver<()>,
 ) {
     let (names, trail, continuity) = (Names::new(), CommitTrail::default(), Continuity::Continues);
-    let mut committer = Committer { writer, names, trail, continuity, condition };
+    let mut committer = Committer { writer, history, names, trail, continuity, condition };
     let mut checks = tokio::time::interval(CHECK_INTERVAL);
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -67,6 +75,7 @@ pub(crate) async fn run(
 
 struct Committer {
     writer: Writer,
+    history: Arc<History>,
     names: Names,
     /// Leads from one transaction to the next.
     trail: CommitTrail,
@@ -80,6 +89,7 @@ struct Stored {
     watermark: Watermark,
     /// What has become of the history, and how far it went before this transaction, unless it is the same.
     found: Option<(Continuity, HistorySnapshot)>,
+    recorded: Vec<metric::Model>,
 }
 
 impl Committer {
@@ -134,10 +144,12 @@ impl Committer {
             tries += 1;
             let history = watermark.borrow().history;
             let error = match self.transact(jobs, history).await {
-                Ok(Stored { watermark: stored, found }) => {
+                Ok(Stored { watermark: stored, found, recorded }) => {
                     if let Some((continuity, snapshot)) = found {
+                        self.history.forget();
                         Watermark::restart(continuity, &snapshot, watermark);
                     }
+                    self.history.append(&recorded);
                     stored.publish(watermark);
                     return Ok(());
                 }
@@ -171,15 +183,15 @@ impl Committer {
                 tx.run(&sql, []).await?;
             }
         }
-        let mut batch = Batch { tx, names, watermark: Watermark::default() };
+        let mut batch = Batch { tx, names, watermark: Watermark::default(), recorded: Vec::new() };
         Waiting::store_all(jobs, &mut batch).await?;
-        let Batch { tx, watermark, .. } = batch;
+        let Batch { tx, watermark, recorded, .. } = batch;
         if watermark != Watermark::default() {
             tx.notify(&watermark.to_string()).await?;
         }
         tx.commit().await?;
         trail.commit();
         *continuity = Continuity::Continues;
-        Ok(Stored { watermark, found })
+        Ok(Stored { watermark, found, recorded })
     }
 }

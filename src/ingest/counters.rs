@@ -10,27 +10,24 @@ use entity::{
 };
 use sea_orm::{DbErr, sea_query::Value};
 
-use crate::ingest::{names::PipelineVariants, statements};
+use crate::ingest::statements;
 
 /// Counts `rows`, which were just stored under increasing keys; `components` are theirs, in the same order.
 ///
 /// PostgreSQL adds up the new rows in a few statements, since each statement costs a round trip. SQLite is a function call away, and
 /// updates single rows faster than it aggregates them.
-pub(crate) async fn count(
-    tx: &Transaction<'_>,
-    rows: &[Model],
-    components: &[i64],
-    pairs: &mut PipelineVariants,
-) -> Result<(), DbErr> {
+pub(crate) async fn count(tx: &Transaction<'_>, rows: &[Model], components: &[i64]) -> Result<(), DbErr> {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
     let range = [Value::from(first.id), Value::from(last.id)];
-    let sessions: BTreeSet<i64> = rows.iter().map(|row| row.session_id).collect();
-    let builds = session::builds_of(tx, &sessions.into_iter().collect::<Vec<_>>()).await?;
-    if pairs.add(rows.iter().filter_map(|row| Some((builds.get(&row.session_id)?.1, row.variant_id)))) {
-        tx.run(statements::NOTE_PIPELINES_AND_VARIANTS, range.clone()).await?;
-    }
+    tx.run(statements::SET_LAST_METRIC, [last.id.into()]).await?;
     match tx.engine() {
         Engine::Sqlite => {
+            let sessions: BTreeSet<i64> = rows.iter().map(|row| row.session_id).collect();
+            let builds = session::builds_of(tx, &sessions.into_iter().collect::<Vec<_>>()).await?;
+            let contexts: BTreeSet<[i64; 2]> = rows.iter().map(|row| [row.session_id, row.context_id]).collect();
+            let contexts: Vec<_> = contexts.into_iter().map(|pair| pair.map(Value::from)).collect();
+            tx.run_each(statements::NOTE_CONTEXT, &contexts).await?;
+            tx.run_each(statements::ADD_TO_SESSION_AND_COMPONENT, &in_sessions(rows, components)).await?;
             tx.run_each(statements::ADD_TO_SESSION, &totals(rows, |row| row.session_id)).await?;
             tx.run_each(statements::ADD_TO_CONTEXT, &totals(rows, |row| row.context_id)).await?;
             tx.run_each(&statements::ADD_TO_VARIANT, &bounds(rows)).await?;
@@ -38,11 +35,25 @@ pub(crate) async fn count(
         }
         Engine::Postgres => {
             tx.run(statements::COUNT_BY_SESSION, range.clone()).await?;
+            tx.run(statements::NOTE_CONTEXTS, range.clone()).await?;
+            tx.run(statements::COUNT_BY_SESSION_AND_COMPONENT, range.clone()).await?;
             tx.run(statements::COUNT_BY_CONTEXT, range.clone()).await?;
             tx.run(&statements::COUNT_AND_BOUNDS_BY_VARIANT, range.clone()).await?;
             tx.run(statements::COUNT_BY_COMPONENT_AND_BUILD, range).await
         }
     }
+}
+
+/// Each component in each session, the first of their metrics and how many there are.
+fn in_sessions(rows: &[Model], components: &[i64]) -> Vec<[Value; 4]> {
+    let mut pairs: BTreeMap<(i64, i64), (i64, i64)> = BTreeMap::new();
+    for (row, component) in rows.iter().zip(components) {
+        pairs.entry((row.session_id, *component)).or_insert((row.id, 0)).1 += 1;
+    }
+    let values = pairs
+        .into_iter()
+        .map(|((session, component), (first, total))| [session, component, first, total].map(Value::from));
+    values.collect()
 }
 
 /// Each component in each build, the build's pipeline, the first of their metrics and how many there are.

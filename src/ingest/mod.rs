@@ -13,13 +13,14 @@ mod limits;
 mod names;
 mod queue;
 mod retry;
+mod sealer;
 mod statements;
 mod watcher;
 mod watermark;
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use entity::driver::history::HistorySnapshot;
+use entity::{driver::history::HistorySnapshot, query::Store};
 use tokio::{
     runtime::Handle,
     sync::{oneshot, watch},
@@ -85,6 +86,12 @@ impl Ingest {
     pub async fn start(database: &Database) -> Result<(Self, Committer), OpenError> {
         let is_read_only = database.is_read_only();
         let writer = if is_read_only { None } else { Some(database.writer().await?) };
+        // Its statements are not counted.
+        let store = Store { reader: database.watch.clone(), history: Arc::clone(&database.store.history) };
+        let keeps_rows = database.keeps_rows();
+        if let Some(writer) = &writer {
+            sealer::take_over(writer, &store, keeps_rows).await.map_err(|error| database.unusable(error))?;
+        }
         // Before the first look, so that no commit in between goes unnoticed.
         let listener = database.notification_listener().await?;
         let first = HistorySnapshot::of(&database.watch).await.map_err(|error| database.unusable(error))?;
@@ -92,15 +99,23 @@ impl Ingest {
         let is_failing = Arc::<AtomicBool>::default();
         let condition = Condition::shown_by(Arc::clone(&is_failing));
         let (ingest, queue) = Self::new(watermark, is_read_only, is_failing);
-        let watcher =
-            HistoryWatcher::start(database.watch.clone(), listener, first, sender.clone(), ingest.history_checks());
+        let history = Arc::clone(&store.history);
+        let watcher = HistoryWatcher::start(
+            database.watch.clone(),
+            listener,
+            first,
+            sender.clone(),
+            Arc::clone(&history),
+            ingest.history_checks(),
+        );
         let (end, ended) = oneshot::channel();
         let task = match writer {
             Some(writer) => {
                 // A thread of its own: SQLite blocks the one that writes.
                 let runtime = Handle::current();
+                tokio::spawn(sealer::run(store, ingest.downgrade(), ingest.watermark(), keeps_rows));
                 tokio::task::spawn_blocking(move || {
-                    runtime.block_on(committer::run(writer, condition, queue, sender, ended));
+                    runtime.block_on(committer::run(writer, history, condition, queue, sender, ended));
                 })
             }
             None => tokio::spawn(async move {

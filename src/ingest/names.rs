@@ -1,5 +1,5 @@
-//! Interned names: each name is stored once, and found by its digest. The committer caches the keys that it has found or stored, and the
-//! pairs of pipeline and variant.
+//! Interned names: each name is stored once, and found by its digest. The committer caches the keys that it has found or
+//! stored.
 
 use std::collections::{HashMap, HashSet};
 
@@ -127,27 +127,6 @@ fn note(found: &mut HashMap<Digest, i64>, rows: Vec<(i64, Vec<u8>)>) -> Result<(
     Ok(())
 }
 
-/// A cache of the pairs of pipeline and variant that are stored, or will be before the transaction ends.
-pub(crate) struct PipelineVariants(Cache<(i64, i64), ()>);
-
-impl PipelineVariants {
-    fn new() -> Self {
-        Self(Cache::new(CACHE_CAPACITY))
-    }
-
-    /// Adds pairs. Returns whether any of them is new.
-    pub fn add(&mut self, pairs: impl IntoIterator<Item = (i64, i64)>) -> bool {
-        let mut is_new = false;
-        for pair in pairs {
-            if self.0.get(&pair).is_none() {
-                self.0.insert(pair, ());
-                is_new = true;
-            }
-        }
-        is_new
-    }
-}
-
 /// The names of every table, and what is cached of them.
 pub(crate) struct Names {
     pub sessions: NameInterner,
@@ -158,7 +137,6 @@ pub(crate) struct Names {
     pub pipelines: NameInterner,
     pub builds: NameInterner,
     pub tags: NameInterner,
-    pub pipeline_variants: PipelineVariants,
 }
 
 impl Names {
@@ -172,15 +150,13 @@ impl Names {
             pipelines: NameInterner::new("pipeline", &["name"]),
             builds: NameInterner::new("build", &["pipeline_id", "name"]),
             tags: NameInterner::new("tag", &["name", "value"]),
-            pipeline_variants: PipelineVariants::new(),
         }
     }
 
     pub fn forget(&mut self) {
-        let Self { sessions, contexts, components, items, variants, pipelines, builds, tags, pipeline_variants } = self;
+        let Self { sessions, contexts, components, items, variants, pipelines, builds, tags } = self;
         for names in [sessions, contexts, components, items, variants, pipelines, builds, tags] {
             names.forget();
         }
-        *pipeline_variants = PipelineVariants::new();
     }
 }

@@ -77,12 +77,6 @@ impl Ingest {
         let rows = u32::try_from(job.rows()).unwrap_or(u32::MAX);
         let places = (Arc::clone(&self.places).try_acquire_many_owned(rows))
             .map_err(|_| Error::new(Code::Busy, "too many rows wait to be stored; try again in a second"))?;
-        let gone = || {
-            Error::new(
-                Code::DatabaseUnavailable,
-                "the server stores nothing more: it is stopping, or see its log; try again",
-            )
-        };
         let (waiting, answered) = Waiting::new(job, places);
         self.queue.send(waiting).map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
@@ -99,6 +93,10 @@ impl Ingest {
     }
 }
 
+fn gone() -> Error {
+    Error::new(Code::DatabaseUnavailable, "the server stores nothing more: it is stopping, or see its log; try again")
+}
+
 /// A handle that does not keep the committer at work.
 pub(crate) struct WeakIngest {
     queue: mpsc::WeakUnboundedSender<Waiting>,
@@ -106,6 +104,17 @@ pub(crate) struct WeakIngest {
 }
 
 impl WeakIngest {
+    /// Queues `job` once there is room, and waits until it is on disk.
+    ///
+    /// # Errors
+    /// [`Code::DatabaseUnavailable`], and those of the job.
+    pub(crate) async fn run<J: Job>(&self, job: J) -> Result<J::Answer, Error> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| gone())?;
+        let (waiting, answered) = Waiting::new(job, place);
+        self.queue.upgrade().ok_or_else(gone)?.send(waiting).map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+
     /// Queues `job` where there is a queue with room.
     pub(crate) fn send<J: Job>(&self, job: J) {
         if let Some(queue) = self.queue.upgrade() {

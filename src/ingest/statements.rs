@@ -13,14 +13,17 @@ pub(crate) fn nothing() -> impl Iterator<Item = String> {
     inserts.chain(counted.map(|table| format!("UPDATE {table} SET metric_count = 0 WHERE 1 = 0")))
 }
 
+/// Metric `$1` is the newest one.
+pub(crate) const SET_LAST_METRIC: &str = "UPDATE history SET last_metric_id = $1";
+
 /// Metrics `$1` to `$2` are new: their sessions have as many more.
 pub(crate) const COUNT_BY_SESSION: &str = "UPDATE session SET metric_count = metric_count + new.n \
-    FROM (SELECT session_id, COUNT(*) AS n FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY session_id) AS new \
+    FROM (SELECT session_id, COUNT(*) AS n FROM metric_row WHERE id BETWEEN $1 AND $2 GROUP BY session_id) AS new \
     WHERE session.id = new.session_id";
 
 /// Metrics `$1` to `$2` are new: their contexts have as many more.
 pub(crate) const COUNT_BY_CONTEXT: &str = "UPDATE execution_context SET metric_count = metric_count + new.n \
-    FROM (SELECT context_id, COUNT(*) AS n FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY context_id) AS new \
+    FROM (SELECT context_id, COUNT(*) AS n FROM metric_row WHERE id BETWEEN $1 AND $2 GROUP BY context_id) AS new \
     WHERE execution_context.id = new.context_id";
 
 /// Session `$1` has `$2` more metrics.
@@ -28,6 +31,29 @@ pub(crate) const ADD_TO_SESSION: &str = "UPDATE session SET metric_count = metri
 
 /// Context `$1` has `$2` more metrics.
 pub(crate) const ADD_TO_CONTEXT: &str = "UPDATE execution_context SET metric_count = metric_count + $2 WHERE id = $1";
+
+/// Session `$1` measured something in context `$2`.
+pub(crate) const NOTE_CONTEXT: &str =
+    "INSERT INTO session_context (session_id, context_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+
+/// Metrics `$1` to `$2` are new: their sessions measured something in their contexts.
+pub(crate) const NOTE_CONTEXTS: &str = "INSERT INTO session_context (session_id, context_id) \
+    SELECT DISTINCT session_id, context_id FROM metric_row WHERE id BETWEEN $1 AND $2 ON CONFLICT DO NOTHING";
+
+/// Session `$1` has `$4` more metrics of component `$2`, of which `$3` is the first.
+pub(crate) const ADD_TO_SESSION_AND_COMPONENT: &str = "INSERT INTO session_component \
+    (session_id, component_id, first_metric_id, metric_count) VALUES ($1, $2, $3, $4) \
+    ON CONFLICT (session_id, component_id) DO UPDATE SET \
+    metric_count = session_component.metric_count + excluded.metric_count";
+
+/// Metrics `$1` to `$2` are new: adds them to the counters of their components in their sessions.
+pub(crate) const COUNT_BY_SESSION_AND_COMPONENT: &str = "INSERT INTO session_component \
+    (session_id, component_id, first_metric_id, metric_count) \
+    SELECT metric_row.session_id, item.component_id, MIN(metric_row.id), COUNT(*) FROM metric_row \
+    JOIN variant ON variant.id = metric_row.variant_id JOIN item ON item.id = variant.item_id \
+    WHERE metric_row.id BETWEEN $1 AND $2 GROUP BY metric_row.session_id, item.component_id \
+    ON CONFLICT (session_id, component_id) DO UPDATE SET \
+    metric_count = session_component.metric_count + excluded.metric_count";
 
 /// Build `$2`, of pipeline `$3`, has `$5` more metrics of component `$1`, of which `$4` is the first.
 pub(crate) const ADD_TO_COMPONENT_AND_BUILD: &str = "INSERT INTO component_build \
@@ -37,43 +63,23 @@ pub(crate) const ADD_TO_COMPONENT_AND_BUILD: &str = "INSERT INTO component_build
 /// Metrics `$1` to `$2` are new: adds them to the counters of their components in their builds.
 pub(crate) const COUNT_BY_COMPONENT_AND_BUILD: &str = "INSERT INTO component_build \
     (component_id, build_id, pipeline_id, first_metric_id, metric_count) \
-    SELECT item.component_id, build.id, build.pipeline_id, MIN(metric.id), COUNT(*) \
-    FROM metric JOIN session ON session.id = metric.session_id JOIN build ON build.id = session.build_id \
-    JOIN variant ON variant.id = metric.variant_id JOIN item ON item.id = variant.item_id \
-    WHERE metric.id BETWEEN $1 AND $2 GROUP BY item.component_id, build.id, build.pipeline_id \
+    SELECT item.component_id, build.id, build.pipeline_id, MIN(metric_row.id), COUNT(*) \
+    FROM metric_row JOIN session ON session.id = metric_row.session_id JOIN build ON build.id = session.build_id \
+    JOIN variant ON variant.id = metric_row.variant_id JOIN item ON item.id = variant.item_id \
+    WHERE metric_row.id BETWEEN $1 AND $2 GROUP BY item.component_id, build.id, build.pipeline_id \
     ON CONFLICT (component_id, build_id) DO UPDATE SET \
     metric_count = component_build.metric_count + excluded.metric_count";
 
 /// Session `$1` was announced as part of build `$2` after its metrics came.
 pub(crate) const JOIN_BUILD: &str = "INSERT INTO component_build \
     (component_id, build_id, pipeline_id, first_metric_id, metric_count) \
-    SELECT item.component_id, build.id, build.pipeline_id, MIN(metric.id), COUNT(*) \
-    FROM metric JOIN variant ON variant.id = metric.variant_id JOIN item ON item.id = variant.item_id \
-    JOIN build ON build.id = $2 \
-    WHERE metric.session_id = $1 GROUP BY item.component_id, build.id, build.pipeline_id \
+    SELECT session_component.component_id, build.id, build.pipeline_id, session_component.first_metric_id, \
+    session_component.metric_count FROM session_component JOIN build ON build.id = $2 \
+    WHERE session_component.session_id = $1 \
     ON CONFLICT (component_id, build_id) DO UPDATE SET \
     metric_count = component_build.metric_count + excluded.metric_count, \
     first_metric_id = CASE WHEN excluded.first_metric_id < component_build.first_metric_id \
     THEN excluded.first_metric_id ELSE component_build.first_metric_id END";
-
-/// Metrics `$1` to `$2` are new: the pipelines of their sessions measured their variants.
-pub(crate) const NOTE_PIPELINES_AND_VARIANTS: &str = "INSERT INTO pipeline_variant (pipeline_id, variant_id) \
-    SELECT DISTINCT build.pipeline_id, metric.variant_id \
-    FROM metric JOIN session ON session.id = metric.session_id JOIN build ON build.id = session.build_id \
-    WHERE metric.id BETWEEN $1 AND $2 ON CONFLICT DO NOTHING";
-
-/// Session `$1` was announced as part of build `$2` after its metrics came.
-pub(crate) const JOIN_PIPELINE: &str = "INSERT INTO pipeline_variant (pipeline_id, variant_id) \
-    SELECT DISTINCT build.pipeline_id, metric.variant_id FROM metric JOIN build ON build.id = $2 \
-    WHERE metric.session_id = $1 ON CONFLICT DO NOTHING";
-
-/// Metrics `$1` to `$2` fill block `$3`: it is counted once, and never changes.
-pub(crate) const FILL_BLOCK: &str = "INSERT INTO metric_block (dimension, block, key, metric_count) \
-    SELECT 'session', CAST($3 AS BIGINT), session_id, COUNT(*) FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY session_id \
-    UNION ALL \
-    SELECT 'context', CAST($3 AS BIGINT), context_id, COUNT(*) FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY context_id \
-    UNION ALL \
-    SELECT 'variant', CAST($3 AS BIGINT), variant_id, COUNT(*) FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY variant_id";
 
 /// Variant `$1` has `$2` more metrics, whose values lie between `$3` and `$4`, `$5` and `$6`, …
 pub(crate) static ADD_TO_VARIANT: LazyLock<String> = LazyLock::new(|| {
@@ -100,7 +106,7 @@ pub(crate) static COUNT_AND_BOUNDS_BY_VARIANT: LazyLock<String> = LazyLock::new(
     let new = Resource::ALL.map(Resource::column).map(|f| format!(", MIN({f}) AS min_{f}_, MAX({f}) AS max_{f}_"));
     format!(
         "UPDATE variant SET metric_count = metric_count + new.n{} FROM (SELECT variant_id, COUNT(*) AS n{} \
-         FROM metric WHERE id BETWEEN $1 AND $2 GROUP BY variant_id) AS new WHERE variant.id = new.variant_id",
+         FROM metric_row WHERE id BETWEEN $1 AND $2 GROUP BY variant_id) AS new WHERE variant.id = new.variant_id",
         bounds.concat(),
         new.concat()
     )

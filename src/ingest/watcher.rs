@@ -2,9 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use entity::driver::{
-    executor::Reader,
-    history::{Continuity, HistorySnapshot},
+use entity::{
+    driver::{
+        executor::Reader,
+        history::{Continuity, HistorySnapshot},
+    },
+    history::History,
 };
 use futures_util::future::select_all;
 use sea_orm::DbErr;
@@ -32,12 +35,19 @@ impl HistoryWatcher {
         listener: Option<NotificationListener>,
         first: HistorySnapshot,
         watermark: watch::Sender<Watermark>,
+        history: Arc<History>,
         check_later: CheckLater,
     ) -> Self {
         let wake = Arc::new(Notify::new());
-        let poller = Poller { reader, seen: (0, first), watermark: watermark.clone(), check_later };
+        let poller = Poller {
+            reader,
+            seen: (0, first),
+            watermark: watermark.clone(),
+            history: Arc::clone(&history),
+            check_later,
+        };
         let polling = tokio::spawn(poller.run(Arc::clone(&wake)));
-        let listening = listener.map(|listener| tokio::spawn(listen(listener, watermark, wake)));
+        let listening = listener.map(|listener| tokio::spawn(listen(listener, watermark, history, wake)));
         Self(std::iter::once(polling).chain(listening).collect())
     }
 
@@ -54,7 +64,12 @@ impl Drop for HistoryWatcher {
 }
 
 /// Wakes the poller. The numbers of a notification are looked up, not believed: they may belong to a history that is gone.
-async fn listen(mut listener: NotificationListener, watermark: watch::Sender<Watermark>, wake: Arc<Notify>) {
+async fn listen(
+    mut listener: NotificationListener,
+    watermark: watch::Sender<Watermark>,
+    history: Arc<History>,
+    wake: Arc<Notify>,
+) {
     loop {
         match listener.next().await {
             Notification::Payload(text) => {
@@ -71,6 +86,7 @@ async fn listen(mut listener: NotificationListener, watermark: watch::Sender<Wat
             }
             Notification::Reconnected => {
                 // A standby that lacks the last commits may have taken over: numbers that are used again mean other rows.
+                history.forget();
                 watermark.send_modify(|watermark| watermark.memory += 1);
             }
         }
@@ -83,6 +99,7 @@ struct Poller {
     /// What the last look has shown, and the number of its history.
     seen: (u64, HistorySnapshot),
     watermark: watch::Sender<Watermark>,
+    history: Arc<History>,
     check_later: CheckLater,
 }
 
@@ -101,6 +118,7 @@ impl Poller {
         // Read before the snapshot: everything up to there is on disk.
         let before = *self.watermark.borrow();
         let snapshot = HistorySnapshot::of(&self.reader).await?;
+        self.history.note(snapshot.metric);
         let (history, seen) = &self.seen;
         // Subscribers know already of a history that began since the last poll, and none of its rows may be skipped.
         let continues = (*history != before.history || snapshot.continues(seen))
@@ -117,6 +135,7 @@ impl Poller {
                 *watermark != old
             });
         } else if self.watermark.borrow().history == before.history && !(self.check_later)(before.history) {
+            self.history.forget();
             Watermark::restart(Continuity::Replaced, &snapshot, &self.watermark);
         }
         self.seen = (before.history, snapshot);

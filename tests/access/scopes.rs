@@ -270,7 +270,7 @@ on_both_engines! {
         let connections = std::thread::available_parallelism().unwrap().get() * 2;
         let mut busy = tokio::task::JoinSet::new();
         for _ in 0..connections {
-            let reader = closed.reader().clone();
+            let reader = closed.store().reader.clone();
             busy.spawn(async move {
                 let statement = Statement::from_string(backend, slow);
                 drop(reader.all_of::<Option<i64>>(statement).await);

@@ -19,17 +19,17 @@ async fn reveals_no_internals(engine: Engine) {
     app.record(json!({})).await;
     let url = app.settings().database_url.as_str().to_owned();
     let connection = Database::connect(&url).await.unwrap();
-    connection.execute_unprepared("ALTER TABLE metric RENAME TO hidden_metric").await.unwrap();
+    connection.execute_unprepared("ALTER TABLE item RENAME TO hidden_item").await.unwrap();
     connection.close().await.unwrap();
     for reply in [
-        app.post("/graphql", &json!({ "query": "{ metrics { nodes { totalTime } } }" })).await,
+        app.post("/graphql", &json!({ "query": "{ items { nodes { name } } }" })).await,
         app.post(
             "/graphql",
             &json!({ "query": "mutation($m: MetricInput!) { recordMetric(input: $m) { metric { id } } }",
             "variables": { "m": graphql::metric(json!({})) } }),
         )
         .await,
-        app.get("/api/v1/metrics/").await,
+        app.get("/api/v1/items/test_a/metrics").await,
         app.post("/api/v1/metrics/", &metric(json!({}))).await,
     ] {
         let text = reply.text();

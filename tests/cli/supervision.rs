@@ -51,11 +51,11 @@ fn a_log_that_cannot_be_written_stops_nothing(log: Stdio, afterwards: impl FnOnc
     afterwards();
     server.record("test_before");
     // Storing a metric fails, which is logged.
-    run_sql(folder.path(), "ALTER TABLE metric RENAME TO gone");
+    run_sql(folder.path(), "ALTER TABLE history RENAME TO gone");
     for _ in 0..3 {
         assert_eq!(server.request("POST", "/api/v1/metrics/", &metric_of("test_lost")).0, 503);
     }
-    run_sql(folder.path(), "ALTER TABLE gone RENAME TO metric");
+    run_sql(folder.path(), "ALTER TABLE gone RENAME TO history");
     server.record("test_after");
     assert_eq!(server.get("/health")["status"], "ok");
     server.stop();
@@ -153,12 +153,12 @@ fn a_database_that_does_not_answer_is_not_ready_and_no_reason_to_be_ended() {
     let folder = tempfile::tempdir().unwrap();
     let server = start(folder.path());
     let ready = || server.request("GET", "/health/ready", &Value::Null);
-    run_sql(folder.path(), "ALTER TABLE metric RENAME TO gone");
+    run_sql(folder.path(), "ALTER TABLE history RENAME TO gone");
     until("it is not ready", || ready().0 == 503);
     let (_, answer) = ready();
     assert!(answer["failed"]["database"].is_string(), "{answer}");
     assert_eq!(server.get("/health/live")["status"], "ok");
-    run_sql(folder.path(), "ALTER TABLE gone RENAME TO metric");
+    run_sql(folder.path(), "ALTER TABLE gone RENAME TO history");
     until("it is ready", || ready().0 == 200);
     server.stop();
 }

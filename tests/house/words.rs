@@ -56,8 +56,8 @@ fn standard_terms_find_their_files() {
         ("LISTEN/NOTIFY", "src/db/notification_listener.rs"),
         ("WebSocket", "src/web/graphql/websocket.rs"),
         ("ETag", "src/http/etag.rs"),
-        ("zone map", "entity/src/metric_block.rs"),
-        ("top-k", "entity/src/top.rs"),
+        ("zone map", "entity/src/history/zone.rs"),
+        ("top-k", "entity/src/history/selection.rs"),
     ] {
         let contains = |source: &&Source| source.text.contains(term);
         let found: Vec<_> = sources.iter().filter(contains).map(|source| source.path.as_str()).collect();

@@ -152,19 +152,21 @@ on_both_engines! {
     }
 
     async fn a_long_session_takes_as_many_statements_as_a_short_one(app: &TestApp) {
+        let app = TestApp::unsealed(app.engine()).await.unwrap();
         let mut taken = Vec::new();
         for (hash, rows) in [("warm", 3), ("short", 3), ("long", 3000)] {
             app.record_all((0..rows).map(|_| metric(json!({ "sessionHash": hash }))).collect()).await;
-            let mut one = session_progress(app, hash).await;
+            let mut one = session_progress(&app, hash).await;
             one.field().await;
-            let mut other = session_progress(app, hash).await;
+            let mut other = session_progress(&app, hash).await;
             other.field().await;
             let before = app.statements();
-            record(app, hash, "core", &[("a", 1.0)]).await;
+            record(&app, hash, "core", &[("a", 1.0)]).await;
             one.field().await;
             other.field().await;
             taken.push(app.statements() - before);
         }
         assert_eq!(taken[1], taken[2], "{taken:?}");
+        app.finish().await;
     }
 }

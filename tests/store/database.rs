@@ -278,7 +278,7 @@ on_both_engines! {
         connection.execute_unprepared("ALTER TABLE gone RENAME TO component_build").await.unwrap();
         assert_eq!(app.post("/api/v1/metrics/", &metric).await.expect(201), metric);
         assert_eq!(app.get("/api/v1/metrics/").await.expect(200)["metrics"], json!([metric]));
-        let sql = "SELECT 1 AS one FROM pipeline_variant JOIN variant ON variant.id = variant_id";
+        let sql = "SELECT 1 AS one FROM session_component WHERE metric_count = 1";
         let pairs = Statement::from_string(connection.get_database_backend(), sql);
         assert_eq!(connection.query_all_raw(pairs).await.unwrap().len(), 1);
         connection.close().await.unwrap();

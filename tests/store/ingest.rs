@@ -260,7 +260,7 @@ async fn what_the_database_refuses_is_stored_when_it_is_back(engine: Engine) {
     let Some(app) = TestApp::start(engine, 500).await else { return };
     app.post("/api/v1/metrics/", &metric_of("test_before")).await.expect(201);
     let outside = Database::connect(app.settings().database_url.as_str()).await.unwrap();
-    outside.execute_unprepared("ALTER TABLE metric RENAME TO gone").await.unwrap();
+    outside.execute_unprepared("ALTER TABLE metric_row RENAME TO gone").await.unwrap();
     let mut new = of_session("test_new", "new");
     new["component"] = json!("new");
     for _ in 0..2 {
@@ -268,7 +268,7 @@ async fn what_the_database_refuses_is_stored_when_it_is_back(engine: Engine) {
         reply.expect(503);
         assert_eq!(reply.headers["retry-after"], "1");
     }
-    outside.execute_unprepared("ALTER TABLE gone RENAME TO metric").await.unwrap();
+    outside.execute_unprepared("ALTER TABLE gone RENAME TO metric_row").await.unwrap();
     outside.close().await.unwrap();
     app.post("/api/v1/metrics/", &new).await.expect(201);
     assert_dense(&app, ["test_before", "test_new"].map(str::to_owned).into()).await;

@@ -32,7 +32,7 @@ impl Readers {
         let mut readers = JoinSet::new();
         let connections = std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get) * 2;
         for _ in 0..connections * WAITING {
-            let reader = app.reader().clone();
+            let reader = app.store().clone();
             readers.spawn(async move {
                 loop {
                     // Reads that timed out are started again.
@@ -40,7 +40,7 @@ impl Readers {
                 }
             });
         }
-        let one = || app.reader().all_of::<i64>(Statement::from_string(backend, "SELECT CAST(1 AS BIGINT)"));
+        let one = || app.store().all_of::<i64>(Statement::from_string(backend, "SELECT CAST(1 AS BIGINT)"));
         while timeout(Duration::from_millis(200), one()).await.is_ok() {}
         Self(readers)
     }

@@ -67,7 +67,7 @@ async fn a_slow_commit_in_one_schema_delays_nothing_in_another() {
     here.record(json!({ "item": "first" })).await;
     let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
         $$ BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NEW; END $$; \
-        CREATE TRIGGER slow BEFORE INSERT ON public.metric FOR EACH ROW EXECUTE FUNCTION slow()";
+        CREATE TRIGGER slow BEFORE INSERT ON public.metric_row FOR EACH ROW EXECUTE FUNCTION slow()";
     here.postgres().run(slow).await;
     let holder = Database::connect(here.settings().database_url.as_str()).await.unwrap();
     let held = holder.begin_holding().await;
@@ -131,7 +131,7 @@ async fn two_servers_store_under(presets: &[&str]) {
     let plain = ["default_transaction_read_only]=off", "statement_timeout]=0", "lock_timeout]=0"];
     let plain: String = plain.iter().map(|set| format!("&options[{set}")).collect();
     let plain = Database::connect(here.postgres().url_as("postgres", &plain)).await.unwrap();
-    let trigger = "CREATE TRIGGER see BEFORE INSERT ON metric FOR EACH ROW EXECUTE FUNCTION see()";
+    let trigger = "CREATE TRIGGER see BEFORE INSERT ON metric_row FOR EACH ROW EXECUTE FUNCTION see()";
     plain.execute_unprepared(trigger).await.unwrap();
     let items: Vec<_> = (0..80).map(|n| format!("é {n}")).collect();
     let each = items.iter().enumerate().map(async |(n, item)| {
@@ -166,7 +166,7 @@ async fn collide(app: &TestApp, code: &str, times: u32) {
     let sql = format!(
         "DROP SEQUENCE IF EXISTS tries; CREATE SEQUENCE tries; CREATE OR REPLACE FUNCTION collide() RETURNS trigger LANGUAGE plpgsql AS \
          $$ BEGIN IF nextval('tries') <= {times} THEN RAISE EXCEPTION 'collided' USING ERRCODE = '{code}'; END IF; RETURN NEW; END $$; \
-         CREATE OR REPLACE TRIGGER collide BEFORE INSERT ON metric FOR EACH ROW EXECUTE FUNCTION collide()"
+         CREATE OR REPLACE TRIGGER collide BEFORE INSERT ON metric_row FOR EACH ROW EXECUTE FUNCTION collide()"
     );
     app.postgres().run(&sql).await;
 }

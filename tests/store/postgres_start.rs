@@ -106,7 +106,7 @@ async fn a_folder_with_a_socket_is_a_host() {
         server.record("t");
         server.stop();
     }
-    assert_eq!(database.number("SELECT COUNT(*) FROM metric").await, 5);
+    assert_eq!(database.number("SELECT COUNT(*) FROM metric_row").await, 5);
     database.remove().await;
 }
 

@@ -118,7 +118,7 @@ async fn a_role_that_may_no_longer_store_is_not_ready_until_it_may() {
     database.run(&format!("GRANT {all}")).await;
     let server = Server::start(folder.path(), &["--database-url", &database.url_as(name, "")], &[ANYWHERE]);
     server.record("test_before");
-    let taken = ["INSERT ON metric", "UPDATE ON session", "ALL ON committer"];
+    let taken = ["INSERT ON metric_row", "UPDATE ON session", "ALL ON committer"];
     for (number, right) in taken.into_iter().enumerate() {
         database.run(&format!("REVOKE {right} FROM {name}")).await;
         assert_unwell(&server, number + 1);

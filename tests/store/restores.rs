@@ -194,7 +194,7 @@ on_both_engines! {
         record(app, "a").await;
         record(app, "b").await;
         let connection = connect(app).await;
-        let delete = "DELETE FROM metric WHERE id = 2; DELETE FROM variant WHERE name = 'variant b'; \
+        let delete = "DELETE FROM metric_row WHERE id = 2; UPDATE history SET version = version + 1; DELETE FROM session_component WHERE component_id = 2; DELETE FROM variant WHERE name = 'variant b'; \
             DELETE FROM item WHERE name = 'item b'; DELETE FROM component WHERE name = 'component b'";
         connection.execute_unprepared(delete).await.unwrap();
         connection.close().await.unwrap();
@@ -285,6 +285,6 @@ async fn a_database_that_comes_back_in_another_encoding_is_not_written_to() {
     Migrator::up(&connection, None).await.unwrap();
     connection.close().await.unwrap();
     app.post("/api/v1/metrics/", &metric(of("é"))).await.expect(503);
-    assert_eq!(app.postgres().number("SELECT COUNT(*) FROM metric").await, 0);
+    assert_eq!(app.postgres().number("SELECT COUNT(*) FROM metric_row").await, 0);
     app.finish().await;
 }

@@ -31,7 +31,7 @@ fn items(path: &Path) -> Vec<String> {
     let connection = Connection::open(path).unwrap();
     let verdict: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(verdict, "ok", "{}", path.display());
-    let sql = "SELECT item.name FROM metric JOIN variant ON variant.id = variant_id JOIN item ON item.id = item_id ORDER BY metric.id";
+    let sql = "SELECT item.name FROM metric_row JOIN variant ON variant.id = variant_id JOIN item ON item.id = item_id ORDER BY metric_row.id";
     let mut statement = connection.prepare(sql).unwrap();
     let rows = statement.query_map([], |row| row.get(0)).unwrap();
     rows.map(Result::unwrap).collect()

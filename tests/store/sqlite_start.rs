@@ -80,8 +80,8 @@ fn what_is_no_file_and_can_be_none_is_refused() {
 fn a_file_of_another_version_is_distinguished_from_a_damaged_one() {
     for (sql, words) in [
         ("INSERT INTO seaql_migrations VALUES ('m0099_later', 1)", &["newer metrograph (m0099_later)"][..]),
-        ("DROP TABLE metric", &["no such table: metric", "put a backup"]),
-        ("DELETE FROM seaql_migrations WHERE version > 'm0005'", &["already exists", "put a backup"]),
+        ("DROP TABLE history", &["no such table: history", "put a backup"]),
+        ("DELETE FROM seaql_migrations WHERE version > 'm0007'", &["already exists", "put a backup"]),
     ] {
         let folder = stored();
         Connection::open(folder.path().join(NAME)).unwrap().execute_batch(sql).unwrap();
@@ -171,7 +171,7 @@ fn a_log_that_may_not_be_written_is_refused() {
         let left = folder.path().join(format!("{NAME}{end}"));
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
         let reader = Connection::open_with_flags(folder.path().join(NAME), flags).unwrap();
-        reader.query_row("SELECT COUNT(*) FROM metric", [], |row| row.get::<_, i64>(0)).unwrap();
+        reader.query_row("SELECT COUNT(*) FROM metric_row", [], |row| row.get::<_, i64>(0)).unwrap();
         reader.close().unwrap();
         fs::OpenOptions::new().create(true).append(true).open(&left).unwrap();
         fs::set_permissions(&left, fs::Permissions::from_mode(mode)).unwrap();

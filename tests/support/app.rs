@@ -4,11 +4,11 @@ use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, Request, StatusCode, header},
 };
-use entity::driver::executor::Reader;
+use entity::query::Store;
 use http_body_util::BodyExt as _;
 use metrograph::{
     App,
-    config::{self, Settings},
+    config::{self, SegmentSizes, Settings},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -39,6 +39,11 @@ impl TestApp {
         Self::with(engine, |settings| settings.page_size = page_size.to_string().parse().unwrap()).await
     }
 
+    /// Starts a server whose segments are so large that nothing is sealed: sealing takes statements, too.
+    pub async fn unsealed(engine: Engine) -> Option<Self> {
+        Self::with(engine, |settings| settings.storage.segments = SegmentSizes::default()).await
+    }
+
     /// Starts a server with other settings.
     pub async fn with(engine: Engine, change: impl FnOnce(&mut Settings)) -> Option<Self> {
         let database = match engine {
@@ -61,6 +66,8 @@ impl TestApp {
         };
         let (_, mut settings) = config::from(["metrograph", "--listen", "127.0.0.1:0", "--log", "off"]).unwrap();
         settings.database_url = url.parse().unwrap();
+        // Small ones, so that most tests read segments.
+        settings.storage.segments = SegmentSizes { page: 16, segment: 64 };
         change(&mut settings);
         let app = App::open(&settings).await.unwrap();
         Self { app, engine, settings, _folder: folder, database }
@@ -100,9 +107,9 @@ impl TestApp {
         self.engine
     }
 
-    /// Returns the reader of its database.
-    pub fn reader(&self) -> &Reader {
-        &self.app.database().reader
+    /// Returns what its queries read from.
+    pub fn store(&self) -> &Store {
+        &self.app.database().store
     }
 
     /// Returns the number of SQL statements run since the start.

@@ -127,7 +127,7 @@ async fn an_abandoned_statement_ends_on_postgresql() {
     let Some(app) = TestApp::with(Engine::Postgres, change).await else { return };
     let keeper = Database::connect(app.settings().database_url.as_str()).await.unwrap();
     let transaction = keeper.begin().await.unwrap();
-    transaction.execute_unprepared("LOCK TABLE metric IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    transaction.execute_unprepared("LOCK TABLE history IN ACCESS EXCLUSIVE MODE").await.unwrap();
     assert!(app.get("/api/v1/metrics/").await.expect(504)["message"].as_str().unwrap().contains("--request-timeout"));
     let waiting =
         "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";

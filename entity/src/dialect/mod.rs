@@ -5,10 +5,8 @@ pub(crate) mod sqlite;
 
 use sea_orm::{
     DbBackend, Statement,
-    sea_query::{Condition, Expr, ExprTrait as _, PostgresQueryBuilder, QueryStatementWriter, SelectStatement, Value},
+    sea_query::{Condition, Expr, PostgresQueryBuilder, QueryStatementWriter, SelectStatement, Value},
 };
-
-use crate::key_range::KeyRange;
 
 /// The database engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,49 +67,11 @@ impl Engine {
         }
     }
 
-    /// Like [`Self::any_of`], as a residual predicate: no index on `column` is used.
-    pub(crate) fn any_of_residual(self, column: Expr, ids: &[i64]) -> Expr {
-        match self {
-            Self::Sqlite => sqlite::any_of_residual(column, ids),
-            Self::Postgres => postgres::any_of(column.add(0), ids),
-        }
-    }
-
     /// Turns `condition` into a residual predicate, so that SQLite uses no index for it. PostgreSQL decides by its statistics.
     pub(crate) fn residual(self, condition: Condition) -> Condition {
         match self {
             Self::Sqlite => sqlite::residual(condition),
             Self::Postgres => condition,
-        }
-    }
-
-    /// Returns whether the index by variant is partitioned ([`crate::key_range::partition`]).
-    pub fn has_partitions(self) -> bool {
-        self == Self::Sqlite
-    }
-
-    /// Returns the condition that a metric is in a partition that the key range overlaps; `None` without partitions. With a
-    /// condition on variants, the partitioned index can answer it.
-    pub(crate) fn in_partitions(self, within: KeyRange) -> Option<Expr> {
-        match self {
-            Self::Sqlite => Some(sqlite::in_partitions(within)),
-            Self::Postgres => None,
-        }
-    }
-
-    /// Returns two such conditions for the metrics up to `newest`, with every other partition each.
-    pub(crate) fn in_halves(self, newest: i64) -> Option<[Expr; 2]> {
-        match self {
-            Self::Sqlite => Some(sqlite::in_halves(newest)),
-            Self::Postgres => None,
-        }
-    }
-
-    /// Returns the partition of a metric; `None` without partitions. Partitions are in the order of keys.
-    pub(crate) fn partition(self) -> Option<Expr> {
-        match self {
-            Self::Sqlite => Some(sqlite::partition()),
-            Self::Postgres => None,
         }
     }
 

@@ -1,14 +1,11 @@
-//! The dialect of SQLite, and the functions that are added to it.
+//! The dialect of SQLite.
 
 use std::fmt::{self, Display, Formatter, Write};
 
-use rusqlite::{Connection, functions::FunctionFlags, vtab::series};
 use sea_orm::sea_query::{
-    Condition, Expr, ExprTrait as _, Func, FunctionCall, JoinType, Query, QueryBuilder, QueryStatementWriter,
-    SelectStatement, SqlWriter, SqliteQueryBuilder, Value, Values,
+    Condition, Expr, ExprTrait as _, Func, JoinType, Query, QueryBuilder, QueryStatementWriter, SelectStatement,
+    SqlWriter, SqliteQueryBuilder, Value, Values,
 };
-
-use crate::key_range::{self, KeyRange};
 
 /// A statement under construction. Limits are not bound but inlined: SQLite's planner uses their values, and would prepare the
 /// statement again for each binding.
@@ -79,52 +76,9 @@ pub(crate) fn any_of(column: Expr, ids: &[i64]) -> Expr {
     )
 }
 
-/// Calls `is_among` of [`add_functions`]. For a subquery, SQLite would copy `ids` into a temporary table in each statement.
-pub(crate) fn any_of_residual(column: Expr, ids: &[i64]) -> Expr {
-    Expr::cust_with_exprs("is_among(?, ?)", [column, Expr::val(KeyBitSet::of(ids).0)])
-}
-
 /// SQLite uses no index for conditions inside an `IS`.
 pub(crate) fn residual(condition: Condition) -> Condition {
     Condition::all().add(Expr::from(condition).is(Expr::cust("TRUE")))
-}
-
-/// A bit set of keys, which are dense. The first eight bytes are the least key, little-endian; its bit is the first after them.
-struct KeyBitSet(Vec<u8>);
-
-impl KeyBitSet {
-    fn of(keys: &[i64]) -> Self {
-        let least = keys.iter().copied().min().unwrap_or_default();
-        let mut set = least.to_le_bytes().to_vec();
-        for (byte, mask) in keys.iter().filter_map(|key| byte_and_mask(*key, least)) {
-            if set.len() <= byte {
-                set.resize(byte + 1, 0);
-            }
-            set[byte] |= mask;
-        }
-        Self(set)
-    }
-}
-
-/// Returns the index of a key's byte, and the mask of its bit, in a set with this least key.
-fn byte_and_mask(key: i64, least: i64) -> Option<(usize, u8)> {
-    let bit = usize::try_from(key.checked_sub(least)?).ok()?;
-    Some((size_of::<i64>() + bit / 8, 1 << (bit % 8)))
-}
-
-/// Returns whether the bytes of a set contain `key`.
-fn contains(set: &[u8], key: i64) -> bool {
-    let least = set.first_chunk().map_or(0, |least| i64::from_le_bytes(*least));
-    byte_and_mask(key, least).is_some_and(|(byte, mask)| set.get(byte).is_some_and(|bits| bits & mask != 0))
-}
-
-/// Adds functions to a connection: `is_among(key, set)`, which tests a bit set, and `generate_series(first, last, step)`.
-pub(crate) fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
-    series::load_module(connection)?;
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
-    connection.create_scalar_function("is_among", 2, flags, |context| {
-        Ok(contains(context.get_raw(1).as_blob()?, context.get_raw(0).as_i64()?))
-    })
 }
 
 pub(crate) fn parents(parents: &[i64]) -> (SelectStatement, Expr) {
@@ -140,45 +94,9 @@ pub(crate) fn join_list(query: &mut SelectStatement, table: &'static str, mut li
     "listed"
 }
 
-pub(crate) fn partition() -> Expr {
-    Expr::col(("metric", "part"))
-}
-
-pub(crate) fn in_partitions(KeyRange { after, until }: KeyRange) -> Expr {
-    let first = Expr::val(Ord::max(key_range::partition(after.saturating_add(1)), 0));
-    let newest: Expr = Query::select().expr(Func::max(Expr::col("part"))).from("metric").take().into();
-    // Limits the series, since the range may end long after the last metric.
-    let last = match until {
-        Some(until) => Func::cust("min").args([newest, Expr::val(key_range::partition(until))]).into(),
-        None => newest,
-    };
-    partition_is_in(Func::cust("generate_series").args([first, last]))
-}
-
-pub(crate) fn in_halves(newest: i64) -> [Expr; 2] {
-    let last = key_range::partition(newest);
-    [0, 1].map(|first| partition_is_in(Func::cust("generate_series").args([first, last, 2].map(Expr::val))))
-}
-
-/// Returns the condition that the partition is one of `partitions`.
-fn partition_is_in(partitions: FunctionCall) -> Expr {
-    partition().in_subquery(Query::select().column("value").from_function(partitions, "part").take())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{KeyBitSet, contains, with_numbered_parameters};
-
-    #[test]
-    fn a_set_has_its_keys_and_no_others() {
-        let keys = [7, 9, 15, 16, 100];
-        let set = KeyBitSet::of(&keys).0;
-        for key in -1..200 {
-            assert_eq!(contains(&set, key), keys.contains(&key), "{key}");
-        }
-        assert!(!contains(&set, i64::MIN) && !contains(&set, i64::MAX));
-        assert!(!contains(&KeyBitSet::of(&[]).0, 0) && !contains(&[], 0));
-    }
+    use super::with_numbered_parameters;
 
     #[test]
     fn parameters_are_numbered_as_they_are_in_postgresql() {

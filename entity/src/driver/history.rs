@@ -97,7 +97,8 @@ impl HistorySnapshot {
             Engine::Sqlite => "''",
             Engine::Postgres => "(SELECT COALESCE(string_agg(id || ' ' || commits, ' '), '') FROM committer)",
         };
-        let sql = format!("SELECT (SELECT MAX(id) FROM metric), (SELECT MAX(announced) FROM session), {commits}");
+        let sql =
+            format!("SELECT (SELECT last_metric_id FROM history), (SELECT MAX(announced) FROM session), {commits}");
         let statement = Statement::from_string(db.engine().backend(), sql);
         let row = db.all_of::<(Option<i64>, (Option<i64>, String))>(statement).await?.pop();
         let (metric, (session, commits)) = row.unwrap_or_default();

@@ -18,13 +18,10 @@ use rusqlite::{
 use sea_orm::{DbErr, RuntimeErr, Statement, sea_query::Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{
-    dialect::sqlite,
-    driver::{
-        error_kind::failed,
-        file::{File, FileError, Purpose},
-        row::FromRow,
-    },
+use crate::driver::{
+    error_kind::failed,
+    file::{File, FileError, Purpose},
+    row::FromRow,
 };
 
 /// Prepared statements that a connection caches.
@@ -102,7 +99,6 @@ impl Connection {
         let inner = rusqlite::Connection::open_with_flags(name, flags).map_err(|error| failed(&error))?;
         inner.execute_batch(pragmas).map_err(|error| failed(&error))?;
         file.check()?;
-        sqlite::add_functions(&inner).map_err(|error| failed(&error))?;
         inner.set_prepared_statement_cache_capacity(STATEMENT_CACHE_CAPACITY);
         let (file, is_saved) = (Arc::clone(file), AtomicBool::new(false));
         Ok(Self { inner: Mutex::new(inner), statements, cancel_flag: Arc::default(), file, is_saved })

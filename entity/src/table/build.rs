@@ -11,7 +11,7 @@ use crate::{
     dialect::Engine,
     driver::row::from_row,
     filter::Text,
-    list::{self, Listable},
+    list::{self, SqlListable},
     table::{pipeline, plain_entity},
 };
 
@@ -46,11 +46,9 @@ pub(crate) fn of_pipeline_named(name: &Text, engine: Engine) -> Condition {
     Condition::all().add(column::of(Column::PipelineId).in_subquery(pipeline::named(name, engine)))
 }
 
-impl Listable for Entity {
-    type Filter = Filter;
+list::in_order_first_seen!(Filter);
 
-    list::in_order_first_seen!();
-
+impl SqlListable for Entity {
     fn condition(filter: &Filter, engine: Engine) -> Condition {
         let Filter { name, pipeline } = filter;
         Condition::all()

@@ -10,7 +10,7 @@ use crate::{
     dialect::Engine,
     driver::row::from_row,
     filter::Text,
-    list::{self, Listable},
+    list::{self, SqlListable},
     table::plain_entity,
 };
 
@@ -38,11 +38,9 @@ pub struct Filter {
     pub named: Option<bool>,
 }
 
-impl Listable for Entity {
-    type Filter = Filter;
+list::in_order_first_seen!(Filter);
 
-    list::in_order_first_seen!();
-
+impl SqlListable for Entity {
     fn condition(filter: &Filter, engine: Engine) -> Condition {
         let Filter { name, named } = filter;
         Condition::all().add_option(name.as_ref().map(|text| text.on_name::<Self>(Column::Name, engine))).add_option(

@@ -11,7 +11,7 @@ use crate::{
     dialect::Engine,
     driver::row::from_row,
     filter::{Number, Text},
-    list::Listable,
+    list::{Link, Listable, SqlListable},
     table::plain_entity,
 };
 
@@ -105,7 +105,18 @@ pub enum Sort {
 impl Listable for Entity {
     type Filter = Filter;
     type Sort = Sort;
+    type Link = Link;
 
+    fn sort_key(Sort::Announced: Sort, row: &Model) -> i64 {
+        row.announced.unwrap_or_default()
+    }
+
+    fn id(row: &Model) -> i64 {
+        row.id
+    }
+}
+
+impl SqlListable for Entity {
     fn condition(filter: &Filter, engine: Engine) -> Condition {
         let Filter {
             hash,
@@ -143,15 +154,7 @@ impl Listable for Entity {
         Condition::all().add(column::of(Column::Announced).is_not_null())
     }
 
-    fn sort_column(Sort::Announced: Sort) -> Column {
-        Column::Announced
-    }
-
-    fn sort_key(Sort::Announced: Sort, row: &Model) -> i64 {
-        row.announced.unwrap_or_default()
-    }
-
-    fn id(row: &Model) -> i64 {
-        row.id
+    fn sort_column(Sort::Announced: Sort) -> Option<Column> {
+        Some(Column::Announced)
     }
 }

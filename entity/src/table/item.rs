@@ -10,7 +10,7 @@ use crate::{
     dialect::Engine,
     driver::row::from_row,
     filter::Text,
-    list::{self, Listable},
+    list::{self, SqlListable},
     table::{component, plain_entity},
 };
 
@@ -54,11 +54,9 @@ pub(crate) fn of_component_named(name: &Text, engine: Engine) -> Condition {
     Condition::all().add(column::of(Column::ComponentId).in_subquery(components))
 }
 
-impl Listable for Entity {
-    type Filter = Filter;
+list::in_order_first_seen!(Filter);
 
-    list::in_order_first_seen!();
-
+impl SqlListable for Entity {
     fn condition(filter: &Filter, engine: Engine) -> Condition {
         let Filter { name, path, component } = filter;
         Condition::all()

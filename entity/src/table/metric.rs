@@ -1,27 +1,21 @@
 //! Metrics: one measurement of one test each, with keys that refer to all other tables (a fact table).
 
-use sea_orm::{
-    entity::prelude::*,
-    sea_query::{Condition, Expr, ExprTrait as _, Query, SelectStatement},
-};
+use sea_orm::entity::prelude::*;
 
 use crate::{
-    column,
-    dialect::Engine,
-    driver::{executor::Transaction, row::from_row, source::Source as _},
+    driver::{executor::Transaction, row::from_row},
     filter::{self, Number, Text},
-    key_range,
-    list::{self, Listable},
+    list::{Edge, Listable},
     resource::Resource,
-    table::{execution_context, plain_entity, session, variant},
+    table::{plain_entity, session, variant},
     time::LocalDateTime,
 };
 
-/// A row of `metric`.
+/// A row of `metric_row`: a metric that is not sealed, or whose row is kept. All metrics are in [`crate::history`].
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-#[sea_orm(table_name = "metric")]
+#[sea_orm(table_name = "metric_row")]
 pub struct Model {
-    /// The key, from 1 without gaps in order of insertion.
+    /// The key, which counts up in order of insertion.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: i64,
     /// The key of the session.
@@ -126,14 +120,9 @@ pub enum Sort {
     StartedAt,
 }
 
-/// Returns a query for `column` of the sessions that match.
-fn sessions(column: session::Column, condition: Condition) -> SelectStatement {
-    Query::select().column(column).from(session::Entity).cond_where(condition).take()
-}
-
 impl Filter {
     /// Returns the filter of `resource`.
-    fn resource(&self, resource: Resource) -> Option<&Number<f64>> {
+    pub(crate) fn resource(&self, resource: Resource) -> Option<&Number<f64>> {
         match resource {
             Resource::TotalTime => self.total_time.as_ref(),
             Resource::UserTime => self.user_time.as_ref(),
@@ -192,73 +181,47 @@ impl Filter {
     }
 }
 
-/// Returns the condition of `filter`. `key` builds the expressions for the keys of sessions and contexts.
-fn condition(filter: &Filter, engine: Engine, key: impl Fn(Column) -> Expr) -> Condition {
-    let Filter {
-        session: hash,
-        context,
-        variant,
-        scm_ref: _,
-        pipeline: _,
-        build: _,
-        started_at,
-        total_time: _,
-        user_time: _,
-        kernel_time: _,
-        cpu_usage: _,
-        memory_usage: _,
-        passed,
-    } = filter;
-    let of_hash = hash.as_ref().map(|text| {
-        let condition = text.on_name::<session::Entity>(session::Column::Hash, engine);
-        key(Column::SessionId).in_subquery(sessions(session::Column::Id, condition))
-    });
-    let of_session = filter.of_session();
-    let of_session = (of_session != session::Filter::default()).then(|| {
-        let condition = list::condition::<session::Entity>(&of_session.into(), engine);
-        key(Column::SessionId).in_subquery(sessions(session::Column::Id, condition))
-    });
-    let of_context = context.as_ref().map(|text| {
-        let contexts = Query::select()
-            .column(execution_context::Column::Id)
-            .from(execution_context::Entity)
-            .cond_where(text.on_name::<execution_context::Entity>(execution_context::Column::Hash, engine))
-            .take();
-        key(Column::ContextId).in_subquery(contexts)
-    });
-    let of_variant = (*variant != variant::Filter::default()).then(|| {
-        let variants = Query::select()
-            .column(variant::Column::Id)
-            .from(variant::Entity)
-            .cond_where(variant::Entity::condition(variant, engine))
-            .take();
-        column::of(Column::VariantId).in_subquery(variants)
-    });
-    let mut all = Condition::all()
-        .add_option(of_hash)
-        .add_option(of_session)
-        .add_option(of_context)
-        .add_option(of_variant)
-        .add_option(started_at.as_ref().map(|number| number.on(column::of(Column::StartedAt))))
-        .add_option(passed.map(|passed| column::of(Column::Passed).eq(passed)));
-    for resource in Resource::ALL {
-        let column = Expr::col((Entity, resource.column()));
-        all = all.add_option(filter.resource(resource).map(|number| number.on(column)));
-    }
-    all
+/// How metrics are found from another row: by their own reference to it, or by that to one of its children.
+#[derive(Debug, Clone, Copy)]
+pub enum Link {
+    /// To their session.
+    Session,
+    /// To their execution context.
+    Context,
+    /// To their variant.
+    Variant,
+    /// To sessions.
+    Sessions(Edge<session::Entity>),
+    /// To variants.
+    Variants(Edge<variant::Entity>),
 }
 
-/// Inserts `rows`, with their partitions if the engine has them.
+impl Listable for Entity {
+    type Filter = Filter;
+    type Sort = Sort;
+    type Link = Link;
+
+    fn sort_key(sort: Sort, row: &Model) -> i64 {
+        match sort {
+            Sort::Inserted => row.id,
+            Sort::StartedAt => row.started_at,
+        }
+    }
+
+    fn id(row: &Model) -> i64 {
+        row.id
+    }
+}
+
+/// Inserts `rows`.
+///
+/// # Errors
+/// If the database fails.
 pub async fn insert(tx: &Transaction<'_>, rows: &[Model]) -> Result<(), DbErr> {
-    let values = rows.iter().map(values);
-    if tx.engine().has_partitions() {
-        return tx.insert_rows("metric", COLUMNS, &values.collect::<Vec<_>>()).await;
-    }
-    let [columns @ .., _] = COLUMNS;
-    tx.insert_rows("metric", columns, &values.map(|[values @ .., _]| values).collect::<Vec<_>>()).await
+    tx.insert_rows("metric_row", COLUMNS, &rows.iter().map(values).collect::<Vec<_>>()).await
 }
 
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 12] = [
     "id",
     "session_id",
     "context_id",
@@ -271,11 +234,10 @@ const COLUMNS: [&str; 13] = [
     "cpu_usage",
     "memory_usage",
     "passed",
-    "part",
 ];
 
 /// Returns the values of a row, in the order of [`COLUMNS`].
-fn values(row: &Model) -> [Value; 13] {
+fn values(row: &Model) -> [Value; 12] {
     [
         row.id.into(),
         row.session_id.into(),
@@ -289,47 +251,5 @@ fn values(row: &Model) -> [Value; 13] {
         row.cpu_usage.into(),
         row.memory_usage.into(),
         row.passed.into(),
-        key_range::partition(row.id).into(),
     ]
-}
-
-impl Listable for Entity {
-    type Filter = Filter;
-    type Sort = Sort;
-
-    fn condition(filter: &Filter, engine: Engine) -> Condition {
-        condition(filter, engine, column::of)
-    }
-
-    fn condition_by_partition(filter: &Filter, engine: Engine) -> Condition {
-        let key = |column| {
-            let column = column::of(column);
-            // No index is used for a sum.
-            if engine.has_partitions() { column.add(0) } else { column }
-        };
-        condition(filter, engine, key)
-    }
-
-    fn sort_column(sort: Sort) -> Column {
-        match sort {
-            Sort::Inserted => Column::Id,
-            Sort::StartedAt => Column::StartedAt,
-        }
-    }
-
-    fn sort_key(sort: Sort, row: &Model) -> i64 {
-        match sort {
-            Sort::Inserted => row.id,
-            Sort::StartedAt => row.started_at,
-        }
-    }
-
-    fn id(row: &Model) -> i64 {
-        row.id
-    }
-
-    /// The metrics of one session are read through the index by session, others of a variant through the index by variant.
-    fn is_by_partition(Filter { session, variant, .. }: &Filter) -> bool {
-        *variant != variant::Filter::default() && !session.as_ref().is_some_and(Text::is_enumerated)
-    }
 }

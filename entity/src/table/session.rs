@@ -14,7 +14,7 @@ use crate::{
     dialect::Engine,
     driver::{row::from_row, source::Source},
     filter::{self, Number, Text},
-    list::Listable,
+    list::{Link, Listable, SqlListable},
     table::{build, plain_entity, session_tag, tag},
     time::LocalDateTime,
 };
@@ -128,7 +128,22 @@ fn tagged(Tagged { name, value }: &Tagged) -> Expr {
 impl Listable for Entity {
     type Filter = Filter;
     type Sort = Sort;
+    type Link = Link;
 
+    fn sort_key(sort: Sort, row: &Model) -> i64 {
+        match sort {
+            Sort::Announced => row.announced,
+            Sort::RunDate => row.run_date,
+        }
+        .unwrap_or_default()
+    }
+
+    fn id(row: &Model) -> i64 {
+        row.id
+    }
+}
+
+impl SqlListable for Entity {
     fn condition(filter: &Filter, engine: Engine) -> Condition {
         let Filter { hash, scm_ref, pipeline, build, run_date, tagged_all, tagged_any } = filter;
         let builds = (pipeline.is_some() || build.is_some()).then(|| {
@@ -159,23 +174,11 @@ impl Listable for Entity {
         Condition::all().add(column::of(Column::Announced).is_not_null())
     }
 
-    fn sort_column(sort: Sort) -> Column {
-        match sort {
+    fn sort_column(sort: Sort) -> Option<Column> {
+        Some(match sort {
             Sort::Announced => Column::Announced,
             Sort::RunDate => Column::RunDate,
-        }
-    }
-
-    fn sort_key(sort: Sort, row: &Model) -> i64 {
-        match sort {
-            Sort::Announced => row.announced,
-            Sort::RunDate => row.run_date,
-        }
-        .unwrap_or_default()
-    }
-
-    fn id(row: &Model) -> i64 {
-        row.id
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     dialect::Engine,
     driver::row::from_row,
     filter::Text,
-    list::{self, Listable},
+    list::{self, SqlListable},
     table::plain_entity,
 };
 
@@ -37,11 +37,9 @@ pub struct Filter {
     pub value: Option<Text>,
 }
 
-impl Listable for Entity {
-    type Filter = Filter;
+list::in_order_first_seen!(Filter);
 
-    list::in_order_first_seen!();
-
+impl SqlListable for Entity {
     fn condition(filter: &Filter, engine: Engine) -> Condition {
         let Filter { name, value } = filter;
         Condition::all()

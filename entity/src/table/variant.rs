@@ -13,8 +13,7 @@ use crate::{
     dialect::Engine,
     driver::{row::from_row, source::Source},
     filter::{self, Text},
-    list::{self, Edge, Listable},
-    resource::Resource,
+    list::{self, Edge, SqlListable},
     table::{component, item, plain_entity},
 };
 
@@ -111,11 +110,9 @@ impl Filter {
     }
 }
 
-impl Listable for Entity {
-    type Filter = Filter;
+list::in_order_first_seen!(Filter);
 
-    list::in_order_first_seen!();
-
+impl SqlListable for Entity {
     fn condition(filter: &Filter, engine: Engine) -> Condition {
         let Filter { name, location, kind, item, path, component } = filter;
         let of_item = item::Filter { name: item.clone(), path: path.clone(), component: component.clone() };
@@ -194,14 +191,4 @@ pub async fn names(db: &impl Source, ids: &[i64]) -> Result<HashMap<i64, Variant
         .and_where(db.engine().any_of(column::of(Column::Id), ids))
         .take();
     Ok(db.all(&query).await?.into_iter().map(|names: VariantNames| (names.id, names)).collect())
-}
-
-/// Returns the column of a variant's least value of `resource`; null without metrics.
-pub(crate) fn least(resource: Resource) -> Expr {
-    Expr::col((Entity, format!("min_{}", resource.column())))
-}
-
-/// Returns the column of a variant's greatest value of `resource`; null without metrics.
-pub(crate) fn greatest(resource: Resource) -> Expr {
-    Expr::col((Entity, format!("max_{}", resource.column())))
 }

@@ -6,7 +6,8 @@ use async_graphql::{Context, Object, SimpleObject, TypeName};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use entity::{
     filter::Tree,
-    list::{self, Edge as TableEdge, Listable, Order, Position, Slice},
+    list::{Edge as TableEdge, Listable, Order, Position, Slice},
+    query::Query as _,
 };
 
 use crate::{
@@ -31,7 +32,7 @@ type OrderOf<T> = Order<<<T as Listed>::Entity as Listable>::Sort>;
 
 /// The parent object of a list.
 #[derive(Debug)]
-pub enum Parent<E> {
+pub enum Parent<E: Listable> {
     /// A root field: the list has all objects of its type.
     Root,
     /// The row with this key, from which the edge leads to the rows of the list.
@@ -81,7 +82,7 @@ impl<T: Listed> ConnectionArguments<T> {
         let slice = self.slice(state_of(ctx).max_rows)?;
         let requested = usize::try_from(slice.limit - 1).unwrap_or(usize::MAX);
         let mut rows = match &parent {
-            Parent::Root => list::rows(&state_of(ctx).database.reader, &slice).await.map_err(Error::from)?,
+            Parent::Root => T::Entity::rows(&state_of(ctx).database.store, &slice).await.map_err(Error::from)?,
             Parent::Row(edge, id) => {
                 loaders_of(ctx).load(ChildRows::key(*edge, *id, &slice)).await?.unwrap_or_default()
             }

@@ -17,7 +17,7 @@ use async_graphql::{
     dataloader::{DataLoader, Loader},
     runtime::Timer,
 };
-use entity::driver::executor::Reader;
+use entity::query::Store;
 use futures_util::{
     future::{BoxFuture, FutureExt as _},
     stream::{FuturesUnordered, StreamExt as _},
@@ -36,11 +36,11 @@ pub trait LoaderKey: Clone + Eq + Hash + Send + Sync + 'static {
     type Value: Clone + Send + Sync + 'static;
 
     /// Looks up all keys, in one statement for each kind of query. Keys without a value are missing from the result.
-    fn load(db: &Reader, keys: &[Self]) -> impl Future<Output = Result<HashMap<Self, Self::Value>, Error>> + Send;
+    fn load(db: &Store, keys: &[Self]) -> impl Future<Output = Result<HashMap<Self, Self::Value>, Error>> + Send;
 }
 
 struct BatchLoader {
-    reader: Reader,
+    store: Store,
     fairness: Option<FairnessGate>,
 }
 
@@ -49,7 +49,7 @@ impl<K: LoaderKey> Loader<K> for BatchLoader {
     type Error = Error;
 
     async fn load(&self, keys: &[K]) -> Result<HashMap<K, K::Value>, Error> {
-        let load = K::load(&self.reader, keys);
+        let load = K::load(&self.store, keys);
         match &self.fairness {
             Some(fairness) => fairness.read(load).await,
             None => load.await,
@@ -85,27 +85,27 @@ impl Timer for NoDelay {
 
 /// The loaders of one request.
 pub struct Loaders {
-    reader: Reader,
+    store: Store,
     fairness: Option<FairnessGate>,
     queue: BatchQueue,
     by_kind: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
 impl Loaders {
-    /// Creates loaders that read from `reader`.
-    pub fn new(reader: Reader) -> Self {
-        Self { reader, fairness: None, queue: BatchQueue::default(), by_kind: Mutex::default() }
+    /// Creates loaders that read from `store`.
+    pub fn new(store: Store) -> Self {
+        Self { store, fairness: None, queue: BatchQueue::default(), by_kind: Mutex::default() }
     }
 
     /// Creates loaders for a subscription, whose statements share the connections fairly with those of others.
-    pub fn with_fairness(reader: Reader, fairness: FairnessGate) -> Self {
-        Self { fairness: Some(fairness), ..Self::new(reader) }
+    pub fn with_fairness(store: Store, fairness: FairnessGate) -> Self {
+        Self { fairness: Some(fairness), ..Self::new(store) }
     }
 
     fn loader<K: LoaderKey>(&self) -> Arc<DataLoader<BatchLoader>> {
         let mut by_kind = self.by_kind.lock().unwrap_or_else(PoisonError::into_inner);
         let loader = by_kind.entry(TypeId::of::<K>()).or_insert_with(|| {
-            let source = BatchLoader { reader: self.reader.clone(), fairness: self.fairness.clone() };
+            let source = BatchLoader { store: self.store.clone(), fairness: self.fairness.clone() };
             let loader = DataLoader::new(source, self.queue.clone(), NoDelay);
             Arc::new(loader.max_batch_size(usize::MAX))
         });

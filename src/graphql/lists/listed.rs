@@ -3,7 +3,8 @@
 use async_graphql::{Context, ContextSelectionSet, InputType, OutputType, parser::types::SelectionSet};
 use entity::{
     filter::Tree,
-    list::{self, Listable, Order},
+    list::{Listable, Order},
+    query::Query,
 };
 use futures_util::future::BoxFuture;
 use sea_orm::EntityTrait;
@@ -24,7 +25,7 @@ pub type RowOf<T> = <<T as Listed>::Entity as EntityTrait>::Model;
 /// An object type that lists have as items.
 pub trait Listed: OutputType + WriteJson {
     /// Its table.
-    type Entity: Listable;
+    type Entity: Query;
     /// The `where` argument of its lists.
     type Where: InputType + Where<Filter = <Self::Entity as Listable>::Filter>;
     /// The `orderBy` argument of its lists.
@@ -47,8 +48,8 @@ pub trait Listed: OutputType + WriteJson {
         size: u64,
     ) -> impl Future<Output = Result<(Vec<RowOf<Self>>, u64), Error>> + Send {
         async move {
-            let db = &state_of(ctx).database.reader;
-            let page = async |number| Ok(list::page::<Self::Entity>(db, filter, number, size).await?);
+            let db = &state_of(ctx).database.store;
+            let page = async |number| Ok(Self::Entity::page(db, filter, number, size).await?);
             page_with_count(Self::count(ctx, filter), page, number, size).await
         }
     }
@@ -62,7 +63,7 @@ pub trait Listed: OutputType + WriteJson {
 
 /// A table that the schema exposes as an object type. Lists are declared by table, so that the module of a parent type does not depend
 /// on those of its children.
-pub trait Exposed: Listable {
+pub trait Exposed: Query {
     /// The type of the objects.
     type Object: Listed<Entity = Self>;
 }
@@ -139,8 +140,8 @@ macro_rules! listed_as_row {
                 ctx: &async_graphql::Context<'_>,
                 filter: &entity::filter::Tree<row::Filter>,
             ) -> Result<u64, crate::error::Error> {
-                let reader = &crate::graphql::state::state_of(ctx).database.reader;
-                Ok(entity::list::count::<row::Entity>(reader, filter).await?)
+                let store = &crate::graphql::state::state_of(ctx).database.store;
+                Ok(entity::list::count::<row::Entity>(store, filter).await?)
             }
         }
     };

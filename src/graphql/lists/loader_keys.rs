@@ -11,10 +11,10 @@ use std::{
 use async_graphql::Context;
 use entity::{
     announced::{self, Announced},
-    driver::executor::Reader,
     edges,
     filter::Tree,
     list::{self, Edge, Listable, Slice},
+    query::{Query, Store},
     table::{
         session_tag, tag,
         variant::{self, VariantNames},
@@ -59,12 +59,12 @@ impl<E> Hash for RowById<E> {
     }
 }
 
-impl<E: Listable> LoaderKey for RowById<E> {
+impl<E: Query> LoaderKey for RowById<E> {
     type Value = E::Model;
 
-    async fn load(db: &Reader, keys: &[Self]) -> Result<HashMap<Self, E::Model>, Error> {
+    async fn load(db: &Store, keys: &[Self]) -> Result<HashMap<Self, E::Model>, Error> {
         let ids: Vec<i64> = keys.iter().map(|key| key.0).collect();
-        Ok(list::by_ids::<E>(db, &ids).await?.into_iter().map(|(id, row)| (Self::new(id), row)).collect())
+        Ok(E::by_ids(db, &ids).await?.into_iter().map(|(id, row)| (Self::new(id), row)).collect())
     }
 }
 
@@ -72,7 +72,7 @@ impl<E: Listable> LoaderKey for RowById<E> {
 ///
 /// # Errors
 /// [`Code::Internal`] if there is none.
-pub async fn load_row<E: Listable>(ctx: &Context<'_>, id: i64) -> FieldResult<E::Model> {
+pub async fn load_row<E: Query>(ctx: &Context<'_>, id: i64) -> FieldResult<E::Model> {
     let row = loaders_of(ctx).load(RowById::<E>::new(id)).await?;
     Ok(row.ok_or_else(|| Error::new(Code::Internal, "a reference leads nowhere"))?)
 }
@@ -84,7 +84,7 @@ pub struct TagById(pub i64);
 impl LoaderKey for TagById {
     type Value = Arc<tag::Model>;
 
-    async fn load(db: &Reader, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
+    async fn load(db: &Store, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
         let ids: Vec<i64> = keys.iter().map(|key| key.0).collect();
         let rows = list::by_ids::<tag::Entity>(db, &ids).await?;
         Ok(rows.into_iter().map(|(id, row)| (Self(id), Arc::new(row))).collect())
@@ -98,7 +98,7 @@ pub struct TagIdsBySession(pub i64);
 impl LoaderKey for TagIdsBySession {
     type Value = Arc<[i64]>;
 
-    async fn load(db: &Reader, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
+    async fn load(db: &Store, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
         let ids: Vec<i64> = keys.iter().map(|key| key.0).collect();
         let mut tags = session_tag::keys_by_sessions(db, &ids).await?;
         Ok(keys.iter().map(|key| (*key, tags.remove(&key.0).unwrap_or_default().into())).collect())
@@ -112,7 +112,7 @@ pub struct VariantNamesById(pub i64);
 impl LoaderKey for VariantNamesById {
     type Value = Arc<VariantNames>;
 
-    async fn load(db: &Reader, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
+    async fn load(db: &Store, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
         let ids: Vec<i64> = keys.iter().map(|key| key.0).collect();
         Ok(variant::names(db, &ids).await?.into_iter().map(|(id, names)| (Self(id), Arc::new(names))).collect())
     }
@@ -130,7 +130,7 @@ pub enum MetricCount {
 impl LoaderKey for MetricCount {
     type Value = u64;
 
-    async fn load(db: &Reader, keys: &[Self]) -> Result<HashMap<Self, u64>, Error> {
+    async fn load(db: &Store, keys: &[Self]) -> Result<HashMap<Self, u64>, Error> {
         let ids = |pick: fn(&Self) -> Option<i64>| keys.iter().filter_map(pick).collect::<Vec<_>>();
         let components = ids(|key| if let Self::Component(id) = key { Some(*id) } else { None });
         let items = ids(|key| if let Self::Item(id) = key { Some(*id) } else { None });
@@ -174,7 +174,7 @@ impl<E> Hash for HashById<E> {
 impl<E: Announced> LoaderKey for HashById<E> {
     type Value = Arc<str>;
 
-    async fn load(db: &Reader, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
+    async fn load(db: &Store, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
         let ids: Vec<i64> = keys.iter().map(|HashById(row)| row.0).collect();
         let hashes = announced::hashes::<E>(db, &ids).await?;
         Ok(hashes.into_iter().map(|(id, hash)| (Self(RowById::new(id)), hash.into())).collect())
@@ -273,14 +273,14 @@ impl<E: Listable> ChildRows<E> {
     }
 }
 
-impl<E: Listable> LoaderKey for PerParent<ChildRows<E>> {
+impl<E: Query> LoaderKey for PerParent<ChildRows<E>> {
     type Value = Vec<E::Model>;
 
-    async fn load(db: &Reader, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
+    async fn load(db: &Store, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
         let mut lists = HashMap::with_capacity(keys.len());
         for (ChildRows { edge, slice }, keys) in Self::by_query(keys) {
             let parents: Vec<i64> = keys.iter().map(|key| key.parent).collect();
-            let mut rows = list::rows_under(db, *edge, &parents, slice).await?;
+            let mut rows = E::rows_under(db, *edge, &parents, slice).await?;
             lists.extend(keys.into_iter().map(|key| (key.clone(), rows.remove(&key.parent).unwrap_or_default())));
         }
         Ok(lists)
@@ -306,14 +306,14 @@ impl<E: Listable> ChildCount<E> {
     }
 }
 
-impl<E: Listable> LoaderKey for PerParent<ChildCount<E>> {
+impl<E: Query> LoaderKey for PerParent<ChildCount<E>> {
     type Value = u64;
 
-    async fn load(db: &Reader, keys: &[Self]) -> Result<HashMap<Self, u64>, Error> {
+    async fn load(db: &Store, keys: &[Self]) -> Result<HashMap<Self, u64>, Error> {
         let mut counts = HashMap::with_capacity(keys.len());
         for (ChildCount { edge, filter }, keys) in Self::by_query(keys) {
             let parents: Vec<i64> = keys.iter().map(|key| key.parent).collect();
-            let numbers = list::counts_under(db, *edge, &parents, filter).await?;
+            let numbers = E::counts_under(db, *edge, &parents, filter).await?;
             counts.extend(keys.into_iter().map(|key| (key.clone(), numbers.get(&key.parent).copied().unwrap_or(0))));
         }
         Ok(counts)

@@ -144,7 +144,7 @@ pub async fn announced_page<T: Listed<Entity: Announced>>(
     size: u64,
 ) -> Result<(Vec<RowOf<T>>, u64), Error> {
     let state = state_of(ctx);
-    let db = &state.database.reader;
+    let db = &state.database.store;
     if *filter == Tree::default() {
         let page = async |number| Ok(announced::page::<T::Entity>(db, number, size).await?);
         return page_with_count(T::count(ctx, filter), page, number, size).await;

@@ -10,7 +10,8 @@ use std::{
 use async_graphql::Context;
 use entity::{
     filter::Tree,
-    list::{self, Listable, Order, Position, Slice},
+    list::{Listable, Order, Position, Slice},
+    query::Query as _,
 };
 use futures_util::{
     Stream, StreamExt as _, future,
@@ -226,7 +227,7 @@ struct Batch<T> {
 impl<T: Live> Batch<T> {
     /// Reads the next rows after `seen`, up to the sort key `newest`, and assigns them to the feeds that they match.
     async fn read(state: &GraphState, seen: Sequence, newest: i64, feeds: &[Arc<Feed<T>>]) -> Result<Self, Error> {
-        let db = &state.database.reader;
+        let db = &state.database.store;
         let slice: Slice<T::Entity> = Slice {
             filter: Tree::default(),
             order: Order::default(),
@@ -235,7 +236,7 @@ impl<T: Live> Batch<T> {
             limit: MAX_READ_ROWS,
             from_end: false,
         };
-        let rows = list::rows(db, &slice).await?;
+        let rows = T::Entity::rows(db, &slice).await?;
         let keys: Vec<(i64, i64)> =
             rows.iter().map(|row| (T::Entity::id(row), T::Entity::sort_key(slice.order.by, row))).collect();
         let is_all = (rows.len() as u64) < MAX_READ_ROWS;
@@ -251,7 +252,7 @@ impl<T: Live> Batch<T> {
                 objects.iter().map(|object| feed.filter.matches(&|own| object.matches(own))).collect();
             let undecided = keys.iter().zip(&matches).filter(|(_, is_match)| is_match.is_none());
             let undecided: Vec<i64> = undecided.map(|((id, _), _)| *id).collect();
-            let found = list::matching::<T::Entity>(db, &feed.filter, &undecided).await?;
+            let found = T::Entity::matching(db, &feed.filter, &undecided).await?;
             let matching = keys.iter().zip(&objects).zip(matches);
             let matching = matching.filter(|(((id, _), _), is_match)| is_match.unwrap_or_else(|| found.contains(id)));
             events.push(matching.map(|(((_, number), object), _)| ((seen.0, *number), Arc::clone(object))).collect());

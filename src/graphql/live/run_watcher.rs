@@ -9,6 +9,7 @@ use std::{
 use entity::{
     announced,
     filter::Text,
+    query::metrics,
     run,
     table::{build as build_row, metric as metric_row, session as session_row},
 };
@@ -237,6 +238,12 @@ struct SessionState {
     newest: i64,
 }
 
+/// Returns when a test began, and how long it took. Values out of range saturate.
+#[expect(clippy::cast_possible_truncation, reason = "casts of floats saturate")]
+fn span(row: &metric_row::Model) -> Span {
+    Span { start: row.started_at, duration: (row.total_time * 1e6) as i64 }
+}
+
 impl<M: Live<Entity = metric_row::Entity>> RunState<M> {
     fn new() -> Self {
         Self { sessions: HashMap::new(), build: None, expected: None, slowest: Vec::new() }
@@ -254,7 +261,7 @@ impl<M: Live<Entity = metric_row::Entity>> RunState<M> {
 
     /// Brings itself up to date. Returns whether anything has changed. On an error it stays as it is.
     async fn update(&mut self, state: &GraphState, run: &Run) -> Result<bool, Error> {
-        let db = &state.database.reader;
+        let db = &state.database.store;
         if let (Run::Build { pipeline, name }, None) = (run, &self.build) {
             self.build = run::build_named(db, pipeline, name).await?;
         }
@@ -321,24 +328,23 @@ impl<M: Live<Entity = metric_row::Entity>> RunState<M> {
         }
         for (ids, mut after) in self.news(sessions.iter().map(|row| row.id)) {
             loop {
-                let rows = run::timed(&state.database.reader, &ids, after, MAX_READ_ROWS).await?;
-                let mut results: HashMap<i64, Vec<run::Timed>> = HashMap::new();
-                for row in &rows {
-                    results.entry(row.session).or_default().push(*row);
+                let rows = metrics::of_sessions_after(&state.database.store, &ids, after, MAX_READ_ROWS).await?;
+                let mut results: HashMap<i64, Vec<metric_row::Model>> = HashMap::new();
+                let (last, is_all) = (rows.last().map(|row| row.id), (rows.len() as u64) < MAX_READ_ROWS);
+                for row in rows {
+                    results.entry(row.session_id).or_default().push(row);
                 }
                 for (id, mut rows) in results {
                     let Some(session) = changed.get_mut(&id) else { continue };
                     // The key of the group is that of its session with the fewest: others have read some of these rows.
                     rows.retain(|row| row.id > session.newest);
-                    let Some(last) = rows.last() else { continue };
-                    session.newest = last.id;
+                    let Some(newest) = rows.last() else { continue };
+                    session.newest = newest.id;
                     let waited = self.sessions.get(&id).map(|old| now.duration_since(old.seen));
-                    let spans: Vec<Span> =
-                        rows.iter().map(|row| Span { start: row.start, duration: row.duration }).collect();
-                    session.elapsed.add(&spans, waited);
+                    session.elapsed.add(&rows.iter().map(span).collect::<Vec<_>>(), waited);
                 }
-                match rows.last() {
-                    Some(last) if rows.len() as u64 == MAX_READ_ROWS => after = last.id,
+                match last {
+                    Some(last) if !is_all => after = last,
                     _ => break,
                 }
             }
@@ -355,11 +361,11 @@ impl<M: Live<Entity = metric_row::Entity>> RunState<M> {
         let last = changed.values().map(|session| session.newest).max().unwrap_or(0);
         let mut rows = Vec::new();
         for (sessions, after) in self.news(changed.keys().copied()) {
-            rows.extend(run::slowest(&state.database.reader, &sessions, after, last, SLOWEST_COUNT).await?);
+            rows.extend(metrics::slowest(&state.database.store, &sessions, after, last, SLOWEST_COUNT).await?);
         }
         rows.retain(|row| self.slowest.iter().all(|slow| slow.id != row.id));
         let durations: Vec<(f64, i64)> = rows.iter().map(|row| (row.total_time, row.id)).collect();
-        let loaders = Loaders::new(state.database.reader.clone());
+        let loaders = Loaders::new(state.database.store.clone());
         let objects = loaders.driver().drive(M::objects(state, &loaders, rows)).await?;
         let more = durations.into_iter().zip(objects);
         let more = more.map(|((seconds, id), metric)| SlowTest { seconds, id, metric: Arc::new(metric) });

@@ -128,7 +128,7 @@ graph_object! {
             #[graphql(desc = "Exact name of the component.")] component: String,
             #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
         ) -> FieldResult<NamePage> {
-            let names = listing::pipelines_of_component(&state_of(ctx).database.reader, &component).await;
+            let names = listing::pipelines_of_component(&state_of(ctx).database.store, &component).await;
             Ok(NamePage::from_names(names.map_err(Error::from)?, page, state_of(ctx).page_size)?)
         }
 
@@ -141,7 +141,7 @@ graph_object! {
             #[graphql(desc = "Exact name of the pipeline.")] pipeline: String,
             #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
         ) -> FieldResult<NamePage> {
-            let db = &state_of(ctx).database.reader;
+            let db = &state_of(ctx).database.store;
             let size = state_of(ctx).page_size;
             let Some(builds) = Builds::of(db, &component, &pipeline).await.map_err(Error::from)? else {
                 return Ok(NamePage::from_names(Vec::new(), page, size)?);
@@ -163,7 +163,7 @@ graph_object! {
             #[graphql(desc = "Exact name of the build.")] build: String,
             #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
         ) -> FieldResult<NamePage> {
-            let db = &state_of(ctx).database.reader;
+            let db = &state_of(ctx).database.store;
             let hashes = listing::sessions_of_component(db, &component, &pipeline, &build).await;
             Ok(NamePage::from_names(hashes.map_err(Error::from)?, page, state_of(ctx).page_size)?)
         }

@@ -60,7 +60,7 @@ impl Listed for ExecutionContext {
     }
 
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        Ok(state_of(ctx).caches().lists.count::<row::Entity>(&state_of(ctx).database.reader, filter).await?)
+        Ok(state_of(ctx).caches().lists.count::<row::Entity>(&state_of(ctx).database.store, filter).await?)
     }
 }
 
@@ -244,7 +244,7 @@ graph_object! {
             ctx: &Context<'_>,
             #[graphql(desc = "The hash that identifies the context.")] hash: String,
         ) -> Option<FieldResult<ExecutionContext>> {
-            let row = announced::by_hash::<row::Entity>(&state_of(ctx).database.reader, &hash).await;
+            let row = announced::by_hash::<row::Entity>(&state_of(ctx).database.store, &hash).await;
             row.map(|row| row.and_then(ExecutionContext::announced)).map_err(|error| Error::from(error).into()).transpose()
         }
     }

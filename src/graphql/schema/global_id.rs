@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use entity::list::{self, Listable};
+use entity::{list::Listable, query::Query as _};
 
 use crate::{
     error::Error,
@@ -65,7 +65,7 @@ pub async fn find_first<T: Listed>(
     ctx: &Context<'_>,
     filter: <T::Entity as Listable>::Filter,
 ) -> Option<FieldResult<T>> {
-    let rows = list::page::<T::Entity>(&state_of(ctx).database.reader, &filter.into(), 1, 1).await;
+    let rows = T::Entity::page(&state_of(ctx).database.store, &filter.into(), 1, 1).await;
     let found = match rows {
         Ok(rows) => T::from_rows(ctx, rows).await,
         Err(error) => Err(error.into()),

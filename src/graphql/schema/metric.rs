@@ -7,7 +7,7 @@ use entity::{
     announced::Announced,
     filter::Tree,
     list,
-    pages::Pages,
+    query::metrics::{self, Pages},
     table::{
         component as component_row, execution_context, item as item_row, metric as row, session as session_row,
         variant::{self as variant_row, VariantNames},
@@ -89,16 +89,14 @@ impl Listed for Metric {
         number: Option<i64>,
         size: u64,
     ) -> Result<(Vec<row::Model>, u64), Error> {
-        let db = &state_of(ctx).database.reader;
+        let db = &state_of(ctx).database.store;
         let pages = Pages::of(db, filter).await?;
         let number = page_number(number, pages.total, size)?;
-        let caches = state_of(ctx).caches();
-        Ok((pages.page(db, &caches.blocks, number, size).await?, pages.total))
+        Ok((pages.page(number, size).await?, pages.total))
     }
 
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        let state = state_of(ctx);
-        Ok(state.caches().counts.metrics(&state.database.reader, filter).await?)
+        Ok(metrics::count(&state_of(ctx).database.store, filter).await?)
     }
 }
 

@@ -91,7 +91,7 @@ graph_object! {
         /// The names of all pipelines, in order of their first sessions.
         #[graphql(complexity = "crate::graphql::lists::cost::cost(Some(crate::graphql::limits::MAX_ROWS), None, 1)")]
         async fn pipeline_names(&self, ctx: &Context<'_>) -> FieldResult<Vec<String>> {
-            let names = listing::pipelines(&state_of(ctx).database.reader).await.map_err(Error::from)?;
+            let names = listing::pipelines(&state_of(ctx).database.store).await.map_err(Error::from)?;
             charge_names(ctx, &names)?;
             Ok(names)
         }

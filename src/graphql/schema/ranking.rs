@@ -1,7 +1,7 @@
 //! Rankings: the metrics that used most or least of a resource.
 
 use async_graphql::{Context, Enum, Object};
-use entity::top::{self, Caches};
+use entity::query::metrics;
 
 use crate::{
     error::Error,
@@ -34,7 +34,7 @@ pub enum Resource {
 
 /// The direction of a ranking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
-#[graphql(remote = "entity::top::Direction")]
+#[graphql(remote = "entity::query::metrics::Direction")]
 pub enum TopDirection {
     /// Highest values first.
     #[default]
@@ -74,10 +74,7 @@ impl TopQuery {
         let limit = u64::try_from(first.min(MAX_ROWS))
             .map_err(|_| Error::bad_input(format!("first: give a number from 0 to {MAX_ROWS}, not {first}")))?;
         let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
-        let state = state_of(ctx);
-        let caches = state.caches();
-        let caches = Caches { lists: &caches.lists, counts: &caches.counts };
-        let rows = top::top(&state.database.reader, caches, resource.into(), direction, &filter, limit).await;
+        let rows = metrics::top(&state_of(ctx).database.store, resource.into(), direction, &filter, limit).await;
         Ok(Metric::from_rows(ctx, rows.map_err(Error::from)?).await?.into())
     }
 }

@@ -83,7 +83,7 @@ impl Listed for Session {
     }
 
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        Ok(state_of(ctx).caches().lists.count::<row::Entity>(&state_of(ctx).database.reader, filter).await?)
+        Ok(state_of(ctx).caches().lists.count::<row::Entity>(&state_of(ctx).database.store, filter).await?)
     }
 }
 
@@ -296,7 +296,7 @@ graph_object! {
             ctx: &Context<'_>,
             #[graphql(desc = "The hash that identifies the session.")] hash: String,
         ) -> Option<FieldResult<Session>> {
-            let row = announced::by_hash::<row::Entity>(&state_of(ctx).database.reader, &hash).await;
+            let row = announced::by_hash::<row::Entity>(&state_of(ctx).database.store, &hash).await;
             row.map(|row| row.and_then(Session::announced)).map_err(|error| Error::from(error).into()).transpose()
         }
     }

@@ -66,8 +66,7 @@ impl Job for NewSession {
         session_tag::insert(&batch.tx, id, &keys).await?;
         if let (Some(build), true) = (build_id, metric_count > 0) {
             let values = [Value::from(id), Value::from(build)];
-            batch.tx.run(statements::JOIN_BUILD, values.clone()).await?;
-            batch.tx.run(statements::JOIN_PIPELINE, values).await?;
+            batch.tx.run(statements::JOIN_BUILD, values).await?;
         }
         let tags = keys.into_iter().zip(&self.tags);
         let tags =

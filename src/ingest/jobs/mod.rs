@@ -3,5 +3,7 @@
 pub(crate) mod announce_context;
 pub(crate) mod announce_session;
 pub(crate) mod check_history;
+pub(crate) mod drain_rows;
 pub(crate) mod note_token_use;
 pub(crate) mod record_metrics;
+pub(crate) mod seal_segment;

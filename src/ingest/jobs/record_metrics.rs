@@ -1,13 +1,11 @@
 //! Records metrics. Those of requests that follow each other in the queue go into one statement for each table.
 
-use entity::{key_range, metric_block, table::metric, time::LocalDateTime};
-use sea_orm::{DbErr, sea_query::Value};
+use entity::{table::metric, time::LocalDateTime};
+use sea_orm::DbErr;
 
 use crate::{
     error::{Code, Error},
-    ingest::{
-        batch::Batch, condition::Proof, counters, job::Job, limits::MAX_METRICS, names::Name, queue::Ingest, statements,
-    },
+    ingest::{batch::Batch, condition::Proof, counters, job::Job, limits::MAX_METRICS, names::Name, queue::Ingest},
 };
 
 /// A measurement on its way in.
@@ -96,8 +94,8 @@ impl Job for RecordMetrics {
 }
 
 async fn insert(metrics: &[&NewMetric], batch: &mut Batch<'_>) -> Result<Vec<Inserted>, DbErr> {
-    let first = batch.next_number("metric", "id").await?;
-    let Batch { tx, names, watermark } = batch;
+    let first = batch.next_number("history", "last_metric_id").await?;
+    let Batch { tx, names, watermark, recorded } = batch;
     let (sessions, contexts): (Vec<_>, Vec<_>) =
         metrics.iter().map(|m| (Name::of([&m.session_hash]), Name::of([&m.context_hash]))).unzip();
     let sessions = names.sessions.keys(tx, &sessions).await?;
@@ -130,12 +128,9 @@ async fn insert(metrics: &[&NewMetric], batch: &mut Batch<'_>) -> Result<Vec<Ins
         .collect();
     metric::insert(tx, &rows).await?;
     let last = rows.last().map_or(first, |row| row.id);
-    counters::count(tx, &rows, &components, &mut names.pipeline_variants).await?;
-    for block in metric_block::uncounted_blocks(&*tx, first, last).await? {
-        let (first, last) = (block * key_range::BLOCK + 1, (block + 1) * key_range::BLOCK);
-        tx.run(statements::FILL_BLOCK, [first, last, block].map(Value::from)).await?;
-    }
+    counters::count(tx, &rows, &components).await?;
     watermark.metric = last;
+    recorded.extend_from_slice(&rows);
     let stored = rows.into_iter().zip(items.into_iter().zip(components));
     Ok(stored.map(|(row, (item_id, component_id))| Inserted { row, item_id, component_id }).collect())
 }

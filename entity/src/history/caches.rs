@@ -1,0 +1,111 @@
+//! Caches of what segments hold. A snapshot of another history has other ones.
+
+use std::sync::Arc;
+
+use quick_cache::{Weighter, sync::Cache};
+use sea_orm::DbErr;
+
+use crate::{
+    driver::source::Source,
+    history::{directory::Directory, segment::Blob},
+};
+
+/// Maximum size of the cached columns, in bytes.
+const MAX_BYTES: u64 = 64 << 20;
+/// Maximum size of the cached directories, in bytes.
+const MAX_DIRECTORY_BYTES: u64 = 32 << 20;
+/// Estimated number of entries.
+const CAPACITY: usize = 1_000;
+/// What an entry costs besides its content, in bytes.
+const OVERHEAD: u64 = 100;
+
+/// Caches of segments, by their keys.
+#[derive(Debug)]
+pub(crate) struct Caches {
+    columns: Cache<(i64, Blob), Arc<Vec<u8>>, ByBytes>,
+    directories: Cache<i64, Arc<Directory>, ByBytes>,
+}
+
+impl Default for Caches {
+    fn default() -> Self {
+        Self {
+            columns: Cache::with_weighter(CAPACITY, MAX_BYTES, ByBytes),
+            directories: Cache::with_weighter(CAPACITY, MAX_DIRECTORY_BYTES, ByBytes),
+        }
+    }
+}
+
+/// Weighs what is cached by its size in bytes.
+#[derive(Debug, Clone)]
+struct ByBytes;
+
+impl Weighter<(i64, Blob), Arc<Vec<u8>>> for ByBytes {
+    fn weight(&self, _: &(i64, Blob), bytes: &Arc<Vec<u8>>) -> u64 {
+        bytes.len() as u64 + OVERHEAD
+    }
+}
+
+impl Weighter<i64, Arc<Directory>> for ByBytes {
+    fn weight(&self, _: &i64, directory: &Arc<Directory>) -> u64 {
+        directory.weight() as u64 + OVERHEAD
+    }
+}
+
+const SELECT_BLOBS: &str = "SELECT number, data FROM segment_column WHERE segment_id = $1 ORDER BY number";
+const SELECT_BLOB: &str = "SELECT number, data FROM segment_column WHERE segment_id = $1 AND number = $2";
+
+impl Caches {
+    /// Returns blobs of a segment, in any order.
+    ///
+    /// # Errors
+    /// If the database fails, or lacks one of them.
+    pub(crate) async fn blobs(
+        &self,
+        db: &impl Source,
+        segment: i64,
+        wanted: &[Blob],
+    ) -> Result<Vec<(Blob, Arc<Vec<u8>>)>, DbErr> {
+        let mut found = Vec::with_capacity(wanted.len());
+        let mut lacking = Vec::new();
+        for blob in wanted {
+            match self.columns.get(&(segment, *blob)) {
+                Some(bytes) => found.push((*blob, bytes)),
+                None => lacking.push(*blob),
+            }
+        }
+        let rows: Vec<(i64, Vec<u8>)> = match lacking.as_slice() {
+            [] => Vec::new(),
+            [Blob(number)] => db.select(SELECT_BLOB, [segment.into(), i64::from(*number).into()]).await?,
+            _ => db.select(SELECT_BLOBS, [segment.into()]).await?,
+        };
+        for (number, bytes) in rows {
+            let is_it = |Blob(lacking): &Blob| i64::from(*lacking) == number;
+            let Some(blob) = lacking.iter().copied().find(is_it) else { continue };
+            let bytes = Arc::new(bytes);
+            self.columns.insert((segment, blob), Arc::clone(&bytes));
+            found.push((blob, bytes));
+        }
+        if found.len() < wanted.len() {
+            return Err(DbErr::RecordNotFound(format!("columns of segment {segment}")));
+        }
+        Ok(found)
+    }
+
+    /// Returns the directory of a segment.
+    ///
+    /// # Errors
+    /// If the database fails, or the directory is damaged.
+    pub(crate) async fn directory(&self, db: &impl Source, segment: i64) -> Result<Arc<Directory>, DbErr> {
+        if let Some(directory) = self.directories.get(&segment) {
+            return Ok(directory);
+        }
+        let Blob(number) = Blob::DIRECTORY;
+        let rows: Vec<(i64, Vec<u8>)> = db.select(SELECT_BLOB, [segment.into(), i64::from(number).into()]).await?;
+        let damaged =
+            || DbErr::Custom(format!("segment {segment} is damaged: its directory: restore it from a backup"));
+        let decoded = rows.first().and_then(|(_, bytes)| Directory::decode(bytes)).ok_or_else(damaged)?;
+        let directory = Arc::new(decoded);
+        self.directories.insert(segment, Arc::clone(&directory));
+        Ok(directory)
+    }
+}

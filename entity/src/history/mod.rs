@@ -1,0 +1,35 @@
+//! The history: all metrics, as columns.
+//!
+//! New metrics are rows of `metric_row`, and columns in memory: the [`head`]. When it is long enough, its older part is sealed: it
+//! becomes a [`segment`], compressed columns in pages that never change. Everything that is asked of metrics is a [`scan`] over
+//! the segments and the head of one [`snapshot`].
+
+mod caches;
+mod column;
+mod columns;
+mod directory;
+mod head;
+mod key_set;
+mod mask;
+mod pages;
+mod part;
+mod predicate;
+mod resolve;
+mod rows;
+mod scan;
+mod sealing;
+mod segment;
+mod selection;
+mod snapshot;
+mod store;
+#[cfg(test)]
+mod tests;
+pub(crate) mod zone;
+
+pub(crate) use column::Dimension;
+pub(crate) use predicate::Predicate;
+pub(crate) use resolve::resolve;
+pub(crate) use scan::{Scan, Wanted};
+pub use sealing::{NewSegment, drain, drainable};
+pub(crate) use selection::{Parents, Rank, ScanOrder};
+pub use store::{History, Sizes};

@@ -1,0 +1,195 @@
+//! A column of a segment as bytes: compressed pages with a checksum each.
+//!
+//! The bytes are a version, the length of the head and its checksum; the head, which [`pco`] needs to read any page; the length
+//! and the checksum of each page; and the pages. Integers are little-endian. A page may be left out; a page of equal values
+//! has no bytes.
+
+use std::ops::Range;
+
+use pco::{
+    ChunkConfig, PagingSpec,
+    data_types::Number,
+    wrapped::{ChunkDecompressor, FileCompressor, FileDecompressor},
+};
+use sea_orm::DbErr;
+
+/// The version of the format.
+const VERSION: u8 = 1;
+/// Bytes before the head: version, length, checksum.
+const PREFIX: usize = 9;
+/// Bytes of a page's length and checksum.
+const ENTRY: usize = 6;
+/// The length of a page that is left out.
+const LEFT_OUT: u16 = u16::MAX;
+
+/// Compresses `values` into pages of these lengths. `is_kept` tells by number which pages are kept: the others are
+/// left out.
+///
+/// # Errors
+/// If the values can't be compressed.
+pub(crate) fn compress<T: Number>(
+    values: &[T],
+    lengths: &[usize],
+    is_kept: impl Fn(usize) -> bool,
+) -> Result<Vec<u8>, DbErr> {
+    let mut kept = Vec::with_capacity(values.len());
+    let mut kept_lengths = Vec::with_capacity(lengths.len());
+    let mut rest = values;
+    for (page, length) in lengths.iter().enumerate() {
+        let (values, later) = rest.split_at_checked(*length).ok_or_else(|| failed("fewer values than rows"))?;
+        if is_kept(page) {
+            kept.extend_from_slice(values);
+            kept_lengths.push(*length);
+        }
+        rest = later;
+    }
+    let (mut head, mut pages) = (Vec::new(), Vec::new());
+    if !kept.is_empty() {
+        let config = ChunkConfig::default().with_paging_spec(PagingSpec::Exact(kept_lengths.clone()));
+        let compressor = FileCompressor::default();
+        compressor.write_header(&mut head).map_err(|error| failed(&error))?;
+        let mut chunk = compressor.chunk_compressor(&kept, &config).map_err(|error| failed(&error))?;
+        chunk.write_meta(&mut head).map_err(|error| failed(&error))?;
+        for page in 0..kept_lengths.len() {
+            let mut bytes = Vec::new();
+            chunk.write_page(page, &mut bytes).map_err(|error| failed(&error))?;
+            pages.push(bytes);
+        }
+    }
+    let mut bytes = vec![VERSION];
+    bytes.extend(u32::try_from(head.len()).map_err(|error| failed(&error))?.to_le_bytes());
+    bytes.extend(crc32fast::hash(&head).to_le_bytes());
+    bytes.extend(head);
+    let mut pages = pages.into_iter();
+    let mut body = Vec::new();
+    for page in 0..lengths.len() {
+        let page = if is_kept(page) { pages.next() } else { None };
+        let length = page.as_ref().map_or(Ok(LEFT_OUT), |page| u16::try_from(page.len()));
+        bytes.extend(length.map_err(|error| failed(&error))?.to_le_bytes());
+        let page = page.unwrap_or_default();
+        bytes.extend(crc32fast::hash(&page).to_le_bytes());
+        body.extend(page);
+    }
+    bytes.extend(body);
+    Ok(bytes)
+}
+
+fn failed(reason: &(impl ToString + ?Sized)) -> DbErr {
+    DbErr::Custom(format!("a segment can't be compressed: {}", reason.to_string()))
+}
+
+/// What is wrong with the bytes of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Damage {
+    /// What is needed to read any page.
+    Head,
+    /// The page with this number.
+    Page(usize),
+}
+
+/// A column that pages are read from.
+#[derive(Debug)]
+pub(crate) struct Pages<T: Number> {
+    /// Absent if all pages are left out.
+    chunk: Option<ChunkDecompressor<T>>,
+    /// Where each page lies; `None` if it is left out.
+    ranges: Vec<Option<Range<usize>>>,
+    /// Where the lengths and checksums begin.
+    entries: usize,
+}
+
+impl<T: Number> Pages<T> {
+    /// Reads the head of a column with this many pages.
+    pub(crate) fn open(bytes: &[u8], pages: usize) -> Result<Self, Damage> {
+        let prefix = bytes.first_chunk::<PREFIX>().filter(|prefix| prefix[0] == VERSION).ok_or(Damage::Head)?;
+        let [_, l0, l1, l2, l3, checksum @ ..] = *prefix;
+        let length = usize::try_from(u32::from_le_bytes([l0, l1, l2, l3])).map_err(|_| Damage::Head)?;
+        let entries = PREFIX.checked_add(length).ok_or(Damage::Head)?;
+        let head = bytes.get(PREFIX..entries).ok_or(Damage::Head)?;
+        if crc32fast::hash(head) != u32::from_le_bytes(checksum) {
+            return Err(Damage::Head);
+        }
+        let chunk = if head.is_empty() {
+            None
+        } else {
+            let (file, rest) = FileDecompressor::new(head).map_err(|_| Damage::Head)?;
+            Some(file.chunk_decompressor::<T, _>(rest).map_err(|_| Damage::Head)?.0)
+        };
+        let mut start = entries + pages * ENTRY;
+        let mut ranges = Vec::with_capacity(pages);
+        for page in 0..pages {
+            let at = entries + page * ENTRY;
+            let length = bytes.get(at..).and_then(|rest| rest.first_chunk()).ok_or(Damage::Head)?;
+            let length = Some(u16::from_le_bytes(*length)).filter(|length| *length != LEFT_OUT).map(usize::from);
+            ranges.push(length.map(|length| start..start + length));
+            start += length.unwrap_or(0);
+        }
+        Ok(Self { chunk, ranges, entries })
+    }
+
+    /// Returns whether a page is left out.
+    pub(crate) fn is_left_out(&self, page: usize) -> bool {
+        self.ranges.get(page).is_some_and(Option::is_none)
+    }
+
+    /// Reads a page of this many rows. `bytes` are those that the column was opened with.
+    pub(crate) fn read(&mut self, bytes: &[u8], page: usize, rows: usize, values: &mut Vec<T>) -> Result<(), Damage> {
+        let damage = || Damage::Page(page);
+        let range = self.ranges.get(page).cloned().flatten().ok_or_else(damage)?;
+        let compressed = bytes.get(range).ok_or_else(damage)?;
+        let checksum = bytes.get(self.entries + page * ENTRY + 2..).and_then(|rest| rest.first_chunk());
+        if checksum.map(|checksum| u32::from_le_bytes(*checksum)) != Some(crc32fast::hash(compressed)) {
+            return Err(damage());
+        }
+        let chunk = self.chunk.as_mut().ok_or_else(damage)?;
+        values.resize(rows, T::default());
+        let mut page = chunk.page_decompressor(compressed, rows).map_err(|_| damage())?;
+        let progress = page.read(values).map_err(|_| damage())?;
+        if progress.n_processed == rows && progress.finished { Ok(()) } else { Err(damage()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Damage, Pages, compress};
+
+    fn lengths(values: usize, page: usize) -> Vec<usize> {
+        (0..values).step_by(page).map(|first| page.min(values - first)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn pages_are_read_as_they_were_written(
+            values in prop::collection::vec(prop::num::f64::ANY, 1..600),
+            page in prop::sample::select(vec![1, 3, 16, 256]),
+            empty in 0..4_usize,
+        ) {
+            let lengths = lengths(values.len(), page);
+            let bytes = compress(&values, &lengths, |number| number % 4 != empty).unwrap();
+            let mut pages = Pages::<f64>::open(&bytes, lengths.len()).unwrap();
+            let mut read = Vec::new();
+            for (number, expected) in values.chunks(page).enumerate() {
+                prop_assert_eq!(pages.is_left_out(number), number % 4 == empty);
+                if number % 4 != empty {
+                    pages.read(&bytes, number, expected.len(), &mut read).unwrap();
+                    let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+                    prop_assert_eq!(bits(&read), bits(expected));
+                }
+            }
+        }
+
+        #[test]
+        fn every_flipped_bit_is_noticed(values in prop::collection::vec(0..1000_i64, 20..200), at: prop::sample::Index, bit in 0..8_u8) {
+            let lengths = lengths(values.len(), 16);
+            let mut bytes = compress(&values, &lengths, |_| true).unwrap();
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1_u8 << bit;
+            let damage = Pages::<i64>::open(&bytes, lengths.len()).and_then(|mut pages| {
+                lengths.iter().enumerate().try_for_each(|(page, rows)| pages.read(&bytes, page, *rows, &mut Vec::new()))
+            });
+            prop_assert!(matches!(damage, Err(Damage::Head | Damage::Page(_))));
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! Scans: everything that is asked of metrics.
+
+use std::{collections::HashMap, sync::Arc};
+
+use sea_orm::DbErr;
+
+use crate::{
+    driver::source::Source,
+    history::{
+        column::{Column, Dimension},
+        key_set::KeySet,
+        mask::Mask,
+        part::Part,
+        predicate::Predicate,
+        rows::Rows as _,
+        selection::{Found, Parents, Place, Rank, ScanOrder, Selection, rank_of_number},
+        snapshot::Snapshot,
+        store::{self, History},
+        zone::Zone,
+    },
+    table::metric::Model,
+};
+
+/// A variant is found by its postings if at most one of this many metrics in a segment is of it.
+const RARE: u64 = 4;
+
+/// A scan of one snapshot.
+#[derive(Debug)]
+pub(crate) struct Scan<'a, S> {
+    db: &'a S,
+    snapshot: Arc<Snapshot>,
+}
+
+/// What a list wants.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// The order.
+    pub(crate) order: ScanOrder,
+    /// Only metrics after this place.
+    pub(crate) after: Option<Place>,
+    /// Only metrics before this place.
+    pub(crate) before: Option<Place>,
+    /// Maximum number of metrics, for each parent.
+    pub(crate) limit: usize,
+}
+
+impl Wanted {
+    fn has(&self, place: Place) -> bool {
+        self.after.is_none_or(|after| place > after) && self.before.is_none_or(|before| place < before)
+    }
+
+    /// Returns whether metrics of a zone may be wanted.
+    fn overlaps(&self, zone: &Zone) -> bool {
+        let (first, last) = self.order.ranks(zone);
+        self.after.is_none_or(|(after, _)| last >= after) && self.before.is_none_or(|(before, _)| first <= before)
+    }
+
+    /// Returns the place at which the metrics of a zone begin, at the earliest.
+    fn start(&self, zone: &Zone) -> Place {
+        (self.order.ranks(zone).0, i64::MIN)
+    }
+}
+
+/// A part that is read with a condition.
+struct OpenPart<'a> {
+    part: Part,
+    predicate: std::borrow::Cow<'a, Predicate>,
+    /// The only rows of each page that can match.
+    candidates: Option<Vec<Mask>>,
+}
+
+impl OpenPart<'_> {
+    /// Selects a page, and returns which of its rows match.
+    fn matches(&mut self, page: usize) -> Result<Mask, DbErr> {
+        self.part.matches(page, &self.predicate, self.candidates.as_deref())
+    }
+}
+
+impl<'a, S: Source> Scan<'a, S> {
+    /// Begins a scan of everything that is committed.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(crate) async fn begin(db: &'a S, history: &History) -> Result<Self, DbErr> {
+        Ok(Self { db, snapshot: history.refresh(db).await? })
+    }
+
+    /// Opens a part with the columns that `predicate` reads, and `more`. `None` if nothing in it matches.
+    async fn open<'p>(
+        &self,
+        part: usize,
+        predicate: &'p Predicate,
+        more: &[Column],
+    ) -> Result<Option<OpenPart<'p>>, DbErr> {
+        let Some(zone) = self.snapshot.zone(part) else { return Ok(None) };
+        if predicate.of_zone(&zone) == Some(false) {
+            return Ok(None);
+        }
+        let mut open = store::open(self.db, &self.snapshot, part).await?;
+        let mut variants = None;
+        for dimension in Dimension::ALL {
+            let Some(keys) = predicate.required(dimension) else { continue };
+            match open.count(dimension, keys) {
+                Some(0) => return Ok(None),
+                Some(count) if dimension == Dimension::Variant && count * RARE <= self.snapshot.len(part) => {
+                    variants = Some(Arc::clone(keys));
+                }
+                _ => {}
+            }
+        }
+        let rest = match variants {
+            Some(_) => std::borrow::Cow::Owned(predicate.without_required(Dimension::Variant)),
+            None => std::borrow::Cow::Borrowed(predicate),
+        };
+        let mut columns = more.to_vec();
+        if rest.of_zone(&zone).is_none() {
+            rest.columns(&mut columns);
+        }
+        store::load(self.db, &self.snapshot, &mut open, &columns, variants.is_some()).await?;
+        let candidates = match variants {
+            Some(variants) => open.rows_of_variants(&variants)?,
+            None => None,
+        };
+        Ok(Some(OpenPart { part: open, predicate: rest, candidates }))
+    }
+
+    /// Returns the first metrics that match, for each of `parents`.
+    async fn select(&self, predicate: &Predicate, wanted: &Wanted, parents: &Parents) -> Result<Selection, DbErr> {
+        let keys: Vec<i64> = if parents.dimension.is_none() { vec![0] } else { parents.of.values().copied().collect() };
+        let mut selection = Selection::new(wanted.limit, keys);
+        let zones = (0..self.snapshot.parts()).filter_map(|part| Some((part, self.snapshot.zone(part)?)));
+        let mut parts: Vec<(usize, Zone)> = zones.filter(|(_, zone)| wanted.overlaps(zone)).collect();
+        parts.sort_by_key(|(_, zone)| wanted.start(zone));
+        let mut columns = vec![Column::Key, wanted.order.by.column()];
+        columns.extend(parents.dimension.map(Column::Of));
+        for (part, zone) in parts {
+            if !selection.is_any_open(wanted.start(&zone)) {
+                break;
+            }
+            tokio::task::consume_budget().await;
+            let narrowed = parents.dimension.map(|dimension| {
+                let is_open = |parent: &i64| selection.is_open(*parent, wanted.start(&zone));
+                let children = parents.of.iter().filter(|(_, parent)| is_open(parent)).map(|(child, _)| *child);
+                let is_child = Predicate::Among(dimension, Arc::new(children.collect()));
+                Predicate::all([is_child, predicate.clone()])
+            });
+            let Some(mut open) = self.open(part, narrowed.as_ref().unwrap_or(predicate), &columns).await? else {
+                continue;
+            };
+            let pages = 0..open.part.pages();
+            let zones = pages.filter_map(|page| Some((page, open.part.zone(page)?)));
+            let mut pages: Vec<(usize, Zone)> = zones.filter(|(_, zone)| wanted.overlaps(zone)).collect();
+            pages.sort_by_key(|(_, zone)| wanted.start(zone));
+            for (page, zone) in pages {
+                if !selection.is_any_open(wanted.start(&zone)) {
+                    break;
+                }
+                let matches = open.matches(page)?;
+                if !matches.is_empty() {
+                    take(&mut selection, wanted, parents, &mut open.part, (part, page), matches)?;
+                }
+            }
+        }
+        Ok(selection)
+    }
+
+    /// Returns the first metrics that match, in the order wanted, for each parent.
+    ///
+    /// # Errors
+    /// If the database fails, or a page is damaged.
+    pub(crate) async fn lists(
+        &self,
+        predicate: &Predicate,
+        wanted: &Wanted,
+        parents: &Parents,
+    ) -> Result<HashMap<i64, Vec<Model>>, DbErr> {
+        let selection = self.select(predicate, wanted, parents).await?;
+        let (mut found, mut lengths) = (Vec::new(), Vec::new());
+        for (parent, list) in selection.into_lists() {
+            lengths.push((parent, list.len()));
+            found.extend(list);
+        }
+        let mut rows = self.metrics(&found).await?.into_iter();
+        Ok(lengths.into_iter().map(|(parent, length)| (parent, rows.by_ref().take(length).collect())).collect())
+    }
+
+    /// Returns the first metrics that match, in the order wanted.
+    ///
+    /// # Errors
+    /// If the database fails, or a page is damaged.
+    pub(crate) async fn list(&self, predicate: &Predicate, wanted: &Wanted) -> Result<Vec<Model>, DbErr> {
+        Ok(self.lists(predicate, wanted, &Parents::default()).await?.remove(&0).unwrap_or_default())
+    }
+
+    /// Returns the metrics that were found, in the same order.
+    async fn metrics(&self, found: &[Found]) -> Result<Vec<Model>, DbErr> {
+        let mut order: Vec<usize> = (0..found.len()).collect();
+        order.sort_unstable_by_key(|index| (found[*index].part, found[*index].page, found[*index].row));
+        let mut rows: Vec<Option<Model>> = vec![None; found.len()];
+        for of_part in order.chunk_by(|a, b| found[*a].part == found[*b].part) {
+            tokio::task::consume_budget().await;
+            let mut part = store::open(self.db, &self.snapshot, found[of_part[0]].part).await?;
+            store::load(self.db, &self.snapshot, &mut part, &Column::ALL, false).await?;
+            for of_page in of_part.chunk_by(|a, b| found[*a].page == found[*b].page) {
+                part.select(found[of_page[0]].page);
+                let of_rows: Vec<usize> = of_page.iter().map(|index| found[*index].row).collect();
+                for (index, row) in of_page.iter().zip(part.metrics(&of_rows)?) {
+                    rows[*index] = Some(row);
+                }
+            }
+        }
+        Ok(rows.into_iter().flatten().collect())
+    }
+
+    /// Returns the number of metrics of a part that match.
+    async fn count_of_part(&self, part: usize, predicate: &Predicate) -> Result<u64, DbErr> {
+        let Some(zone) = self.snapshot.zone(part) else { return Ok(0) };
+        match (predicate.of_zone(&zone), predicate) {
+            (Some(true), _) => return Ok(self.snapshot.len(part)),
+            (Some(false), _) => return Ok(0),
+            (None, Predicate::Among(dimension, keys)) => {
+                let open = store::open(self.db, &self.snapshot, part).await?;
+                if let Some(count) = open.count(*dimension, keys) {
+                    return Ok(count);
+                }
+            }
+            (None, _) => {}
+        }
+        let Some(mut open) = self.open(part, predicate, &[]).await? else { return Ok(0) };
+        (0..open.part.pages()).try_fold(0, |count, page| Ok(count + open.matches(page)?.count()))
+    }
+
+    /// Returns the number of metrics that match.
+    ///
+    /// # Errors
+    /// If the database fails, or a page is damaged.
+    pub(crate) async fn count(&self, predicate: &Predicate) -> Result<u64, DbErr> {
+        let mut count = 0;
+        for part in 0..self.snapshot.parts() {
+            tokio::task::consume_budget().await;
+            count += self.count_of_part(part, predicate).await?;
+        }
+        Ok(count)
+    }
+
+    /// Returns the number of metrics that match for each parent; those without are absent.
+    ///
+    /// # Errors
+    /// If the database fails, or a page is damaged.
+    pub(crate) async fn counts(&self, predicate: &Predicate, parents: &Parents) -> Result<HashMap<i64, u64>, DbErr> {
+        let mut counts = HashMap::new();
+        let Some(dimension) = parents.dimension else { return Ok(counts) };
+        let children: Arc<KeySet> = Arc::new(parents.of.keys().copied().collect());
+        let narrowed = Predicate::all([Predicate::Among(dimension, children), predicate.clone()]);
+        for part in 0..self.snapshot.parts() {
+            tokio::task::consume_budget().await;
+            let Some(mut open) = self.open(part, &narrowed, &[Column::Of(dimension)]).await? else { continue };
+            for page in 0..open.part.pages() {
+                let matches = open.matches(page)?;
+                if matches.is_empty() {
+                    continue;
+                }
+                let of_rows = open.part.integers(Column::Of(dimension))?;
+                for parent in matches.rows().filter_map(|row| parents.of.get(&of_rows[row])) {
+                    *counts.entry(*parent).or_default() += 1;
+                }
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Returns `limit` metrics that match, in the order of insertion, after the first `before` of `total`. It counts from the
+    /// nearer end.
+    ///
+    /// # Errors
+    /// If the database fails, or a page is damaged.
+    pub(crate) async fn page(
+        &self,
+        predicate: &Predicate,
+        before: u64,
+        limit: u64,
+        total: u64,
+    ) -> Result<Vec<Model>, DbErr> {
+        let limit = limit.min(total.saturating_sub(before));
+        let after = total - before - limit;
+        let from_end = after < before;
+        let (mut skip, mut left) =
+            (if from_end { after } else { before }, usize::try_from(limit).unwrap_or(usize::MAX));
+        let order = if from_end { ScanOrder::INSERTED.reversed() } else { ScanOrder::INSERTED };
+        let mut found = Vec::new();
+        let parts = 0..self.snapshot.parts();
+        let parts: Vec<usize> = if from_end { parts.rev().collect() } else { parts.collect() };
+        for part in parts {
+            if left == 0 {
+                break;
+            }
+            tokio::task::consume_budget().await;
+            let count = self.count_of_part(part, predicate).await?;
+            if count <= skip {
+                skip -= count;
+                continue;
+            }
+            let Some(mut open) = self.open(part, predicate, &[]).await? else { continue };
+            let pages = 0..open.part.pages();
+            let pages: Vec<usize> = if from_end { pages.rev().collect() } else { pages.collect() };
+            for page in pages {
+                let matches = open.matches(page)?;
+                if matches.count() <= skip {
+                    skip -= matches.count();
+                    continue;
+                }
+                let mut rows: Vec<usize> = matches.rows().collect();
+                if from_end {
+                    rows.reverse();
+                }
+                let rows = rows.into_iter().skip(usize::try_from(skip).unwrap_or(usize::MAX)).take(left);
+                let before = found.len();
+                found.extend(rows.map(|row| Found { place: order.place(0, 0), part, page, row }));
+                (skip, left) = (0, left - (found.len() - before));
+                if left == 0 {
+                    break;
+                }
+            }
+        }
+        if from_end {
+            found.reverse();
+        }
+        self.metrics(&found).await
+    }
+}
+
+/// Adds the metrics of a page that match to the lists of their parents.
+fn take(
+    selection: &mut Selection,
+    wanted: &Wanted,
+    parents: &Parents,
+    open: &mut Part,
+    (part, page): (usize, usize),
+    matches: Mask,
+) -> Result<(), DbErr> {
+    let rows: Vec<usize> = matches.rows().collect();
+    let pick = |values: &[i64]| rows.iter().map(|row| values[*row]).collect::<Vec<i64>>();
+    let keys = pick(open.integers(Column::Key)?);
+    let ranks = match wanted.order.by {
+        Rank::Resource(resource) => {
+            let numbers = open.numbers(resource)?;
+            rows.iter().map(|row| rank_of_number(numbers[*row])).collect()
+        }
+        rank => pick(open.integers(rank.column())?),
+    };
+    let of_rows = match parents.dimension {
+        Some(dimension) => pick(open.integers(Column::Of(dimension))?),
+        None => vec![0; rows.len()],
+    };
+    for (((row, key), rank), child) in rows.into_iter().zip(keys).zip(ranks).zip(of_rows) {
+        let parent = if parents.dimension.is_some() { parents.of.get(&child).copied() } else { Some(0) };
+        let place = wanted.order.place(rank, key);
+        if let Some(parent) = parent
+            && wanted.has(place)
+        {
+            selection.add(parent, Found { place, part, page, row });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! Sealing: the older part of the head becomes a segment. It is compressed outside of any transaction (but for those of an
+//! older version); storing it changes nothing that can be read.
+
+use sea_orm::{DbErr, EntityTrait as _, IntoActiveModel as _, QueryTrait as _, sea_query::Value};
+
+use crate::{
+    driver::{executor::Transaction, source::Source},
+    history::{
+        columns::Columns,
+        segment::{Blob, Sealed, seal},
+    },
+    table::segment,
+};
+
+const SELECT_SEALED: &str = "SELECT sealed_until, (SELECT COALESCE(MAX(id), 0) FROM segment) FROM history";
+const SELECT_DRAINED: &str = "SELECT COALESCE(MIN(id), 0), (SELECT sealed_until FROM history) FROM metric_row";
+const DELETE_ROWS: &str = "DELETE FROM metric_row WHERE id <= $1";
+/// Rows that one transaction deletes: so few that ingest hardly waits.
+const DRAINED_ROWS: i64 = 1_000;
+const UPDATE_SEALED: &str = "UPDATE history SET sealed_until = $1";
+
+/// Returns the key up to which rows may be deleted next; `None` if there are no rows of sealed metrics.
+///
+/// # Errors
+/// If the database fails.
+pub async fn drainable(db: &impl Source) -> Result<Option<i64>, DbErr> {
+    let state = db.select::<(i64, i64), 0>(SELECT_DRAINED, []).await?.pop();
+    let state = state.filter(|(first, sealed_until)| (1..=*sealed_until).contains(first));
+    Ok(state.map(|(first, sealed_until)| sealed_until.min(first.saturating_add(DRAINED_ROWS - 1))))
+}
+
+/// Deletes the rows with keys up to `until`, a key of [`drainable`].
+///
+/// # Errors
+/// If the database fails.
+pub async fn drain(tx: &Transaction<'_>, until: i64) -> Result<(), DbErr> {
+    tx.run(DELETE_ROWS, [until.into()]).await
+}
+
+/// A segment that is ready to be stored.
+#[derive(Debug)]
+pub struct NewSegment {
+    sealed: Sealed,
+    /// The greatest key of the segment before it.
+    after: i64,
+}
+
+impl NewSegment {
+    /// Compresses metrics that follow the segment whose greatest key is `after`. This takes some milliseconds.
+    pub(crate) fn of(rows: &Columns, after: i64, page_size: usize) -> Result<Self, DbErr> {
+        Ok(Self { sealed: seal(rows, page_size)?, after })
+    }
+
+    /// Stores the segment, in the transaction that may assign keys. Returns its row; `None` if these metrics were sealed
+    /// before, by another server.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn store(&self, tx: &Transaction<'_>) -> Result<Option<segment::Model>, DbErr> {
+        let state = tx.select::<(i64, i64), 0>(SELECT_SEALED, []).await?.pop();
+        let Some((after, last)) = state.filter(|(after, _)| *after == self.after) else { return Ok(None) };
+        debug_assert!(after < self.sealed.row.first_metric_id, "segments are in the order of keys");
+        let row = segment::Model { id: last + 1, ..self.sealed.row.clone() };
+        tx.execute(&segment::Entity::insert(row.clone().into_active_model()).into_query()).await?;
+        let blobs = self.sealed.blobs.iter();
+        let blobs = blobs.map(|(Blob(number), bytes)| [row.id.into(), i64::from(*number).into(), bytes.clone().into()]);
+        tx.insert_rows("segment_column", ["segment_id", "number", "data"], &blobs.collect::<Vec<[Value; 3]>>()).await?;
+        tx.run(UPDATE_SEALED, [row.last_metric_id.into()]).await?;
+        Ok(Some(row))
+    }
+}

@@ -1,0 +1,305 @@
+//! A segment: metrics that no longer change, as compressed columns.
+
+use std::sync::Arc;
+
+use pco::data_types::Number;
+use sea_orm::DbErr;
+
+use crate::{
+    history::{
+        column::{Column, Dimension},
+        columns::{Columns, model},
+        directory::{Directory, Occurrences},
+        pages::{self, Damage, Pages},
+        rows::Rows,
+    },
+    resource::Resource,
+    table::{metric, segment},
+};
+
+/// A column of a segment as it is stored, with its number in `segment_column`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Blob(pub(crate) u8);
+
+impl Blob {
+    /// The directory.
+    pub(crate) const DIRECTORY: Self = Self(0);
+    /// The positions of the rows of each variant, variant by variant.
+    pub(crate) const POSTINGS: Self = Self(u8::MAX);
+
+    /// Returns the blob of a column.
+    pub(crate) fn of(column: Column) -> Self {
+        Self(u8::try_from(column.index()).unwrap_or(u8::MAX) + 1)
+    }
+}
+
+/// A segment that is not stored yet.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    /// Its row, without a key.
+    pub(crate) row: segment::Model,
+    /// Its columns.
+    pub(crate) blobs: Vec<(Blob, Vec<u8>)>,
+}
+
+/// Returns the CPU usage as pytest-monitor computes it.
+fn cpu_usage(user_time: f64, kernel_time: f64, total_time: f64) -> f64 {
+    (user_time + kernel_time) / total_time
+}
+
+/// Compresses metrics into a segment with pages of `page_size` rows.
+///
+/// # Errors
+/// If there are no metrics.
+pub(crate) fn seal(rows: &Columns, page_size: usize) -> Result<Sealed, DbErr> {
+    let lengths: Vec<usize> =
+        (0..rows.len()).step_by(page_size).map(|first| page_size.min(rows.len() - first)).collect();
+    let zone = |page: usize| rows.zone(page * page_size, page * page_size + lengths[page]);
+    let zones: Vec<_> = (0..lengths.len()).filter_map(zone).collect();
+    let whole = zones.iter().copied().reduce(|a, b| a.with(b)).ok_or_else(|| failed("a segment has no metrics"))?;
+    let mut occurrences: [Occurrences; 3] = Default::default();
+    let mut postings = Vec::new();
+    for dimension in Dimension::ALL {
+        (occurrences[dimension as usize], postings) = Occurrences::of(rows.integers(Column::Of(dimension)));
+    }
+    let directory = Directory { zones, occurrences, texts: rows.texts().to_vec() };
+    let mut blobs =
+        vec![(Blob::DIRECTORY, directory.encode()?), (Blob::POSTINGS, pages::compress(&postings, &lengths, |_| true)?)];
+    let integer = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    let is_dense = whole.keys.greatest - whole.keys.least + 1 == integer(rows.len());
+    for column in Column::ALL {
+        let bytes = match column {
+            Column::Key if is_dense => continue,
+            Column::Resource(Resource::CpuUsage) => {
+                let derived = derived_cpu_usage(rows);
+                let is_kept = |page: usize| {
+                    let first = page * page_size;
+                    !derived[first..first + lengths[page]].iter().all(|is_derived| *is_derived)
+                };
+                pages::compress(rows.numbers(Resource::CpuUsage), &lengths, is_kept)?
+            }
+            Column::Resource(resource) => pages::compress(rows.numbers(resource), &lengths, |_| true)?,
+            column => pages::compress(rows.integers(column), &lengths, |_| true)?,
+        };
+        blobs.push((Blob::of(column), bytes));
+    }
+    Ok(Sealed { row: whole.segment(integer(rows.len()), integer(page_size)), blobs })
+}
+
+/// Returns for each metric whether its CPU usage is, to the bit, what its times give.
+fn derived_cpu_usage(rows: &Columns) -> Vec<bool> {
+    let [total, user, kernel, cpu] =
+        [Resource::TotalTime, Resource::UserTime, Resource::KernelTime, Resource::CpuUsage].map(|it| rows.numbers(it));
+    let times = user.iter().zip(kernel).zip(total);
+    let derived = times.map(|((user, kernel), total)| cpu_usage(*user, *kernel, *total));
+    derived.zip(cpu).map(|(derived, stored)| derived.to_bits() == stored.to_bits()).collect()
+}
+
+fn failed(reason: &str) -> DbErr {
+    DbErr::Custom(reason.to_owned())
+}
+
+/// A segment whose columns are read, page by page.
+#[derive(Debug)]
+pub(crate) struct OpenSegment {
+    pub(crate) row: segment::Model,
+    pub(crate) directory: Arc<Directory>,
+    integers: [ColumnReader<i64>; 6],
+    numbers: [ColumnReader<f64>; 5],
+    postings: ColumnReader<i64>,
+    page: usize,
+    page_size: usize,
+}
+
+/// A column that is read.
+#[derive(Debug)]
+struct ColumnReader<T: Number> {
+    /// Its bytes, once they are loaded.
+    source: Option<(Arc<Vec<u8>>, Pages<T>)>,
+    /// The page that was read last, and its values.
+    page: Option<usize>,
+    values: Vec<T>,
+}
+
+impl<T: Number> Default for ColumnReader<T> {
+    fn default() -> Self {
+        Self { source: None, page: None, values: Vec::new() }
+    }
+}
+
+impl<T: Number> ColumnReader<T> {
+    fn load(&mut self, bytes: Arc<Vec<u8>>, pages: usize) -> Result<(), Damage> {
+        let pages = Pages::open(&bytes, pages)?;
+        self.source = Some((bytes, pages));
+        Ok(())
+    }
+
+    /// Reads a page into `values`. Returns false if it is left out.
+    fn read(&mut self, page: usize, rows: usize) -> Result<bool, Damage> {
+        if self.page == Some(page) {
+            return Ok(true);
+        }
+        let (bytes, pages) = self.source.as_mut().ok_or(Damage::Head)?;
+        if pages.is_left_out(page) {
+            return Ok(false);
+        }
+        self.page = None;
+        pages.read(bytes, page, rows, &mut self.values)?;
+        self.page = Some(page);
+        Ok(true)
+    }
+}
+
+impl OpenSegment {
+    /// Opens a segment, none of whose columns is loaded yet.
+    pub(crate) fn new(row: segment::Model, directory: Arc<Directory>) -> Self {
+        let page_size = usize::try_from(row.page_size).unwrap_or(1).max(1);
+        let (integers, numbers, postings) = Default::default();
+        Self { row, directory, integers, numbers, postings, page: 0, page_size }
+    }
+
+    /// Returns the blob of `column`, if it has one that is not loaded yet.
+    pub(crate) fn lacks(&self, column: Column) -> Option<Blob> {
+        let is_loaded = match column {
+            Column::Key if self.is_dense() => true,
+            Column::Resource(resource) => self.numbers[resource.index()].source.is_some(),
+            column => self.integers[column.index()].source.is_some(),
+        };
+        (!is_loaded).then(|| Blob::of(column))
+    }
+
+    /// Returns whether the postings are not loaded yet.
+    pub(crate) fn lacks_postings(&self) -> bool {
+        self.postings.source.is_none()
+    }
+
+    fn is_dense(&self) -> bool {
+        self.row.last_metric_id - self.row.first_metric_id + 1 == self.row.metric_count
+    }
+
+    /// Takes the bytes of a blob.
+    ///
+    /// # Errors
+    /// If they are damaged.
+    pub(crate) fn load(&mut self, blob: Blob, bytes: Arc<Vec<u8>>) -> Result<(), DbErr> {
+        let pages = self.pages();
+        let index = usize::from(blob.0);
+        let loaded = match index.checked_sub(1) {
+            Some(column @ 0..6) => self.integers[column].load(bytes, pages),
+            Some(column @ 6..11) => self.numbers[column - 6].load(bytes, pages),
+            _ => self.postings.load(bytes, pages),
+        };
+        loaded.map_err(|damage| damaged(&self.row, blob, damage))
+    }
+
+    /// Returns the number of pages.
+    pub(crate) fn pages(&self) -> usize {
+        self.directory.zones.len()
+    }
+
+    /// Returns the number of rows in a page, except for the last one.
+    pub(crate) fn page_size(&self) -> usize {
+        self.page_size
+    }
+
+    /// Selects the page that [`Rows`] reads from.
+    pub(crate) fn select(&mut self, page: usize) {
+        self.page = page;
+    }
+
+    fn rows_of(&self, page: usize) -> usize {
+        let all = usize::try_from(self.row.metric_count).unwrap_or_default();
+        all.saturating_sub(page * self.page_size).min(self.page_size)
+    }
+
+    /// Returns the rows at these places of the postings.
+    ///
+    /// # Errors
+    /// If they are damaged.
+    pub(crate) fn postings(&mut self, places: std::ops::Range<u32>) -> Result<Vec<usize>, DbErr> {
+        let (mut place, end) = (places.start as usize, places.end as usize);
+        let mut rows = Vec::with_capacity(end - place);
+        while place < end {
+            let page = place / self.page_size;
+            let length = self.rows_of(page);
+            let read = self.postings.read(page, length);
+            read.map_err(|damage| damaged(&self.row, Blob::POSTINGS, damage))?;
+            let first = place % self.page_size;
+            let last = (first + end - place).min(length);
+            if last <= first {
+                break;
+            }
+            rows.extend(self.postings.values[first..last].iter().filter_map(|row| usize::try_from(*row).ok()));
+            place += last - first;
+        }
+        Ok(rows)
+    }
+
+    /// Returns the metrics at these rows of the selected page. All columns must be loaded.
+    ///
+    /// # Errors
+    /// If a page is damaged.
+    pub(crate) fn metrics(&mut self, rows: &[usize]) -> Result<Vec<metric::Model>, DbErr> {
+        for column in &Column::ALL[..6] {
+            self.integers(*column)?;
+        }
+        for resource in Resource::ALL {
+            self.numbers(resource)?;
+        }
+        let integers = self.integers.each_ref().map(|column| column.values.as_slice());
+        let numbers = self.numbers.each_ref().map(|column| column.values.as_slice());
+        let (first, texts) = (self.page * self.page_size, &self.directory.texts);
+        let metric = |row: &usize| {
+            let text = texts.binary_search_by_key(&(first + row), |(at, _)| *at).ok();
+            let text = text.map(|index| texts[index].1.clone());
+            model(integers.map(|column| column[*row]), numbers.map(|column| column[*row]), text)
+        };
+        Ok(rows.iter().map(metric).collect())
+    }
+}
+
+fn damaged(row: &segment::Model, Blob(number): Blob, damage: Damage) -> DbErr {
+    let page = match damage {
+        Damage::Head => "head".to_owned(),
+        Damage::Page(page) => format!("page {page}"),
+    };
+    DbErr::Custom(format!("segment {} is damaged: column {number}, {page}: restore it from a backup", row.id))
+}
+
+impl Rows for OpenSegment {
+    fn rows(&self) -> usize {
+        self.rows_of(self.page)
+    }
+
+    fn integers(&mut self, column: Column) -> Result<&[i64], DbErr> {
+        let rows = self.rows();
+        let first = self.row.first_metric_id + i64::try_from(self.page * self.page_size).unwrap_or(i64::MAX);
+        let is_dense = column == Column::Key && self.is_dense();
+        let reader = &mut self.integers[column.index()];
+        if is_dense && reader.page != Some(self.page) {
+            reader.values = (first..).take(rows).collect();
+            reader.page = Some(self.page);
+        }
+        let read = reader.read(self.page, rows);
+        read.map_err(|damage| damaged(&self.row, Blob::of(column), damage))?;
+        Ok(&self.integers[column.index()].values)
+    }
+
+    fn numbers(&mut self, resource: Resource) -> Result<&[f64], DbErr> {
+        let (page, rows) = (self.page, self.rows());
+        let read = self.numbers[resource.index()].read(page, rows);
+        let blob = Blob::of(Column::Resource(resource));
+        if !read.map_err(|damage| damaged(&self.row, blob, damage))? {
+            let [total, user, kernel] = [Resource::TotalTime, Resource::UserTime, Resource::KernelTime];
+            for time in [total, user, kernel] {
+                self.numbers(time)?;
+            }
+            let [total, user, kernel] = [total, user, kernel].map(|time| &self.numbers[time.index()].values);
+            let times = user.iter().zip(kernel).zip(total);
+            let derived = times.map(|((user, kernel), total)| cpu_usage(*user, *kernel, *total)).collect();
+            let reader = &mut self.numbers[resource.index()];
+            (reader.values, reader.page) = (derived, Some(page));
+        }
+        Ok(&self.numbers[resource.index()].values)
+    }
+}

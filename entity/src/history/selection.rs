@@ -1,0 +1,170 @@
+//! What a list keeps of the metrics that match: the first ones in its order, for each of its parents (top-k).
+
+use std::collections::{BinaryHeap, HashMap};
+
+use crate::{
+    history::{
+        column::{Column, Dimension},
+        zone::{Range, Zone},
+    },
+    list::Position,
+    resource::Resource,
+};
+
+/// What metrics are ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rank {
+    /// The key.
+    Key,
+    /// When the test began.
+    StartedAt,
+    /// The value of a resource.
+    Resource(Resource),
+}
+
+/// Returns an integer that orders like `number`.
+pub(crate) fn rank_of_number(number: f64) -> i64 {
+    // Zero has one rank, whatever its sign. The bits of negative numbers count down.
+    let bits = (number + 0.0).to_bits().cast_signed();
+    bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()
+}
+
+impl Rank {
+    /// Returns the column.
+    pub(crate) fn column(self) -> Column {
+        match self {
+            Self::Key => Column::Key,
+            Self::StartedAt => Column::StartedAt,
+            Self::Resource(resource) => Column::Resource(resource),
+        }
+    }
+
+    /// Returns the ranks in a zone.
+    pub(crate) fn of_zone(self, zone: &Zone) -> Range<i64> {
+        match self {
+            Self::Key => zone.keys,
+            Self::StartedAt => zone.started_at,
+            Self::Resource(resource) => {
+                let Range { least, greatest } = zone.resource(resource);
+                Range { least: rank_of_number(least), greatest: rank_of_number(greatest) }
+            }
+        }
+    }
+}
+
+/// The place of a metric in a list: places compare as the list is ordered.
+pub(crate) type Place = (i64, i64);
+
+/// The order of a list.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ScanOrder {
+    /// What to order by.
+    pub(crate) by: Rank,
+    /// Greatest first.
+    pub(crate) descending: bool,
+    /// Among equals, the newest first.
+    pub(crate) newest_first: bool,
+}
+
+impl ScanOrder {
+    /// The order of insertion.
+    pub(crate) const INSERTED: Self = Self { by: Rank::Key, descending: false, newest_first: false };
+
+    /// Returns the place of a metric with this rank and key.
+    pub(crate) fn place(self, rank: i64, key: i64) -> Place {
+        (if self.descending { !rank } else { rank }, if self.newest_first { !key } else { key })
+    }
+
+    /// Returns the place of a cursor.
+    pub(crate) fn place_of(self, position: Position) -> Place {
+        self.place(position.key, position.id)
+    }
+
+    /// Returns the first and the last rank, in this order, of the metrics of a zone.
+    pub(crate) fn ranks(self, zone: &Zone) -> (i64, i64) {
+        let Range { least, greatest } = self.by.of_zone(zone);
+        if self.descending { (!greatest, !least) } else { (least, greatest) }
+    }
+
+    /// Returns the opposite order.
+    pub(crate) fn reversed(self) -> Self {
+        Self { descending: !self.descending, newest_first: !self.newest_first, ..self }
+    }
+}
+
+/// Where a metric was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Found {
+    /// Its place in the list.
+    pub(crate) place: Place,
+    /// The part of the snapshot.
+    pub(crate) part: usize,
+    /// The page of the part.
+    pub(crate) page: usize,
+    /// The row of the page.
+    pub(crate) row: usize,
+}
+
+/// The parents of lists: each child that metrics refer to has one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Parents {
+    /// What the children are: sessions, contexts or variants. `None`: all metrics have the same parent.
+    pub(crate) dimension: Option<Dimension>,
+    /// The parent of each child.
+    pub(crate) of: HashMap<i64, i64>,
+}
+
+/// The first metrics of each parent, in the order of their lists.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    limit: usize,
+    lists: HashMap<i64, BinaryHeap<Found>>,
+}
+
+impl Selection {
+    /// Creates a selection of at most `limit` metrics for each of `parents`.
+    pub(crate) fn new(limit: usize, parents: impl IntoIterator<Item = i64>) -> Self {
+        Self { limit, lists: parents.into_iter().map(|parent| (parent, BinaryHeap::new())).collect() }
+    }
+
+    /// Returns whether a metric of `parent` whose place is `place` or later may be kept.
+    pub(crate) fn is_open(&self, parent: i64, place: Place) -> bool {
+        let Some(list) = self.lists.get(&parent) else { return false };
+        list.len() < self.limit || list.peek().is_some_and(|last| place < last.place)
+    }
+
+    /// Returns whether that is so for any parent.
+    pub(crate) fn is_any_open(&self, place: Place) -> bool {
+        self.lists.keys().any(|parent| self.is_open(*parent, place))
+    }
+
+    /// Adds a metric, if it belongs to the first ones.
+    pub(crate) fn add(&mut self, parent: i64, found: Found) {
+        if self.is_open(parent, found.place)
+            && let Some(list) = self.lists.get_mut(&parent)
+        {
+            list.push(found);
+            if list.len() > self.limit {
+                list.pop();
+            }
+        }
+    }
+
+    /// Returns the metrics of each parent, in order.
+    pub(crate) fn into_lists(self) -> impl Iterator<Item = (i64, Vec<Found>)> {
+        self.lists.into_iter().map(|(parent, list)| (parent, list.into_sorted_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rank_of_number;
+
+    #[test]
+    fn ranks_order_like_numbers() {
+        let numbers =
+            [f64::NEG_INFINITY, f64::MIN, -1.5, -f64::MIN_POSITIVE, 0.0, f64::MIN_POSITIVE, 1.0, 1.5, f64::MAX];
+        assert!(numbers.is_sorted_by(|a, b| rank_of_number(*a) < rank_of_number(*b)));
+        assert_eq!(rank_of_number(-0.0), rank_of_number(0.0));
+    }
+}

@@ -1,0 +1,35 @@
+//! Stores a segment: metrics that are on disk already, as compressed columns.
+
+use entity::history::NewSegment;
+use sea_orm::DbErr;
+
+use crate::{
+    error::Error,
+    ingest::{batch::Batch, job::Job, queue::WeakIngest},
+};
+
+struct SealSegment(NewSegment);
+
+impl Job for SealSegment {
+    type Stored = ();
+    type Answer = ();
+
+    async fn store(&self, batch: &mut Batch<'_>) -> Result<(), DbErr> {
+        // Another server may have sealed the same metrics meanwhile.
+        self.0.store(&batch.tx).await.map(drop)
+    }
+
+    fn answer(self, (): ()) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl WeakIngest {
+    /// Stores a segment.
+    ///
+    /// # Errors
+    /// Those of [`Self::run`].
+    pub(crate) async fn seal(&self, segment: NewSegment) -> Result<(), Error> {
+        self.run(SealSegment(segment)).await
+    }
+}

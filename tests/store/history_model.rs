@@ -1,0 +1,380 @@
+//! Property test (proptest): random histories are answered as a naive model answers them, on segments of a few rows.
+
+use std::cmp::Ordering;
+
+use metrograph::config::SegmentSizes;
+use proptest::{
+    arbitrary::any,
+    collection::vec,
+    option, prop_oneof,
+    sample::select,
+    strategy::{BoxedStrategy, Strategy},
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use serde_json::{Value, json};
+
+use crate::support::{
+    Engine, TestApp,
+    builders::graphql::{context, session},
+    history::bare,
+};
+
+const PAGE_SIZE: usize = 7;
+const RECORD: &str = "mutation($m: [MetricInput!]!) { recordMetrics(input: {metrics: $m}) { metrics { id } } }";
+const NODE: &str = "id sessionHash contextHash startedAt componentName itemPath itemName variantName location kind
+    totalTime userTime kernelTime cpuUsage memoryUsage passed";
+
+/// Hash, revision, pipeline and build, which counts only with a pipeline.
+type Session = (&'static str, Option<&'static str>, Option<&'static str>, &'static str);
+const SESSIONS: &[Session] = &[
+    ("s0", Some("aaa"), Some("main"), "1"),
+    ("s1", Some("bbb"), Some("main"), "2"),
+    ("s2", None, Some("next"), "1"),
+    ("s3", Some("aaa"), Some("main"), ""),
+    ("s4", None, None, "1"),
+];
+const CONTEXTS: &[&str] = &["c0", "c1", "c2"];
+/// Component, path and name.
+const ITEMS: &[(&str, &str, &str)] = &[
+    ("core", "pkg.a", "test_a"),
+    ("net", "pkg.b", "test_a"),
+    ("", "pkg.c", "Test_C"),
+    ("core", "pkg.a.deep", "test_d"),
+];
+const VARIANTS: &[&str] = &["test_a[1]", "Test_C[ü🙂]", ""];
+/// Fields of texts, with the values that filters are made of.
+const TEXTS: &[(&str, &[&str])] = &[
+    ("session", &["s0", "s1", "s2", "s3", "s4", "nowhere"]),
+    ("context", &["c0", "c1", "c2", "nowhere"]),
+    ("component", &["core", "net", ""]),
+    ("path", &["pkg.a", "pkg.b", "pkg.c", "pkg.a.deep"]),
+    ("item", &["test_a", "Test_C", "test_d"]),
+    ("variant", &["test_a[1]", "test_a[2]", "Test_C", ""]),
+    ("scmRef", &["aaa", "bbb", "ccc"]),
+    ("pipeline", &["main", "next", ""]),
+    ("build", &["1", "2", ""]),
+];
+const FIGURES: &[&str] = &["totalTime", "userTime", "kernelTime", "cpuUsage", "memoryUsage"];
+const RESOURCES: &[&str] = &["TOTAL_TIME", "USER_TIME", "KERNEL_TIME", "CPU", "MEMORY"];
+
+/// A list whose objects have metrics, what identifies these objects, and the names of that in filters.
+type Parent = (&'static str, &'static str, &'static [&'static str]);
+const PARENTS: &[Parent] = &[
+    ("sessions", "session: hash", &["session"]),
+    ("contexts", "context: hash", &["context"]),
+    ("components", "component: name", &["component"]),
+    ("items", "item: name path component { name }", &["item", "path", "component"]),
+    ("variants", "variant: name item { name } component { name }", &["variant", "item", "component"]),
+    ("pipelines", "pipeline: name", &["pipeline"]),
+    ("builds", "build: name pipeline { name }", &["build", "pipeline"]),
+];
+
+/// An order (odd ones descend, from 2 on they are by time), whether to begin at the start, and a number of metrics.
+type Stretch = (usize, bool, usize);
+/// What to do (see [`play`]), and with what; questions have a filter, a list of parents, a figure and a page number.
+type Step = (u8, Session, &'static str, Value, Stretch, Parent, usize, i64);
+
+fn time() -> impl Strategy<Value = String> {
+    let year = select(vec!["2026", "2026", "2026", "2026", "2026", "1969", "2031"]);
+    let fraction = select(vec!["", "", "", ".000001", ".125000"]);
+    (year, 5..8_u8, 0..3_u8, 0..4_u8, 0..3_u8, fraction).prop_map(|(year, day, hour, minute, second, fraction)| {
+        format!("{year}-01-{day:02}T{:02}:{minute:02}:{second:02}{fraction}", hour * 11)
+    })
+}
+
+/// Returns the text by which a time sorts, however it is written.
+fn canonical(time: &Value) -> String {
+    time.as_str().unwrap().replace(' ', "T").trim_end_matches("+02:00").trim_end_matches('Z').to_owned()
+}
+
+/// Inputs whose figures are on a grid, so that there are ties. Half of the CPU usages follow from the other figures.
+fn metric() -> impl Strategy<Value = Value> {
+    let time = (time(), select(vec!["T", "T", " "]), select(vec!["", "", "", "Z", "+02:00"]))
+        .prop_map(|(time, separator, zone)| time.replace('T', separator) + zone);
+    let usage = option::of(prop_oneof![select(vec![0.0, 0.25, 1.1]), 0.0..10.0_f64]);
+    let keys = (select(SESSIONS), select(CONTEXTS), select(ITEMS), select(VARIANTS));
+    (keys, time, (0..9_u8, 0..7_u8, 0..5_u8, -4..9_i8), usage, option::of(any::<bool>())).prop_map(
+        |((session, context, (component, path, item), variant), time, grid, usage, passed)| {
+            let (total, user, kernel) = (f64::from(grid.0) * 0.25, f64::from(grid.1) * 0.1, f64::from(grid.2) * 0.1);
+            let exact = if total > 0.0 { (user + kernel) / total } else { 0.0 };
+            json!({
+                "sessionHash": session.0, "contextHash": context, "startedAt": time, "componentName": component,
+                "itemPath": path, "itemName": item, "variantName": variant, "location": "a.py", "kind": "function",
+                "totalTime": total, "userTime": user, "kernelTime": kernel, "cpuUsage": usage.unwrap_or(exact),
+                "memoryUsage": f64::from(grid.3) * 0.5, "passed": passed,
+            })
+        },
+    )
+}
+
+/// Returns a condition on texts of ASCII. `at` are random positions.
+fn text_condition(pool: &[&str], kind: u8, at: &[usize]) -> Value {
+    let value = pool[at[0] % pool.len()];
+    let (head, tail) = value.split_at(at[1].min(value.len()));
+    match kind {
+        0 => json!({ "eq": value }),
+        1 => json!({ "in": at[at[1] % 4..].iter().map(|at| pool[at % pool.len()]).collect::<Vec<_>>() }),
+        2 => json!({ "startsWith": head }),
+        3 => json!({ "contains": tail.to_uppercase() }),
+        4 => json!({ "like": format!("{head}%") }),
+        _ => json!({ "like": "_".repeat(head.len()) + &tail.to_uppercase() }),
+    }
+}
+
+fn comparison(value: BoxedStrategy<Value>) -> impl Strategy<Value = Value> {
+    let operator = select(vec!["eq", "gt", "gte", "lt", "lte"]);
+    prop_oneof![
+        vec((operator, value.clone()), 1..=2).prop_map(|all| all.into_iter().collect::<Value>()),
+        vec(value, 0..4).prop_map(|values| json!({ "in": values })),
+    ]
+}
+
+fn conditions(most: usize) -> impl Strategy<Value = Value> {
+    let text = (select(TEXTS), 0..6_u8, vec(0..16_usize, 3))
+        .prop_map(|((field, pool), kind, at)| (field, text_condition(pool, kind, &at)));
+    let level = (-8..17_i8, select(vec![0.25, 0.1])).prop_map(|(number, unit)| json!(f64::from(number) * unit));
+    let figure = (select(FIGURES), comparison(level.boxed()));
+    let time = comparison(time().prop_map(Value::from).boxed()).prop_map(|condition| ("startedAt", condition));
+    let passed = any::<bool>().prop_map(|passed| ("passed", json!(passed)));
+    vec(prop_oneof![5 => text, 1 => time, 2 => figure, 1 => passed], 0..=most)
+        .prop_map(|all| all.into_iter().collect::<Value>())
+}
+
+fn filter() -> impl Strategy<Value = Value> {
+    conditions(2).prop_recursive(2, 6, 2, |inner| {
+        let and = option::weighted(0.3, vec(inner.clone(), 0..3));
+        let or = option::weighted(0.5, vec(inner.clone(), 0..4));
+        (conditions(1), and, or, option::weighted(0.3, inner)).prop_map(|(mut filter, and, or, not)| {
+            (filter["and"], filter["or"], filter["not"]) = (json!(and), json!(or), json!(not));
+            filter
+        })
+    })
+}
+
+/// Rounds: steps, then metrics to record.
+fn history() -> impl Strategy<Value = Vec<(Vec<Step>, Vec<Value>)>> {
+    let (stretch, figure) = ((0..4_usize, any::<bool>(), 1..10_usize), 0..FIGURES.len());
+    let (session, context, parent) = (select(SESSIONS), select(CONTEXTS), select(PARENTS));
+    let step = (0..14_u8, session, context, filter(), stretch, parent, figure, -8..11_i64);
+    vec((vec(step, 0..5), vec(metric(), 1..=20)), 8..=12)
+}
+
+/// Returns whether a text matches a LIKE pattern.
+fn like(pattern: &str, text: &str) -> bool {
+    let Some(sign) = pattern.chars().next() else { return text.is_empty() };
+    let rest = &pattern[sign.len_utf8()..];
+    if sign == '%' {
+        return text.char_indices().map(|(at, _)| at).chain([text.len()]).any(|at| like(rest, &text[at..]));
+    }
+    let mut chars = text.chars();
+    chars.next().is_some_and(|char| sign == '_' || sign.eq_ignore_ascii_case(&char)) && like(rest, chars.as_str())
+}
+
+/// Returns whether one condition holds. None holds for null.
+fn holds(value: &Value, operator: &str, operand: &Value) -> bool {
+    let text = value.as_str().zip(operand.as_str());
+    let order = match value.as_f64().zip(operand.as_f64()) {
+        Some((value, operand)) => value.partial_cmp(&operand),
+        None => text.map(|(value, operand)| value.cmp(operand)),
+    };
+    match operator {
+        "in" => operand.as_array().unwrap().iter().any(|operand| holds(value, "eq", operand)),
+        "eq" => order == Some(Ordering::Equal),
+        "gt" => order == Some(Ordering::Greater),
+        "gte" => order.is_some_and(Ordering::is_ge),
+        "lt" => order == Some(Ordering::Less),
+        "lte" => order.is_some_and(Ordering::is_le),
+        "startsWith" => text.is_some_and(|(value, prefix)| value.starts_with(prefix)),
+        "contains" => text.is_some_and(|(value, pattern)| like(&format!("%{pattern}%"), value)),
+        _ => text.is_some_and(|(value, pattern)| like(pattern, value)),
+    }
+}
+
+/// What is stored: metrics as they are answered, and announced sessions and contexts, all in order of arrival.
+#[derive(Default)]
+struct Model {
+    metrics: Vec<Value>,
+    sessions: Vec<Session>,
+    contexts: Vec<&'static str>,
+}
+
+impl Model {
+    /// Returns what the filter of this name compares.
+    fn value(&self, metric: &Value, field: &str) -> Value {
+        let session = self.sessions.iter().find(|(hash, ..)| metric["sessionHash"] == *hash);
+        match field {
+            "scmRef" => json!(session.and_then(|(_, scm_ref, ..)| *scm_ref)),
+            "pipeline" => json!(session.and_then(|(_, _, pipeline, _)| *pipeline)),
+            "build" => json!(session.and_then(|(_, _, pipeline, build)| pipeline.and(Some(*build)))),
+            "session" | "context" => metric[format!("{field}Hash")].clone(),
+            "component" | "item" | "variant" => metric[format!("{field}Name")].clone(),
+            "path" => metric["itemPath"].clone(),
+            "startedAt" => canonical(&metric["startedAt"]).into(),
+            _ => metric[field].clone(),
+        }
+    }
+
+    fn matches(&self, filter: &Value, metric: &Value) -> bool {
+        filter.as_object().unwrap().iter().all(|(name, member)| match name.as_str() {
+            _ if member.is_null() => true,
+            "and" => member.as_array().unwrap().iter().all(|part| self.matches(part, metric)),
+            "or" => member.as_array().unwrap().iter().any(|part| self.matches(part, metric)),
+            "not" => !self.matches(member, metric),
+            "passed" => metric["passed"] == *member,
+            field => {
+                let value = self.value(metric, field);
+                member.as_object().unwrap().iter().all(|(operator, operand)| holds(&value, operator, operand))
+            }
+        })
+    }
+
+    fn list(&self, filter: &Value, order: usize) -> Vec<Value> {
+        let mut metrics: Vec<_> = self.metrics.iter().filter(|metric| self.matches(filter, metric)).cloned().collect();
+        metrics.sort_by_key(|metric| if order < 2 { String::new() } else { canonical(&metric["startedAt"]) });
+        if order % 2 == 1 {
+            metrics.reverse();
+        }
+        metrics
+    }
+
+    /// Returns the objects of a list, each with a stretch of its metrics.
+    fn edges(&self, filter: &Value, (list, _, names): Parent, (order, forwards, size): Stretch) -> Vec<Value> {
+        let name = |metric: &Value| names.iter().map(|name| (*name, self.value(metric, name))).collect::<Value>();
+        let first_seen: Vec<Value> = match list {
+            "contexts" => self.contexts.iter().map(|hash| json!({ "contextHash": hash })).collect(),
+            "components" | "items" | "variants" => self.metrics.clone(),
+            _ => self.sessions.iter().map(|(hash, ..)| json!({ "sessionHash": hash })).collect(),
+        };
+        let mut parents: Vec<Value> = Vec::new();
+        for parent in first_seen.iter().map(&name) {
+            let has_names = parent.as_object().unwrap().values().all(|name| !name.is_null());
+            // The list of builds has none without a number.
+            if has_names && parent["build"] != "" && !parents.contains(&parent) {
+                parents.push(parent);
+            }
+        }
+        let all = self.list(filter, order);
+        for parent in &mut parents {
+            let metrics: Vec<&Value> = all.iter().filter(|metric| name(metric) == *parent).collect();
+            let (count, size) = (metrics.len(), size.min(metrics.len()));
+            let shown = if forwards { &metrics[..size] } else { &metrics[count - size..] };
+            parent["metrics"] = json!({ "totalCount": count, "nodes": shown });
+        }
+        parents
+    }
+}
+
+fn arguments((order, forwards, size): Stretch) -> String {
+    let (by, direction) = (["INSERTED", "STARTED_AT"][order / 2], ["ASC", "DESC"][order % 2]);
+    let count = if forwards { "first" } else { "last" };
+    format!("where: $w, orderBy: {{by: {by}, direction: {direction}}}, {count}: {size}")
+}
+
+async fn walk(app: &TestApp, model: &Model, filter: &Value, stretch: Stretch) {
+    let ((order, forwards, size), mut place) = (stretch, String::new());
+    let all = model.list(filter, order);
+    let mut pages: Vec<&[Value]> = if forwards { all.chunks(size).collect() } else { all.rchunks(size).collect() };
+    pages.resize(pages.len().max(1), &[]);
+    let (beyond, next, cursor) =
+        if forwards { ("after", "hasNextPage", "endCursor") } else { ("before", "hasPreviousPage", "startCursor") };
+    for (number, page) in pages.iter().enumerate() {
+        let list = format!("totalCount nodes {{ {NODE} }} pageInfo {{ {next} {cursor} }}");
+        let query = format!("metricCount(where: $w) metrics({}{place}) {{ {list} }}", arguments(stretch));
+        let query = format!("query($w: MetricWhere) {{ {query} }}");
+        let mut found = app.graphql_with(&query, json!({ "w": filter })).await;
+        place = format!(", {beyond}: {}", found["data"]["metrics"]["pageInfo"][cursor].take());
+        let info = json!({ next: number + 1 < pages.len(), cursor: null });
+        let list = json!({ "totalCount": all.len(), "nodes": page, "pageInfo": info });
+        assert_eq!(found, json!({ "data": { "metricCount": all.len(), "metrics": list } }), "{query} {filter}");
+    }
+}
+
+async fn ask(app: &TestApp, model: &Model, (kind, _, _, filter, stretch, parent, figure, page): &Step) {
+    let (mut all, &(_, forwards, size)) = (model.list(filter, 0), stretch);
+    let (query, expected) = match kind {
+        3..=5 => return walk(app, model, filter, *stretch).await,
+        6 | 7 => {
+            let count = i64::try_from(all.len().div_ceil(PAGE_SIZE)).unwrap();
+            let index = if *page < 0 { count.max(1) + page } else { page - 1 };
+            let rows = usize::try_from(index).ok().and_then(|index| all.chunks(PAGE_SIZE).nth(index));
+            let rows = rows.or((index == 0).then(<&[Value]>::default));
+            let expected = rows.map(|rows| json!({ "items": rows, "totalPages": count, "totalCount": all.len() }));
+            (format!("metricPage(where: $w, page: {page}) {{ items {{ {NODE} }} totalPages totalCount }}"), expected)
+        }
+        8 | 9 => {
+            let value = |metric: &Value| metric[FIGURES[*figure]].as_f64().unwrap() * if forwards { -1.0 } else { 1.0 };
+            all.sort_by(|one, other| value(one).partial_cmp(&value(other)).unwrap());
+            all.truncate(size);
+            let (resource, direction) = (RESOURCES[*figure], if forwards { "HIGHEST" } else { "LOWEST" });
+            let arguments = format!("resource: {resource}, direction: {direction}, where: $w, first: {size}");
+            (format!("topMetrics({arguments}) {{ {NODE} }}"), Some(json!(all)))
+        }
+        _ => {
+            let metrics = format!("{} metrics({}) {{ totalCount nodes {{ {NODE} }} }}", parent.1, arguments(*stretch));
+            (format!("{} {{ nodes {{ {metrics} }} }}", parent.0), Some(json!(model.edges(filter, *parent, *stretch))))
+        }
+    };
+    let query = format!("query($w: MetricWhere) {{ {query} }}");
+    let found = app.graphql_with(&query, json!({ "w": filter })).await;
+    match expected {
+        Some(expected) => assert_eq!(bare(found["data"].clone()), expected, "{query} {filter} {}", found["errors"]),
+        None => assert_eq!(found["errors"][0]["extensions"]["code"], "NOT_FOUND", "{query} {filter}"),
+    }
+}
+
+async fn play(app: &TestApp, history: Vec<(Vec<Step>, Vec<Value>)>) {
+    let mut model = Model::default();
+    for (steps, metrics) in history {
+        for step in &steps {
+            let &(kind, announced, machine, ..) = step;
+            match kind {
+                0 | 1 => {
+                    let (hash, scm_ref, pipeline, build) = announced;
+                    let tags = json!({ "pipeline_branch": pipeline, "pipeline_build_no": build });
+                    app.announce_session(session(hash, json!({ "scmRef": scm_ref, "tags": tags }))).await;
+                    model.sessions.extend((!model.sessions.contains(&announced)).then_some(announced));
+                }
+                2 => {
+                    app.announce_machine(context(machine, json!({}))).await;
+                    model.contexts.extend((!model.contexts.contains(&machine)).then_some(machine));
+                }
+                _ => ask(app, &model, step).await,
+            }
+        }
+        let Value::Array(ids) = bare(app.run(RECORD, json!({ "m": metrics })).await) else { panic!("no list of ids") };
+        assert_eq!(ids.len(), metrics.len());
+        for (mut metric, id) in metrics.into_iter().zip(ids) {
+            metric["id"] = id;
+            model.metrics.push(metric);
+        }
+        let ids: Vec<&Value> = model.metrics.iter().map(|metric| &metric["id"]).collect();
+        let query = format!("query($i: [ID!]!) {{ nodes(ids: $i) {{ ... on Metric {{ {NODE} }} }} }}");
+        assert_eq!(app.run(&query, json!({ "i": ids })).await["nodes"], json!(model.metrics));
+    }
+    for order in 0..4 {
+        walk(app, &model, &json!({}), (order, order != 1, 37)).await;
+    }
+}
+
+#[test]
+fn random_histories_are_answered_as_a_naive_model_answers_them() {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let config = Config { cases: 12, failure_persistence: None, max_shrink_iters: 30, ..Config::default() };
+        let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+        let outcome = runner.run(&history(), |history| {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(16 << 20).build();
+            runtime.unwrap().block_on(async {
+                let app = TestApp::with(engine, |settings| {
+                    settings.page_size = PAGE_SIZE.to_string().parse().unwrap();
+                    settings.storage.segments = SegmentSizes { page: 4, segment: 16 };
+                });
+                if let Some(app) = app.await {
+                    play(&app, history).await;
+                    app.finish().await;
+                }
+            });
+            Ok(())
+        });
+        outcome.unwrap_or_else(|error| panic!("{engine:?}: {error}"));
+    }
+}
