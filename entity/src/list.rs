@@ -142,6 +142,7 @@ impl<E: SqlListable> Edge<E> {
     }
 }
 
+#[expect(clippy::expl_impl_clone_on_copy, reason = "a derived one would ask for `E: Clone`")]
 impl<E: Listable> Clone for Edge<E> {
     fn clone(&self) -> Self {
         *self

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::support::{
-    Engine, TestApp,
+    TestApp,
     builders::graphql::{context, metric, session},
     on_both_engines,
 };

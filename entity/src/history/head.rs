@@ -31,7 +31,9 @@ impl Head {
             let Some(page) = self.0.last_mut().map(Arc::make_mut) else { return };
             let first = page.columns.len();
             let (fitting, rest) = rows.split_at(rows.len().min(page_size - first));
-            fitting.iter().for_each(|row| page.columns.push(row));
+            for row in fitting {
+                page.columns.push(row);
+            }
             let zone = page.columns.zone(first, first + fitting.len());
             page.zone = [page.zone, zone].into_iter().flatten().reduce(Zone::with);
             rows = rest;

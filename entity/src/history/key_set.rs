@@ -35,8 +35,8 @@ impl KeySet {
         if least == greatest {
             return self.contains(least);
         }
-        let last = self.least.saturating_add(64 * i64::try_from(self.bits.len()).unwrap_or(i64::MAX / 64));
-        let (from, to) = (least.max(self.least), greatest.min(last));
+        let end = self.least.saturating_add(64 * i64::try_from(self.bits.len()).unwrap_or(i64::MAX / 64));
+        let (from, to) = (least.max(self.least), greatest.min(end));
         (from..=to).any(|key| self.contains(key))
     }
 

@@ -23,6 +23,7 @@ mod selection;
 mod snapshot;
 mod store;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests;
 pub(crate) mod zone;
 

@@ -150,6 +150,7 @@ impl<T: Number> Pages<T> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use proptest::prelude::*;
 

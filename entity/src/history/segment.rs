@@ -12,6 +12,7 @@ use crate::{
         directory::{Directory, Occurrences},
         pages::{self, Damage, Pages},
         rows::Rows,
+        zone::Zone,
     },
     resource::Resource,
     table::{metric, segment},
@@ -56,7 +57,7 @@ pub(crate) fn seal(rows: &Columns, page_size: usize) -> Result<Sealed, DbErr> {
         (0..rows.len()).step_by(page_size).map(|first| page_size.min(rows.len() - first)).collect();
     let zone = |page: usize| rows.zone(page * page_size, page * page_size + lengths[page]);
     let zones: Vec<_> = (0..lengths.len()).filter_map(zone).collect();
-    let whole = zones.iter().copied().reduce(|a, b| a.with(b)).ok_or_else(|| failed("a segment has no metrics"))?;
+    let whole = zones.iter().copied().reduce(Zone::with).ok_or_else(|| failed("a segment has no metrics"))?;
     let mut occurrences: [Occurrences; 3] = Default::default();
     let mut postings = Vec::new();
     for dimension in Dimension::ALL {

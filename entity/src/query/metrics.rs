@@ -91,7 +91,9 @@ impl Query for Entity {
         let (predicate, parents) = (resolve(db, &slice.filter).await?, parents_of(db, edge, parents).await?);
         let mut lists = scan.lists(&predicate, &wanted(slice), &parents).await?;
         if slice.from_end {
-            lists.values_mut().for_each(|rows| rows.reverse());
+            for rows in lists.values_mut() {
+                rows.reverse();
+            }
         }
         Ok(lists)
     }
