@@ -61,8 +61,7 @@ impl Database {
             let counters = [&statements, &uncounted];
             let (file, readers) = file::open(&url, &path, is_lacking, storage.read_only, counters).await?;
             let [reader, access, watch] = readers;
-            // One server writes to a file. Those that only read it can't tell what it has committed.
-            let store = store(reader, &storage, !storage.read_only);
+            let store = store(reader, &storage);
             return Ok(Self { store, access, watch, url, storage, file: Some(file), statements });
         }
         let (look, read) =
@@ -70,7 +69,7 @@ impl Database {
         let sessions = postgres::sessions(&storage, longest_read);
         let reader = |pool, statements| Reader::Orm(postgres::counted(pool, statements), sessions.clone());
         Ok(Self {
-            store: store(reader(read, &statements), &storage, false),
+            store: store(reader(read, &statements), &storage),
             access: reader(look.clone(), &statements),
             watch: reader(look, &uncounted),
             url,
@@ -182,9 +181,9 @@ impl Database {
 }
 
 /// Adds the history, which is not read yet.
-fn store(reader: Reader, storage: &StorageSettings, is_followed: bool) -> Store {
+fn store(reader: Reader, storage: &StorageSettings) -> Store {
     let SegmentSizes { page, segment } = storage.segments;
-    Store { reader, history: Arc::new(History::new(Sizes { page, segment }, is_followed)) }
+    Store { reader, history: Arc::new(History::new(Sizes { page, segment })) }
 }
 
 /// Checks the database, runs missing migrations, and opens two pools for reading: one has a single connection, which stays free while all

@@ -8,7 +8,7 @@ use std::{
 
 use sea_orm::{
     DbErr, EntityTrait, Iterable as _, Order as Direction,
-    sea_query::{Condition, Expr, ExprTrait as _, Func, JoinType, Query, SelectStatement},
+    sea_query::{Condition, Expr, ExprTrait as _, Func, Query, SelectStatement},
 };
 
 use crate::{
@@ -206,7 +206,7 @@ fn sort_rows<E: SqlListable>(order: Order<E::Sort>, rows: &mut [E::Model]) {
 }
 
 /// Returns the rows of `slice`.
-pub async fn rows<E: SqlListable>(db: &impl Source, slice: &Slice<E>) -> Result<Vec<E::Model>, DbErr> {
+pub(crate) async fn rows<E: SqlListable>(db: &impl Source, slice: &Slice<E>) -> Result<Vec<E::Model>, DbErr> {
     rows_after(db, slice, 0).await
 }
 
@@ -224,7 +224,7 @@ async fn rows_after<E: SqlListable>(db: &impl Source, slice: &Slice<E>, skip: u6
 }
 
 /// Returns the rows of `slice` under each of `parents`, in one statement. Parents without rows are absent.
-pub async fn rows_under<E: SqlListable>(
+pub(crate) async fn rows_under<E: SqlListable>(
     db: &impl Source,
     edge: Edge<E>,
     parents: &[i64],
@@ -262,7 +262,7 @@ pub async fn count<E: SqlListable>(db: &impl Source, filter: &Tree<E::Filter>) -
 }
 
 /// Returns the number of rows under each of `parents` that match `filter`, in one statement.
-pub async fn counts_under<E: SqlListable>(
+pub(crate) async fn counts_under<E: SqlListable>(
     db: &impl Source,
     edge: Edge<E>,
     parents: &[i64],
@@ -291,8 +291,10 @@ pub(crate) async fn parents_under<E: SqlListable>(
     parents: &[i64],
 ) -> Result<HashMap<i64, i64>, DbErr> {
     let (mut query, parent) = db.engine().parents(parents);
-    query.expr_as(Expr::col((E::default(), "id")), "child_id").expr_as(parent.clone(), "parent_id");
-    query.join(JoinType::CrossJoin, E::default(), Condition::all()).cond_where((edge.link)(parent));
+    let children =
+        Query::select().column((E::default(), "id")).from(E::default()).cond_where((edge.link)(parent.clone())).take();
+    let listed = db.engine().join_list(&mut query, E::default().table_name(), children);
+    query.expr_as(Expr::col((listed, "id")), "child_id").expr_as(parent, "parent_id");
     Ok(db.all::<(i64, i64)>(&query).await?.into_iter().collect())
 }
 
@@ -308,7 +310,7 @@ pub async fn by_ids<E: SqlListable>(db: &impl Source, ids: &[i64]) -> Result<Has
 }
 
 /// Returns which of the rows with these keys match `filter`, in one statement.
-pub async fn matching<E: SqlListable>(
+pub(crate) async fn matching<E: SqlListable>(
     db: &impl Source,
     filter: &Tree<E::Filter>,
     ids: &[i64],
@@ -327,7 +329,7 @@ pub async fn matching<E: SqlListable>(
 }
 
 /// Returns page `number` (from 1) of the list, with `size` rows each.
-pub async fn page<E: SqlListable>(
+pub(crate) async fn page<E: SqlListable>(
     db: &impl Source,
     filter: &Tree<E::Filter>,
     number: u64,

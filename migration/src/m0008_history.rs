@@ -145,8 +145,9 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let (connection, backend) = (manager.get_connection(), manager.get_database_backend());
         if backend == DbBackend::Postgres {
-            // Keeps a running server from writing during the migration.
-            connection.execute_unprepared("LOCK TABLE metric IN ACCESS EXCLUSIVE MODE").await?;
+            // The lock of a committer: a running server can't write during the migration.
+            let lock = "SELECT pg_advisory_xact_lock(1835365473, 'metric'::regclass::oid::int4)";
+            connection.execute_unprepared(lock).await?;
         }
         for (name, columns) in TABLES {
             let mut create = table(backend, name, columns);

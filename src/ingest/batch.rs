@@ -17,6 +17,8 @@ pub(crate) struct Batch<'a> {
     pub names: &'a mut Names,
     /// The greatest numbers that it has handed out.
     pub watermark: Watermark,
+    /// Whether the history is the one that earlier transactions have read.
+    pub continues: bool,
     /// The metrics that it has inserted.
     pub recorded: Vec<metric::Model>,
 }

@@ -183,7 +183,8 @@ impl Committer {
                 tx.run(&sql, []).await?;
             }
         }
-        let mut batch = Batch { tx, names, watermark: Watermark::default(), recorded: Vec::new() };
+        let mut batch =
+            Batch { tx, names, watermark: Watermark::default(), continues: found.is_none(), recorded: Vec::new() };
         Waiting::store_all(jobs, &mut batch).await?;
         let Batch { tx, watermark, recorded, .. } = batch;
         if watermark != Watermark::default() {

@@ -45,6 +45,8 @@ pub use watermark::Watermark;
 pub struct Committer {
     end: oneshot::Sender<()>,
     task: JoinHandle<()>,
+    /// Ends after the committer. A server that only reads has none.
+    sealer: Option<JoinHandle<()>>,
     watcher: HistoryWatcher,
 }
 
@@ -52,9 +54,17 @@ impl Committer {
     /// Waits until it ends by itself, which happens only when it fails, and returns the reason. Jobs without an answer are not stored
     /// then.
     pub(crate) async fn died(&mut self) -> String {
-        let Self { task, watcher, .. } = self;
+        let Self { task, sealer, watcher, .. } = self;
+        let sealing = async {
+            match sealer {
+                Some(sealer) => sealer.await,
+                None => std::future::pending().await,
+            }
+        };
         let (what, ended) = tokio::select! {
+            biased;
             ended = task => ("the committer", ended),
+            ended = sealing => ("the sealer", ended),
             ended = watcher.died() => ("the history watcher", ended),
         };
         if ended.as_ref().is_err_and(JoinError::is_cancelled) {
@@ -69,7 +79,7 @@ impl Committer {
 
     /// Closes the queue, and waits until every job in it is stored.
     pub async fn finish(self) {
-        let Self { end, task, watcher: _watcher } = self;
+        let Self { end, task, watcher: _watcher, .. } = self;
         // Without a receiver it has ended by itself.
         _ = end.send(());
         if let Err(error) = task.await {
@@ -109,11 +119,13 @@ impl Ingest {
             ingest.history_checks(),
         );
         let (end, ended) = oneshot::channel();
+        let sealer = writer
+            .is_some()
+            .then(|| tokio::spawn(sealer::run(store, ingest.downgrade(), ingest.watermark(), keeps_rows)));
         let task = match writer {
             Some(writer) => {
                 // A thread of its own: SQLite blocks the one that writes.
                 let runtime = Handle::current();
-                tokio::spawn(sealer::run(store, ingest.downgrade(), ingest.watermark(), keeps_rows));
                 tokio::task::spawn_blocking(move || {
                     runtime.block_on(committer::run(writer, history, condition, queue, sender, ended));
                 })
@@ -124,6 +136,6 @@ impl Ingest {
                 drop(sender);
             }),
         };
-        Ok((ingest, Committer { end, task, watcher }))
+        Ok((ingest, Committer { end, task, sealer, watcher }))
     }
 }

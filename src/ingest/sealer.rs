@@ -45,16 +45,21 @@ pub(crate) async fn run(store: Store, ingest: WeakIngest, mut watermark: watch::
     let mut is_due = true;
     loop {
         let newest = watermark.borrow_and_update().metric;
-        if (is_due || store.history.is_due(newest))
-            && let Err(reason) = seal(&store, &ingest, keeps_rows).await
-        {
-            tracing::warn!(reason, "a segment could not be stored; retrying in 1 s");
-            tokio::time::sleep(RETRY_INTERVAL).await;
+        if is_due || store.history.is_due(newest) {
+            let sealed = seal(&store, &ingest, keeps_rows).await;
+            is_due = sealed.is_err();
+            if watermark.has_changed().is_err() {
+                return;
+            }
+            if let Err(reason) = sealed {
+                tracing::warn!(reason, "a segment could not be stored; retrying in 1 s");
+                tokio::time::sleep(RETRY_INTERVAL).await;
+                continue;
+            }
         }
         if watermark.changed().await.is_err() {
             return;
         }
-        is_due = false;
     }
 }
 

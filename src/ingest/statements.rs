@@ -13,8 +13,9 @@ pub(crate) fn nothing() -> impl Iterator<Item = String> {
     inserts.chain(counted.map(|table| format!("UPDATE {table} SET metric_count = 0 WHERE 1 = 0")))
 }
 
-/// Metric `$1` is the newest one.
-pub(crate) const SET_LAST_METRIC: &str = "UPDATE history SET last_metric_id = $1";
+/// Metric `$1` is the newest one. The row is missing if the tables were emptied.
+pub(crate) const SET_LAST_METRIC: &str = "INSERT INTO history (id, version, sealed_until, last_metric_id) \
+    VALUES (1, 0, 0, $1) ON CONFLICT (id) DO UPDATE SET last_metric_id = excluded.last_metric_id";
 
 /// Metrics `$1` to `$2` are new: their sessions have as many more.
 pub(crate) const COUNT_BY_SESSION: &str = "UPDATE session SET metric_count = metric_count + new.n \

@@ -118,7 +118,6 @@ impl Poller {
         // Read before the snapshot: everything up to there is on disk.
         let before = *self.watermark.borrow();
         let snapshot = HistorySnapshot::of(&self.reader).await?;
-        self.history.note(snapshot.metric);
         let (history, seen) = &self.seen;
         // Subscribers know already of a history that began since the last poll, and none of its rows may be skipped.
         let continues = (*history != before.history || snapshot.continues(seen))

@@ -135,6 +135,28 @@ on_both_engines! {
         assert_eq!(app.bare("{ pipelines { nodes { name } } }").await, json!(["dev"]));
     }
 
+    async fn the_tables_may_be_emptied(app: &TestApp) {
+        for letter in ["a", "b", "c"] {
+            record(app, letter).await;
+        }
+        let connection = connect(app).await;
+        let tables: Vec<&str> = migration::tables().collect();
+        let sql = match app.engine() {
+            Engine::Postgres => format!("TRUNCATE {}", tables.join(", ")),
+            Engine::Sqlite => {
+                let tables = tables.into_iter().filter(|table| *table != "committer");
+                let deletes = tables.map(|table| format!("DELETE FROM {table}; ")).collect::<String>();
+                format!("PRAGMA foreign_keys = OFF; {deletes}")
+            }
+        };
+        connection.execute_unprepared(&sql).await.unwrap();
+        connection.close().await.unwrap();
+        for letter in ["c", "a", "b"] {
+            record(app, letter).await;
+        }
+        assert_eq!(recorded(app).await, ["c", "a", "b"]);
+    }
+
     async fn a_server_that_only_reads_forgets_what_is_gone(app: &TestApp) {
         record(app, "a").await;
         let reader = app.second_server().await;

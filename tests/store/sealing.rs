@@ -117,6 +117,26 @@ on_both_engines! {
         old.finish().await;
     }
 
+    /// As after rows were deleted by SQL: keys are no count of metrics.
+    async fn keys_may_have_gaps(app: &TestApp) {
+        app.record_all(numbered(0, 100)).await;
+        let connection = connect(app).await;
+        let delete = "DELETE FROM metric_row WHERE id BETWEEN 11 AND 20; DELETE FROM metric_row WHERE id > 90; \
+            UPDATE history SET version = version + 1, last_metric_id = 100000";
+        connection.execute_unprepared(delete).await.unwrap();
+        let other = app.second_server().await;
+        other.record_all(numbered(100, 100)).await;
+        comes_to(&connection, SEALED, 64).await;
+        for server in [app, &other] {
+            assert_eq!(walk(server).await, (0..10).chain(20..90).chain(100..200).collect::<Vec<_>>());
+        }
+        assert_eq!(app.bare("{ metricCount }").await, json!(180));
+        let page = "{ metricPage(where: { variant: { in: [\"v1\", \"v2\"] } }) { items { memoryUsage } } }";
+        assert_eq!(app.bare(page).await, json!([1.0, 2.0, 31.0, 32.0, 61.0, 62.0, 121.0, 122.0, 151.0, 152.0, 181.0, 182.0]));
+        connection.close().await.unwrap();
+        other.finish().await;
+    }
+
     async fn a_damaged_page_is_named_and_the_rest_goes_on(app: &TestApp) {
         app.record_all(numbered(0, 300)).await;
         let connection = connect(app).await;

@@ -51,7 +51,7 @@ impl Weighter<i64, Arc<Directory>> for ByBytes {
     }
 }
 
-const SELECT_BLOBS: &str = "SELECT number, data FROM segment_column WHERE segment_id = $1 ORDER BY number";
+const SELECT_BLOBS: &str = "SELECT number, data FROM segment_column WHERE segment_id = $1 AND number IN";
 const SELECT_BLOB: &str = "SELECT number, data FROM segment_column WHERE segment_id = $1 AND number = $2";
 
 impl Caches {
@@ -76,7 +76,11 @@ impl Caches {
         let rows: Vec<(i64, Vec<u8>)> = match lacking.as_slice() {
             [] => Vec::new(),
             [Blob(number)] => db.select(SELECT_BLOB, [segment.into(), i64::from(*number).into()]).await?,
-            _ => db.select(SELECT_BLOBS, [segment.into()]).await?,
+            several => {
+                // Inlined, so that each of the few combinations is one prepared statement.
+                let numbers: Vec<String> = several.iter().map(|Blob(number)| number.to_string()).collect();
+                db.select(&format!("{SELECT_BLOBS} ({})", numbers.join(", ")), [segment.into()]).await?
+            }
         };
         for (number, bytes) in rows {
             let is_it = |Blob(lacking): &Blob| i64::from(*lacking) == number;

@@ -35,9 +35,17 @@ impl KeySet {
         if least == greatest {
             return self.contains(least);
         }
-        let end = self.least.saturating_add(64 * i64::try_from(self.bits.len()).unwrap_or(i64::MAX / 64));
-        let (from, to) = (least.max(self.least), greatest.min(end));
-        (from..=to).any(|key| self.contains(key))
+        let Some(last) = self.bits.len().checked_sub(1) else { return false };
+        let Some((first, from)) = self.place(least.max(self.least)).filter(|(first, _)| *first <= last) else {
+            return false;
+        };
+        let Some((end, to)) = self.place(greatest) else { return false };
+        let (end, to) = if end > last { (last, 63) } else { (end, to) };
+        (first..=end).any(|word| {
+            let above = if word == first { u64::MAX << from } else { u64::MAX };
+            let below = if word == end { u64::MAX >> (63 - to) } else { u64::MAX };
+            self.bits[word] & above & below != 0
+        })
     }
 
     /// Returns the keys in ascending order.
@@ -77,6 +85,13 @@ mod tests {
         assert!(!set.contains(i64::MIN) && !set.contains(i64::MAX));
         assert!(set.overlaps(0, 7) && set.overlaps(17, 100) && set.overlaps(9, 9));
         assert!(!set.overlaps(17, 99) && !set.overlaps(0, 6) && !set.overlaps(101, i64::MAX));
+        for least in -2..200 {
+            for greatest in least..200 {
+                let expected = keys.iter().any(|key| (least..=greatest).contains(key));
+                assert_eq!(set.overlaps(least, greatest), expected, "{least} to {greatest}");
+            }
+        }
+        assert!(set.overlaps(i64::MIN, i64::MAX));
         let none = KeySet::default();
         assert!(!none.contains(0) && !none.overlaps(i64::MIN, i64::MAX) && none.iter().next().is_none());
     }

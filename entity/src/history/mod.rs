@@ -25,7 +25,7 @@ mod store;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests;
-pub(crate) mod zone;
+mod zone;
 
 pub(crate) use column::Dimension;
 pub(crate) use predicate::Predicate;

@@ -8,7 +8,6 @@ use crate::{
     driver::source::Source,
     history::{
         column::{Column, Dimension},
-        key_set::KeySet,
         mask::Mask,
         part::Part,
         predicate::Predicate,
@@ -96,6 +95,8 @@ impl<'a, S: Source> Scan<'a, S> {
         if predicate.of_zone(&zone) == Some(false) {
             return Ok(None);
         }
+        // A part takes a millisecond or so: others get their turn, and a scan that nobody waits for ends.
+        tokio::task::yield_now().await;
         let mut open = store::open(self.db, &self.snapshot, part).await?;
         let mut variants = None;
         for dimension in Dimension::ALL {
@@ -128,25 +129,26 @@ impl<'a, S: Source> Scan<'a, S> {
     async fn select(&self, predicate: &Predicate, wanted: &Wanted, parents: &Parents) -> Result<Selection, DbErr> {
         let keys: Vec<i64> = if parents.dimension.is_none() { vec![0] } else { parents.of.values().copied().collect() };
         let mut selection = Selection::new(wanted.limit, keys);
+        let mut narrowed = parents.narrow(predicate, |_| true);
         let zones = (0..self.snapshot.parts()).filter_map(|part| Some((part, self.snapshot.zone(part)?)));
-        let mut parts: Vec<(usize, Zone)> = zones.filter(|(_, zone)| wanted.overlaps(zone)).collect();
+        let is_candidate = |zone: &Zone| wanted.overlaps(zone) && narrowed.of_zone(zone) != Some(false);
+        let mut parts: Vec<(usize, Zone)> = zones.filter(|(_, zone)| is_candidate(zone)).collect();
         parts.sort_by_key(|(_, zone)| wanted.start(zone));
         let mut columns = vec![Column::Key, wanted.order.by.column()];
         columns.extend(parents.dimension.map(Column::Of));
+        let mut open_lists = selection.len();
         for (part, zone) in parts {
-            if !selection.is_any_open(wanted.start(&zone)) {
+            let start = wanted.start(&zone);
+            // A list that is complete stays so: later parts have later metrics only.
+            let still_open = selection.open_lists(start);
+            if still_open == 0 {
                 break;
             }
-            tokio::task::consume_budget().await;
-            let narrowed = parents.dimension.map(|dimension| {
-                let is_open = |parent: &i64| selection.is_open(*parent, wanted.start(&zone));
-                let children = parents.of.iter().filter(|(_, parent)| is_open(parent)).map(|(child, _)| *child);
-                let is_child = Predicate::Among(dimension, Arc::new(children.collect()));
-                Predicate::all([is_child, predicate.clone()])
-            });
-            let Some(mut open) = self.open(part, narrowed.as_ref().unwrap_or(predicate), &columns).await? else {
-                continue;
-            };
+            if still_open < open_lists {
+                narrowed = parents.narrow(predicate, |parent| selection.is_open(parent, start));
+                open_lists = still_open;
+            }
+            let Some(mut open) = self.open(part, &narrowed, &columns).await? else { continue };
             let pages = 0..open.part.pages();
             let zones = pages.filter_map(|page| Some((page, open.part.zone(page)?)));
             let mut pages: Vec<(usize, Zone)> = zones.filter(|(_, zone)| wanted.overlaps(zone)).collect();
@@ -198,7 +200,7 @@ impl<'a, S: Source> Scan<'a, S> {
         order.sort_unstable_by_key(|index| (found[*index].part, found[*index].page, found[*index].row));
         let mut rows: Vec<Option<Model>> = vec![None; found.len()];
         for of_part in order.chunk_by(|a, b| found[*a].part == found[*b].part) {
-            tokio::task::consume_budget().await;
+            tokio::task::yield_now().await;
             let mut part = store::open(self.db, &self.snapshot, found[of_part[0]].part).await?;
             store::load(self.db, &self.snapshot, &mut part, &Column::ALL, false).await?;
             for of_page in of_part.chunk_by(|a, b| found[*a].page == found[*b].page) {
@@ -237,7 +239,6 @@ impl<'a, S: Source> Scan<'a, S> {
     pub(crate) async fn count(&self, predicate: &Predicate) -> Result<u64, DbErr> {
         let mut count = 0;
         for part in 0..self.snapshot.parts() {
-            tokio::task::consume_budget().await;
             count += self.count_of_part(part, predicate).await?;
         }
         Ok(count)
@@ -250,10 +251,8 @@ impl<'a, S: Source> Scan<'a, S> {
     pub(crate) async fn counts(&self, predicate: &Predicate, parents: &Parents) -> Result<HashMap<i64, u64>, DbErr> {
         let mut counts = HashMap::new();
         let Some(dimension) = parents.dimension else { return Ok(counts) };
-        let children: Arc<KeySet> = Arc::new(parents.of.keys().copied().collect());
-        let narrowed = Predicate::all([Predicate::Among(dimension, children), predicate.clone()]);
+        let narrowed = parents.narrow(predicate, |_| true);
         for part in 0..self.snapshot.parts() {
-            tokio::task::consume_budget().await;
             let Some(mut open) = self.open(part, &narrowed, &[Column::Of(dimension)]).await? else { continue };
             for page in 0..open.part.pages() {
                 let matches = open.matches(page)?;
@@ -294,7 +293,6 @@ impl<'a, S: Source> Scan<'a, S> {
             if left == 0 {
                 break;
             }
-            tokio::task::consume_budget().await;
             let count = self.count_of_part(part, predicate).await?;
             if count <= skip {
                 skip -= count;

@@ -14,7 +14,7 @@ use crate::{
 
 const SELECT_SEALED: &str = "SELECT sealed_until, (SELECT COALESCE(MAX(id), 0) FROM segment) FROM history";
 const SELECT_DRAINED: &str = "SELECT COALESCE(MIN(id), 0), (SELECT sealed_until FROM history) FROM metric_row";
-const DELETE_ROWS: &str = "DELETE FROM metric_row WHERE id <= $1";
+const DELETE_ROWS: &str = "DELETE FROM metric_row WHERE id <= $1 AND id <= (SELECT sealed_until FROM history)";
 /// Rows that one transaction deletes: so few that ingest hardly waits.
 const DRAINED_ROWS: i64 = 1_000;
 const UPDATE_SEALED: &str = "UPDATE history SET sealed_until = $1";

@@ -1,10 +1,14 @@
 //! What a list keeps of the metrics that match: the first ones in its order, for each of its parents (top-k).
 
-use std::collections::{BinaryHeap, HashMap};
+use std::{
+    collections::{BinaryHeap, HashMap},
+    sync::Arc,
+};
 
 use crate::{
     history::{
         column::{Column, Dimension},
+        predicate::Predicate,
         zone::{Range, Zone},
     },
     list::Position,
@@ -114,6 +118,15 @@ pub(crate) struct Parents {
     pub(crate) of: HashMap<i64, i64>,
 }
 
+impl Parents {
+    /// Returns the condition that a metric matches `predicate` and belongs to a parent for which `is_wanted` is true.
+    pub(crate) fn narrow(&self, predicate: &Predicate, is_wanted: impl Fn(i64) -> bool) -> Predicate {
+        let Some(dimension) = self.dimension else { return predicate.clone() };
+        let children = self.of.iter().filter(|(_, parent)| is_wanted(**parent)).map(|(child, _)| *child);
+        Predicate::all([Predicate::Among(dimension, Arc::new(children.collect())), predicate.clone()])
+    }
+}
+
 /// The first metrics of each parent, in the order of their lists.
 #[derive(Debug)]
 pub(crate) struct Selection {
@@ -136,6 +149,16 @@ impl Selection {
     /// Returns whether that is so for any parent.
     pub(crate) fn is_any_open(&self, place: Place) -> bool {
         self.lists.keys().any(|parent| self.is_open(*parent, place))
+    }
+
+    /// Returns for how many parents that is so.
+    pub(crate) fn open_lists(&self, place: Place) -> usize {
+        self.lists.keys().filter(|parent| self.is_open(**parent, place)).count()
+    }
+
+    /// Returns the number of parents.
+    pub(crate) fn len(&self) -> usize {
+        self.lists.len()
     }
 
     /// Adds a metric, if it belongs to the first ones.

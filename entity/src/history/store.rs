@@ -1,9 +1,6 @@
 //! The history of a server: its current snapshot, and how that is kept up to date.
 
-use std::sync::{
-    Arc, PoisonError, RwLock,
-    atomic::{AtomicI64, Ordering},
-};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use sea_orm::{QueryOrder as _, QuerySelect as _, entity::prelude::*};
 
@@ -35,10 +32,6 @@ pub struct Sizes {
 pub struct History {
     snapshot: RwLock<Arc<Snapshot>>,
     sizes: Sizes,
-    /// Whether the snapshot is kept up to date by [`Self::append`]: this server alone adds metrics.
-    is_followed: bool,
-    /// The greatest key that is said to be committed.
-    newest: AtomicI64,
 }
 
 /// The number of replacements of segments, the greatest key in a segment, and the greatest key of all.
@@ -47,9 +40,9 @@ type State = (i64, (i64, i64));
 const SELECT_STATE: &str = "SELECT version, sealed_until, last_metric_id FROM history";
 
 impl History {
-    /// Creates a history that is not read yet. `is_followed`: no other server adds metrics.
-    pub fn new(sizes: Sizes, is_followed: bool) -> Self {
-        Self { snapshot: RwLock::default(), sizes, is_followed, newest: AtomicI64::default() }
+    /// Creates a history that is not read yet.
+    pub fn new(sizes: Sizes) -> Self {
+        Self { snapshot: RwLock::default(), sizes }
     }
 
     /// Returns the snapshot as far as it was read.
@@ -59,13 +52,15 @@ impl History {
 
     /// Forgets everything: the database holds another history than before.
     pub fn forget(&self) {
-        self.newest.store(0, Ordering::Relaxed);
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::default();
     }
 
-    /// Notes that the metric with this key was committed, by whichever server.
-    pub fn note(&self, key: i64) {
-        self.newest.fetch_max(key, Ordering::Relaxed);
+    /// Reads what is new.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn update(&self, db: &impl Source) -> Result<(), DbErr> {
+        self.refresh(db).await.map(drop)
     }
 
     /// Returns a snapshot with everything that is committed, after reading what is new.
@@ -73,31 +68,16 @@ impl History {
     /// # Errors
     /// If the database fails.
     pub(crate) async fn refresh(&self, db: &impl Source) -> Result<Arc<Snapshot>, DbErr> {
-        let snapshot = self.snapshot();
-        let is_current =
-            self.is_followed && snapshot.is_read && snapshot.last_key >= self.newest.load(Ordering::Relaxed);
-        if is_current { Ok(snapshot) } else { self.read(db, &snapshot).await }
-    }
-
-    /// Reads what is new, segments included.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn update(&self, db: &impl Source) -> Result<(), DbErr> {
-        self.read(db, &self.snapshot()).await.map(drop)
-    }
-
-    /// Reads what has come since `before`.
-    async fn read(&self, db: &impl Source, before: &Arc<Snapshot>) -> Result<Arc<Snapshot>, DbErr> {
+        let before = self.snapshot();
         let (version, (sealed_until, last_key)) =
             db.select::<State, 0>(SELECT_STATE, []).await?.pop().unwrap_or_default();
         if before.is_read && (version, sealed_until, last_key) == before.state() {
-            return Ok(Arc::clone(before));
+            return Ok(before);
         }
         // Another history, or an earlier state as a backup has, is read anew.
         let (old_version, old_sealed_until, old_last_key) = before.state();
         let is_other = version != old_version || sealed_until < old_sealed_until || last_key < old_last_key;
-        let base = if is_other { Arc::default() } else { Arc::clone(before) };
+        let base = if is_other { Arc::default() } else { Arc::clone(&before) };
         // Rows first: those that are sealed meanwhile are in the segments that are read after them.
         let after = base.last_key.max(sealed_until);
         let new = metric::Entity::find().filter(metric::Column::Id.gt(after)).order_by_asc(metric::Column::Id);
@@ -111,26 +91,29 @@ impl History {
             let new = db.find(new.order_by_asc(segment::Column::FirstMetricId)).await?;
             Arc::make_mut(&mut segments).extend(new);
         }
-        let last_key = rows.last().map_or(last_key, |row| row.id);
+        let last_key = rows.last().map_or(last_key, |row| row.id.max(last_key));
         let (mut head, caches) = (base.head.clone(), Arc::clone(&base.caches));
         head.extend(&rows, self.sizes.page);
         let mut snapshot = Snapshot { is_read: true, version, segments, head, last_key, caches };
         snapshot.head = snapshot.head.after(snapshot.sealed_until(), self.sizes.page);
+        snapshot.last_key = last_key.max(snapshot.sealed_until());
         let mut current = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
         // Everything may have been forgotten meanwhile.
-        if Arc::ptr_eq(&current.caches, &before.caches) {
-            if !is_other && current.last_key > snapshot.last_key {
-                let newer = current.head.after(snapshot.last_key, self.sizes.page);
-                snapshot.head.extend(&newer.rows().collect::<Vec<_>>(), self.sizes.page);
-                snapshot.last_key = current.last_key;
-            }
-            // Another reader may have read further.
-            if is_other || snapshot.sealed_until() >= current.sealed_until() {
-                *current = Arc::new(snapshot);
-                return Ok(Arc::clone(&current));
-            }
+        if !Arc::ptr_eq(&current.caches, &before.caches) {
+            return Ok(Arc::new(snapshot));
         }
-        Ok(Arc::new(snapshot))
+        if !is_other && current.sealed_until() > snapshot.sealed_until() {
+            // Another reader has read further. Its head may begin after the end of this one.
+            let is_later = current.last_key >= snapshot.last_key;
+            return Ok(if is_later { Arc::clone(&current) } else { Arc::new(snapshot) });
+        }
+        if !is_other && current.last_key > snapshot.last_key {
+            let newer = current.head.after(snapshot.last_key, self.sizes.page);
+            snapshot.head.extend(&newer.rows().collect::<Vec<_>>(), self.sizes.page);
+            snapshot.last_key = current.last_key;
+        }
+        *current = Arc::new(snapshot);
+        Ok(Arc::clone(&current))
     }
 
     /// Adds metrics that this server has just committed. If there are others before them, the next scan reads all of them.
@@ -142,13 +125,15 @@ impl History {
             snapshot.head.extend(rows, self.sizes.page);
             snapshot.last_key = last.id;
         }
-        self.note(last.id);
     }
 
     /// Returns whether there are two segments' worth of metrics that are not sealed, if `newest` is the greatest key.
     pub fn is_due(&self, newest: i64) -> bool {
-        let unsealed = newest - self.snapshot().sealed_until();
-        usize::try_from(unsealed).is_ok_and(|unsealed| unsealed >= 2 * self.sizes.segment)
+        let (snapshot, due) = (self.snapshot(), 2 * self.sizes.segment);
+        let unsealed = newest - snapshot.sealed_until();
+        // Keys may have gaps.
+        let may_be = snapshot.last_key < newest || snapshot.head.len() >= due;
+        may_be && usize::try_from(unsealed).is_ok_and(|unsealed| unsealed >= due)
     }
 
     /// Compresses the oldest metrics of the head, if it has two segments' worth. This takes some milliseconds.
@@ -175,8 +160,13 @@ impl History {
             return Ok(None);
         }
         let oldest = metric::Entity::find().filter(metric::Column::Id.gt(sealed_until));
-        let oldest = oldest.order_by_asc(metric::Column::Id).limit(self.sizes.segment as u64);
-        let rows: Columns = db.find(oldest).await?.iter().collect();
+        let oldest = oldest.order_by_asc(metric::Column::Id).limit(2 * self.sizes.segment as u64);
+        let rows = db.find(oldest).await?;
+        if rows.len() < 2 * self.sizes.segment {
+            // Keys have gaps.
+            return Ok(None);
+        }
+        let rows: Columns = rows.iter().take(self.sizes.segment).collect();
         NewSegment::of(&rows, sealed_until, self.sizes.page).map(Some)
     }
 }

@@ -16,7 +16,10 @@ impl Job for DrainRows {
     type Answer = ();
 
     async fn store(&self, batch: &mut Batch<'_>) -> Result<(), DbErr> {
-        history::drain(&batch.tx, self.0).await
+        if batch.continues {
+            history::drain(&batch.tx, self.0).await?;
+        }
+        Ok(())
     }
 
     fn answer(self, (): ()) -> Result<(), Error> {

@@ -15,8 +15,11 @@ impl Job for SealSegment {
     type Answer = ();
 
     async fn store(&self, batch: &mut Batch<'_>) -> Result<(), DbErr> {
-        // Another server may have sealed the same metrics meanwhile.
-        self.0.store(&batch.tx).await.map(drop)
+        // Another server may have sealed the same metrics meanwhile, or the history may be another one.
+        if batch.continues {
+            self.0.store(&batch.tx).await?;
+        }
+        Ok(())
     }
 
     fn answer(self, (): ()) -> Result<(), Error> {
