@@ -1,8 +1,8 @@
 //! The history: all metrics, as columns.
 //!
-//! New metrics are rows of `metric_row`, and columns in memory: the [`head`]. When it is long enough, its older part is sealed: it
-//! becomes a [`segment`], compressed columns in pages that never change. Everything that is asked of metrics is a [`scan`] over
-//! the segments and the head of one [`snapshot`].
+//! New metrics are rows of `metric_row`, and columns in memory: the `head`. When it is long enough, its older part is sealed: it
+//! becomes a `segment`, compressed columns in pages that never change. Everything that is asked of metrics is a `scan` over
+//! the segments and the head of one `snapshot`.
 
 mod caches;
 mod column;
