@@ -35,12 +35,12 @@ impl KeySet {
         if least == greatest {
             return self.contains(least);
         }
-        let Some(last) = self.bits.len().checked_sub(1) else { return false };
-        let Some((first, from)) = self.place(least.max(self.least)).filter(|(first, _)| *first <= last) else {
+        let Some(top) = self.bits.len().checked_sub(1) else { return false };
+        let Some((first, from)) = self.place(least.max(self.least)).filter(|(first, _)| *first <= top) else {
             return false;
         };
         let Some((end, to)) = self.place(greatest) else { return false };
-        let (end, to) = if end > last { (last, 63) } else { (end, to) };
+        let (end, to) = if end > top { (top, 63) } else { (end, to) };
         (first..=end).any(|word| {
             let above = if word == first { u64::MAX << from } else { u64::MAX };
             let below = if word == end { u64::MAX >> (63 - to) } else { u64::MAX };
