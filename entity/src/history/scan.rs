@@ -1,6 +1,6 @@
 //! Scans: everything that is asked of metrics.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use sea_orm::DbErr;
 
@@ -12,7 +12,7 @@ use crate::{
         part::Part,
         predicate::Predicate,
         rows::Rows as _,
-        selection::{Found, Parents, Place, Rank, ScanOrder, Selection, rank_of_number},
+        selection::{Found, Location, Parents, Place, Rank, ScanOrder, Selection, rank_of_number},
         snapshot::Snapshot,
         store::{self, History},
         zone::Zone,
@@ -63,7 +63,7 @@ impl Wanted {
 /// A part that is read with a condition.
 struct OpenPart<'a> {
     part: Part,
-    predicate: std::borrow::Cow<'a, Predicate>,
+    predicate: Cow<'a, Predicate>,
     /// The only rows of each page that can match.
     candidates: Option<Vec<Mask>>,
 }
@@ -110,8 +110,8 @@ impl<'a, S: Source> Scan<'a, S> {
             }
         }
         let rest = match variants {
-            Some(_) => std::borrow::Cow::Owned(predicate.without_required(Dimension::Variant)),
-            None => std::borrow::Cow::Borrowed(predicate),
+            Some(_) => Cow::Owned(predicate.without_required(Dimension::Variant)),
+            None => Cow::Borrowed(predicate),
         };
         let mut columns = more.to_vec();
         if rest.of_zone(&zone).is_none() {
@@ -180,7 +180,7 @@ impl<'a, S: Source> Scan<'a, S> {
         let (mut found, mut lengths) = (Vec::new(), Vec::new());
         for (parent, list) in selection.into_lists() {
             lengths.push((parent, list.len()));
-            found.extend(list);
+            found.extend(list.into_iter().map(|found| found.location));
         }
         let mut rows = self.metrics(&found).await?.into_iter();
         Ok(lengths.into_iter().map(|(parent, length)| (parent, rows.by_ref().take(length).collect())).collect())
@@ -194,10 +194,20 @@ impl<'a, S: Source> Scan<'a, S> {
         Ok(self.lists(predicate, wanted, &Parents::default()).await?.remove(&0).unwrap_or_default())
     }
 
+    /// Returns the keys of the first metrics that match, in the order of insertion.
+    ///
+    /// # Errors
+    /// If the database fails, or a page is damaged.
+    pub(crate) async fn keys(&self, predicate: &Predicate, limit: usize) -> Result<Vec<i64>, DbErr> {
+        let wanted = Wanted { order: ScanOrder::INSERTED, after: None, before: None, limit };
+        let selection = self.select(predicate, &wanted, &Parents::default()).await?;
+        Ok(selection.into_lists().flat_map(|(_, list)| list).map(|found| found.place.1).collect())
+    }
+
     /// Returns the metrics that were found, in the same order.
-    async fn metrics(&self, found: &[Found]) -> Result<Vec<Model>, DbErr> {
+    async fn metrics(&self, found: &[Location]) -> Result<Vec<Model>, DbErr> {
         let mut order: Vec<usize> = (0..found.len()).collect();
-        order.sort_unstable_by_key(|index| (found[*index].part, found[*index].page, found[*index].row));
+        order.sort_unstable_by_key(|index| found[*index]);
         let mut rows: Vec<Option<Model>> = vec![None; found.len()];
         for of_part in order.chunk_by(|a, b| found[*a].part == found[*b].part) {
             tokio::task::yield_now().await;
@@ -232,16 +242,16 @@ impl<'a, S: Source> Scan<'a, S> {
         (0..open.part.pages()).try_fold(0, |count, page| Ok(count + open.matches(page)?.count()))
     }
 
-    /// Returns the number of metrics that match.
+    /// Returns the number of metrics that match in each part.
     ///
     /// # Errors
     /// If the database fails, or a page is damaged.
-    pub(crate) async fn count(&self, predicate: &Predicate) -> Result<u64, DbErr> {
-        let mut count = 0;
+    pub(crate) async fn counts_by_part(&self, predicate: &Predicate) -> Result<Vec<u64>, DbErr> {
+        let mut counts = Vec::with_capacity(self.snapshot.parts());
         for part in 0..self.snapshot.parts() {
-            count += self.count_of_part(part, predicate).await?;
+            counts.push(self.count_of_part(part, predicate).await?);
         }
-        Ok(count)
+        Ok(counts)
     }
 
     /// Returns the number of metrics that match for each parent; those without are absent.
@@ -268,34 +278,33 @@ impl<'a, S: Source> Scan<'a, S> {
         Ok(counts)
     }
 
-    /// Returns `limit` metrics that match, in the order of insertion, after the first `before` of `total`. It counts from the
-    /// nearer end.
+    /// Returns at most `limit` metrics that match, in the order of insertion, after the first `before`. `counts` are those of
+    /// [`Self::counts_by_part`]. It goes from the nearer end.
     ///
     /// # Errors
     /// If the database fails, or a page is damaged.
     pub(crate) async fn page(
         &self,
         predicate: &Predicate,
+        counts: &[u64],
         before: u64,
         limit: u64,
-        total: u64,
     ) -> Result<Vec<Model>, DbErr> {
-        let limit = limit.min(total.saturating_sub(before));
-        let after = total - before - limit;
+        let left = counts.iter().sum::<u64>().saturating_sub(before);
+        let limit = limit.min(left);
+        let after = left - limit;
         let from_end = after < before;
-        let (mut skip, mut left) =
-            (if from_end { after } else { before }, usize::try_from(limit).unwrap_or(usize::MAX));
-        let order = if from_end { ScanOrder::INSERTED.reversed() } else { ScanOrder::INSERTED };
+        let mut skip = if from_end { after } else { before };
+        let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut found = Vec::new();
-        let parts = 0..self.snapshot.parts();
+        let parts = 0..counts.len();
         let parts: Vec<usize> = if from_end { parts.rev().collect() } else { parts.collect() };
         for part in parts {
             if left == 0 {
                 break;
             }
-            let count = self.count_of_part(part, predicate).await?;
-            if count <= skip {
-                skip -= count;
+            if counts[part] <= skip {
+                skip -= counts[part];
                 continue;
             }
             let Some(mut open) = self.open(part, predicate, &[]).await? else { continue };
@@ -313,7 +322,7 @@ impl<'a, S: Source> Scan<'a, S> {
                 }
                 let rows = rows.into_iter().skip(usize::try_from(skip).unwrap_or(usize::MAX)).take(left);
                 let before = found.len();
-                found.extend(rows.map(|row| Found { place: order.place(0, 0), part, page, row }));
+                found.extend(rows.map(|row| Location { part, page, row }));
                 (skip, left) = (0, left - (found.len() - before));
                 if left == 0 {
                     break;
@@ -356,7 +365,7 @@ fn take(
         if let Some(parent) = parent
             && wanted.has(place)
         {
-            selection.add(parent, Found { place, part, page, row });
+            selection.add(parent, Found { place, location: Location { part, page, row } });
         }
     }
     Ok(())

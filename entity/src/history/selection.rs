@@ -96,17 +96,24 @@ impl ScanOrder {
     }
 }
 
-/// Where a metric was found.
+/// Where a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Found {
-    /// Its place in the list.
-    pub(crate) place: Place,
+pub(crate) struct Location {
     /// The part of the snapshot.
     pub(crate) part: usize,
     /// The page of the part.
     pub(crate) page: usize,
     /// The row of the page.
     pub(crate) row: usize,
+}
+
+/// A metric that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Found {
+    /// Its place in the list.
+    pub(crate) place: Place,
+    /// Where it is.
+    pub(crate) location: Location,
 }
 
 /// The parents of lists: each child that metrics refer to has one.

@@ -119,8 +119,7 @@ impl Query for Entity {
         }
         let scan = scan(db).await?;
         let predicate = Predicate::all([any_of(ids), resolve(db, filter).await?]);
-        let rows = scan.list(&predicate, &inserted(ids.len())).await?;
-        Ok(rows.into_iter().map(|row| row.id).collect())
+        Ok(scan.keys(&predicate, ids.len()).await?.into_iter().collect())
     }
 
     async fn page(db: &Store, filter: &Tree<Filter>, number: u64, size: u64) -> Result<Vec<Model>, DbErr> {
@@ -135,7 +134,7 @@ impl Query for Entity {
 /// If the database fails.
 pub async fn count(db: &Store, filter: &Tree<Filter>) -> Result<u64, DbErr> {
     let scan = scan(db).await?;
-    scan.count(&resolve(db, filter).await?).await
+    Ok(scan.counts_by_part(&resolve(db, filter).await?).await?.iter().sum())
 }
 
 /// Returns the `limit` most extreme metrics by `resource` among those that match `filter`, most extreme first; ties in order of
@@ -189,6 +188,8 @@ pub async fn of_sessions_after(db: &Store, sessions: &[i64], after: i64, limit: 
 pub struct Pages<'a> {
     scan: Scan<'a, Store>,
     predicate: Predicate,
+    /// Number of metrics that match, by part of the snapshot.
+    counts: Vec<u64>,
     /// Number of metrics that match.
     pub total: u64,
 }
@@ -201,8 +202,9 @@ impl<'a> Pages<'a> {
     pub async fn of(db: &'a Store, filter: &Tree<Filter>) -> Result<Self, DbErr> {
         let scan = scan(db).await?;
         let predicate = resolve(db, filter).await?;
-        let total = scan.count(&predicate).await?;
-        Ok(Self { scan, predicate, total })
+        let counts = scan.counts_by_part(&predicate).await?;
+        let total = counts.iter().sum();
+        Ok(Self { scan, predicate, counts, total })
     }
 
     /// Returns the metrics on page `number` (from 1) of `size` rows each.
@@ -211,9 +213,6 @@ impl<'a> Pages<'a> {
     /// If the database fails.
     pub async fn page(&self, number: u64, size: u64) -> Result<Vec<Model>, DbErr> {
         let before = (number - 1).saturating_mul(size);
-        if before >= self.total {
-            return Ok(Vec::new());
-        }
-        self.scan.page(&self.predicate, before, size, self.total).await
+        self.scan.page(&self.predicate, &self.counts, before, size).await
     }
 }
