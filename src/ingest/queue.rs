@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::{
     error::{Code, Error},
@@ -77,9 +77,7 @@ impl Ingest {
         let rows = u32::try_from(job.rows()).unwrap_or(u32::MAX);
         let places = (Arc::clone(&self.places).try_acquire_many_owned(rows))
             .map_err(|_| Error::new(Code::Busy, "too many rows wait to be stored; try again in a second"))?;
-        let (waiting, answered) = Waiting::new(job, places);
-        self.queue.send(waiting).map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        send(&self.queue, job, places)?.await.map_err(|_| gone())?
     }
 
     /// Queues `job` without waiting for it. Returns whether there was room in the queue.
@@ -91,6 +89,17 @@ impl Ingest {
     pub(crate) fn downgrade(&self) -> WeakIngest {
         WeakIngest { queue: self.queue.downgrade(), places: Arc::clone(&self.places) }
     }
+}
+
+/// Queues `job` under the places that it takes. Returns what its answer comes through.
+fn send<J: Job>(
+    queue: &mpsc::UnboundedSender<Waiting>,
+    job: J,
+    places: OwnedSemaphorePermit,
+) -> Result<oneshot::Receiver<Result<J::Answer, Error>>, Error> {
+    let (waiting, answer) = Waiting::new(job, places);
+    queue.send(waiting).map_err(|_| gone())?;
+    Ok(answer)
 }
 
 fn gone() -> Error {
@@ -110,9 +119,12 @@ impl WeakIngest {
     /// [`Code::DatabaseUnavailable`], and those of the job.
     pub(crate) async fn run<J: Job>(&self, job: J) -> Result<J::Answer, Error> {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| gone())?;
-        let (waiting, answered) = Waiting::new(job, place);
-        self.queue.upgrade().ok_or_else(gone)?.send(waiting).map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        // Not held while it waits: the last handle ends the committer.
+        let answer = {
+            let queue = self.queue.upgrade().ok_or_else(gone)?;
+            send(&queue, job, place)?
+        };
+        answer.await.map_err(|_| gone())?
     }
 
     /// Queues `job` where there is a queue with room.
