@@ -57,16 +57,6 @@ impl ListCache {
     /// If the database fails.
     pub async fn ids<E: Announced>(&self, db: &impl Source, filter: &Tree<E::Filter>) -> Result<Arc<Vec<i64>>, DbErr> {
         let newest = announced::newest::<E>(db).await?;
-        self.ids_up_to::<E>(db, filter, newest).await
-    }
-
-    /// Like [`Self::ids`], at least up to announcement number `newest`. Later ones may be included.
-    pub(crate) async fn ids_up_to<E: Announced>(
-        &self,
-        db: &impl Source,
-        filter: &Tree<E::Filter>,
-        newest: i64,
-    ) -> Result<Arc<Vec<i64>>, DbErr> {
         let what = digest(&[E::default().table_name(), &format!("{filter:?}")]);
         let cached = self.0.get(&what).unwrap_or_default();
         // Another request may have read further.
