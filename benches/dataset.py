@@ -3,21 +3,26 @@
     python3 benches/dataset.py OUT.db --metrics 1000000 [--contexts 8000]
 
 The same arguments give the same rows, whatever the machine.
+
+Figures have the grain of those that pytest-monitor measures, because histories compress accordingly: total time is a
+difference of epoch seconds, so a multiple of 2^-22 s; user and kernel time are differences of counters of 10 ms; memory
+is a number of pages of 4 KiB; CPU usage is (user + kernel) / total. Each build runs every test, in an order of its own.
+Each session is faster or slower than others, by a factor of its own.
 """
 import argparse
 import hashlib
+import itertools
 import json
 import math
 import random
 import sqlite3
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import NamedTuple
 
 SEED = 7
 VARIANTS = 2_000
-# A build runs a quarter of the suite, in sessions that run side by side.
-BUILD_METRICS = VARIANTS // 4
+# A build runs the whole suite, in sessions that run side by side.
 BUILD_SESSIONS = 4
 PIPELINES = ["main", "release-2.x", "feature/arrow-io", "nightly"]
 CI_SYSTEMS = ["jenkinsci", "gitlabci", "circleci", "droneci"]
@@ -25,6 +30,12 @@ START = datetime(2025, 1, 6, 2, 0, 0)
 BETWEEN_BUILDS = timedelta(hours=7)
 # So many variants become faster or slower, leaner or fatter, for good, somewhere in the middle third of the history.
 CHANGED_VARIANTS = VARIANTS // 50
+# The standard deviation of the logarithm of a session's pace.
+HOST_NOISE = 0.06
+# No clock sees less pass.
+SHORTEST_SECONDS = 3e-6
+TICKS_A_SECOND = 100
+PAGES_A_MEGABYTE = 256
 ROWS_AT_ONCE = 50_000
 
 TABLES = """
@@ -62,12 +73,36 @@ class Test(NamedTuple):
     noise: float
 
 
+class Session:
+    """A session while it runs: its pace, and the clocks that it reads."""
+
+    def __init__(self, hash, machine, began, pace):
+        self.hash, self.machine, self.pace = hash, machine, pace
+        self.clock = began
+        self.user = self.kernel = self.user_ticks = self.kernel_ticks = 0.0
+
+    def figures(self, seconds, user, kernel, memory):
+        """What the plugin makes of a run: total, user and kernel time, CPU usage, memory."""
+        began, user_began, kernel_began = self.clock, self.user_ticks, self.kernel_ticks
+        self.clock += seconds if seconds > SHORTEST_SECONDS else SHORTEST_SECONDS
+        self.user += user
+        self.kernel += kernel
+        self.user_ticks = int(self.user * TICKS_A_SECOND) / TICKS_A_SECOND
+        self.kernel_ticks = int(self.kernel * TICKS_A_SECOND) / TICKS_A_SECOND
+        total, user, kernel = self.clock - began, self.user_ticks - user_began, self.kernel_ticks - kernel_began
+        return total, user, kernel, (user + kernel) / total, round(memory * PAGES_A_MEGABYTE) / PAGES_A_MEGABYTE
+
+
 class Change(NamedTuple):
     """What happens to a variant, from which build on."""
 
-    figure: str
     build: int
+    number: int
+    figure: str
     factor: float
+
+    def to(self, test):
+        return test._replace(**{self.figure: getattr(test, self.figure) * self.factor})
 
 
 def digest(*words):
@@ -114,19 +149,20 @@ def suite(chance):
 
 def changes(chance, builds):
     third = builds // 3
-    return {
-        number: Change(
-            chance.choice(["seconds", "memory"]), third + chance.randrange(max(1, third)),
+    return [
+        Change(
+            third + chance.randrange(max(1, third)), number, chance.choice(["seconds", "memory"]),
             chance.choice([0.6, 1.25, 1.5, 2.0]),
         )
         for number in chance.sample(range(VARIANTS), CHANGED_VARIANTS)
-    }
+    ]
 
 
-def sessions(build, machines):
-    """The sessions of a build, as rows, and the machines they run on."""
+def sessions(chance, build, machines):
+    """The sessions of a build: as rows, and as they run."""
     for number in range(BUILD_SESSIONS):
-        machine = machines[(build + number) % len(machines)]
+        # Machines of a build are far apart, so that a short history has many, too.
+        machine = machines[(build + number * (len(machines) // BUILD_SESSIONS + 1)) % len(machines)]
         tags = {
             "pipeline_branch": PIPELINES[build % len(PIPELINES)],
             "pipeline_build_no": str(1000 + build),
@@ -140,38 +176,31 @@ def sessions(build, machines):
             digest("session", SEED, build, number), begin(build).isoformat(timespec="microseconds"),
             hashlib.sha1(f"{SEED}/{build}".encode()).hexdigest(), json.dumps(tags),
         )
-        yield row, machine
+        began = begin(build).replace(tzinfo=timezone.utc).timestamp()
+        yield row, Session(row[0], machine[0], began, math.exp(chance.gauss(0, HOST_NOISE)))
 
 
 def begin(build):
     return START + BETWEEN_BUILDS * build
 
 
-def measured(chance, test, change):
-    """Seconds and memory of one run."""
-    factors = {"seconds": 1.0, "memory": 1.0}
-    if change:
-        factors[change.figure] = change.factor
-    # Once in a while something else has the machine.
-    seconds = test.seconds * factors["seconds"] * max(0.2, chance.gauss(1, test.noise))
-    seconds *= 3 if chance.random() < 0.004 else 1
-    memory = test.memory * factors["memory"] * max(0.2, chance.gauss(1, test.noise / 4))
-    return seconds, memory
-
-
-def metrics(chance, build, count, tests, changed, running):
-    """The rows of a build. `running` has the hashes of its sessions and their machines."""
+def metrics(chance, build, tests, running):
+    """The rows of a build."""
     clock = begin(build)
-    for position in range(count):
-        number = (build * BUILD_METRICS + position) % len(tests)
-        test, change = tests[number], changed.get(number)
-        session, machine = running[position % BUILD_SESSIONS]
-        seconds, memory = measured(chance, test, change if change and build >= change.build else None)
-        clock += timedelta(microseconds=int(seconds * 1e6) + 900)
+    # Quicker than a shuffle.
+    order = sorted(range(len(tests)), key=lambda _: chance.random())
+    for position, number in enumerate(order):
+        test, session = tests[number], running[position % BUILD_SESSIONS]
+        seconds = test.seconds * chance.gauss(1, test.noise) * session.pace
+        if chance.random() < 0.004:
+            # Once in a while something else has the machine.
+            seconds *= 3
+        memory = test.memory * chance.gauss(1, test.noise / 4)
+        clock += timedelta(0, seconds + 0.0009)
         yield (
-            session, machine, clock.isoformat(timespec="microseconds"), test.path, test.item, test.variant,
-            test.location, "function" if position % 50 else "module", test.component, seconds,
-            seconds * test.user_share, seconds * test.kernel_share, test.user_share + test.kernel_share, memory,
+            session.hash, session.machine, clock.isoformat("T", "microseconds"), test.path, test.item, test.variant,
+            test.location, "function" if number % 50 else "module", test.component,
+            *session.figures(seconds, seconds * test.user_share, seconds * test.kernel_share, memory),
         )
 
 
@@ -179,8 +208,8 @@ def write(file, metric_count, context_count=8):
     """Writes a new file."""
     chance = random.Random(SEED)
     machines, tests = contexts(chance, context_count), suite(chance)
-    builds = max(1, math.ceil(metric_count / BUILD_METRICS))
-    changed = changes(chance, builds)
+    builds = max(1, math.ceil(metric_count / len(tests)))
+    changing = changes(chance, builds)
     database = sqlite3.connect(file)
     database.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + TABLES)
 
@@ -204,12 +233,15 @@ def write(file, metric_count, context_count=8):
     )
     announced, waiting = [], []
     for build in range(builds):
+        for change in changing:
+            if change.build == build:
+                tests[change.number] = change.to(tests[change.number])
         running = []
-        for session, machine in sessions(build, machines):
-            announced.append(session)
-            running.append((session[0], machine[0]))
-        left = metric_count - build * BUILD_METRICS
-        waiting += metrics(chance, build, min(left, BUILD_METRICS), tests, changed, running)
+        for row, session in sessions(chance, build, machines):
+            announced.append(row)
+            running.append(session)
+        left = metric_count - build * len(tests)
+        waiting += itertools.islice(metrics(chance, build, tests, running), left)
         if len(waiting) >= ROWS_AT_ONCE:
             insert_metrics(waiting)
             waiting.clear()

@@ -2,57 +2,42 @@
 import statistics
 import time
 from collections import defaultdict
-from contextlib import ExitStack, contextmanager
 
 from driver.endpoints import counts
 from driver.growth import grown
-from driver.history import say, scratch
+from driver.history import say
 from driver.loads import METRIC_V1
-from driver.reads import slowest
-from driver.servers import Metrograph
+from driver.subjects import Subject, connections_to_copies, programs_on, slowest
 from driver.timing import MOST_SAMPLES, Medians
-from driver.wire import Connection
 
 # Of no session, test or kind that any of the counts asks for.
 ELSEWHERE = {"session_h": "anew", "context_h": "anew", "component": "", "kind": "anew", "item": "anew", "item_variant": "anew"}
 
 
 def measure(bench):
+    on_main, on_large = programs_on(bench, bench.main), Subject(bench.present, bench.large)
+    subjects = on_main if bench.wants("counts-anew") else on_main[:1]
     if bench.wants("growth-counts-anew"):
-        histories = [bench.main, bench.large]
-    elif bench.wants("counts-anew"):
-        histories = [bench.main]
-    else:
+        subjects = [*subjects, on_large]
+    elif not bench.wants("counts-anew"):
         return
     medians = defaultdict(Medians)
-    reads = {history: {read.name: read for read in counts(history.facts())} for history in histories}
+    reads = {subject: {read.name: read for read in counts(subject.history.facts())} for subject in subjects}
     metrics = {
-        history: {**dict(zip(METRIC_V1, history.facts().metrics_from(1, 1)[0])), **ELSEWHERE} for history in histories
+        subject: {**dict(zip(METRIC_V1, subject.history.facts().metrics_from(1, 1)[0])), **ELSEWHERE} for subject in subjects
     }
     for number in range(bench.rounds):
-        say(f"Counts made anew, round {number + 1} of {bench.rounds}: {', and '.join(map(str, histories))}")
-        with ExitStack() as opened:
-            connections = {history: opened.enter_context(on_a_copy(bench, history)) for history in histories}
-            # In turn, so that a machine that changes its pace changes it for both.
-            for name in reads[bench.main]:
-                for history in histories:
-                    [(path, expected)] = reads[history][name].asked
-                    median = p50(bench, connections[history], path, expected, metrics[history])
-                    medians[history].add(name, path, median)
+        say(f"Counts made anew, round {number + 1} of {bench.rounds}")
+        with connections_to_copies(subjects) as opened:
+            # In turn, so that a machine that changes its pace changes it for all.
+            for name in reads[on_main[0]]:
+                for subject in subjects:
+                    [(path, expected)] = reads[subject][name].asked
+                    medians[subject].add(name, path, p50(bench, opened[subject], path, expected, metrics[subject]))
     if bench.wants("counts-anew"):
-        bench.results["counts-anew"] = slowest(medians[bench.main])
+        bench.results["counts-anew"] = slowest(*(medians[subject] for subject in on_main))
     if bench.wants("growth-counts-anew"):
-        bench.results["growth-counts-anew"] = grown(medians[bench.main], medians[bench.large])
-
-
-@contextmanager
-def on_a_copy(bench, history):
-    with (
-        scratch(history.metrograph()) as database,
-        Metrograph(bench.metrograph, database) as server,
-        Connection(server.port) as connection,
-    ):
-        yield connection
+        bench.results["growth-counts-anew"] = grown(medians[on_main[0]], medians[on_large])
 
 
 def p50(bench, connection, path, expected, metric):

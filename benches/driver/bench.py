@@ -1,19 +1,34 @@
 """The arguments of a run, and its results so far."""
+from driver.binaries import program
 from driver.history import History
 from driver.table import TABLE, chosen
 
 MANY_CONTEXTS = 8_000
 
 
+def wanted(given):
+    """The ids of the rows that these arguments ask for."""
+    rows = [row for row in TABLE if not given.only or row.id in chosen(given.only)]
+    if not (given.small or given.large):
+        rows = [row for row in rows if not row.id.startswith(("growth-", "large-")) and row.id not in ("start", "memory")]
+    has_duckdb = not given.small if given.duckdb is None else given.duckdb
+    return {row.id for row in rows if has_duckdb or not row.sql}
+
+
 class Bench:
-    def __init__(self, given, data, metrograph, yardstick):
-        self.data, self.metrograph, self.yardstick = data, metrograph, yardstick
-        self.reference, self.postgres, self.small = given.reference, given.postgres, given.small
+    def __init__(self, given, data, metrograph, yardstick, aggregates):
+        self.data, self.yardstick, self.aggregates = data, yardstick, aggregates
+        self.present = program("Metrograph", metrograph)
+        self.before = program("before", given.before.resolve()) if given.before else None
+        # The builds of Metrograph that are compared, the present one first.
+        self.programs = [self.present, self.before] if self.before else [self.present]
+        self.reference, self.small = given.reference, given.small
+        self.postgres, self.postgres_before = given.postgres, given.postgres_before
         self.is_built = not (given.metrograph and given.yardstick)
-        self.only = chosen(given.only) if given.only else {row.id for row in TABLE}
+        self.rows = wanted(given)
         self.results = {}
-        # The yardstick's rates in this run, by row.
-        self.pace = {}
+        # In words, once it has been asked.
+        self.duckdb = None
         if self.small:
             self.main = History(self, 100_000, 8)
             self.many_contexts = History(self, 10_000, 80)
@@ -23,6 +38,7 @@ class Bench:
             self.rounds, self.seconds, self.warm_up = 1, 1, 1
             self.seconds_a_read, self.least_samples = 0, 2
             self.pages, self.sessions, self.quarters, self.steps, self.batches = 40, 40, [2], 1, 5
+            self.windows, self.answers = 1, 1
         else:
             self.main = History(self, given.metrics, 8)
             self.many_contexts = History(self, given.metrics, MANY_CONTEXTS)
@@ -37,11 +53,13 @@ class Bench:
             self.quarters, self.steps = [1, 2, 3], 10
             # recordMetrics: a thousand rows each.
             self.batches = 200
-        if self.large is None:
-            self.only = {id for id in self.only if not id.startswith("growth-")} - {"start", "memory"}
+            # Of POST, a second each: at most so many, until segments were sealed in some.
+            self.windows = 20
+            # Aggregates: so many answers a round.
+            self.answers = 5
 
     def wants(self, row):
-        return row in self.only
+        return row in self.rows
 
     def histories(self):
         """In words, those that were used."""

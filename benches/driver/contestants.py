@@ -1,7 +1,7 @@
 """Who is measured side by side: how each is started on the main history, and how it is asked for the same things."""
 from driver.endpoints import PAGE_SIZE
 from driver.loading import METRIC, read_only
-from driver.servers import Metrograph, Reference, Yardstick
+from driver.servers import Reference, Yardstick
 from driver.wire import Connection
 
 FIELDS = " ".join(METRIC)
@@ -18,7 +18,6 @@ def graphql(query, **variables):
 
 
 class OfMetrograph:
-    name = "Metrograph"
     post_path = "/api/v1/metrics/"
     # What is asked for a page by its number, and for a session by its hash.
     asks = {
@@ -28,14 +27,14 @@ class OfMetrograph:
         "graphql-session": lambda hash: graphql(SESSION, hash=hash),
     }
 
-    def __init__(self, bench):
-        self.bench = bench
+    def __init__(self, bench, program):
+        self.bench, self.program, self.name = bench, program, program.name
 
     def database(self):
-        return self.bench.main.metrograph()
+        return self.bench.main.database(self.program)
 
     def server(self, database):
-        return Metrograph(self.bench.metrograph, database)
+        return self.program.serve(database)
 
     def stored(self, server, _database):
         """How many metrics are on disk."""
@@ -68,6 +67,9 @@ class OfYardstick:
 class OfReference(OfMetrograph):
     name = "reference"
     asks = {row: OfMetrograph.asks[row] for row in ("pages", "session")}
+
+    def __init__(self, bench):
+        self.bench = bench
 
     def database(self):
         return self.bench.main.generated()

@@ -12,7 +12,7 @@ import dataset
 
 from driver import BENCHES, ROOT, loading
 from driver.facts import Facts
-from driver.servers import Metrograph, Yardstick
+from driver.servers import Yardstick
 from driver.wire import Connection
 
 BEGAN = time.monotonic()
@@ -43,17 +43,19 @@ class History:
 
         return self._kept("generated.db", [BENCHES / "dataset.py"], make)
 
-    def metrograph(self):
-        """Metrograph's database of the same history."""
+    def database(self, program):
+        """The database of the same history that a build of Metrograph has made."""
 
         def make(file):
-            say(f"Loading {self.metrics:,} metrics into Metrograph")
-            with Metrograph(self.bench.metrograph, file) as server:
+            say(f"Loading {self.metrics:,} metrics into {program.name}")
+            with program.serve(file) as server:
                 speed = loading.load(server.port, self.generated())
                 self.check(server.port)
             say(f"  {speed:,.0f} rows/s")
 
-        return self._kept("metrograph.db", [BENCHES / "dataset.py", *(ROOT / place for place in STORING)], make)
+        if program is self.bench.present:
+            return self._kept("metrograph.db", [BENCHES / "dataset.py", *(ROOT / place for place in STORING)], make)
+        return self._kept(f"before-{program.digest}.db", [BENCHES / "dataset.py"], make)
 
     def yardstick(self):
         """The yardstick's: the generated file and its indexes."""
@@ -82,6 +84,15 @@ class History:
                 answer = connection.get(f"/api/v1/{noun}/count").json()
                 if answer != {"count": count}:
                     raise RuntimeError(f"{noun}: {answer} are stored, not {count}")
+
+    def duckdb(self, rival):
+        """DuckDB's."""
+
+        def make(file):
+            say(f"Loading {self.metrics:,} metrics into DuckDB {rival.version}")
+            rival.load(self.generated(), file)
+
+        return self._kept(f"duckdb-{rival.version}.db", [BENCHES / "dataset.py", rival.WORKER], make)
 
     def _kept(self, name, made_of, make):
         """The file of that name, made anew when what it is made of has changed."""

@@ -1,15 +1,17 @@
-"""Loads on several connections, on Metrograph and on the yardstick in turn, and on the reference when there is one."""
+"""Loads on several connections, on each contestant in turn."""
 import json
 import random
 import statistics
 from collections import defaultdict
+
+import dataset
 
 from driver import wrk
 from driver.contestants import OfMetrograph, OfReference, OfYardstick
 from driver.endpoints import PAGE_SIZE
 from driver.history import say, scratch
 from driver.loading import METRIC
-from driver.table import PACE, Result
+from driver.table import BEFORE, YARDSTICK, Result
 from driver.timing import spread
 from driver.wire import Connection, message
 
@@ -20,7 +22,7 @@ WRITES = {"post": 32, "post-one": 1}
 BESIDE = {"graphql-pages": "pages", "graphql-session": "session"}
 # Rows whose figure is a p50, not a rate.
 TIMES = {"post-one"}
-SESSION_ROWS = 125
+SESSION_ROWS = dataset.VARIANTS // dataset.BUILD_SESSIONS
 # One answer in so many is compared with the history row by row.
 IN_FULL = 25
 # Rounds that lie further apart than this say that something else went on.
@@ -39,7 +41,9 @@ def measure(bench):
     rows = [row for row in (*READS, *WRITES) if bench.wants(row)]
     if not rows:
         return
-    contestants = [OfMetrograph(bench), OfYardstick(bench)] + ([OfReference(bench)] if bench.reference else [])
+    contestants = [*(OfMetrograph(bench, program) for program in bench.programs), OfYardstick(bench)]
+    if bench.reference:
+        contestants.append(OfReference(bench))
     figures = defaultdict(list)
     for number in range(bench.rounds):
         for contestant in contestants:
@@ -53,7 +57,6 @@ def measure(bench):
                     figures[contestant.name, row].append(figure)
     for row in rows:
         bench.results[row] = result(row, figures)
-    bench.pace = {row: statistics.median(figures["yardstick", row]) for row in rows if row in PACE}
 
 
 def can_do(contestant, row):
@@ -132,14 +135,18 @@ def figure_of(row, load):
 
 
 def result(row, figures):
-    def of(name):
-        return figures[name, row] or figures[name, BESIDE.get(row)]
-
-    def text(name):
-        form = "{:.2f} ms" if row in TIMES else "{:,.0f}/s"
-        return spread(form, of(name)) if of(name) else ""
-
-    ratio = statistics.median(of("Metrograph")) / statistics.median(of("yardstick"))
-    restless = [name for name in ("Metrograph", "yardstick") if max(of(name)) > CALM * min(of(name))]
-    note = f"rounds of {' and '.join(restless)} lie far apart" if restless else ""
-    return Result(ratio, text("Metrograph"), f"yardstick: {text('yardstick')}", text("reference"), note)
+    form = "{:.2f} ms" if row in TIMES else "{:,.0f}/s"
+    of = {}
+    for name in ("Metrograph", "yardstick", "before", "reference"):
+        if rounds := figures[name, row] or figures[name, BESIDE.get(row)]:
+            of[name] = rounds
+    texts = {name: spread(form, rounds) for name, rounds in of.items()}
+    baselines = {name: unit for name, unit in (("yardstick", YARDSTICK), ("before", BEFORE)) if name in of}
+    ratios = {
+        unit: statistics.median(of["Metrograph"]) / statistics.median(of[name]) for name, unit in baselines.items()
+    }
+    restless = [name for name in ("Metrograph", *baselines) if max(of[name]) > CALM * min(of[name])]
+    return Result(
+        ratios, texts["Metrograph"], "; ".join(f"{name}: {texts[name]}" for name in baselines), texts.get("reference", ""),
+        note=f"rounds of {' and '.join(restless)} lie far apart" if restless else "",
+    )

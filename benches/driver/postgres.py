@@ -3,17 +3,14 @@ import os
 import pwd
 import shlex
 import shutil
-import statistics
 import subprocess
 import tempfile
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from driver import loading, wrk
 from driver.history import say
-from driver.servers import Metrograph
-from driver.table import Result
-from driver.timing import spread
+from driver.subjects import of_rounds
 from driver.wire import Connection
 
 CONNECTIONS = 8
@@ -44,20 +41,29 @@ def measure(bench):
     if not bench.postgres and programs() is None:
         say("PostgreSQL IS LEFT OUT: no --postgres, and initdb is not there (Debian: apt-get install postgresql)")
         return
-    with nullcontext(bench.postgres) if bench.postgres else cluster() as url:
+    with databases(bench) as urls:
         history = bench.for_postgres
-        with Metrograph(bench.metrograph, url) as server:
-            fill(server.port, history)
-        rates = []
+        for program, url in urls.items():
+            with program.serve(url) as server:
+                fill(server.port, history)
+        rates = {program: [] for program in urls}
         for number in range(bench.rounds):
-            say(f"PostgreSQL, round {number + 1} of {bench.rounds}")
-            with Metrograph(bench.metrograph, url) as server:
-                with wrk.written_down(requests(server.port)) as file:
+            for program, url in urls.items():
+                say(f"PostgreSQL, round {number + 1} of {bench.rounds}: {program.name}")
+                with program.serve(url) as server, wrk.written_down(requests(server.port)) as file:
                     load = wrk.measured(bench, server.port, CONNECTIONS, "requests.lua", "/graphql", file)
-            rates.append(load.rate)
-        bench.results["postgres"] = Result(
-            statistics.median(rates), spread("{:,.0f}/s", rates), note=f"{history.metrics:,} metrics"
-        )
+                rates[program].append(load.rate)
+        bench.results["postgres"] = of_rounds("{:,.0f}/s", *rates.values(), note=f"{history.metrics:,} metrics")
+
+
+@contextmanager
+def databases(bench):
+    """The URL of a database for each build of Metrograph: those that are given, or else of clusters of our own."""
+    if bench.postgres:
+        yield dict(zip(bench.programs, filter(None, (bench.postgres, bench.postgres_before))))
+    else:
+        with ExitStack() as opened:
+            yield {program: opened.enter_context(cluster()) for program in bench.programs}
 
 
 def fill(port, history):

@@ -1,12 +1,7 @@
 """Single requests of REST v1 on one connection: each class of endpoints counts by its slowest."""
-from collections import defaultdict
-
 from driver.endpoints import Read, all_lists, counts, filtered_lists, like_lists, name_lists, names, rankings
-from driver.history import say
-from driver.servers import Metrograph
-from driver.table import Result
-from driver.timing import Medians, p50
-from driver.wire import Connection
+from driver.subjects import compare, programs_on, slowest
+from driver.table import ON_LARGE
 
 
 def with_pages(facts):
@@ -40,34 +35,15 @@ ON_MAIN = {
     "first-pages": first_pages, "counts": counts, "names": names, "top": rankings, "last-pages": last_pages,
     "like": like, "middle-pages": middle_pages,
 }
+ON_THE_LARGE = {f"large-{row}": ON_MAIN[row] for row in ON_LARGE}
 ON_MANY_CONTEXTS = {**{f"contexts-{row}": reads_of for row, reads_of in ON_MAIN.items()}, "contexts-list": context_pages}
 
 
 def measure(bench):
-    for history, classes in ((bench.main, ON_MAIN), (bench.many_contexts, ON_MANY_CONTEXTS)):
+    for history, classes in ((bench.main, ON_MAIN), (bench.many_contexts, ON_MANY_CONTEXTS), (bench.large, ON_THE_LARGE)):
         wanted = {row: reads_of for row, reads_of in classes.items() if bench.wants(row)}
         if wanted:
-            measure_classes(bench, history, wanted)
-
-
-def measure_classes(bench, history, classes):
-    reads = {row: list(reads_of(history.facts())) for row, reads_of in classes.items()}
-    medians = defaultdict(Medians)
-    for number in range(bench.rounds):
-        say(f"Single requests on {history}, round {number + 1} of {bench.rounds}")
-        with Metrograph(bench.metrograph, history.metrograph()) as server, Connection(server.port) as connection:
-            for row in reads:
-                for read in reads[row]:
-                    medians[row].add(read.name, read.asked[0][0], p50(bench, connection, read))
-    for row in reads:
-        bench.results[row] = slowest(medians[row])
-
-
-def slowest(medians):
-    """As slow as the slowest, with the three slowest by name."""
-    names = medians.slowest()
-    most = medians[names[0]]
-    return Result(
-        most, f"{most:.2f} ms", note=f"the slowest of {len(medians)}: `{names[0]}`",
-        slowest=[(f"{medians[name]:.2f} ms", medians.paths[name]) for name in names[:3]],
-    )
+            subjects = programs_on(bench, history)
+            medians = compare(bench, subjects, wanted, f"Single requests on {history}")
+            for row in wanted:
+                bench.results[row] = slowest(*(medians[row, subject] for subject in subjects))

@@ -1,5 +1,4 @@
 """Writes down what came out, of what, on what machine."""
-import hashlib
 import os
 import platform
 import subprocess
@@ -7,59 +6,83 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from driver import ROOT
-from driver.table import PACE, TABLE
+from driver.binaries import digest
+from driver.table import TABLE
+
+IN_WORDS = {True: "yes", False: "**no**", None: "not judged"}
 
 
 def text(bench, command):
-    judges = not bench.small
-    has_reference = any(result.reference for result in bench.results.values())
-    head = ["row", "work", "Metrograph", "baseline", *["reference"] * has_reference, "ratio"]
-    head += ["wanted", "met"] * judges
-    table = [head, ["---"] * len(head)]
-    for row in TABLE:
-        if not bench.wants(row.id):
-            continue
-        result = bench.results.get(row.id)
-        if result is None:
-            cells = [row.id, row.work, "not measured"] + [""] * (len(head) - 3)
-        else:
-            work = f"{row.work}; {result.note}" if result.note else row.work
-            ratio = f"{result.figure:.2f}" if row.unit.startswith("×") else ""
-            cells = [row.id, work, result.measured, result.baseline, *[result.reference] * has_reference, ratio]
-            cells += [row.wish, "yes" if row.is_met(result.figure) else "**no**"] * judges
-        table.append(cells)
+    rows = [row for row in TABLE if bench.wants(row.id)]
+    results = {row: bench.results[row.id] for row in rows if row.id in bench.results}
     rounds = "1 round" if bench.rounds == 1 else f"{bench.rounds} rounds"
     lines = [
         "# What it costs",
         "",
         f"`{command}` wrote this on {datetime.now(timezone.utc):%Y-%m-%d}. CONTRIBUTING.md says how to read it.",
         "",
-        *(["A small run: it shows that the harness works, and judges nothing.", ""] if bench.small else []),
-        f"- Of: {version(bench.metrograph)}, commit {commit()}; {binaries(bench)}",
+        *legend(bench),
+        "",
+        f"- Of: {version(bench.present.binary)}, commit {commit()}; {binaries(bench)}",
+        *([f"- Before: {version(bench.before.binary)}, its SHA-256 {bench.before.digest}"] if bench.before else []),
+        *([f"- DuckDB: {bench.duckdb}"] if bench.duckdb else []),
         f"- On: {machine()}",
         f"- With: {'; '.join(bench.histories())}; {rounds}, {bench.seconds} s a load",
-        *pace(bench),
         "",
-        *map(line, table),
+        *table(bench, rows, results),
+        *part("What DuckDB is asked", ["row", "SQL"], questions(results)),
+        *part("The slowest of each class", ["row", "p50", "path"], [
+            [row.id, time, f"`{path}`"] for row, result in results.items() for time, path in result.slowest
+        ]),
     ]
-    slowest = [
-        [row.id, time, f"`{path}`"]
-        for row in TABLE if row.id in bench.results
-        for time, path in bench.results[row.id].slowest
-    ]
-    if slowest:
-        lines += ["", "## The slowest of each class", "", *map(line, [["row", "p50", "path"], ["---"] * 3, *slowest])]
     return "\n".join(lines) + "\n"
 
 
-def pace(bench):
-    """How fast the machine is: limits that are no ratios were set for another one."""
-    if bench.small or not PACE.keys() <= bench.pace.keys():
-        return []
-    rates = ", ".join(f"{bench.pace[row]:,.0f} {noun}" for row, noun in zip(PACE, ("posts", "pages", "sessions")))
-    shares = ", ".join(f"{bench.pace[row] / rate:.2f}" for row, rate in PACE.items())
-    where = "of what it does on the machine for which limits in time and rows a second were set"
-    return [f"- Pace: the yardstick does {rates} a second, {shares} {where}"]
+def legend(bench):
+    if bench.small:
+        return ["A small run: it shows that the harness works, and judges nothing."]
+    lines = ["A ratio is that of medians of the same rounds. A figure within a tenth of what is wanted counts as met."]
+    if bench.before is None:
+        lines.append("Nothing is judged by an earlier build: none was given.")
+    return lines
+
+
+def table(bench, rows, results):
+    judges = not bench.small
+    has_reference = any(result.reference for result in results.values())
+    head = ["row", "work", "Metrograph", "baseline", *["reference"] * has_reference, "ratio"]
+    head += ["wanted", "met"] * judges
+    lines = [head, ["---"] * len(head)]
+    for row in rows:
+        if row not in results:
+            lines.append([row.id, row.work, "not measured"] + [""] * (len(head) - 3))
+            continue
+        result = results[row]
+        work = f"{row.work}; {result.note}" if result.note else row.work
+        ratio = "; ".join(in_digits(figure) for unit, figure in result.figures.items() if unit.startswith("×"))
+        cells = [row.id, work, result.measured, result.baseline, *[result.reference] * has_reference, ratio]
+        if judges:
+            met = "; ".join(IN_WORDS[is_met] for is_met in row.is_met(result.figures))
+            cells += ["; ".join(map(str, row.aims)), met]
+        lines.append(cells)
+    return map(line, lines)
+
+
+def in_digits(ratio):
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.3f}"
+
+
+def questions(results):
+    """The SQL, once where it is asked of several histories."""
+    rows_of = {}
+    for row in results:
+        if row.sql:
+            rows_of.setdefault(row.sql, []).append(row.id)
+    return [[", ".join(ids), f"`{sql}`"] for sql, ids in rows_of.items()]
+
+
+def part(title, head, rows):
+    return ["", f"## {title}", "", *map(line, [head, ["---"] * len(head), *rows])] if rows else []
 
 
 def line(cells):
@@ -73,8 +96,7 @@ def version(binary):
 def binaries(bench):
     if bench.is_built:
         return "built by this run"
-    sums = (hashlib.sha256(binary.read_bytes()).hexdigest()[:10] for binary in (bench.metrograph, bench.yardstick))
-    return "the binaries were given, their SHA-256 {} and {}".format(*sums)
+    return f"the binaries were given, their SHA-256 {bench.present.digest} and {digest(bench.yardstick)}"
 
 
 def commit():

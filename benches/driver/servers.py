@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from contextlib import suppress
 
 from processes import plain_environment
 
@@ -28,7 +29,7 @@ class Server:
         self.said = tempfile.TemporaryFile()
         self.began = time.perf_counter()
         self.process = subprocess.Popen(
-            self.command, stdin=subprocess.DEVNULL, stdout=self._output(), stderr=self.said, env=self.environment,
+            self.command, stdin=self._input(), stdout=self._output(), stderr=self.said, env=self.environment,
             start_new_session=True,
         )
         try:
@@ -43,6 +44,9 @@ class Server:
         # An exit code is not worth hiding the error that ended the block.
         if kind is None and code != self.ends_with:
             raise RuntimeError(f"{self.name} ended with {code}, not {self.ends_with}{self._words()}")
+
+    def _input(self):
+        return subprocess.DEVNULL
 
     def _output(self):
         return subprocess.PIPE
@@ -87,12 +91,39 @@ class Server:
 
 
 class Metrograph(Server):
-    def __init__(self, binary, database):
+    def __init__(self, binary, database, name="Metrograph"):
         """`database` is a file, or the URL of a PostgreSQL."""
         url = database if "://" in str(database) else f"sqlite://{database}?mode=rwc"
-        super().__init__(
-            "Metrograph", [binary, "--listen", "127.0.0.1:0", "--database-url", url, "--log", "warn"]
-        )
+        # Nothing more, so that an older one understands it.
+        super().__init__(name, [binary, "--listen", "127.0.0.1:0", "--database-url", url, "--log", "warn"])
+
+
+class LineServer(Server):
+    """A program that answers each line of its standard input with one."""
+
+    def ask(self, line):
+        # Whoever has ended does not answer either.
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(f"{line}\n".encode())
+            self.process.stdin.flush()
+        answer = self.process.stdout.readline().decode()
+        if not answer.endswith("\n"):
+            raise RuntimeError(f"{self.name} did not answer {line!r}{self._words()}")
+        return answer[:-1]
+
+    def _input(self):
+        return subprocess.PIPE
+
+    def _port(self):
+        return None
+
+    def _end(self):
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+        try:
+            return self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            return super()._end()
 
 
 class Yardstick(Server):

@@ -1,35 +1,81 @@
-"""What is stored: how large the file is, and how fast many metrics get into it."""
-import statistics
+"""What is stored: how large the file is, how fast many metrics get into it, and what others notice when it is compressed."""
+from collections import defaultdict
 
-from driver import loading
+from driver import loading, wrk
+from driver.contestants import OfMetrograph
 from driver.history import say, scratch
-from driver.servers import Metrograph
-from driver.table import Result
-from driver.timing import spread
+from driver.loading import read_only
+from driver.loads import WRITES
+from driver.subjects import of_rounds
+from driver.table import REFERENCE_FILE, Result
+
+# A round of POST ends when segments were sealed in so many of its seconds.
+SEALING_SECONDS = 2
 
 
 def measure(bench):
-    if bench.wants("file"):
-        bench.results["file"] = file_size(bench.main)
+    for row, history in (("file", bench.main), ("large-file", bench.large)):
+        if bench.wants(row):
+            bench.results[row] = file_size(bench, history)
     if bench.wants("record"):
         bench.results["record"] = recording(bench)
+    if bench.wants("post-p99"):
+        bench.results["post-p99"] = sealing(bench)
 
 
-def file_size(history):
-    ours, generated = (file.stat().st_size / 1e6 for file in (history.metrograph(), history.generated()))
-    return Result(ours / generated, f"{ours:.0f} MB", f"reference's file, without indexes: {generated:.0f} MB")
+def file_size(bench, history):
+    sizes = [history.database(program).stat().st_size / 1e6 for program in bench.programs]
+    generated = history.generated().stat().st_size / 1e6
+    each = sizes[0] * 1e6 / history.metrics
+    texts = [f"reference's file, without indexes: {generated:,.0f} MB", *(f"before: {size:,.0f} MB" for size in sizes[1:])]
+    return Result({REFERENCE_FILE: sizes[0] / generated}, f"{sizes[0]:,.0f} MB, {each:.1f} B a metric", "; ".join(texts))
 
 
 def recording(bench):
     more = loading.More(bench.main.generated(), bench.batches)
     # The first ones, a twentieth, do not count.
     first = -(-len(more.requests) // 20)
-    rates = []
+    rates = defaultdict(list)
     for number in range(bench.rounds):
         say(f"recordMetrics, round {number + 1} of {bench.rounds}")
-        with scratch(bench.main.metrograph()) as database, Metrograph(bench.metrograph, database) as server:
-            more.announce(server.port)
-            loading.record(server.port, more.requests[:first])
-            count, seconds = loading.record(server.port, more.requests[first:])
-            rates.append(count / seconds)
-    return Result(statistics.median(rates), spread("{:,.0f}/s", rates))
+        for program in bench.programs:
+            with scratch(bench.main.database(program)) as database, program.serve(database) as server:
+                more.announce(server.port)
+                loading.record(server.port, more.requests[:first])
+                count, seconds = loading.record(server.port, more.requests[first:])
+                rates[program].append(count / seconds)
+    return of_rounds("{:,.0f}/s", *(rates[program] for program in bench.programs))
+
+
+def sealing(bench):
+    """The p99 of POST in seconds in which a segment was sealed."""
+    times, are_sealing = defaultdict(list), True
+    for number in range(bench.rounds):
+        say(f"POST while sealing, round {number + 1} of {bench.rounds}")
+        for program in bench.programs:
+            with scratch(bench.main.database(program)) as database, program.serve(database) as server:
+                found, of_any = sealing_seconds(bench, server, database)
+                times[program] += found or of_any[-1:]
+                are_sealing = are_sealing and bool(found)
+    note = "" if are_sealing else "NOTHING WAS SEALED in some rounds"
+    return of_rounds("{:.2f} ms", *(times[program] for program in bench.programs), note=note)
+
+
+def sealing_seconds(bench, server, database):
+    """The p99 of seconds in which a segment was sealed, and that of all."""
+    posts = (server.port, WRITES["post"], "post.lua", OfMetrograph.post_path)
+    wrk.warm_up(bench, *posts)
+    found, of_any = [], []
+    while len(found) < SEALING_SECONDS and len(of_any) < bench.windows:
+        before = sealed_until(database)
+        of_any.append(wrk.run(1, *posts).p99)
+        if sealed_until(database) > before:
+            found.append(of_any[-1])
+    return found, of_any
+
+
+def sealed_until(database):
+    """The key up to which metrics are in segments."""
+    with read_only(database) as file:
+        has_segments = file.execute("SELECT 1 FROM sqlite_schema WHERE name = 'history'").fetchone()
+        return file.execute("SELECT sealed_until FROM history").fetchone()[0] if has_segments else 0

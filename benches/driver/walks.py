@@ -1,14 +1,14 @@
 """Links followed from page to page: through all metrics, and some way from the middle of every list."""
 import json
 import statistics
+from collections import defaultdict
 
 from driver.endpoints import PAGE_SIZE, Read, all_lists
 from driver.history import say
-from driver.reads import slowest, with_pages
-from driver.servers import Metrograph
-from driver.table import Result
-from driver.timing import Medians, checked, p50, spread
-from driver.wire import Connection
+from driver.reads import with_pages
+from driver.subjects import connections, of_rounds, programs_on, slowest
+from driver.table import PAGE_2, Result
+from driver.timing import Medians, checked, p50
 
 NEAR_PAGE, FAR_PAGE = 2, 2_000
 STEPS = {"next_url": 1, "prev_url": -1}
@@ -20,20 +20,23 @@ def measure(bench):
             bench.results[row] = measured(bench)
 
 
-def in_rounds(bench, row, work):
-    """What `work` makes of a connection to a server that was just started, in each round."""
-    done = []
+def in_rounds(bench, row, subjects, work):
+    """Does `work` with connections to servers that were just started, in each round."""
     for number in range(bench.rounds):
         say(f"{row}, round {number + 1} of {bench.rounds}")
-        database = bench.for_links.metrograph()
-        with Metrograph(bench.metrograph, database) as server, Connection(server.port) as connection:
-            done.append(work(connection))
-    return done
+        with connections(subjects) as opened:
+            work(opened)
 
 
 def walks(bench):
-    seconds = in_rounds(bench, "walk", lambda connection: walk(connection, bench.for_links.metrics))
-    return Result(statistics.median(seconds), spread("{:.2f} s", seconds))
+    subjects, seconds = programs_on(bench, bench.for_links), defaultdict(list)
+
+    def work(opened):
+        for subject, connection in opened.items():
+            seconds[subject].append(walk(connection, bench.for_links.metrics))
+
+    in_rounds(bench, "walk", subjects, work)
+    return of_rounds("{:.2f} s", *(seconds[subject] for subject in subjects))
 
 
 def walk(connection, count):
@@ -62,32 +65,35 @@ def far_pages(bench):
     near, far = NEAR_PAGE, min(FAR_PAGE, metrics.count // PAGE_SIZE)
     medians = Medians()
 
-    def work(connection):
+    def work(opened):
+        [connection] = opened.values()
         # In turn, so that both have the same company on the machine.
         for page in (near, far, near, far):
             path, expected = metrics.asked(page)
             medians.add(page, path, p50(bench, connection, Read(path, [(path, expected)])))
 
-    in_rounds(bench, "far-page", work)
-    return Result(medians[far] / medians[near], f"{medians[far]:.2f} ms", f"page {near}: {medians[near]:.2f} ms")
+    in_rounds(bench, "far-page", programs_on(bench, bench.for_links)[:1], work)
+    ratio = medians[far] / medians[near]
+    return Result({PAGE_2: ratio}, f"{medians[far]:.2f} ms", f"page {near}: {medians[near]:.2f} ms")
 
 
 def links(bench):
     lists = [listed for listed in with_pages(bench.for_links.facts()) if listed.pages > 1]
-    medians = Medians()
+    subjects, medians = programs_on(bench, bench.for_links), defaultdict(Medians)
 
-    def work(connection):
+    def work(opened):
         for listed in lists:
-            times = [
-                seconds * 1000
-                for quarter in bench.quarters
-                for name, step in STEPS.items()
-                for seconds in follow(bench, connection, listed, max(1, listed.pages * quarter // 4), name, step)
-            ]
-            medians.add(listed.name, listed.path, statistics.median(times))
+            for subject, connection in opened.items():
+                times = [
+                    seconds * 1000
+                    for quarter in bench.quarters
+                    for name, step in STEPS.items()
+                    for seconds in follow(bench, connection, listed, max(1, listed.pages * quarter // 4), name, step)
+                ]
+                medians[subject].add(listed.name, listed.path, statistics.median(times))
 
-    in_rounds(bench, "links", work)
-    return slowest(medians)
+    in_rounds(bench, "links", subjects, work)
+    return slowest(*(medians[subject] for subject in subjects))
 
 
 def follow(bench, connection, listed, page, name, step):

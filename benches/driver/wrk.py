@@ -14,6 +14,7 @@ class Load(NamedTuple):
     requests: int
     rate: float
     p50: float
+    p99: float
 
 
 def measured(bench, *load):
@@ -41,7 +42,7 @@ def run(seconds, port, connections, script, path, *arguments):
     found = json.loads(lines[-1])
     if found["broken"] or found["refused"] or not found["requests"]:
         raise RuntimeError(f"{script} on {path}: requests failed, or none came through: {lines[-1]}")
-    return Load(found["requests"], found["requests"] / found["seconds"], found["p50_ms"])
+    return Load(found["requests"], found["requests"] / found["seconds"], found["p50_ms"], found["p99_ms"])
 
 
 @contextmanager
