@@ -6,8 +6,9 @@ use tracing::{Level, Metadata};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-/// Minimum level of crates that log WebSocket messages, which may contain tokens, whatever the filter.
-const QUIET_TARGETS: &str = "tungstenite=info,tokio_tungstenite=info";
+/// Minimum level of some crates, whatever the filter: WebSocket messages may contain tokens; each step of each migration says
+/// nothing to an operator.
+const QUIET_TARGETS: &str = "tungstenite=info,tokio_tungstenite=info,sea_orm_migration=warn";
 /// Lines that may wait for a slow standard error; further ones are dropped.
 const MAX_BUFFERED_LINES: usize = 10_000;
 
