@@ -232,9 +232,12 @@ pub(super) async fn open(
 /// The first connection, which creates the file and runs missing migrations.
 async fn first(url: &DatabaseUrl, path: &Path, is_lacking: bool) -> Result<DatabaseConnection, OpenError> {
     let refused = |error: DbErr| refused(path, &error, false);
+    let is_new = !fs::metadata(path).is_ok_and(|found| found.len() > 0);
     let mut options = ConnectOptions::new(url.as_str());
-    options.max_connections(1).sqlx_logging(false).map_sqlx_sqlite_opts(|sqlite| {
-        sqlite.busy_timeout(LOCK_TIMEOUT).pragma("journal_mode", "WAL").pragma("synchronous", "FULL")
+    options.max_connections(1).sqlx_logging(false).map_sqlx_sqlite_opts(move |sqlite| {
+        let sqlite = sqlite.busy_timeout(LOCK_TIMEOUT).pragma("journal_mode", "WAL").pragma("synchronous", "FULL");
+        // So that it can give back to the system what is deleted from it. In an older file this would be a write without an effect.
+        if is_new { sqlite.pragma("auto_vacuum", "INCREMENTAL") } else { sqlite }
     });
     let connection = sea_orm::Database::connect(options).await.map_err(refused)?;
     if is_lacking {

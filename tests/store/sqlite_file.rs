@@ -256,3 +256,12 @@ fn a_log_is_replayed_only_over_its_own_file() {
     assert_eq!(items(&file), ["test_before"]);
     assert!(!log.exists());
 }
+
+#[test]
+fn a_new_file_can_give_back_what_is_deleted_from_it() {
+    const INCREMENTAL: i64 = 2;
+    let folder = tempfile::tempdir().unwrap();
+    start(folder.path()).stop();
+    let file = Connection::open(folder.path().join(NAME)).unwrap();
+    assert_eq!(file.query_row("PRAGMA auto_vacuum", [], |row| row.get::<_, i64>(0)).unwrap(), INCREMENTAL);
+}
