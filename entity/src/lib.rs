@@ -6,8 +6,8 @@
 //! PostgreSQL through sqlx.
 
 pub mod announced;
+pub mod cache;
 pub mod column;
-pub mod count_cache;
 pub mod dialect;
 pub mod digest;
 pub mod driver;
@@ -15,7 +15,6 @@ pub mod edges;
 pub mod filter;
 pub mod history;
 pub mod list;
-pub mod list_cache;
 pub mod listing;
 pub mod query;
 pub mod resource;

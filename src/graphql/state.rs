@@ -4,8 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::ContextBase;
 use entity::{
-    count_cache::CountCache,
-    list_cache::ListCache,
+    cache::{CountCache, ListCache},
     table::{tag as tag_row, variant::VariantNames},
 };
 use quick_cache::sync::Cache;

@@ -99,9 +99,6 @@ impl Ingest {
         // Its statements are not counted.
         let store = Store { reader: database.watch.clone(), history: Arc::clone(&database.store.history) };
         let keeps_rows = database.keeps_rows();
-        if let Some(writer) = &writer {
-            sealer::take_over(writer, &store, keeps_rows).await.map_err(|error| database.unusable(error))?;
-        }
         // Before the first look, so that no commit in between goes unnoticed.
         let listener = database.notification_listener().await?;
         let first = HistorySnapshot::of(&database.watch).await.map_err(|error| database.unusable(error))?;

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use entity::{
-    driver::executor::Writer,
     history::{self, NewSegment},
     query::Store,
 };
@@ -14,30 +13,10 @@ use crate::ingest::{queue::WeakIngest, watermark::Watermark};
 
 /// Pause after a segment that could not be stored.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Seals what is left by an older version, which had no segments. Each transaction makes one, so that this may be interrupted.
-///
-/// # Errors
-/// The database's.
-pub(crate) async fn take_over(writer: &Writer, store: &Store, keeps_rows: bool) -> Result<(), DbErr> {
-    let mut segments = 0;
-    loop {
-        let tx = writer.begin().await?;
-        let Some(segment) = store.history.compress_oldest(&tx).await? else { break };
-        segment.store(&tx).await?;
-        if !keeps_rows {
-            while let Some(until) = history::drainable(&tx).await? {
-                history::drain(&tx, until).await?;
-            }
-        }
-        tx.commit().await?;
-        segments += 1;
-        if segments % 100 == 0 {
-            tracing::info!(segments, "compressing the history of an older version");
-        }
-    }
-    Ok(())
-}
+/// After so many segments of an older version's metrics, the progress is logged.
+const LOGGED_SEGMENTS: u32 = 50;
+/// How long the rows of an older version's metrics stay after the last of them was sealed.
+const BACKLOG_GRACE: Duration = Duration::from_secs(5);
 
 /// Runs until the committer ends.
 pub(crate) async fn run(store: Store, ingest: WeakIngest, mut watermark: watch::Receiver<Watermark>, keeps_rows: bool) {
@@ -63,16 +42,34 @@ pub(crate) async fn run(store: Store, ingest: WeakIngest, mut watermark: watch::
     }
 }
 
-/// Seals as many segments as there are, and deletes the rows of those.
+/// Seals as many segments as there are, and deletes the rows of those: at first what an older version left.
 async fn seal(store: &Store, ingest: &WeakIngest, keeps_rows: bool) -> Result<(), String> {
     let failed = |error: DbErr| error.to_string();
+    let mut from_backlog = 0_u32;
     loop {
+        store.history.update(store).await.map_err(failed)?;
+        let left = store.history.backlog();
+        if left > 0 {
+            if from_backlog.is_multiple_of(LOGGED_SEGMENTS) {
+                tracing::info!(left, "compressing the metrics of an older version");
+            }
+            if let Some(segment) = store.history.compress_backlog(store).await.map_err(failed)? {
+                ingest.seal(segment).await.map_err(|error| error.message)?;
+            }
+            from_backlog += 1;
+            continue;
+        }
+        if from_backlog > 0 {
+            tracing::info!("compressed the metrics of an older version");
+            // Scans that began before still read rows.
+            tokio::time::sleep(BACKLOG_GRACE).await;
+            from_backlog = 0;
+        }
         if !keeps_rows {
             while let Some(until) = history::drainable(store).await.map_err(failed)? {
                 ingest.drain(until).await.map_err(|error| error.message)?;
             }
         }
-        store.history.update(store).await.map_err(failed)?;
         let history = Arc::clone(&store.history);
         let compressed = tokio::task::spawn_blocking(move || history.compress()).await;
         let compressed: Result<Option<NewSegment>, DbErr> = compressed.map_err(|error| error.to_string())?;

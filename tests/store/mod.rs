@@ -1,5 +1,6 @@
 //! Storage: ingest, SQLite, PostgreSQL.
 
+mod aggregates;
 mod database;
 mod history_model;
 mod ingest;

@@ -7,7 +7,10 @@ use sea_orm::DbErr;
 
 use crate::{
     driver::source::Source,
-    history::{directory::Directory, segment::Blob},
+    history::{
+        directory::Directory,
+        segment::{Blob, OpenColumn},
+    },
 };
 
 /// Maximum size of the cached columns, in bytes.
@@ -22,7 +25,7 @@ const OVERHEAD: u64 = 100;
 /// Caches of segments, by their keys.
 #[derive(Debug)]
 pub(crate) struct Caches {
-    columns: Cache<(i64, Blob), Arc<Vec<u8>>, ByBytes>,
+    columns: Cache<(i64, Blob), OpenColumn, ByBytes>,
     directories: Cache<i64, Arc<Directory>, ByBytes>,
 }
 
@@ -39,9 +42,9 @@ impl Default for Caches {
 #[derive(Debug, Clone)]
 struct ByBytes;
 
-impl Weighter<(i64, Blob), Arc<Vec<u8>>> for ByBytes {
-    fn weight(&self, _: &(i64, Blob), bytes: &Arc<Vec<u8>>) -> u64 {
-        bytes.len() as u64 + OVERHEAD
+impl Weighter<(i64, Blob), OpenColumn> for ByBytes {
+    fn weight(&self, _: &(i64, Blob), column: &OpenColumn) -> u64 {
+        column.weight() as u64 + OVERHEAD
     }
 }
 
@@ -55,21 +58,22 @@ const SELECT_BLOBS: &str = "SELECT number, data FROM segment_column WHERE segmen
 const SELECT_BLOB: &str = "SELECT number, data FROM segment_column WHERE segment_id = $1 AND number = $2";
 
 impl Caches {
-    /// Returns blobs of a segment, in any order.
+    /// Returns columns of a segment that has this many pages, in any order.
     ///
     /// # Errors
-    /// If the database fails, or lacks one of them.
-    pub(crate) async fn blobs(
+    /// If the database fails, lacks one of them, or one is damaged.
+    pub(crate) async fn columns(
         &self,
         db: &impl Source,
         segment: i64,
+        pages: usize,
         wanted: &[Blob],
-    ) -> Result<Vec<(Blob, Arc<Vec<u8>>)>, DbErr> {
+    ) -> Result<Vec<(Blob, OpenColumn)>, DbErr> {
         let mut found = Vec::with_capacity(wanted.len());
         let mut lacking = Vec::new();
         for blob in wanted {
             match self.columns.get(&(segment, *blob)) {
-                Some(bytes) => found.push((*blob, bytes)),
+                Some(column) => found.push((*blob, column)),
                 None => lacking.push(*blob),
             }
         }
@@ -85,9 +89,9 @@ impl Caches {
         for (number, bytes) in rows {
             let is_it = |Blob(lacking): &Blob| i64::from(*lacking) == number;
             let Some(blob) = lacking.iter().copied().find(is_it) else { continue };
-            let bytes = Arc::new(bytes);
-            self.columns.insert((segment, blob), Arc::clone(&bytes));
-            found.push((blob, bytes));
+            let column = OpenColumn::open(segment, blob, bytes, pages)?;
+            self.columns.insert((segment, blob), column.clone());
+            found.push((blob, column));
         }
         if found.len() < wanted.len() {
             return Err(DbErr::RecordNotFound(format!("columns of segment {segment}")));

@@ -66,8 +66,13 @@ impl Mask {
     }
 
     /// Returns the rows in ascending order.
-    pub(crate) fn rows(self) -> impl DoubleEndedIterator<Item = usize> {
-        (0..MAX_PAGE_ROWS).filter(move |row| self.0[row / 64] >> (row % 64) & 1 == 1)
+    pub(crate) fn rows(self) -> impl Iterator<Item = usize> {
+        let words = self.0.into_iter().zip((0..).step_by(64));
+        words.flat_map(|(word, start)| {
+            // Drops the lowest bit each time.
+            let left = std::iter::successors(Some(word), |left| Some(left & left.wrapping_sub(1)));
+            left.take_while(|left| *left != 0).map(move |left| start + left.trailing_zeros() as usize)
+        })
     }
 }
 

@@ -4,6 +4,8 @@
 //! becomes a `segment`, compressed columns in pages that never change. Everything that is asked of metrics is a `scan` over
 //! the segments and the head of one `snapshot`.
 
+mod aggregate;
+mod backlog;
 mod caches;
 mod column;
 mod columns;
@@ -12,6 +14,7 @@ mod head;
 mod key_set;
 mod mask;
 mod pages;
+mod parallel;
 mod part;
 mod predicate;
 mod resolve;
@@ -25,12 +28,18 @@ mod store;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests;
+mod values;
 mod zone;
 
+pub use aggregate::Statistics;
+pub(crate) use aggregate::{Aggregation, Grouping, Key, NO_GROUP, statistics};
 pub(crate) use column::Dimension;
 pub(crate) use predicate::Predicate;
 pub(crate) use resolve::resolve;
-pub(crate) use scan::{Scan, Wanted};
+pub(crate) use scan::{Extent, Scan, Wanted};
 pub use sealing::{NewSegment, drain, drainable};
 pub(crate) use selection::{Parents, Rank, ScanOrder};
 pub use store::{History, Sizes};
+pub use values::Value;
+pub(crate) use values::values_of;
+pub(crate) use zone::Range;

@@ -26,8 +26,8 @@ const RARE: u64 = 4;
 /// A scan of one snapshot.
 #[derive(Debug)]
 pub(crate) struct Scan<'a, S> {
-    db: &'a S,
-    snapshot: Arc<Snapshot>,
+    pub(crate) db: &'a S,
+    pub(crate) snapshot: Arc<Snapshot>,
 }
 
 /// What a list wants.
@@ -60,9 +60,18 @@ impl Wanted {
     }
 }
 
+/// Some parts of a snapshot.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    /// Number of metrics.
+    pub(crate) metrics: u64,
+    /// Their ranges.
+    pub(crate) zone: Zone,
+}
+
 /// A part that is read with a condition.
-struct OpenPart<'a> {
-    part: Part,
+pub(crate) struct OpenPart<'a> {
+    pub(crate) part: Part,
     predicate: Cow<'a, Predicate>,
     /// The only rows of each page that can match.
     candidates: Option<Vec<Mask>>,
@@ -70,7 +79,7 @@ struct OpenPart<'a> {
 
 impl OpenPart<'_> {
     /// Selects a page, and returns which of its rows match.
-    fn matches(&mut self, page: usize) -> Result<Mask, DbErr> {
+    pub(crate) fn matches(&mut self, page: usize) -> Result<Mask, DbErr> {
         self.part.matches(page, &self.predicate, self.candidates.as_deref())
     }
 }
@@ -85,7 +94,7 @@ impl<'a, S: Source> Scan<'a, S> {
     }
 
     /// Opens a part with the columns that `predicate` reads, and `more`. `None` if nothing in it matches.
-    async fn open<'p>(
+    pub(crate) async fn open<'p>(
         &self,
         part: usize,
         predicate: &'p Predicate,
@@ -123,6 +132,15 @@ impl<'a, S: Source> Scan<'a, S> {
             None => None,
         };
         Ok(Some(OpenPart { part: open, predicate: rest, candidates }))
+    }
+
+    /// Returns what the parts have together in which metrics may match; `None` if there are none.
+    pub(crate) fn extent(&self, predicate: &Predicate) -> Option<Extent> {
+        let extent = |part| Some(Extent { metrics: self.snapshot.len(part), zone: self.snapshot.zone(part)? });
+        let extents = (0..self.snapshot.parts()).filter_map(extent);
+        extents
+            .filter(|extent| predicate.of_zone(&extent.zone) != Some(false))
+            .reduce(|a, b| Extent { metrics: a.metrics + b.metrics, zone: a.zone.with(b.zone) })
     }
 
     /// Returns the first metrics that match, for each of `parents`.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pco::data_types::Number;
+use pco::{DecompressorScratch, data_types::Number};
 use sea_orm::DbErr;
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
         column::{Column, Dimension},
         columns::{Columns, model},
         directory::{Directory, Occurrences},
-        pages::{self, Damage, Pages},
+        pages::{self, Damage, Delta, Pages},
         rows::Rows,
         zone::Zone,
     },
@@ -31,6 +31,11 @@ impl Blob {
     /// Returns the blob of a column.
     pub(crate) fn of(column: Column) -> Self {
         Self(u8::try_from(column.index()).unwrap_or(u8::MAX) + 1)
+    }
+
+    /// Returns whether it holds the values of a resource.
+    fn is_of_numbers(self) -> bool {
+        Resource::ALL.into_iter().any(|resource| self == Self::of(Column::Resource(resource)))
     }
 }
 
@@ -63,9 +68,10 @@ pub(crate) fn seal(rows: &Columns, page_size: usize) -> Result<Sealed, DbErr> {
     for dimension in Dimension::ALL {
         (occurrences[dimension as usize], postings) = Occurrences::of(rows.integers(Column::Of(dimension)));
     }
-    let directory = Directory { zones, occurrences, texts: rows.texts().to_vec() };
-    let mut blobs =
-        vec![(Blob::DIRECTORY, directory.encode()?), (Blob::POSTINGS, pages::compress(&postings, &lengths, |_| true)?)];
+    let directory = Directory { zones: zones.clone(), occurrences, texts: rows.texts().to_vec() };
+    let all = |_| true;
+    let postings = pages::compress(&postings, &lengths, Delta::Previous, all)?;
+    let mut blobs = vec![(Blob::DIRECTORY, directory.encode()?), (Blob::POSTINGS, postings)];
     let integer = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     let is_dense = whole.keys.greatest - whole.keys.least + 1 == integer(rows.len());
     for column in Column::ALL {
@@ -77,14 +83,36 @@ pub(crate) fn seal(rows: &Columns, page_size: usize) -> Result<Sealed, DbErr> {
                     let first = page * page_size;
                     !derived[first..first + lengths[page]].iter().all(|is_derived| *is_derived)
                 };
-                pages::compress(rows.numbers(Resource::CpuUsage), &lengths, is_kept)?
+                pages::compress(rows.numbers(Resource::CpuUsage), &lengths, Delta::None, is_kept)?
             }
-            Column::Resource(resource) => pages::compress(rows.numbers(resource), &lengths, |_| true)?,
-            column => pages::compress(rows.integers(column), &lengths, |_| true)?,
+            Column::Resource(resource) => pages::compress(rows.numbers(resource), &lengths, Delta::None, all)?,
+            Column::Key | Column::StartedAt => pages::compress(rows.integers(column), &lengths, Delta::Previous, all)?,
+            Column::Passed => pages::compress(rows.integers(column), &lengths, Delta::None, all)?,
+            // Tests may run in the same order each time, or in another one.
+            Column::Of(Dimension::Variant) => {
+                let compress = |delta| pages::compress(rows.integers(column), &lengths, delta, all);
+                let (values, differences) = (compress(Delta::None)?, compress(Delta::Previous)?);
+                if differences.len() < values.len() { differences } else { values }
+            }
+            Column::Of(Dimension::Session | Dimension::Context) => {
+                let pages = rows.integers(column).chunks(page_size).zip(&zones);
+                let above = pages.flat_map(|(page, zone)| page.iter().map(move |key| key - base(column, zone)));
+                pages::compress(&above.collect::<Vec<i64>>(), &lengths, Delta::None, all)?
+            }
         };
         blobs.push((Blob::of(column), bytes));
     }
     Ok(Sealed { row: whole.segment(integer(rows.len()), integer(page_size)), blobs })
+}
+
+/// Returns what is subtracted from the values of a column of integers in a page: a page has few sessions and contexts, so what is left
+/// is small.
+fn base(column: Column, zone: &Zone) -> i64 {
+    match column {
+        Column::Of(Dimension::Session) => zone.sessions.least,
+        Column::Of(Dimension::Context) => zone.contexts.least,
+        _ => 0,
+    }
 }
 
 /// Returns for each metric whether its CPU usage is, to the bit, what its times give.
@@ -100,6 +128,38 @@ fn failed(reason: &str) -> DbErr {
     DbErr::Custom(reason.to_owned())
 }
 
+/// A column of a segment. Readers share it.
+#[derive(Debug, Clone)]
+pub(crate) enum OpenColumn {
+    /// Of integers.
+    Integers(Arc<Pages<i64>>),
+    /// Of the values of a resource.
+    Numbers(Arc<Pages<f64>>),
+}
+
+impl OpenColumn {
+    /// Opens a column of a segment that has this many pages.
+    ///
+    /// # Errors
+    /// If its head is damaged.
+    pub(crate) fn open(segment: i64, blob: Blob, bytes: Vec<u8>, pages: usize) -> Result<Self, DbErr> {
+        let opened = if blob.is_of_numbers() {
+            Pages::open(bytes, pages).map(|pages| Self::Numbers(Arc::new(pages)))
+        } else {
+            Pages::open(bytes, pages).map(|pages| Self::Integers(Arc::new(pages)))
+        };
+        opened.map_err(|damage| damaged(segment, blob, damage))
+    }
+
+    /// Returns the size in memory, in bytes, roughly.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Integers(pages) => pages.weight(),
+            Self::Numbers(pages) => pages.weight(),
+        }
+    }
+}
+
 /// A segment whose columns are read, page by page.
 #[derive(Debug)]
 pub(crate) struct OpenSegment {
@@ -108,6 +168,7 @@ pub(crate) struct OpenSegment {
     integers: [ColumnReader<i64>; 6],
     numbers: [ColumnReader<f64>; 5],
     postings: ColumnReader<i64>,
+    scratch: DecompressorScratch,
     page: usize,
     page_size: usize,
 }
@@ -115,8 +176,8 @@ pub(crate) struct OpenSegment {
 /// A column that is read.
 #[derive(Debug)]
 struct ColumnReader<T: Number> {
-    /// Its bytes, once they are loaded.
-    source: Option<(Arc<Vec<u8>>, Pages<T>)>,
+    /// Absent until it is loaded.
+    pages: Option<Arc<Pages<T>>>,
     /// The page that was read last, and its values.
     page: Option<usize>,
     values: Vec<T>,
@@ -124,28 +185,22 @@ struct ColumnReader<T: Number> {
 
 impl<T: Number> Default for ColumnReader<T> {
     fn default() -> Self {
-        Self { source: None, page: None, values: Vec::new() }
+        Self { pages: None, page: None, values: Vec::new() }
     }
 }
 
 impl<T: Number> ColumnReader<T> {
-    fn load(&mut self, bytes: Arc<Vec<u8>>, pages: usize) -> Result<(), Damage> {
-        let pages = Pages::open(&bytes, pages)?;
-        self.source = Some((bytes, pages));
-        Ok(())
-    }
-
     /// Reads a page into `values`. Returns false if it is left out.
-    fn read(&mut self, page: usize, rows: usize) -> Result<bool, Damage> {
+    fn read(&mut self, page: usize, rows: usize, scratch: &mut DecompressorScratch) -> Result<bool, Damage> {
         if self.page == Some(page) {
             return Ok(true);
         }
-        let (bytes, pages) = self.source.as_mut().ok_or(Damage::Head)?;
+        let pages = self.pages.as_ref().ok_or(Damage::Head)?;
         if pages.is_left_out(page) {
             return Ok(false);
         }
         self.page = None;
-        pages.read(bytes, page, rows, &mut self.values)?;
+        pages.read(page, rows, &mut self.values, scratch)?;
         self.page = Some(page);
         Ok(true)
     }
@@ -155,42 +210,38 @@ impl OpenSegment {
     /// Opens a segment, none of whose columns is loaded yet.
     pub(crate) fn new(row: segment::Model, directory: Arc<Directory>) -> Self {
         let page_size = usize::try_from(row.page_size).unwrap_or(1).max(1);
-        let (integers, numbers, postings) = Default::default();
-        Self { row, directory, integers, numbers, postings, page: 0, page_size }
+        let (integers, numbers, postings, scratch) = Default::default();
+        Self { row, directory, integers, numbers, postings, scratch, page: 0, page_size }
     }
 
     /// Returns the blob of `column`, if it has one that is not loaded yet.
     pub(crate) fn lacks(&self, column: Column) -> Option<Blob> {
         let is_loaded = match column {
             Column::Key if self.is_dense() => true,
-            Column::Resource(resource) => self.numbers[resource.index()].source.is_some(),
-            column => self.integers[column.index()].source.is_some(),
+            Column::Resource(resource) => self.numbers[resource.index()].pages.is_some(),
+            column => self.integers[column.index()].pages.is_some(),
         };
         (!is_loaded).then(|| Blob::of(column))
     }
 
     /// Returns whether the postings are not loaded yet.
     pub(crate) fn lacks_postings(&self) -> bool {
-        self.postings.source.is_none()
+        self.postings.pages.is_none()
     }
 
     fn is_dense(&self) -> bool {
         self.row.last_metric_id - self.row.first_metric_id + 1 == self.row.metric_count
     }
 
-    /// Takes the bytes of a blob.
-    ///
-    /// # Errors
-    /// If they are damaged.
-    pub(crate) fn load(&mut self, blob: Blob, bytes: Arc<Vec<u8>>) -> Result<(), DbErr> {
-        let pages = self.pages();
-        let index = usize::from(blob.0);
-        let loaded = match index.checked_sub(1) {
-            Some(column @ 0..6) => self.integers[column].load(bytes, pages),
-            Some(column @ 6..11) => self.numbers[column - 6].load(bytes, pages),
-            _ => self.postings.load(bytes, pages),
-        };
-        loaded.map_err(|damage| damaged(&self.row, blob, damage))
+    /// Takes a column.
+    pub(crate) fn load(&mut self, blob: Blob, column: OpenColumn) {
+        let index = usize::from(blob.0).checked_sub(1);
+        match (index, column) {
+            (Some(column @ 0..6), OpenColumn::Integers(pages)) => self.integers[column].pages = Some(pages),
+            (Some(column @ 6..11), OpenColumn::Numbers(pages)) => self.numbers[column - 6].pages = Some(pages),
+            (_, OpenColumn::Integers(pages)) => self.postings.pages = Some(pages),
+            (_, OpenColumn::Numbers(_)) => {}
+        }
     }
 
     /// Returns the number of pages.
@@ -223,8 +274,8 @@ impl OpenSegment {
         while place < end {
             let page = place / self.page_size;
             let length = self.rows_of(page);
-            let read = self.postings.read(page, length);
-            read.map_err(|damage| damaged(&self.row, Blob::POSTINGS, damage))?;
+            let read = self.postings.read(page, length, &mut self.scratch);
+            read.map_err(|damage| damaged(self.row.id, Blob::POSTINGS, damage))?;
             let first = place % self.page_size;
             let last = (first + end - place).min(length);
             if last <= first {
@@ -236,6 +287,13 @@ impl OpenSegment {
         Ok(rows)
     }
 
+    /// Reads the selected page of the values of `resource`. Returns false if it is left out.
+    fn is_read(&mut self, resource: Resource) -> Result<bool, DbErr> {
+        let (page, rows) = (self.page, self.rows());
+        let read = self.numbers[resource.index()].read(page, rows, &mut self.scratch);
+        read.map_err(|damage| damaged(self.row.id, Blob::of(Column::Resource(resource)), damage))
+    }
+
     /// Returns the metrics at these rows of the selected page. All columns must be loaded.
     ///
     /// # Errors
@@ -244,27 +302,43 @@ impl OpenSegment {
         for column in &Column::ALL[..6] {
             self.integers(*column)?;
         }
+        let mut is_derived = false;
         for resource in Resource::ALL {
-            self.numbers(resource)?;
+            if resource == Resource::CpuUsage {
+                is_derived = !self.is_read(resource)?;
+            } else {
+                self.numbers(resource)?;
+            }
         }
         let integers = self.integers.each_ref().map(|column| column.values.as_slice());
         let numbers = self.numbers.each_ref().map(|column| column.values.as_slice());
+        let number = |index: usize, row: usize| {
+            if is_derived && index == Resource::CpuUsage.index() {
+                let [total, user, kernel] = TIMES.map(|time| numbers[time.index()][row]);
+                cpu_usage(user, kernel, total)
+            } else {
+                numbers[index][row]
+            }
+        };
         let (first, texts) = (self.page * self.page_size, &self.directory.texts);
         let metric = |row: &usize| {
             let text = texts.binary_search_by_key(&(first + row), |(at, _)| *at).ok();
             let text = text.map(|index| texts[index].1.clone());
-            model(integers.map(|column| column[*row]), numbers.map(|column| column[*row]), text)
+            model(integers.map(|column| column[*row]), std::array::from_fn(|index| number(index, *row)), text)
         };
         Ok(rows.iter().map(metric).collect())
     }
 }
 
-fn damaged(row: &segment::Model, Blob(number): Blob, damage: Damage) -> DbErr {
+/// What CPU usage is derived from.
+pub(crate) const TIMES: [Resource; 3] = [Resource::TotalTime, Resource::UserTime, Resource::KernelTime];
+
+fn damaged(segment: i64, Blob(number): Blob, damage: Damage) -> DbErr {
     let page = match damage {
         Damage::Head => "head".to_owned(),
         Damage::Page(page) => format!("page {page}"),
     };
-    DbErr::Custom(format!("segment {} is damaged: column {number}, {page}: restore it from a backup", row.id))
+    DbErr::Custom(format!("segment {segment} is damaged: column {number}, {page}: restore it from a backup"))
 }
 
 impl Rows for OpenSegment {
@@ -281,23 +355,26 @@ impl Rows for OpenSegment {
             reader.values = (first..).take(rows).collect();
             reader.page = Some(self.page);
         }
-        let read = reader.read(self.page, rows);
-        read.map_err(|damage| damaged(&self.row, Blob::of(column), damage))?;
+        if reader.page != Some(self.page) {
+            let read = reader.read(self.page, rows, &mut self.scratch);
+            read.map_err(|damage| damaged(self.row.id, Blob::of(column), damage))?;
+            let base = self.directory.zones.get(self.page).map_or(0, |zone| base(column, zone));
+            if base != 0 {
+                reader.values.iter_mut().for_each(|value| *value += base);
+            }
+        }
         Ok(&self.integers[column.index()].values)
     }
 
     fn numbers(&mut self, resource: Resource) -> Result<&[f64], DbErr> {
-        let (page, rows) = (self.page, self.rows());
-        let read = self.numbers[resource.index()].read(page, rows);
-        let blob = Blob::of(Column::Resource(resource));
-        if !read.map_err(|damage| damaged(&self.row, blob, damage))? {
-            let [total, user, kernel] = [Resource::TotalTime, Resource::UserTime, Resource::KernelTime];
-            for time in [total, user, kernel] {
+        if !self.is_read(resource)? {
+            for time in TIMES {
                 self.numbers(time)?;
             }
-            let [total, user, kernel] = [total, user, kernel].map(|time| &self.numbers[time.index()].values);
+            let [total, user, kernel] = TIMES.map(|time| &self.numbers[time.index()].values);
             let times = user.iter().zip(kernel).zip(total);
             let derived = times.map(|((user, kernel), total)| cpu_usage(*user, *kernel, *total)).collect();
+            let page = self.page;
             let reader = &mut self.numbers[resource.index()];
             (reader.values, reader.page) = (derived, Some(page));
         }

@@ -33,6 +33,11 @@ pub(crate) fn rank_of_number(number: f64) -> i64 {
     bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()
 }
 
+/// The inverse of [`rank_of_number`].
+pub(crate) fn number_of_rank(rank: i64) -> f64 {
+    f64::from_bits((rank ^ ((rank >> 63).cast_unsigned() >> 1).cast_signed()).cast_unsigned())
+}
+
 impl Rank {
     /// Returns the column.
     pub(crate) fn column(self) -> Column {
@@ -188,7 +193,7 @@ impl Selection {
 
 #[cfg(test)]
 mod tests {
-    use super::rank_of_number;
+    use super::{number_of_rank, rank_of_number};
 
     #[test]
     fn ranks_order_like_numbers() {
@@ -196,5 +201,8 @@ mod tests {
             [f64::NEG_INFINITY, f64::MIN, -1.5, -f64::MIN_POSITIVE, 0.0, f64::MIN_POSITIVE, 1.0, 1.5, f64::MAX];
         assert!(numbers.is_sorted_by(|a, b| rank_of_number(*a) < rank_of_number(*b)));
         assert_eq!(rank_of_number(-0.0), rank_of_number(0.0));
+        for number in numbers {
+            assert_eq!(number_of_rank(rank_of_number(number)).to_bits(), number.to_bits());
+        }
     }
 }

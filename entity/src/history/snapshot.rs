@@ -16,7 +16,9 @@ pub(crate) struct Snapshot {
     pub(crate) version: i64,
     /// The segments, in the order of their keys.
     pub(crate) segments: Arc<Vec<segment::Model>>,
-    /// The metrics after them.
+    /// What an older version left after them, in the same order.
+    pub(crate) backlog: Arc<Vec<segment::Model>>,
+    /// The metrics after all these.
     pub(crate) head: Head,
     /// The greatest key that was assigned.
     pub(crate) last_key: i64,
@@ -35,18 +37,28 @@ impl Snapshot {
         self.segments.last().map_or(0, |segment| segment.last_metric_id)
     }
 
-    /// Returns the number of parts that a scan reads: the segments, and the head.
+    /// Returns the number of parts that a scan reads: the segments, those of the backlog, and the head.
     pub(crate) fn parts(&self) -> usize {
-        self.segments.len() + 1
+        self.segments.len() + self.backlog.len() + 1
+    }
+
+    /// Returns the part of the backlog that is this part of the snapshot.
+    pub(crate) fn backlog(&self, part: usize) -> Option<&segment::Model> {
+        self.backlog.get(part.checked_sub(self.segments.len())?)
+    }
+
+    /// Returns what describes a part; `None` for the head.
+    fn described(&self, part: usize) -> Option<&segment::Model> {
+        self.segments.get(part).or_else(|| self.backlog(part))
     }
 
     /// Returns the ranges of a part; `None` if it has no metrics.
     pub(crate) fn zone(&self, part: usize) -> Option<Zone> {
-        self.segments.get(part).map_or_else(|| self.head.zone(), |segment| Some(Zone::of_segment(segment)))
+        self.described(part).map_or_else(|| self.head.zone(), |part| Some(Zone::of_segment(part)))
     }
 
     /// Returns the number of metrics in a part.
     pub(crate) fn len(&self, part: usize) -> u64 {
-        self.segments.get(part).map_or(self.head.len() as u64, |segment| segment.metric_count.unsigned_abs())
+        self.described(part).map_or(self.head.len() as u64, |part| part.metric_count.unsigned_abs())
     }
 }

@@ -2,21 +2,25 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use sea_orm::{QueryOrder as _, QuerySelect as _, entity::prelude::*};
+use sea_orm::{QueryOrder as _, entity::prelude::*};
+use tokio::sync::Semaphore;
 
 use crate::{
     driver::source::Source,
     history::{
+        backlog,
         column::Column,
-        columns::Columns,
         part::Part,
         sealing::NewSegment,
-        segment::{Blob, OpenSegment},
+        segment::{Blob, OpenSegment, TIMES},
         snapshot::Snapshot,
     },
     resource::Resource,
     table::{metric, segment},
 };
+
+/// Memory for all aggregates of a server that are computed at a time, in KiB. Those that find too little left wait.
+pub(crate) const BUDGET_KIB: u32 = 96 << 10;
 
 /// The sizes of segments and pages. Tests use small ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub struct Sizes {
 pub struct History {
     snapshot: RwLock<Arc<Snapshot>>,
     sizes: Sizes,
+    /// Memory for aggregates, see [`BUDGET_KIB`].
+    budget: Semaphore,
 }
 
 /// The number of replacements of segments, the greatest key in a segment, and the greatest key of all.
@@ -42,12 +48,17 @@ const SELECT_STATE: &str = "SELECT version, sealed_until, last_metric_id FROM hi
 impl History {
     /// Creates a history that is not read yet.
     pub fn new(sizes: Sizes) -> Self {
-        Self { snapshot: RwLock::default(), sizes }
+        Self { snapshot: RwLock::default(), sizes, budget: Semaphore::new(BUDGET_KIB as usize) }
     }
 
     /// Returns the snapshot as far as it was read.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns the memory that aggregates share, in KiB.
+    pub(crate) fn budget(&self) -> &Semaphore {
+        &self.budget
     }
 
     /// Forgets everything: the database holds another history than before.
@@ -77,9 +88,16 @@ impl History {
         // Another history, or an earlier state as a backup has, is read anew.
         let (old_version, old_sealed_until, old_last_key) = before.state();
         let is_other = version != old_version || sealed_until < old_sealed_until || last_key < old_last_key;
+        // Parts of the backlog that are sealed are segments. One that is sealed in part was another server's, of other sizes.
+        let is_left = |part: &segment::Model| part.last_metric_id > sealed_until;
+        let left: Vec<segment::Model> = before.backlog.iter().filter(|part| is_left(part)).cloned().collect();
+        let is_other = is_other || left.first().is_some_and(|part| part.first_metric_id <= sealed_until);
         let base = if is_other { Arc::default() } else { Arc::clone(&before) };
         // Rows first: those that are sealed meanwhile are in the segments that are read after them.
         let after = base.last_key.max(sealed_until);
+        let Sizes { page, segment } = self.sizes;
+        let backlog = if base.is_read { left } else { backlog::parts(db, after, last_key, (segment, page)).await? };
+        let after = backlog.last().map_or(after, |part| part.last_metric_id.max(after));
         let new = metric::Entity::find().filter(metric::Column::Id.gt(after)).order_by_asc(metric::Column::Id);
         let rows = db.find(new).await?;
         let mut segments = Arc::clone(&base.segments);
@@ -94,7 +112,10 @@ impl History {
         let last_key = rows.last().map_or(last_key, |row| row.id.max(last_key));
         let (mut head, caches) = (base.head.clone(), Arc::clone(&base.caches));
         head.extend(&rows, self.sizes.page);
-        let mut snapshot = Snapshot { is_read: true, version, segments, head, last_key, caches };
+        // What was sealed since is in the segments, part by part: all servers have the same sizes.
+        let newest = segments.last().map_or(0, |segment| segment.last_metric_id);
+        let backlog = Arc::new(backlog.into_iter().filter(|part| part.first_metric_id > newest).collect());
+        let mut snapshot = Snapshot { is_read: true, version, segments, backlog, head, last_key, caches };
         snapshot.head = snapshot.head.after(snapshot.sealed_until(), self.sizes.page);
         snapshot.last_key = last_key.max(snapshot.sealed_until());
         let mut current = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
@@ -132,7 +153,7 @@ impl History {
         let (snapshot, due) = (self.snapshot(), 2 * self.sizes.segment);
         let unsealed = newest - snapshot.sealed_until();
         // Keys may have gaps.
-        let may_be = snapshot.last_key < newest || snapshot.head.len() >= due;
+        let may_be = snapshot.last_key < newest || snapshot.head.len() >= due || !snapshot.backlog.is_empty();
         may_be && usize::try_from(unsealed).is_ok_and(|unsealed| unsealed >= due)
     }
 
@@ -142,32 +163,29 @@ impl History {
     /// If they can't be compressed.
     pub fn compress(&self) -> Result<Option<NewSegment>, DbErr> {
         let snapshot = self.snapshot();
-        if snapshot.head.len() < 2 * self.sizes.segment {
+        if !snapshot.backlog.is_empty() || snapshot.head.len() < 2 * self.sizes.segment {
             return Ok(None);
         }
         let rows = snapshot.head.first(self.sizes.segment);
         NewSegment::of(&rows, snapshot.sealed_until(), self.sizes.page).map(Some)
     }
 
-    /// Like [`Self::compress`], but reads the metrics from the database.
+    /// Returns the number of metrics that an older version left and that are not sealed yet.
+    pub fn backlog(&self) -> u64 {
+        self.snapshot().backlog.iter().map(|part| part.metric_count.unsigned_abs()).sum()
+    }
+
+    /// Like [`Self::compress`], but for the oldest part of what an older version left, which is read from the database.
     ///
     /// # Errors
     /// If the database fails, or they can't be compressed.
-    pub async fn compress_oldest(&self, db: &impl Source) -> Result<Option<NewSegment>, DbErr> {
-        let (_, (sealed_until, last_key)) = db.select::<State, 0>(SELECT_STATE, []).await?.pop().unwrap_or_default();
-        let unsealed = last_key - sealed_until;
-        if usize::try_from(unsealed).is_ok_and(|unsealed| unsealed < 2 * self.sizes.segment) {
-            return Ok(None);
-        }
-        let oldest = metric::Entity::find().filter(metric::Column::Id.gt(sealed_until));
-        let oldest = oldest.order_by_asc(metric::Column::Id).limit(2 * self.sizes.segment as u64);
-        let rows = db.find(oldest).await?;
-        if rows.len() < 2 * self.sizes.segment {
-            // Keys have gaps.
-            return Ok(None);
-        }
-        let rows: Columns = rows.iter().take(self.sizes.segment).collect();
-        NewSegment::of(&rows, sealed_until, self.sizes.page).map(Some)
+    pub async fn compress_backlog(&self, db: &impl Source) -> Result<Option<NewSegment>, DbErr> {
+        let snapshot = self.snapshot();
+        let Some(part) = snapshot.backlog.first() else { return Ok(None) };
+        let rows = backlog::rows(db, part).await?;
+        let (after, page_size) = (snapshot.sealed_until(), self.sizes.page);
+        let compressed = tokio::task::spawn_blocking(move || NewSegment::of(&rows.iter().collect(), after, page_size));
+        compressed.await.map_err(|error| DbErr::Custom(error.to_string()))?.map(Some)
     }
 }
 
@@ -176,6 +194,9 @@ impl History {
 /// # Errors
 /// If the database fails, or its directory is damaged.
 pub(crate) async fn open(db: &impl Source, snapshot: &Snapshot, part: usize) -> Result<Part, DbErr> {
+    if let Some(part) = snapshot.backlog(part) {
+        return Ok(Part::Head(backlog::open(db, part).await?, 0));
+    }
     let Some(row) = snapshot.segments.get(part) else { return Ok(Part::Head(snapshot.head.clone(), 0)) };
     let directory = snapshot.caches.directory(db, row.id).await?;
     Ok(Part::Segment(Box::new(OpenSegment::new(row.clone(), directory))))
@@ -196,14 +217,15 @@ pub(crate) async fn load(
     let mut columns = columns.to_vec();
     if columns.contains(&Column::Resource(Resource::CpuUsage)) {
         // It may be derived from them.
-        columns.extend([Resource::TotalTime, Resource::UserTime, Resource::KernelTime].map(Column::Resource));
+        columns.extend(TIMES.map(Column::Resource));
     }
     let mut wanted: Vec<Blob> = columns.iter().filter_map(|column| segment.lacks(*column)).collect();
     wanted.extend((with_postings && segment.lacks_postings()).then_some(Blob::POSTINGS));
     wanted.sort_unstable();
     wanted.dedup();
-    for (blob, bytes) in snapshot.caches.blobs(db, segment.row.id, &wanted).await? {
-        segment.load(blob, bytes)?;
+    let (id, pages) = (segment.row.id, segment.pages());
+    for (blob, column) in snapshot.caches.columns(db, id, pages, &wanted).await? {
+        segment.load(blob, column);
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::{
         mask::Mask,
         part::Part,
         predicate::Predicate,
-        segment::{Blob, OpenSegment, Sealed, seal},
+        segment::{Blob, OpenColumn, OpenSegment, Sealed, seal},
     },
     resource::Resource,
     table::metric::Model,
@@ -65,7 +65,8 @@ fn opened(Sealed { row, blobs }: Sealed) -> OpenSegment {
     let mut segment = OpenSegment::new(row, Arc::new(directory));
     for (blob, bytes) in blobs {
         if blob != Blob::DIRECTORY {
-            segment.load(blob, Arc::new(bytes)).unwrap();
+            let pages = segment.pages();
+            segment.load(blob, OpenColumn::open(1, blob, bytes, pages).unwrap());
         }
     }
     segment

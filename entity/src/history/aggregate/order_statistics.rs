@@ -1,0 +1,344 @@
+//! Order statistics of groups: the values at given positions, if the values of each group were sorted.
+//!
+//! Values are integers that order like them. If all of them fit into memory, they are collected. Otherwise each pass over the
+//! history counts them in bins, which narrows the interval in which each position lies, until what lies in the intervals fits.
+
+use crate::history::aggregate::collector::Collector;
+
+/// Bytes of a value that is collected.
+pub(crate) const VALUE: u64 = 8;
+/// Bytes of a bin.
+const BIN: u64 = 4;
+/// So few groups that selecting in them one by one would not keep all processors busy…
+const FEW: usize = 8;
+/// … if they have this number of values each: then it is faster to count first than to collect all of them.
+const LARGE: u64 = 65_536;
+/// Maximum number of bins of an interval.
+const MAX_BINS: u64 = 4_096;
+
+/// Values of a group among which some positions lie.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Interval {
+    least: i64,
+    greatest: i64,
+    /// Number of values of the group below it.
+    below: u64,
+    /// Number of values in it.
+    count: u64,
+}
+
+impl Interval {
+    /// Returns how far values are shifted to find their bin among `bins`.
+    fn shift(&self, bins: u64) -> u32 {
+        let width = self.greatest.wrapping_sub(self.least).cast_unsigned();
+        (0..64).find(|shift| width >> shift < bins).unwrap_or(63)
+    }
+
+    fn contains(&self, value: i64) -> bool {
+        self.least <= value && value <= self.greatest
+    }
+
+    /// Returns the only value that it may have, if there is one.
+    fn single(&self) -> Option<i64> {
+        (self.least == self.greatest).then_some(self.least)
+    }
+
+    fn bin(&self, value: i64, shift: u32) -> usize {
+        usize::try_from(value.wrapping_sub(self.least).cast_unsigned() >> shift).unwrap_or(usize::MAX)
+    }
+}
+
+/// What a pass over the history looks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// Where the intervals of each group begin in `intervals`; at last, their number.
+    starts: Vec<usize>,
+    /// With the shift of their bins.
+    intervals: Vec<(Interval, u32)>,
+    /// Number of bins of an interval; 0 if values are collected.
+    bins: usize,
+}
+
+impl Plan {
+    /// Returns the plan of a first pass over `values` values in `groups` groups, all from `least` to `greatest`, in `bytes` of
+    /// memory for each of `threads`.
+    pub(crate) fn first(groups: usize, values: u64, (least, greatest): (i64, i64), bytes: u64, threads: u64) -> Self {
+        let interval = Interval { least, greatest, below: 0, count: values };
+        let is_large = groups <= FEW && values / (groups as u64).max(1) >= LARGE;
+        let is_collected = values * VALUE <= bytes * threads && !is_large;
+        Self::of((0..=groups).collect(), vec![interval; groups], bytes, is_collected)
+    }
+
+    fn of(starts: Vec<usize>, intervals: Vec<Interval>, bytes: u64, is_collected: bool) -> Self {
+        let fitting = bytes / BIN / (intervals.len() as u64).max(1);
+        let bins = if is_collected { 0 } else { fitting.clamp(2, MAX_BINS) };
+        let intervals = intervals.into_iter().map(|interval| (interval, interval.shift(bins.max(2)))).collect();
+        Self { starts, intervals, bins: usize::try_from(bins).unwrap_or_default() }
+    }
+
+    fn of_group(&self, group: usize) -> &[(Interval, u32)] {
+        &self.intervals[self.starts[group]..self.starts[group + 1]]
+    }
+
+    /// Returns the interval of a group that contains `value`, with its index.
+    #[inline]
+    fn interval(&self, group: usize, value: i64) -> Option<(usize, &(Interval, u32))> {
+        let (first, end) = (self.starts[group], self.starts[group + 1]);
+        (first..end).zip(&self.intervals[first..end]).find(|(_, (interval, _))| interval.contains(value))
+    }
+
+    /// Returns where the values of a pass are put.
+    pub(crate) fn tally(&self) -> Tally {
+        if self.bins == 0 {
+            Tally::Values(Collector::new(self.starts.len() - 1))
+        } else {
+            Tally::Counts(vec![0; self.intervals.len() * self.bins])
+        }
+    }
+
+    /// Adds a value to a tally of this plan.
+    #[inline]
+    pub(crate) fn add(&self, tally: &mut Tally, group: usize, value: i64) {
+        let Some((index, (interval, shift))) = self.interval(group, value) else { return };
+        match tally {
+            Tally::Counts(counts) => counts[index * self.bins + interval.bin(value, *shift)] += 1,
+            Tally::Values(collector) if interval.single().is_none() => collector.add(group, value),
+            Tally::Values(_) => {}
+        }
+    }
+
+    /// Returns the plan of the pass after one that counted; `None` if this one collected. `positions` returns those that are
+    /// sought in a group, in ascending order.
+    pub(crate) fn next(
+        &self,
+        tallies: &[Tally],
+        positions: impl Fn(usize) -> Vec<u64>,
+        bytes: u64,
+        threads: u64,
+    ) -> Option<Self> {
+        if self.bins == 0 {
+            return None;
+        }
+        let groups = self.starts.len() - 1;
+        let (mut starts, mut intervals) = (Vec::with_capacity(groups + 1), Vec::new());
+        let mut collected = 0;
+        for group in 0..groups {
+            starts.push(intervals.len());
+            let mut positions = positions(group).into_iter().peekable();
+            for (index, (interval, shift)) in (self.starts[group]..).zip(self.of_group(group)) {
+                let mut below = interval.below;
+                for bin in 0..self.bins {
+                    let count = tallies.iter().map(|tally| tally.count(index * self.bins + bin)).sum::<u64>();
+                    if positions.next_if(|position| *position < below + count).is_some() {
+                        while positions.next_if(|position| *position < below + count).is_some() {}
+                        let least = interval.least.wrapping_add_unsigned((bin as u64) << shift);
+                        let last = least.wrapping_add_unsigned((1_u64 << shift) - 1);
+                        let greatest = if last < least { interval.greatest } else { last.min(interval.greatest) };
+                        let narrowed = Interval { least, greatest, below, count };
+                        collected += if narrowed.single().is_some() { 0 } else { count };
+                        intervals.push(narrowed);
+                    }
+                    below += count;
+                }
+            }
+        }
+        starts.push(intervals.len());
+        Some(Self::of(starts, intervals, bytes, collected * VALUE <= bytes * threads))
+    }
+
+    /// Returns the values of a group at `positions`, in ascending order, after a pass that collected. `scratch` is overwritten.
+    pub(crate) fn values(
+        &self,
+        tallies: &[Tally],
+        group: usize,
+        positions: &[u64],
+        scratch: &mut Vec<i64>,
+    ) -> Vec<i64> {
+        scratch.clear();
+        for tally in tallies {
+            if let Tally::Values(collector) = tally {
+                collector.append(group, scratch);
+            }
+        }
+        let mut values = vec![0; positions.len()];
+        let mut wanted = Vec::with_capacity(positions.len());
+        for (index, position) in positions.iter().enumerate() {
+            let mut collected = 0;
+            for (interval, _) in self.of_group(group) {
+                if *position < interval.below + interval.count {
+                    match interval.single() {
+                        Some(value) => values[index] = value,
+                        None => wanted
+                            .push((index, usize::try_from(collected + position - interval.below).unwrap_or_default())),
+                    }
+                    break;
+                }
+                collected += if interval.single().is_some() { 0 } else { interval.count };
+            }
+        }
+        // From the last one down: what is selected from is ever shorter.
+        let mut rest = scratch.as_mut_slice();
+        let mut last = None;
+        for (index, position) in wanted.into_iter().rev() {
+            if position < rest.len() {
+                let is_next = position + 1 == rest.len() && last.is_some();
+                let at = if is_next {
+                    rest.iter().enumerate().max_by_key(|(_, value)| **value).map_or(0, |(at, _)| at)
+                } else {
+                    position
+                };
+                if is_next {
+                    let end = rest.len() - 1;
+                    rest.swap(at, end);
+                } else {
+                    rest.select_nth_unstable(position);
+                }
+                let (before, from) = rest.split_at_mut(position);
+                last = Some(from[0]);
+                rest = before;
+            }
+            values[index] = last.unwrap_or_default();
+        }
+        values
+    }
+}
+
+/// What one thread saw of the values in a pass.
+#[derive(Debug)]
+pub(crate) enum Tally {
+    /// The values.
+    Values(Collector),
+    /// The number of values in each bin of each interval.
+    Counts(Vec<u32>),
+}
+
+impl Tally {
+    fn count(&self, bin: usize) -> u64 {
+        match self {
+            Self::Values(_) => 0,
+            Self::Counts(counts) => u64::from(counts[bin]),
+        }
+    }
+}
+
+/// A percentile of a group of `count` values, by linear interpolation at position (n − 1)·p, as `numpy.percentile` does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Percentile {
+    /// The position before it, from 0 on.
+    pub(crate) position: u64,
+    /// How far it is from there to the next one.
+    pub(crate) fraction: f64,
+}
+
+impl Percentile {
+    /// Returns the percentile `p`, from 0 to 1, of `count` values, of which there is at least one.
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0 to count"
+    )]
+    pub(crate) fn of(p: f64, count: u64) -> Self {
+        let at = (count - 1) as f64 * p;
+        let position = (at.floor() as u64).min(count - 1);
+        Self { position, fraction: at - at.floor() }
+    }
+
+    /// Returns the positions that it takes.
+    pub(crate) fn positions(self) -> impl Iterator<Item = u64> {
+        [self.position].into_iter().chain((self.fraction > 0.0).then_some(self.position + 1))
+    }
+
+    /// Returns the percentile between the values at its positions.
+    pub(crate) fn between(self, value: f64, next: f64) -> f64 {
+        let difference = next - value;
+        if self.fraction >= 0.5 {
+            next - difference * (1.0 - self.fraction)
+        } else {
+            value + difference * self.fraction
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Percentile, Plan};
+
+    /// Returns the values of each group at `positions`, found in passes with this much memory, and the number of passes.
+    fn search(groups: &[Vec<i64>], positions: impl Fn(usize) -> Vec<u64>, bytes: u64) -> (Vec<Vec<i64>>, usize) {
+        let all = || groups.iter().flatten().copied();
+        let range = (all().min().unwrap_or_default(), all().max().unwrap_or_default());
+        let mut plan = Plan::first(groups.len(), all().count() as u64, range, bytes, 2);
+        for pass in 1.. {
+            // Two threads, which see every other value.
+            let mut tallies = [plan.tally(), plan.tally()];
+            for (group, values) in groups.iter().enumerate() {
+                for (index, value) in values.iter().enumerate() {
+                    plan.add(&mut tallies[index % 2], group, *value);
+                }
+            }
+            match plan.next(&tallies, &positions, bytes, 2) {
+                Some(next) => plan = next,
+                None => {
+                    let values = |group| plan.values(&tallies, group, &positions(group), &mut Vec::new());
+                    return ((0..groups.len()).map(values).collect(), pass);
+                }
+            }
+        }
+        unreachable!("a search ends")
+    }
+
+    fn value() -> impl Strategy<Value = i64> {
+        prop_oneof![4 => 0..40_i64, 2 => -1_000_000..1_000_000_i64, 1 => any::<i64>()]
+    }
+
+    proptest! {
+        #[test]
+        fn values_are_found_however_little_memory_there_is(
+            groups in prop::collection::vec(prop::collection::vec(value(), 0..120), 1..6),
+            bytes in prop::sample::select(vec![0, 16, 100, 1_000, 100_000]),
+            ps in prop::collection::vec(0..=8_u64, 0..4),
+        ) {
+            let positions = |group: usize| {
+                let count = groups[group].len() as u64;
+                let mut positions: Vec<u64> = ps.iter().filter(|_| count > 0).map(|p| (count - 1) * p / 8).collect();
+                positions.sort_unstable();
+                positions.dedup();
+                positions
+            };
+            let (found, passes) = search(&groups, positions, bytes);
+            prop_assert!(passes <= 65);
+            for (group, values) in groups.iter().enumerate() {
+                let mut sorted = values.clone();
+                sorted.sort_unstable();
+                let expected: Vec<i64> = positions(group).into_iter().map(|at| sorted[usize::try_from(at).unwrap()]).collect();
+                prop_assert_eq!(&found[group], &expected);
+            }
+        }
+    }
+
+    #[test]
+    fn what_fits_is_read_once() {
+        let values: Vec<Vec<i64>> = (0..10).map(|group| (group..group + 50).collect()).collect();
+        assert_eq!(search(&values, |_| vec![0, 49], 1 << 20).1, 1);
+        assert!(search(&values, |_| vec![0, 49], 400).1 > 1);
+    }
+
+    #[test]
+    fn percentiles_are_those_of_numpy() {
+        // numpy.percentile([1, 2, 4, 8], 100 * p)
+        for (p, expected) in
+            [(0.0, 1.0), (0.25, 1.75), (0.5, 3.0), (0.9, 6.800000000000001), (0.95, 7.399999999999999), (1.0, 8.0)]
+        {
+            let values = [1.0, 2.0, 4.0, 8.0_f64];
+            let percentile = Percentile::of(p, 4);
+            let at = |position: u64| values[usize::try_from(position).unwrap()];
+            let next = percentile.positions().last().unwrap();
+            let found = percentile.between(at(percentile.position), at(next));
+            assert_eq!(found.to_bits(), f64::to_bits(expected), "{p}: {found}");
+        }
+    }
+}

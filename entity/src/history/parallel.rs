@@ -1,0 +1,95 @@
+//! Scans that read every part, on all processors.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use sea_orm::DbErr;
+use tokio::task::JoinSet;
+
+use crate::{
+    driver::source::Source,
+    history::{column::Column, mask::Mask, part::Part, predicate::Predicate, scan::Scan},
+};
+
+/// What one thread makes of the metrics that it reads.
+pub(crate) trait Sink: Send + 'static {
+    /// Adds the columns that it reads to `columns`.
+    fn columns(&self, columns: &mut Vec<Column>);
+
+    /// Takes the rows of the selected page, `page`, that match.
+    ///
+    /// # Errors
+    /// If a page is damaged.
+    fn take(&mut self, part: &mut Part, page: usize, matches: Mask) -> Result<(), DbErr>;
+}
+
+/// Returns the number of threads that a scan of everything takes.
+pub(crate) fn threads() -> u64 {
+    thread::available_parallelism().map_or(1, |threads| threads.get() as u64)
+}
+
+/// Gives the metrics that match to sinks, one for each thread, and returns them. Which metrics a sink gets is chance. The reading
+/// ends when nobody waits for it.
+///
+/// # Errors
+/// If the database fails, or a page is damaged.
+pub(crate) async fn read_all<S: Source + Clone + Send + 'static, T: Sink>(
+    scan: &Scan<'_, S>,
+    predicate: &Arc<Predicate>,
+    sink: impl Fn() -> T,
+) -> Result<Vec<T>, DbErr> {
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut tasks = JoinSet::new();
+    for _ in 0..threads().min(scan.snapshot.parts() as u64) {
+        let (db, snapshot) = (scan.db.clone(), Arc::clone(&scan.snapshot));
+        let (predicate, next, mut sink) = (Arc::clone(predicate), Arc::clone(&next), sink());
+        tasks.spawn(async move {
+            let scan = Scan { db: &db, snapshot };
+            let mut columns = Vec::new();
+            sink.columns(&mut columns);
+            loop {
+                let part = next.fetch_add(1, Ordering::Relaxed);
+                if part >= scan.snapshot.parts() {
+                    return Ok(sink);
+                }
+                let Some(mut open) = scan.open(part, &predicate, &columns).await? else { continue };
+                for page in 0..open.part.pages() {
+                    let matches = open.matches(page)?;
+                    if !matches.is_empty() {
+                        sink.take(&mut open.part, page, matches)?;
+                    }
+                }
+            }
+        });
+    }
+    join(tasks).await
+}
+
+/// Runs `works`, each on some thread, and returns what they return, in the same order.
+///
+/// # Errors
+/// If the server is stopping.
+pub(crate) async fn run_all<T: Send + 'static>(
+    works: Vec<impl FnOnce() -> T + Send + 'static>,
+) -> Result<Vec<T>, DbErr> {
+    let mut tasks = JoinSet::new();
+    for (index, work) in works.into_iter().enumerate() {
+        tasks.spawn(async move { Ok((index, work())) });
+    }
+    let mut results = join(tasks).await?;
+    results.sort_by_key(|(index, _)| *index);
+    Ok(results.into_iter().map(|(_, result)| result).collect())
+}
+
+async fn join<T: 'static>(mut tasks: JoinSet<Result<T, DbErr>>) -> Result<Vec<T>, DbErr> {
+    let mut results = Vec::with_capacity(tasks.len());
+    while let Some(result) = tasks.join_next().await {
+        results.push(result.map_err(|error| DbErr::Custom(format!("a scan ended early: {error}")))??);
+    }
+    Ok(results)
+}
