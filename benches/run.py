@@ -38,11 +38,17 @@ def main():
     # A small run keeps nothing: that loading works is part of what it shows.
     with tempfile.TemporaryDirectory(prefix="metrograph-benches-") if given.small else nullcontext(given.data) as data:
         bench = Bench(given, Path(data).resolve(), *programs)
-        for part in (loads, reads, anew, walks, storage, growth, aggregates, postgres):
-            part.measure(bench)
         command = shlex.join(["python3", "benches/run.py", *sys.argv[1:]])
         # Nobody else needs to know how to get into a PostgreSQL.
-        text = results.text(bench, re.sub(r"://[^/@]*@", "://", command))
+        command = re.sub(r"://[^/@]*@", "://", command)
+        try:
+            for part in (loads, reads, anew, walks, storage, growth, aggregates, postgres):
+                part.measure(bench)
+        except BaseException:
+            # An hour's figures are not lost with the one that failed.
+            print(results.text(bench, command), end="")
+            raise
+        text = results.text(bench, command)
     is_whole = not (given.small or given.only)
     output = given.output or (BENCHES / "RESULTS.md" if is_whole else None)
     if output:

@@ -1,7 +1,7 @@
 //! Answers questions over the whole history, for measurements beside other engines (`benches/driver/aggregates.py`):
 //!
 //! ```text
-//! cargo run --release --example aggregates -- --database-url sqlite://metrograph.db --read-only true
+//! cargo run --release --example aggregates -- --database-url sqlite://metrograph.db --read-only
 //! ```
 //!
 //! Each line of standard input is a question: `groups all`, `groups day`, `groups component` or `groups variant` (count, mean and

@@ -31,7 +31,7 @@ class Example(LineServer):
     """The example `aggregates`: it answers with the seconds, the number of rows, and numbers that depend on all of them."""
 
     def __init__(self, binary, database):
-        super().__init__("the example aggregates", [binary, "--database-url", f"sqlite://{database}", "--read-only", "true"])
+        super().__init__("the example aggregates", [binary, "--database-url", f"sqlite://{database}", "--read-only"])
 
     def answer(self, line):
         seconds, rows, *numbers = self.ask(line).split("\t")

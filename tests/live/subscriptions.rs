@@ -184,8 +184,8 @@ on_both_engines! {
             }
             taken.push(app.statements() - before);
         }
-        // The first one fills the cache of names.
-        assert_eq!(taken[1], taken[2], "{taken:?}");
+        // The first one fills the cache of names. One more or less tells who looked at a commit first, the watcher or a feed.
+        assert!(taken[1].abs_diff(taken[2]) <= 1, "{taken:?}");
     }
 
     async fn subscribers_without_events_take_no_statement(app: &TestApp) {

@@ -1,6 +1,6 @@
 //! Statistics by group and single values, held against what the metrics themselves give.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entity::{
     filter::Tree,
@@ -21,8 +21,8 @@ const COMPONENTS: [&str; 3] = ["core", "net", ""];
 
 /// What a test measured, by its number.
 struct Measured {
-    component: usize,
-    variant: usize,
+    component: i64,
+    variant: i64,
     started_at: i64,
     total_time: f64,
     passed: bool,
@@ -31,28 +31,28 @@ struct Measured {
 /// Returns the metric with a number. Its figures have no grain, so that sums are rounded.
 fn measured(number: u32) -> Measured {
     let chance = number.wrapping_mul(2_654_435_761) >> 16;
-    let variant = (chance % 7) as usize;
+    let variant = i64::from(chance % 7);
     Measured {
-        component: variant % COMPONENTS.len(),
+        component: variant % 3,
         variant,
         started_at: MONDAY + i64::from(number / 40) * DAY + i64::from(chance % 80_000) * 1_000_000,
         total_time: f64::from(chance % 1_000) * 0.1 + f64::from(number % 3) * 1e-9,
-        passed: chance % 2 == 0,
+        passed: chance.is_multiple_of(2),
     }
 }
 
 fn input(Measured { component, variant, started_at, total_time, passed }: &Measured) -> Value {
     let time = entity::time::canonical(*started_at);
     metric(json!({
-        "componentName": COMPONENTS[*component], "variantName": format!("test[{variant}]"), "startedAt": time,
+        "componentName": COMPONENTS[usize::try_from(*component).unwrap()], "variantName": format!("test[{variant}]"), "startedAt": time,
         "totalTime": total_time, "passed": passed,
     }))
 }
 
 /// Returns count, sum and percentiles of values, as Python's `math.fsum` and `numpy.percentile` do.
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "few values")]
 fn expected(values: &mut [f64], percentiles: &[f64]) -> (u64, f64, Vec<f64>) {
     values.sort_by(f64::total_cmp);
-    // The values are hundreds of billionths at most, so that integers hold their sum exactly.
     let last = values.len() - 1;
     let percentile = |p: &f64| {
         let at = last as f64 * p;
@@ -64,6 +64,7 @@ fn expected(values: &mut [f64], percentiles: &[f64]) -> (u64, f64, Vec<f64>) {
 }
 
 /// Returns the sum, rounded once: the values are scaled to integers that hold all of their bits.
+#[allow(clippy::cast_precision_loss, reason = "rounded once")]
 fn exact_sum(values: &[f64]) -> f64 {
     const SCALE: i32 = 90;
     let scaled = |value: &f64| {
@@ -100,14 +101,20 @@ async fn check(app: &TestApp, count: u32, filter: &Tree<Filter>, is_wanted: fn(&
         let mut wanted: BTreeMap<Vec<i64>, Vec<f64>> = BTreeMap::new();
         for measured in &all {
             let key = by.iter().map(|by| match by {
-                GroupBy::Variant => measured.variant as i64,
-                GroupBy::Component => measured.component as i64,
+                GroupBy::Variant => measured.variant,
+                GroupBy::Component => measured.component,
                 GroupBy::Day => day(measured),
             });
             wanted.entry(key.collect()).or_default().push(measured.total_time);
         }
-        let mut wanted: Vec<_> = wanted.into_values().map(|mut values| expected(&mut values, &PERCENTILES)).collect();
         let found = groups(store, filter, by, Resource::TotalTime, &PERCENTILES).await.unwrap();
+        // A day is its own key.
+        let days = |groups: &[Vec<i64>]| groups.iter().filter_map(|keys| keys.last().copied()).collect::<BTreeSet<_>>();
+        if by.contains(&GroupBy::Day) {
+            let found: Vec<Vec<i64>> = found.iter().map(|group| group.keys.clone()).collect();
+            assert_eq!(days(&found), days(&wanted.keys().cloned().collect::<Vec<_>>()), "{by:?}, {count} metrics");
+        }
+        let mut wanted: Vec<_> = wanted.into_values().map(|mut values| expected(&mut values, &PERCENTILES)).collect();
         let as_expected = |Group { statistics, .. }: Group| (statistics.count, statistics.sum, statistics.percentiles);
         let mut found: Vec<_> = found.into_iter().map(as_expected).collect();
         // The keys of variants and components are not theirs here, so only what is in the groups is compared.

@@ -147,6 +147,10 @@ impl<T: Number> Pages<T> {
             let length = bytes.get(at..).and_then(|rest| rest.first_chunk()).ok_or(Damage::Head)?;
             let length = Some(u16::from_le_bytes(*length)).filter(|length| *length != LEFT_OUT).map(u32::from);
             ranges.push(length.map(|length| start..start + length));
+            let checksum = bytes.get(at + 2..).and_then(|rest| rest.first_chunk()).ok_or(Damage::Head)?;
+            if length.is_none() && u32::from_le_bytes(*checksum) != crc32fast::hash(&[]) {
+                return Err(Damage::Page(page));
+            }
             start += length.unwrap_or(0);
         }
         bytes.extend([0; PADDING]);
@@ -204,10 +208,21 @@ mod tests {
     use pco::DecompressorScratch;
     use proptest::prelude::*;
 
-    use super::{Damage, Delta, Pages, compress};
+    use super::{Damage, Delta, ENTRY, PREFIX, Pages, compress};
 
     fn lengths(values: usize, page: usize) -> Vec<usize> {
         (0..values).step_by(page).map(|first| page.min(values - first)).collect()
+    }
+
+    #[test]
+    fn a_page_that_was_kept_is_not_taken_for_one_that_is_left_out() {
+        let values: Vec<i64> = (0..40).collect();
+        let lengths = lengths(values.len(), 16);
+        let mut bytes = compress(&values, &lengths, Delta::None, |_| true).unwrap();
+        let head = bytes[1..5].iter().rev().fold(0, |length, byte| length << 8 | usize::from(*byte));
+        let second = PREFIX + head + ENTRY;
+        bytes[second..second + 2].fill(u8::MAX);
+        assert!(matches!(Pages::<i64>::open(bytes, lengths.len()), Err(Damage::Page(1))));
     }
 
     proptest! {

@@ -89,7 +89,11 @@ pub(crate) async fn run_all<T: Send + 'static>(
 async fn join<T: 'static>(mut tasks: JoinSet<Result<T, DbErr>>) -> Result<Vec<T>, DbErr> {
     let mut results = Vec::with_capacity(tasks.len());
     while let Some(result) = tasks.join_next().await {
-        results.push(result.map_err(|error| DbErr::Custom(format!("a scan ended early: {error}")))??);
+        let result = result.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => Err(DbErr::Custom(format!("a scan ended early: {error}"))),
+        });
+        results.push(result?);
     }
     Ok(results)
 }

@@ -248,7 +248,8 @@ impl<'a, S: Source> Scan<'a, S> {
         match (predicate.of_zone(&zone), predicate) {
             (Some(true), _) => return Ok(self.snapshot.len(part)),
             (Some(false), _) => return Ok(0),
-            (None, Predicate::Among(dimension, keys)) => {
+            // What is not sealed has no counts.
+            (None, Predicate::Among(dimension, keys)) if part < self.snapshot.segments.len() => {
                 let open = store::open(self.db, &self.snapshot, part).await?;
                 if let Some(count) = open.count(*dimension, keys) {
                     return Ok(count);

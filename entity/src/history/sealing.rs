@@ -1,5 +1,5 @@
-//! Sealing: the older part of the head becomes a segment. It is compressed outside of any transaction (but for those of an
-//! older version); storing it changes nothing that can be read.
+//! Sealing: the older part of the head becomes a segment. It is compressed outside of any transaction; storing it changes
+//! nothing that can be read.
 
 use sea_orm::{DbErr, EntityTrait as _, IntoActiveModel as _, QueryTrait as _, sea_query::Value};
 

@@ -291,6 +291,10 @@ impl OpenSegment {
     fn is_read(&mut self, resource: Resource) -> Result<bool, DbErr> {
         let (page, rows) = (self.page, self.rows());
         let read = self.numbers[resource.index()].read(page, rows, &mut self.scratch);
+        // Nothing but CPU usage can be derived.
+        let read = read.and_then(|is_read| {
+            if is_read || resource == Resource::CpuUsage { Ok(is_read) } else { Err(Damage::Page(page)) }
+        });
         read.map_err(|damage| damaged(self.row.id, Blob::of(Column::Resource(resource)), damage))
     }
 
@@ -357,6 +361,7 @@ impl Rows for OpenSegment {
         }
         if reader.page != Some(self.page) {
             let read = reader.read(self.page, rows, &mut self.scratch);
+            let read = read.and_then(|is_read| if is_read { Ok(()) } else { Err(Damage::Page(self.page)) });
             read.map_err(|damage| damaged(self.row.id, Blob::of(column), damage))?;
             let base = self.directory.zones.get(self.page).map_or(0, |zone| base(column, zone));
             if base != 0 {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sea_orm::{QueryOrder as _, entity::prelude::*};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
     driver::source::Source,
@@ -38,6 +38,8 @@ pub struct History {
     sizes: Sizes,
     /// Memory for aggregates, see [`BUDGET_KIB`].
     budget: Semaphore,
+    /// Held by who reads everything.
+    first_read: Mutex<()>,
 }
 
 /// The number of replacements of segments, the greatest key in a segment, and the greatest key of all.
@@ -48,7 +50,12 @@ const SELECT_STATE: &str = "SELECT version, sealed_until, last_metric_id FROM hi
 impl History {
     /// Creates a history that is not read yet.
     pub fn new(sizes: Sizes) -> Self {
-        Self { snapshot: RwLock::default(), sizes, budget: Semaphore::new(BUDGET_KIB as usize) }
+        Self {
+            snapshot: RwLock::default(),
+            sizes,
+            budget: Semaphore::new(BUDGET_KIB as usize),
+            first_read: Mutex::default(),
+        }
     }
 
     /// Returns the snapshot as far as it was read.
@@ -80,10 +87,22 @@ impl History {
     /// If the database fails.
     pub(crate) async fn refresh(&self, db: &impl Source) -> Result<Arc<Snapshot>, DbErr> {
         let before = self.snapshot();
+        // One reads everything, and the others wait for it.
+        let first = if before.is_read { None } else { Some(self.first_read.lock().await) };
+        let before = if first.is_some() { self.snapshot() } else { before };
+        loop {
+            if let Some(snapshot) = self.read_new(db, &before).await? {
+                return Ok(snapshot);
+            }
+        }
+    }
+
+    /// Reads what is new since `before`. `None` if parts of the backlog were sealed and deleted meanwhile, so that it must be read again.
+    async fn read_new(&self, db: &impl Source, before: &Arc<Snapshot>) -> Result<Option<Arc<Snapshot>>, DbErr> {
         let (version, (sealed_until, last_key)) =
             db.select::<State, 0>(SELECT_STATE, []).await?.pop().unwrap_or_default();
         if before.is_read && (version, sealed_until, last_key) == before.state() {
-            return Ok(before);
+            return Ok(Some(Arc::clone(before)));
         }
         // Another history, or an earlier state as a backup has, is read anew.
         let (old_version, old_sealed_until, old_last_key) = before.state();
@@ -92,7 +111,7 @@ impl History {
         let is_left = |part: &segment::Model| part.last_metric_id > sealed_until;
         let left: Vec<segment::Model> = before.backlog.iter().filter(|part| is_left(part)).cloned().collect();
         let is_other = is_other || left.first().is_some_and(|part| part.first_metric_id <= sealed_until);
-        let base = if is_other { Arc::default() } else { Arc::clone(&before) };
+        let base = if is_other { Arc::default() } else { Arc::clone(before) };
         // Rows first: those that are sealed meanwhile are in the segments that are read after them.
         let after = base.last_key.max(sealed_until);
         let Sizes { page, segment } = self.sizes;
@@ -114,6 +133,9 @@ impl History {
         head.extend(&rows, self.sizes.page);
         // What was sealed since is in the segments, part by part: all servers have the same sizes.
         let newest = segments.last().map_or(0, |segment| segment.last_metric_id);
+        if backlog.iter().any(|part| part.first_metric_id <= newest && newest < part.last_metric_id) {
+            return Ok(None);
+        }
         let backlog = Arc::new(backlog.into_iter().filter(|part| part.first_metric_id > newest).collect());
         let mut snapshot = Snapshot { is_read: true, version, segments, backlog, head, last_key, caches };
         snapshot.head = snapshot.head.after(snapshot.sealed_until(), self.sizes.page);
@@ -121,20 +143,25 @@ impl History {
         let mut current = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
         // Everything may have been forgotten meanwhile.
         if !Arc::ptr_eq(&current.caches, &before.caches) {
-            return Ok(Arc::new(snapshot));
+            return Ok(Some(Arc::new(snapshot)));
         }
         if !is_other && current.sealed_until() > snapshot.sealed_until() {
             // Another reader has read further. Its head may begin after the end of this one.
             let is_later = current.last_key >= snapshot.last_key;
-            return Ok(if is_later { Arc::clone(&current) } else { Arc::new(snapshot) });
+            return Ok(Some(if is_later { Arc::clone(&current) } else { Arc::new(snapshot) }));
         }
         if !is_other && current.last_key > snapshot.last_key {
+            let end = |snapshot: &Snapshot| snapshot.backlog.last().map(|part| part.last_metric_id);
+            if end(&current) > end(&snapshot) {
+                // Its head begins after the end of this one's backlog.
+                return Ok(Some(Arc::clone(&current)));
+            }
             let newer = current.head.after(snapshot.last_key, self.sizes.page);
             snapshot.head.extend(&newer.rows().collect::<Vec<_>>(), self.sizes.page);
             snapshot.last_key = current.last_key;
         }
         *current = Arc::new(snapshot);
-        Ok(Arc::clone(&current))
+        Ok(Some(Arc::clone(&current)))
     }
 
     /// Adds metrics that this server has just committed. If there are others before them, the next scan reads all of them.

@@ -18,6 +18,9 @@ use crate::{
     resource::Resource,
 };
 
+/// Number of values that one thread reads, at most: 24 MB of memory.
+const MAX_VALUES: usize = 1 << 20;
+
 /// A value of a metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Value {
@@ -42,6 +45,9 @@ impl Sink for Values {
 
     fn take(&mut self, part: &mut Part, _page: usize, matches: Mask) -> Result<(), DbErr> {
         let first = self.values.len();
+        if first > MAX_VALUES {
+            return Err(DbErr::Custom(format!("there are more than {MAX_VALUES} values: narrow the filter")));
+        }
         let keys = part.integers(Column::Key)?;
         self.values.extend(matches.rows().map(|row| Value { started_at: 0, metric: keys[row], value: 0.0 }));
         let started_at = part.integers(Column::StartedAt)?;
@@ -60,7 +66,7 @@ impl Sink for Values {
 /// insertion.
 ///
 /// # Errors
-/// If the database fails, or a page is damaged.
+/// If there are too many, the database fails, or a page is damaged.
 pub(crate) async fn values_of<S: Source + Clone + Send + 'static>(
     scan: &Scan<'_, S>,
     predicate: Predicate,

@@ -46,7 +46,7 @@ pub struct Group {
 /// `by` names that occurs. `percentiles` are from 0 to 1.
 ///
 /// # Errors
-/// If there are too many groups, or the database fails.
+/// If a percentile is out of range, there are too many groups, or the database fails.
 pub async fn groups(
     db: &Store,
     filter: &Tree<Filter>,
@@ -54,6 +54,9 @@ pub async fn groups(
     resource: Resource,
     percentiles: &[f64],
 ) -> Result<Vec<Group>, DbErr> {
+    if let Some(wrong) = percentiles.iter().find(|p| !(0.0..=1.0).contains(*p)) {
+        return Err(DbErr::Custom(format!("the percentile {wrong} is not from 0 to 1")));
+    }
     let scan = Scan::begin(db, &db.history).await?;
     let predicate = resolve(db, filter).await?;
     let (mut grouping, mut keys) = (Vec::with_capacity(by.len()), Vec::with_capacity(by.len()));
@@ -119,7 +122,7 @@ fn days(extent: Option<&Extent>) -> Vec<i64> {
 /// of insertion.
 ///
 /// # Errors
-/// If the database fails.
+/// If there are too many, or the database fails.
 pub async fn values(db: &Store, filter: &Tree<Filter>, resource: Resource) -> Result<Vec<Value>, DbErr> {
     let scan = Scan::begin(db, &db.history).await?;
     values_of(&scan, resolve(db, filter).await?, resource).await

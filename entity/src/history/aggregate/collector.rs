@@ -2,6 +2,8 @@
 
 /// Number of values in a block.
 const BLOCK: usize = 32;
+/// Bytes of a block.
+pub(crate) const BLOCK_BYTES: u64 = (BLOCK * size_of::<i64>()) as u64;
 /// Number of blocks that are allocated at once.
 const BLOCKS: usize = 1024;
 /// No block.

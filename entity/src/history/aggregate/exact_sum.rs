@@ -28,7 +28,7 @@ impl ExactSum {
     pub(crate) fn add(&mut self, value: f64) {
         let (rounded, lost) = two_sum(self.rounded, value);
         self.rounded = rounded;
-        if lost != 0.0 {
+        if lost != 0.0 && rounded.is_finite() {
             self.lose(lost);
         }
     }
@@ -43,7 +43,7 @@ impl ExactSum {
                 (sums[lane], lost[lane]) = two_sum(sums[lane], chunk[lane]);
             }
             if lost.iter().any(|lost| *lost != 0.0) {
-                lost.into_iter().filter(|lost| *lost != 0.0).for_each(|lost| self.lose(lost));
+                lost.into_iter().filter(|lost| *lost != 0.0 && lost.is_finite()).for_each(|lost| self.lose(lost));
             }
         }
         sums.iter().chain(rest).for_each(|value| self.add(*value));
@@ -61,8 +61,12 @@ impl ExactSum {
         other.lost.iter().for_each(|lost| self.add(*lost));
     }
 
-    /// Returns the sum, correctly rounded: to nearest, ties to even.
+    /// Returns the sum, correctly rounded: to nearest, ties to even. It is infinite if the numbers, added one by one, leave what
+    /// numbers can hold.
     pub(crate) fn value(&self) -> f64 {
+        if !self.rounded.is_finite() {
+            return self.rounded;
+        }
         let mut parts = self.lost.clone();
         grow(&mut parts, self.rounded);
         // From the greatest part on, until one no longer fits.
@@ -106,7 +110,9 @@ mod tests {
 
     fn sum(values: &[f64]) -> ExactSum {
         let mut sum = ExactSum::default();
-        values.iter().for_each(|value| sum.add(*value));
+        for value in values {
+            sum.add(*value);
+        }
         sum
     }
 
@@ -116,6 +122,7 @@ mod tests {
         assert_eq!(sum(&tenths).value().to_bits(), 1.0_f64.to_bits());
         assert_eq!(sum(&[1e100, 1.0, -1e100]).value().to_bits(), 1.0_f64.to_bits());
         assert_eq!(sum(&[]).value().to_bits(), 0.0_f64.to_bits());
+        assert_eq!(sum(&[1.7e308, 1.7e308, 1.0]).value().to_bits(), f64::INFINITY.to_bits());
     }
 
     /// Returns the sum of multiples of 2^-80 that are less than 2^40, as an integer adds them.

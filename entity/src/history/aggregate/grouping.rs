@@ -14,6 +14,9 @@ use crate::history::{
 /// The group of metrics that are left out.
 pub(crate) const NO_GROUP: u32 = u32::MAX;
 
+/// Maximum number of groups, empty ones included: what each costs must fit into the memory for aggregates.
+pub(crate) const MAX_GROUPS: usize = 1 << 18;
+
 /// One of the things by which metrics are grouped: a number below [`Self::len`] for each of them.
 #[derive(Debug, Clone)]
 pub(crate) enum Key {
@@ -74,10 +77,10 @@ impl Key {
 pub(crate) struct Grouping(pub(crate) Vec<Key>);
 
 impl Grouping {
-    /// Returns the number of groups, empty ones included; `None` if they can't be counted.
+    /// Returns the number of groups, empty ones included; `None` if there are more than [`MAX_GROUPS`].
     pub(crate) fn len(&self) -> Option<usize> {
         let len = self.0.iter().try_fold(1_usize, |len, key| len.checked_mul(key.len()))?;
-        u32::try_from(len).is_ok_and(|len| len < NO_GROUP).then_some(len)
+        (len <= MAX_GROUPS).then_some(len)
     }
 
     /// Adds the columns that it reads to `columns`.

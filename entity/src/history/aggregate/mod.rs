@@ -13,13 +13,14 @@ use std::sync::Arc;
 use sea_orm::DbErr;
 use tokio::sync::Semaphore;
 
+use crate::history::aggregate::grouping::MAX_GROUPS;
 pub(crate) use crate::history::aggregate::grouping::{Grouping, Key, NO_GROUP};
 use crate::{
     driver::source::Source,
     history::{
         aggregate::{
             exact_sum::ExactSum,
-            order_statistics::{Percentile, Plan, Tally, VALUE},
+            order_statistics::{Percentile, Plan, Tally, needed},
         },
         column::Column,
         mask::Mask,
@@ -37,6 +38,8 @@ use crate::{
 
 /// Memory of a group besides its values, in bytes, roughly.
 const GROUP: u64 = 128;
+/// The same on each thread.
+const GROUP_OF_THREAD: u64 = 48;
 
 /// What is computed.
 #[derive(Debug, Clone)]
@@ -108,7 +111,9 @@ impl Sink for Pass {
                     moments.sum.add_all(values);
                 }
                 if let Some((plan, tally)) = search {
-                    values.iter().for_each(|value| plan.add(tally, group as usize, rank_of_number(*value)));
+                    for value in values {
+                        plan.add(tally, group as usize, rank_of_number(*value));
+                    }
                 }
             }
             None => {
@@ -121,7 +126,9 @@ impl Sink for Pass {
                     }
                 }
                 if let Some((plan, tally)) = search {
-                    of_groups().for_each(|(group, value)| plan.add(tally, *group as usize, rank_of_number(*value)));
+                    for (group, value) in of_groups() {
+                        plan.add(tally, *group as usize, rank_of_number(*value));
+                    }
                 }
             }
         }
@@ -139,17 +146,19 @@ pub(crate) async fn statistics<S: Source + Clone + Send + 'static>(
     aggregation: Aggregation,
     budget: &Semaphore,
 ) -> Result<Vec<Statistics>, DbErr> {
-    let groups = aggregation.grouping.len().ok_or_else(|| DbErr::Custom("too many groups".to_owned()))?;
+    let too_many = || DbErr::Custom(format!("there are more than {MAX_GROUPS} groups: group by fewer things"));
+    let groups = aggregation.grouping.len().ok_or_else(too_many)?;
     let Some(Extent { metrics, zone }) = scan.extent(&predicate) else {
         return Ok(vec![Statistics::default(); groups]);
     };
     let (predicate, aggregation) = (Arc::new(predicate), Arc::new(aggregation));
     let wants_percentiles = !aggregation.percentiles.is_empty();
-    let wanted = groups as u64 * GROUP + if wants_percentiles { metrics * VALUE } else { 0 };
-    let kib = u32::try_from(wanted / 1024).unwrap_or(u32::MAX).clamp(1, BUDGET_KIB);
-    let _permit = budget.acquire_many(kib).await.map_err(|error| DbErr::Custom(error.to_string()))?;
     let threads = threads();
-    let bytes = u64::from(kib) * 1024 / threads;
+    let of_groups = groups as u64 * (GROUP + threads * GROUP_OF_THREAD);
+    let wanted = of_groups + if wants_percentiles { needed(groups, metrics, threads) } else { 0 };
+    let kib = u32::try_from(wanted.div_ceil(1024)).unwrap_or(u32::MAX).clamp(1, BUDGET_KIB);
+    let _permit = budget.acquire_many(kib).await.map_err(|error| DbErr::Custom(error.to_string()))?;
+    let bytes = (u64::from(kib) * 1024).saturating_sub(of_groups) / threads;
     let mut moments = Vec::new();
     let mut plan = wants_percentiles.then(|| {
         let Range { least, greatest } = zone.resource(aggregation.resource);

@@ -3,10 +3,10 @@
 //! Values are integers that order like them. If all of them fit into memory, they are collected. Otherwise each pass over the
 //! history counts them in bins, which narrows the interval in which each position lies, until what lies in the intervals fits.
 
-use crate::history::aggregate::collector::Collector;
+use crate::history::aggregate::collector::{BLOCK_BYTES, Collector};
 
 /// Bytes of a value that is collected.
-pub(crate) const VALUE: u64 = 8;
+const VALUE: u64 = 8;
 /// Bytes of a bin.
 const BIN: u64 = 4;
 /// So few groups that selecting in them one by one would not keep all processors busy…
@@ -48,6 +48,11 @@ impl Interval {
     }
 }
 
+/// Returns the memory for collecting this many values, in bytes, at most: each group has blocks on each thread.
+pub(crate) fn needed(groups: usize, values: u64, threads: u64) -> u64 {
+    values * VALUE + values.min(groups as u64 * threads) * BLOCK_BYTES
+}
+
 /// What a pass over the history looks for.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -65,7 +70,7 @@ impl Plan {
     pub(crate) fn first(groups: usize, values: u64, (least, greatest): (i64, i64), bytes: u64, threads: u64) -> Self {
         let interval = Interval { least, greatest, below: 0, count: values };
         let is_large = groups <= FEW && values / (groups as u64).max(1) >= LARGE;
-        let is_collected = values * VALUE <= bytes * threads && !is_large;
+        let is_collected = needed(groups, values, threads) <= bytes * threads && !is_large;
         Self::of((0..=groups).collect(), vec![interval; groups], bytes, is_collected)
     }
 
@@ -132,8 +137,8 @@ impl Plan {
                     if positions.next_if(|position| *position < below + count).is_some() {
                         while positions.next_if(|position| *position < below + count).is_some() {}
                         let least = interval.least.wrapping_add_unsigned((bin as u64) << shift);
-                        let last = least.wrapping_add_unsigned((1_u64 << shift) - 1);
-                        let greatest = if last < least { interval.greatest } else { last.min(interval.greatest) };
+                        let end = least.wrapping_add_unsigned((1_u64 << shift) - 1);
+                        let greatest = if end < least { interval.greatest } else { end.min(interval.greatest) };
                         let narrowed = Interval { least, greatest, below, count };
                         collected += if narrowed.single().is_some() { 0 } else { count };
                         intervals.push(narrowed);
@@ -280,13 +285,12 @@ mod tests {
                     plan.add(&mut tallies[index % 2], group, *value);
                 }
             }
-            match plan.next(&tallies, &positions, bytes, 2) {
-                Some(next) => plan = next,
-                None => {
-                    let values = |group| plan.values(&tallies, group, &positions(group), &mut Vec::new());
-                    return ((0..groups.len()).map(values).collect(), pass);
-                }
+            if let Some(next) = plan.next(&tallies, &positions, bytes, 2) {
+                plan = next;
+                continue;
             }
+            let values = |group| plan.values(&tallies, group, &positions(group), &mut Vec::new());
+            return ((0..groups.len()).map(values).collect(), pass);
         }
         unreachable!("a search ends")
     }
@@ -330,9 +334,14 @@ mod tests {
     #[test]
     fn percentiles_are_those_of_numpy() {
         // numpy.percentile([1, 2, 4, 8], 100 * p)
-        for (p, expected) in
-            [(0.0, 1.0), (0.25, 1.75), (0.5, 3.0), (0.9, 6.800000000000001), (0.95, 7.399999999999999), (1.0, 8.0)]
-        {
+        for (p, expected) in [
+            (0.0, 1.0),
+            (0.25, 1.75),
+            (0.5, 3.0),
+            (0.9, 6.800_000_000_000_001),
+            (0.95, 7.399_999_999_999_999),
+            (1.0, 8.0),
+        ] {
             let values = [1.0, 2.0, 4.0, 8.0_f64];
             let percentile = Percentile::of(p, 4);
             let at = |position: u64| values[usize::try_from(position).unwrap()];
