@@ -74,7 +74,15 @@ CLASSES = {
     "like": "`like`: p50",
     "middle-pages": "a jump to a middle page of a filtered list: p50",
 }
-# What growth does to the other classes has rows of its own.
+COUNTS_ANEW = "counts, each just after a metric was stored: p50"
+# What growth does to these has rows of its own.
+GROWING = {
+    "pages": "any page of all metrics: p50",
+    "first-pages": "first pages by session, variant, context and component: p50",
+    "counts": CLASSES["counts"],
+    "counts-anew": COUNTS_ANEW,
+    "names": CLASSES["names"],
+}
 ON_LARGE = ("last-pages", "counts", "top", "like", "middle-pages")
 
 STATISTICS = "count(*) AS metrics, avg(total_time) AS mean, quantile_cont(total_time, 0.95) AS p95"
@@ -147,22 +155,12 @@ TABLE = [
     row("far-page", "page 2,000 of all metrics: p50", at_most(1, PAGE_2)),
     *(row(id, work, at_most(1, BEFORE)) for id, work in CLASSES.items()),
     # Counts are remembered until something is stored.
-    row("counts-anew", "counts, each just after a metric was stored: p50", at_most(1, BEFORE)),
+    row("counts-anew", COUNTS_ANEW, at_most(1, BEFORE)),
     row("links", "links followed anywhere in any list: p50", at_most(1, BEFORE)),
     *(row(f"contexts-{id}", f"with 8,000 contexts: {work}", at_most(1, BEFORE)) for id, work in CLASSES.items()),
     row("contexts-list", "with 8,000 contexts: any page of `/contexts/`: p50", at_most(1, BEFORE)),
     *(row(f"large-{id}", f"the large history: {CLASSES[id]}", at_most(1, BEFORE)) for id in ON_LARGE),
-    row("growth-pages", "the large history: any page of all metrics: p50", at_most(1.5, MAIN_HISTORY)),
-    row(
-        "growth-first-pages", "the large history: first pages by session, variant, context and component: p50",
-        at_most(1.5, MAIN_HISTORY),
-    ),
-    row("growth-counts", "the large history: counts: p50", at_most(1.5, MAIN_HISTORY)),
-    row(
-        "growth-counts-anew", "the large history: counts, each just after a metric was stored: p50",
-        at_most(1.5, MAIN_HISTORY),
-    ),
-    row("growth-names", "the large history: listings of names: p50", at_most(1.5, MAIN_HISTORY)),
+    *(row(f"growth-{id}", f"the large history: {work}", at_most(1.5, MAIN_HISTORY)) for id, work in GROWING.items()),
     *against_duckdb("", ""),
     *against_duckdb("large-", "the large history: "),
     row("file", "the database file as loaded, indexes included", at_most(0.1, REFERENCE_FILE)),

@@ -173,8 +173,8 @@ on_both_engines! {
     async fn a_hundred_subscribers_take_as_many_statements_as_one(app: &TestApp) {
         let mut subscribers = vec![Events::of(app, ITEMS).await];
         let mut taken = Vec::new();
-        for number in 0..3 {
-            if number == 2 {
+        for number in 0..7 {
+            if number == 4 {
                 subscribers.extend(join_all((0..99).map(|_| Events::of(app, ITEMS))).await);
             }
             let before = app.statements();
@@ -184,8 +184,8 @@ on_both_engines! {
             }
             taken.push(app.statements() - before);
         }
-        // The first one fills the cache of names. One more or less tells who looked at a commit first, the watcher or a feed.
-        assert!(taken[1].abs_diff(taken[2]) <= 1, "{taken:?}");
+        // The first one fills the cache of names. The least of some: who looks at a commit first may cost a statement.
+        assert_eq!(taken[1..4].iter().min(), taken[4..].iter().min(), "{taken:?}");
     }
 
     async fn subscribers_without_events_take_no_statement(app: &TestApp) {

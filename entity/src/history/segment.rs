@@ -306,29 +306,16 @@ impl OpenSegment {
         for column in &Column::ALL[..6] {
             self.integers(*column)?;
         }
-        let mut is_derived = false;
         for resource in Resource::ALL {
-            if resource == Resource::CpuUsage {
-                is_derived = !self.is_read(resource)?;
-            } else {
-                self.numbers(resource)?;
-            }
+            self.numbers(resource)?;
         }
         let integers = self.integers.each_ref().map(|column| column.values.as_slice());
         let numbers = self.numbers.each_ref().map(|column| column.values.as_slice());
-        let number = |index: usize, row: usize| {
-            if is_derived && index == Resource::CpuUsage.index() {
-                let [total, user, kernel] = TIMES.map(|time| numbers[time.index()][row]);
-                cpu_usage(user, kernel, total)
-            } else {
-                numbers[index][row]
-            }
-        };
         let (first, texts) = (self.page * self.page_size, &self.directory.texts);
         let metric = |row: &usize| {
             let text = texts.binary_search_by_key(&(first + row), |(at, _)| *at).ok();
             let text = text.map(|index| texts[index].1.clone());
-            model(integers.map(|column| column[*row]), std::array::from_fn(|index| number(index, *row)), text)
+            model(integers.map(|column| column[*row]), numbers.map(|column| column[*row]), text)
         };
         Ok(rows.iter().map(metric).collect())
     }

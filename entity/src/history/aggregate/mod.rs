@@ -24,7 +24,7 @@ use crate::{
         },
         column::Column,
         mask::Mask,
-        parallel::{Sink, read_all, threads},
+        parallel::{Sink, read_all, run_all, threads},
         part::Part,
         predicate::Predicate,
         rows::Rows as _,
@@ -233,7 +233,7 @@ async fn select(
             groups.map(of_group).collect::<Vec<_>>()
         });
     }
-    let selected = crate::history::parallel::run_all(tasks).await?;
+    let selected = run_all(tasks).await?;
     for (group, percentiles) in statistics.iter_mut().zip(selected.into_iter().flatten()) {
         group.percentiles = percentiles;
     }

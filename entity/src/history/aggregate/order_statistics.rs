@@ -148,7 +148,7 @@ impl Plan {
             }
         }
         starts.push(intervals.len());
-        Some(Self::of(starts, intervals, bytes, collected * VALUE <= bytes * threads))
+        Some(Self::of(starts, intervals, bytes, needed(groups, collected, threads) <= bytes * threads))
     }
 
     /// Returns the values of a group at `positions`, in ascending order, after a pass that collected. `scratch` is overwritten.
@@ -186,15 +186,9 @@ impl Plan {
         let mut last = None;
         for (index, position) in wanted.into_iter().rev() {
             if position < rest.len() {
-                let is_next = position + 1 == rest.len() && last.is_some();
-                let at = if is_next {
-                    rest.iter().enumerate().max_by_key(|(_, value)| **value).map_or(0, |(at, _)| at)
-                } else {
-                    position
-                };
-                if is_next {
-                    let end = rest.len() - 1;
-                    rest.swap(at, end);
+                if position + 1 == rest.len() {
+                    let greatest = (0..rest.len()).max_by_key(|at| rest[*at]).unwrap_or(position);
+                    rest.swap(greatest, position);
                 } else {
                     rest.select_nth_unstable(position);
                 }
