@@ -84,14 +84,20 @@ fn exact_sum(values: &[f64]) -> f64 {
 
 /// Records metrics until some of them are sealed and some are not.
 async fn record(app: &TestApp, numbers: std::ops::Range<u32>) {
-    for first in numbers.clone().step_by(25) {
-        let metrics: Vec<Value> = (first..numbers.end.min(first + 25)).map(|number| input(&measured(number))).collect();
+    for first in numbers.clone().step_by(100) {
+        let metrics: Vec<Value> =
+            (first..numbers.end.min(first + 100)).map(|number| input(&measured(number))).collect();
         app.run(RECORD, json!({ "m": metrics })).await;
     }
 }
 
-async fn check(app: &TestApp, count: u32, filter: &Tree<Filter>, is_wanted: fn(&Measured) -> bool) {
-    const PERCENTILES: [f64; 5] = [0.0, 0.25, 0.5, 0.95, 1.0];
+async fn check(
+    app: &TestApp,
+    count: u32,
+    percentiles: &[f64],
+    filter: &Tree<Filter>,
+    is_wanted: fn(&Measured) -> bool,
+) {
     let store = app.store();
     let all: Vec<Measured> = (0..count).map(measured).filter(is_wanted).collect();
     let day = |measured: &Measured| measured.started_at.div_euclid(DAY) * DAY;
@@ -107,14 +113,14 @@ async fn check(app: &TestApp, count: u32, filter: &Tree<Filter>, is_wanted: fn(&
             });
             wanted.entry(key.collect()).or_default().push(measured.total_time);
         }
-        let found = groups(store, filter, by, Resource::TotalTime, &PERCENTILES).await.unwrap();
+        let found = groups(store, filter, by, Resource::TotalTime, percentiles).await.unwrap();
         // A day is its own key.
         let days = |groups: &[Vec<i64>]| groups.iter().filter_map(|keys| keys.last().copied()).collect::<BTreeSet<_>>();
         if by.contains(&GroupBy::Day) {
             let found: Vec<Vec<i64>> = found.iter().map(|group| group.keys.clone()).collect();
             assert_eq!(days(&found), days(&wanted.keys().cloned().collect::<Vec<_>>()), "{by:?}, {count} metrics");
         }
-        let mut wanted: Vec<_> = wanted.into_values().map(|mut values| expected(&mut values, &PERCENTILES)).collect();
+        let mut wanted: Vec<_> = wanted.into_values().map(|mut values| expected(&mut values, percentiles)).collect();
         let as_expected = |Group { statistics, .. }: Group| (statistics.count, statistics.sum, statistics.percentiles);
         let mut found: Vec<_> = found.into_iter().map(as_expected).collect();
         // The keys of variants and components are not theirs here, so only what is in the groups is compared.
@@ -134,15 +140,22 @@ async fn check(app: &TestApp, count: u32, filter: &Tree<Filter>, is_wanted: fn(&
 }
 
 async fn on(engine: Engine) {
-    let app = TestApp::with(engine, |settings| settings.storage.segments = SegmentSizes { page: 8, segment: 32 }).await;
+    let app = TestApp::with(engine, |settings| settings.storage.segments = SegmentSizes { page: 4, segment: 32 }).await;
     let Some(app) = app else { return };
     let everything = Tree::from(Filter::default());
-    check(&app, 0, &everything, |_| true).await;
+    let percentiles = [0.0, 0.25, 0.5, 0.95, 1.0];
+    check(&app, 0, &percentiles, &everything, |_| true).await;
+    let passed: Tree<Filter> = Filter { passed: Some(true), ..Filter::default() }.into();
     for (from, to) in [(0, 1), (1, 60), (60, 700)] {
         record(&app, from..to).await;
-        check(&app, to, &everything, |_| true).await;
-        let passed = Filter { passed: Some(true), ..Filter::default() };
-        check(&app, to, &passed.into(), |measured| measured.passed).await;
+        check(&app, to, &percentiles, &everything, |_| true).await;
+        check(&app, to, &percentiles, &passed, |measured| measured.passed).await;
+    }
+    // So many pages that a sample of them is read first.
+    record(&app, 700..4_400).await;
+    for percentile in [0.5, 0.95] {
+        check(&app, 4_400, &[percentile], &everything, |_| true).await;
+        check(&app, 4_400, &[percentile], &passed, |measured| measured.passed).await;
     }
     app.finish().await;
 }

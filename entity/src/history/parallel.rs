@@ -21,6 +21,11 @@ pub(crate) trait Sink: Send + 'static {
     /// Adds the columns that it reads to `columns`.
     fn columns(&self, columns: &mut Vec<Column>);
 
+    /// Returns whether it takes rows of a page.
+    fn wants(&self, _part: usize, _page: usize) -> bool {
+        true
+    }
+
     /// Takes the rows of the selected page, `page`, that match.
     ///
     /// # Errors
@@ -59,6 +64,9 @@ pub(crate) async fn read_all<S: Source + Clone + Send + 'static, T: Sink>(
                 }
                 let Some(mut open) = scan.open(part, &predicate, &columns).await? else { continue };
                 for page in 0..open.part.pages() {
+                    if !sink.wants(part, page) {
+                        continue;
+                    }
                     let matches = open.matches(page)?;
                     if !matches.is_empty() {
                         sink.take(&mut open.part, page, matches)?;

@@ -73,7 +73,7 @@ pub async fn groups(
         keys.push(of_numbers);
     }
     let aggregation = Aggregation { resource, grouping: Grouping(grouping), percentiles: percentiles.to_vec() };
-    let statistics = statistics(&scan, predicate, aggregation, db.history.budget()).await?;
+    let statistics = statistics(&scan, predicate, aggregation, &db.history).await?;
     let group = |(mut group, statistics): (usize, Statistics)| {
         let mut of_group = vec![0; keys.len()];
         for (key, of_numbers) in of_group.iter_mut().zip(&keys).rev() {

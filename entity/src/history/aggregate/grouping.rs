@@ -83,6 +83,11 @@ impl Grouping {
         (len <= MAX_GROUPS).then_some(len)
     }
 
+    /// Returns whether metrics that were recorded one after the other are in the same groups.
+    pub(crate) fn is_clustered(&self) -> bool {
+        self.0.iter().any(|key| matches!(key, Key::Of(Dimension::Session, ..) | Key::Time(_)))
+    }
+
     /// Adds the columns that it reads to `columns`.
     pub(crate) fn columns(&self, columns: &mut Vec<Column>) {
         columns.extend(self.0.iter().map(Key::column));

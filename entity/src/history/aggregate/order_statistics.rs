@@ -3,16 +3,15 @@
 //! Values are integers that order like them. If all of them fit into memory, they are collected. Otherwise each pass over the
 //! history counts them in bins, which narrows the interval in which each position lies, until what lies in the intervals fits.
 
-use crate::history::aggregate::collector::{BLOCK_BYTES, Collector};
+use crate::history::aggregate::{
+    collector::{BLOCK_BYTES, Collector},
+    search::{Search, Select, select},
+};
 
 /// Bytes of a value that is collected.
 const VALUE: u64 = 8;
 /// Bytes of a bin.
 const BIN: u64 = 4;
-/// So few groups that selecting in them one by one would not keep all processors busy…
-const FEW: usize = 8;
-/// … if they have this number of values each: then it is faster to count first than to collect all of them.
-const LARGE: u64 = 65_536;
 /// Maximum number of bins of an interval.
 const MAX_BINS: u64 = 4_096;
 
@@ -69,8 +68,7 @@ impl Plan {
     /// memory for each of `threads`.
     pub(crate) fn first(groups: usize, values: u64, (least, greatest): (i64, i64), bytes: u64, threads: u64) -> Self {
         let interval = Interval { least, greatest, below: 0, count: values };
-        let is_large = groups <= FEW && values / (groups as u64).max(1) >= LARGE;
-        let is_collected = needed(groups, values, threads) <= bytes * threads && !is_large;
+        let is_collected = needed(groups, values, threads) <= bytes * threads;
         Self::of((0..=groups).collect(), vec![interval; groups], bytes, is_collected)
     }
 
@@ -90,26 +88,6 @@ impl Plan {
     fn interval(&self, group: usize, value: i64) -> Option<(usize, &(Interval, u32))> {
         let (first, end) = (self.starts[group], self.starts[group + 1]);
         (first..end).zip(&self.intervals[first..end]).find(|(_, (interval, _))| interval.contains(value))
-    }
-
-    /// Returns where the values of a pass are put.
-    pub(crate) fn tally(&self) -> Tally {
-        if self.bins == 0 {
-            Tally::Values(Collector::new(self.starts.len() - 1))
-        } else {
-            Tally::Counts(vec![0; self.intervals.len() * self.bins])
-        }
-    }
-
-    /// Adds a value to a tally of this plan.
-    #[inline]
-    pub(crate) fn add(&self, tally: &mut Tally, group: usize, value: i64) {
-        let Some((index, (interval, shift))) = self.interval(group, value) else { return };
-        match tally {
-            Tally::Counts(counts) => counts[index * self.bins + interval.bin(value, *shift)] += 1,
-            Tally::Values(collector) if interval.single().is_none() => collector.add(group, value),
-            Tally::Values(_) => {}
-        }
     }
 
     /// Returns the plan of the pass after one that counted; `None` if this one collected. `positions` returns those that are
@@ -150,15 +128,32 @@ impl Plan {
         starts.push(intervals.len());
         Some(Self::of(starts, intervals, bytes, needed(groups, collected, threads) <= bytes * threads))
     }
+}
 
-    /// Returns the values of a group at `positions`, in ascending order, after a pass that collected. `scratch` is overwritten.
-    pub(crate) fn values(
-        &self,
-        tallies: &[Tally],
-        group: usize,
-        positions: &[u64],
-        scratch: &mut Vec<i64>,
-    ) -> Vec<i64> {
+impl Search for Plan {
+    type Tally = Tally;
+
+    fn tally(&self) -> Tally {
+        if self.bins == 0 {
+            Tally::Values(Collector::new(self.starts.len() - 1))
+        } else {
+            Tally::Counts(vec![0; self.intervals.len() * self.bins])
+        }
+    }
+
+    #[inline]
+    fn add(&self, tally: &mut Tally, group: usize, value: i64) {
+        let Some((index, (interval, shift))) = self.interval(group, value) else { return };
+        match tally {
+            Tally::Counts(counts) => counts[index * self.bins + interval.bin(value, *shift)] += 1,
+            Tally::Values(collector) if interval.single().is_none() => collector.add(group, value),
+            Tally::Values(_) => {}
+        }
+    }
+}
+
+impl Select for Plan {
+    fn values(&self, tallies: &[Tally], group: usize, positions: &[u64], scratch: &mut Vec<i64>) -> Option<Vec<i64>> {
         scratch.clear();
         for tally in tallies {
             if let Tally::Values(collector) = tally {
@@ -181,24 +176,8 @@ impl Plan {
                 collected += if interval.single().is_some() { 0 } else { interval.count };
             }
         }
-        // From the last one down: what is selected from is ever shorter.
-        let mut rest = scratch.as_mut_slice();
-        let mut last = None;
-        for (index, position) in wanted.into_iter().rev() {
-            if position < rest.len() {
-                if position + 1 == rest.len() {
-                    let greatest = (0..rest.len()).max_by_key(|at| rest[*at]).unwrap_or(position);
-                    rest.swap(greatest, position);
-                } else {
-                    rest.select_nth_unstable(position);
-                }
-                let (before, from) = rest.split_at_mut(position);
-                last = Some(from[0]);
-                rest = before;
-            }
-            values[index] = last.unwrap_or_default();
-        }
-        values
+        select(scratch, &wanted, &mut values);
+        Some(values)
     }
 }
 
@@ -265,6 +244,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{Percentile, Plan};
+    use crate::history::aggregate::search::{Search as _, Select as _};
 
     /// Returns the values of each group at `positions`, found in passes with this much memory, and the number of passes.
     fn search(groups: &[Vec<i64>], positions: impl Fn(usize) -> Vec<u64>, bytes: u64) -> (Vec<Vec<i64>>, usize) {
@@ -283,7 +263,7 @@ mod tests {
                 plan = next;
                 continue;
             }
-            let values = |group| plan.values(&tallies, group, &positions(group), &mut Vec::new());
+            let values = |group| plan.values(&tallies, group, &positions(group), &mut Vec::new()).unwrap();
             return ((0..groups.len()).map(values).collect(), pass);
         }
         unreachable!("a search ends")
