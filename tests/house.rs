@@ -30,7 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Every setting is read and checked in one place: what database to open is one of them.
     ("db", &["migration", "entity", "config"]),
     ("migration", &[]),
-    ("entity", &[]),
+    ("entity", &["analysis"]),
     ("analysis", &[]),
     ("error", &[]),
     ("process", &[]),

@@ -12,6 +12,7 @@ mod search;
 
 use std::sync::Arc;
 
+use analysis::Percentile;
 use sea_orm::DbErr;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -22,7 +23,7 @@ use crate::{
     history::{
         aggregate::{
             exact_sum::ExactSum,
-            order_statistics::{Percentile, Plan, needed},
+            order_statistics::{Plan, needed},
             sample::Sample,
             search::{Search, Select},
         },

@@ -199,51 +199,12 @@ impl Tally {
     }
 }
 
-/// A percentile of a group of `count` values, by linear interpolation at position (n − 1)·p, as `numpy.percentile` does.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Percentile {
-    /// The position before it, from 0 on.
-    pub(crate) position: u64,
-    /// How far it is from there to the next one.
-    pub(crate) fraction: f64,
-}
-
-impl Percentile {
-    /// Returns the percentile `p`, from 0 to 1, of `count` values, of which there is at least one.
-    #[allow(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "0 to count"
-    )]
-    pub(crate) fn of(p: f64, count: u64) -> Self {
-        let at = (count - 1) as f64 * p;
-        let position = (at.floor() as u64).min(count - 1);
-        Self { position, fraction: at - at.floor() }
-    }
-
-    /// Returns the positions that it takes.
-    pub(crate) fn positions(self) -> impl Iterator<Item = u64> {
-        [self.position].into_iter().chain((self.fraction > 0.0).then_some(self.position + 1))
-    }
-
-    /// Returns the percentile between the values at its positions.
-    pub(crate) fn between(self, value: f64, next: f64) -> f64 {
-        let difference = next - value;
-        if self.fraction >= 0.5 {
-            next - difference * (1.0 - self.fraction)
-        } else {
-            value + difference * self.fraction
-        }
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Percentile, Plan};
+    use super::Plan;
     use crate::history::aggregate::search::{Search as _, Select as _};
 
     /// Returns the values of each group at `positions`, found in passes with this much memory, and the number of passes.
@@ -303,25 +264,5 @@ mod tests {
         let values: Vec<Vec<i64>> = (0..10).map(|group| (group..group + 50).collect()).collect();
         assert_eq!(search(&values, |_| vec![0, 49], 1 << 20).1, 1);
         assert!(search(&values, |_| vec![0, 49], 400).1 > 1);
-    }
-
-    #[test]
-    fn percentiles_are_those_of_numpy() {
-        // numpy.percentile([1, 2, 4, 8], 100 * p)
-        for (p, expected) in [
-            (0.0, 1.0),
-            (0.25, 1.75),
-            (0.5, 3.0),
-            (0.9, 6.800_000_000_000_001),
-            (0.95, 7.399_999_999_999_999),
-            (1.0, 8.0),
-        ] {
-            let values = [1.0, 2.0, 4.0, 8.0_f64];
-            let percentile = Percentile::of(p, 4);
-            let at = |position: u64| values[usize::try_from(position).unwrap()];
-            let next = percentile.positions().last().unwrap();
-            let found = percentile.between(at(percentile.position), at(next));
-            assert_eq!(found.to_bits(), f64::to_bits(expected), "{p}: {found}");
-        }
     }
 }
