@@ -15,6 +15,7 @@ mod long_lists;
 mod long_variables;
 mod mutations;
 mod object_types;
+mod rankings;
 mod response_size;
 mod rust_client;
 mod statement_counts;

@@ -14,9 +14,12 @@ use entity::{
     edges,
     filter::Tree,
     list::{self, Edge, Listable, Slice},
-    query::{Query, Store},
+    query::{
+        Query, Store,
+        metrics::{self, Ranking},
+    },
     table::{
-        session_tag, tag,
+        metric, session_tag, tag,
         variant::{self, VariantNames},
     },
 };
@@ -317,6 +320,35 @@ impl<E: Query> LoaderKey for PerParent<ChildCount<E>> {
             counts.extend(keys.into_iter().map(|key| (key.clone(), numbers.get(&key.parent).copied().unwrap_or(0))));
         }
         Ok(counts)
+    }
+}
+
+/// Loads the ranking of the metrics that an edge leads to from a parent.
+#[derive(PartialEq)]
+pub struct ChildRanking {
+    edge: Edge<metric::Entity>,
+    ranking: Ranking,
+}
+
+impl ChildRanking {
+    /// Creates the key of the ranking for one parent.
+    pub fn key(edge: Edge<metric::Entity>, parent: i64, ranking: &Ranking) -> PerParent<Self> {
+        let hashed = (edge.name, ranking.limit, ranking.distinct_variants);
+        PerParent::new(parent, Self { edge, ranking: ranking.clone() }, hashed, &ranking.filter)
+    }
+}
+
+impl LoaderKey for PerParent<ChildRanking> {
+    type Value = Vec<metric::Model>;
+
+    async fn load(db: &Store, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
+        let mut lists = HashMap::with_capacity(keys.len());
+        for (ChildRanking { edge, ranking }, keys) in Self::by_query(keys) {
+            let parents: Vec<i64> = keys.iter().map(|key| key.parent).collect();
+            let mut rows = metrics::top_under(db, *edge, &parents, ranking).await?;
+            lists.extend(keys.into_iter().map(|key| (key.clone(), rows.remove(&key.parent).unwrap_or_default())));
+        }
+        Ok(lists)
     }
 }
 

@@ -52,6 +52,11 @@ graph_object! {
             load_row::<pipeline_row::Entity>(ctx, self.0.pipeline_id).await.map(Pipeline)
         }
     }
+    ranking {
+        /// The metrics recorded in the build that used most (or least) of a resource. The most extreme comes first; ties are in the order
+        /// recorded.
+        top_metrics = |build| Parent::Row(edges::METRICS_OF_BUILD, build.0.id);
+    }
     /// The sessions of the build.
     list sessions: session_row::Entity = |build| Parent::Row(edges::SESSIONS_OF_BUILD, build.0.id);
     /// The components measured in the build.

@@ -151,6 +151,11 @@ graph_object! {
             }
         }
     }
+    ranking {
+        /// The metrics recorded in the context that used most (or least) of a resource. The most extreme comes first; ties are in the order
+        /// recorded.
+        top_metrics = |context| Parent::Row(edges::METRICS_OF_CONTEXT, context.0.id);
+    }
     /// The metrics recorded in the context.
     list metrics: metric_row::Entity = |context| Parent::Row(edges::METRICS_OF_CONTEXT, context.0.id);
     /// The sessions with metrics recorded in the context.

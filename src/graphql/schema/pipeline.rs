@@ -44,6 +44,11 @@ graph_object! {
             }
         }
     }
+    ranking {
+        /// The metrics recorded in the pipeline that used most (or least) of a resource. The most extreme comes first; ties are in the order
+        /// recorded.
+        top_metrics = |pipeline| Parent::Row(edges::METRICS_OF_PIPELINE, pipeline.0.id);
+    }
     /// The builds of the pipeline, in order of their first sessions.
     list builds: build_row::Entity = |pipeline| Parent::Row(edges::BUILDS_OF_PIPELINE, pipeline.0.id);
     /// The sessions of the pipeline, including those without a build number.

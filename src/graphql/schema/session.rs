@@ -152,6 +152,11 @@ graph_object! {
             pipeline.map(|row| row.map(Pipeline)).map_err(Into::into).transpose()
         }
     }
+    ranking {
+        /// The metrics recorded in the session that used most (or least) of a resource. The most extreme comes first; ties are in the order
+        /// recorded.
+        top_metrics = |session| Parent::Row(edges::METRICS_OF_SESSION, session.0.id);
+    }
     short {
         /// The tags of the session, in the order announced.
         async fn tags(&self, ctx: &Context<'_>) -> FieldResult<Vec<Tag>> {

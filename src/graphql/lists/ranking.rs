@@ -1,0 +1,97 @@
+//! Rankings: the metrics that used most or least of a resource.
+
+use async_graphql::{Context, Enum};
+use entity::{
+    query::metrics::{self, Ranking},
+    table::metric,
+};
+
+use crate::{
+    error::Error,
+    graphql::{
+        error::FieldResult,
+        limits::{DEFAULT_RANKING_ROWS, MAX_ROWS},
+        lists::{
+            connection::Parent,
+            dataloader::loaders_of,
+            filter::Where,
+            json_writer::Items,
+            listed::{Listed, ObjectOf, WhereOf},
+            loader_keys::ChildRanking,
+        },
+        state::state_of,
+    },
+};
+
+/// A resource that a test uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "entity::resource::Resource")]
+pub enum Resource {
+    /// `memoryUsage`: peak memory minus the memory at the start of the session, in MB. It depends on the test order.
+    #[graphql(name = "MEMORY")]
+    MemoryUsage,
+    /// `cpuUsage`: CPU time divided by total time, a ratio. Short tests with expensive fixtures rank first.
+    #[graphql(name = "CPU")]
+    CpuUsage,
+    /// `kernelTime`: CPU time in kernel mode, including function-scoped fixtures, in seconds.
+    KernelTime,
+    /// `userTime`: CPU time in user mode, including function-scoped fixtures, in seconds.
+    UserTime,
+    /// `totalTime`: wall-clock time without fixtures, in seconds.
+    TotalTime,
+}
+
+/// The direction of a ranking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
+#[graphql(remote = "entity::query::metrics::Direction")]
+pub enum TopDirection {
+    /// Highest values first.
+    #[default]
+    Highest,
+    /// Lowest values first.
+    Lowest,
+}
+
+/// Things of which each is in a ranking once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub enum DistinctBy {
+    /// Variants: of each test, with its parameters, only the most extreme metric.
+    Variant,
+}
+
+/// The arguments of a ranking.
+pub struct RankingArguments {
+    pub resource: Resource,
+    pub direction: Option<TopDirection>,
+    pub distinct: Option<DistinctBy>,
+    pub filter: Option<Box<WhereOf<metric::Entity>>>,
+    pub first: Option<i64>,
+}
+
+impl RankingArguments {
+    /// Reads the ranking.
+    pub async fn read(
+        self,
+        ctx: &Context<'_>,
+        parent: Parent<metric::Entity>,
+    ) -> FieldResult<Items<ObjectOf<metric::Entity>>> {
+        let Self { resource, direction, distinct, filter, first } = self;
+        let first = first.unwrap_or(DEFAULT_RANKING_ROWS);
+        let limit = u64::try_from(first.min(MAX_ROWS))
+            .map_err(|_| Error::bad_input(format!("first: give a number from 0 to {MAX_ROWS}, not {first}")))?;
+        let ranking = Ranking {
+            resource: resource.into(),
+            direction: direction.unwrap_or_default().into(),
+            distinct_variants: distinct == Some(DistinctBy::Variant),
+            filter: filter.map(|filter| filter.check()).transpose()?.unwrap_or_default(),
+            limit,
+        };
+        let rows = match parent {
+            Parent::Root => metrics::top(&state_of(ctx).database.store, &ranking).await.map_err(Error::from)?,
+            Parent::Row(edge, id) => {
+                loaders_of(ctx).load(ChildRanking::key(edge, id, &ranking)).await?.unwrap_or_default()
+            }
+        };
+        Ok(ObjectOf::<metric::Entity>::from_rows(ctx, rows).await?.into())
+    }
+}
