@@ -11,3 +11,5 @@ mod paths;
 mod posts;
 mod recorded;
 mod rest_dir;
+mod rows;
+mod v2;
