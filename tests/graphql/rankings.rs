@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::support::{
-    builders::graphql::{metric, session},
+    builders::graphql::{context, metric, session},
     history::bare,
     on_both_engines,
 };
@@ -29,7 +29,11 @@ fn ranking(highest: bool, distinct: bool, first: usize, is_in: impl Fn(u32) -> b
         *times += 1;
         !distinct || *times == 1
     });
-    metrics.into_iter().take(first).map(|n| json!({ "memoryUsage": f64::from(measured(n).2), "itemName": format!("test_{}", measured(n).0) })).collect()
+    metrics
+        .into_iter()
+        .take(first)
+        .map(|n| json!({ "memoryUsage": f64::from(measured(n).2), "itemName": format!("test_{}", measured(n).0) }))
+        .collect()
 }
 
 on_both_engines! {
@@ -38,6 +42,7 @@ on_both_engines! {
             let tags = json!({ "pipeline_branch": format!("p{}", number / 5), "pipeline_build_no": (number / 2).to_string() });
             app.announce_session(session(&format!("s{number}"), json!({ "tags": tags }))).await;
         }
+        app.announce_context(context("c1", json!({}))).await;
         let one = |n: u32| {
             let (variant, session, memory) = measured(n);
             metric(json!({

@@ -115,7 +115,7 @@ on_both_engines! {
         ] {
             assert_eq!(column(app, &format!("/metrics?{query}"), "item_name").await, json!(items), "{query}");
         }
-        for (query, count) in [("", 5), ("pipeline=main", 4), ("since=2026-01-06&passed=true", 0), ("variant_contains=a", 2)] {
+        for (query, count) in [("", 5), ("pipeline=main", 4), ("since=2026-01-06&passed=true", 0), ("variant_contains=test_b", 2)] {
             let answer = app.get(&format!("/api/v2/metrics/count?{query}")).await.expect(200);
             assert_eq!(answer, json!({ "metric_count": count }), "{query}");
         }
@@ -241,7 +241,7 @@ on_both_engines! {
             let request = Request::builder().method(method).uri("/api/v2/sessions/s").body(Body::empty()).unwrap();
             app.send(request).await.refuses(405, "method");
         }
-        app.get("/sessions?tag=python").await.refuses(404, "path");
+        app.get("/variants?kind=function").await.refuses(404, "path");
         assert_eq!(app.get("/api/v2/sessions").await.expect(200)["nodes"], json!([]));
     }
 }
