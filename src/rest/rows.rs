@@ -207,7 +207,7 @@ mod tests {
         RowsForm::of(&document, &roots)
     }
 
-    fn table(form: &RowsForm, rows: serde_json::Value) -> String {
+    fn table(form: &RowsForm, rows: &serde_json::Value) -> String {
         let members = Value::from_json(json!({ &form.list: rows })).unwrap();
         String::from_utf8(form.write(&members, Format::Csv).unwrap()).unwrap()
     }
@@ -218,7 +218,7 @@ mod tests {
         let form = form.unwrap();
         assert_eq!(form.columns.names(), ["b", "inner.x", "inner.b", "inner.a", "inner.tags", "a", "names"]);
         assert!(!form.is_paged);
-        assert_eq!(table(&form, json!([])), "b,inner.x,inner.b,inner.a,inner.tags,a,names\r\n");
+        assert_eq!(table(&form, &json!([])), "b,inner.x,inner.b,inner.a,inner.tags,a,names\r\n");
     }
 
     #[test]
@@ -236,7 +236,7 @@ mod tests {
             "\"a \"\"b\"\",\r\nc\",true,,",
             "",
         ];
-        assert_eq!(table(&form, rows), expected.join("\r\n"));
+        assert_eq!(table(&form, &rows), expected.join("\r\n"));
     }
 
     #[test]
@@ -261,7 +261,7 @@ mod tests {
         fn what_is_written_is_read_back(texts in prop::collection::vec(any::<String>(), 1..8)) {
             let form = form("{ rows { a inner { a } } }").unwrap();
             let rows: Vec<_> = texts.iter().map(|text| json!({ "a": text, "inner": { "a": text } })).collect();
-            let written = table(&form, rows.clone().into());
+            let written = table(&form, &rows.clone().into());
             let mut reader = csv::Reader::from_reader(written.as_bytes());
             let read: Vec<(String, String)> = reader.deserialize().map(Result::unwrap).collect();
             prop_assert_eq!(read, texts.iter().map(|text| (text.clone(), text.clone())).collect::<Vec<_>>());

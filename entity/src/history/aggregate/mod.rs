@@ -235,13 +235,11 @@ pub(crate) async fn statistics<S: Source + Clone + Send + 'static>(
             moments = all;
         }
         let positions = |group: usize| positions(&aggregation, moments[group].count);
-        match plan.next(&tallies, positions, bytes / threads, threads) {
-            Some(next) => plan = Arc::new(next),
-            None => {
-                let selected = select(&plan, tallies, &moments, &aggregation).await?;
-                return selected.ok_or_else(|| DbErr::Custom("a percentile was not found".to_owned()));
-            }
-        }
+        let Some(next) = plan.next(&tallies, positions, bytes / threads, threads) else {
+            let selected = select(&plan, tallies, &moments, &aggregation).await?;
+            return selected.ok_or_else(|| DbErr::Custom("a percentile was not found".to_owned()));
+        };
+        plan = Arc::new(next);
     }
 }
 

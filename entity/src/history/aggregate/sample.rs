@@ -73,7 +73,9 @@ impl Sample {
         let mut seen = 0;
         for group in 0..self.groups {
             values.clear();
-            tallies.iter().for_each(|tally| tally.values.append(group, &mut values));
+            for tally in tallies {
+                tally.values.append(group, &mut values);
+            }
             let pages = tallies.iter().map(|tally| tally.pages[group].1).sum();
             let ranges = ranges(percentiles, values.len(), pages);
             let ends = ranges.iter().flat_map(|(least, end)| [*least, *end]);
@@ -110,7 +112,7 @@ fn ranges(percentiles: &[f64], count: usize, pages: u32) -> Vec<(usize, usize)> 
         let at = |p: f64| (p * count as f64).clamp(0.0, count as f64);
         let (least, end) = (at(p - margin).floor() as usize, at(p + margin).ceil() as usize);
         match ranges.last_mut() {
-            Some(last) if least <= last.1 => last.1 = last.1.max(end),
+            Some((_, before)) if least <= *before => *before = end.max(*before),
             _ => ranges.push((least, end)),
         }
     }
@@ -247,7 +249,9 @@ impl Select for Brackets {
         for index in self.starts[group]..self.starts[group + 1] {
             below += tallies.iter().map(|tally| tally.below[index]).sum::<u64>();
             scratch.clear();
-            tallies.iter().for_each(|tally| tally.values.append(index, scratch));
+            for tally in tallies {
+                tally.values.append(index, scratch);
+            }
             let end = below + scratch.len() as u64 + tallies.iter().map(|tally| tally.equal[index]).sum::<u64>();
             let mut wanted = Vec::new();
             while let Some((at, position)) = positions.next_if(|(_, position)| *position < end) {
@@ -277,7 +281,9 @@ mod tests {
         for (number, page) in pages.iter().enumerate().filter(|(number, _)| search.wants(0, *number)) {
             let tally = &mut tallies[number % 2];
             search.begin_page(tally);
-            page.iter().for_each(|(group, value)| search.add(tally, *group, *value));
+            for (group, value) in page {
+                search.add(tally, *group, *value);
+            }
         }
         tallies
     }
