@@ -4,22 +4,31 @@
 //! the order of metrics, nor sealing, nor the number of threads shows in a result.
 
 mod collector;
+mod distinct;
 mod exact_sum;
+mod figures;
 mod grouping;
+mod moments;
 mod order_statistics;
+mod square_sum;
 
 use std::sync::Arc;
 
 use sea_orm::DbErr;
 use tokio::sync::Semaphore;
 
-use crate::history::aggregate::grouping::MAX_GROUPS;
-pub(crate) use crate::history::aggregate::grouping::{Grouping, Key, NO_GROUP};
+pub(crate) use crate::history::aggregate::{
+    distinct::distinct,
+    exact_sum::ExactSum,
+    figures::{Figures, WantedFigures, totals},
+    grouping::{Grouping, Key, NO_GROUP},
+};
+pub use crate::history::aggregate::{figures::WantedStatistics, grouping::MAX_GROUPS, moments::AggregateError};
 use crate::{
     driver::source::Source,
     history::{
         aggregate::{
-            exact_sum::ExactSum,
+            grouping::PageGroups,
             order_statistics::{Percentile, Plan, Tally, needed},
         },
         column::Column,
@@ -59,6 +68,10 @@ pub struct Statistics {
     pub count: u64,
     /// Their sum, correctly rounded.
     pub sum: f64,
+    /// The least and the greatest, if wanted.
+    pub extremes: Option<(f64, f64)>,
+    /// The sample standard deviation, if wanted: with the divisor n − 1, so that one value has none.
+    pub standard_deviation: Option<f64>,
     /// The percentiles that were wanted, by linear interpolation at (n − 1)·p; none without values.
     pub percentiles: Vec<f64>,
 }
@@ -77,8 +90,8 @@ struct Pass {
     moments: Vec<Moments>,
     /// What is sought in this pass, if percentiles are wanted.
     search: Option<(Arc<Plan>, Tally)>,
-    /// The groups of the rows of a page.
-    groups: Vec<u32>,
+    /// The groups of a page.
+    of_page: PageGroups,
     /// The values of a page that match, if not all of them do.
     picked: Vec<f64>,
 }
@@ -90,17 +103,13 @@ impl Sink for Pass {
     }
 
     fn take(&mut self, part: &mut Part, page: usize, matches: Mask) -> Result<(), DbErr> {
-        let Self { aggregation, moments, search, groups, picked } = self;
-        let group = aggregation.grouping.of_page(part, page, groups)?;
+        let Self { aggregation, moments, search, of_page, picked } = self;
+        let group = aggregation.grouping.of_page(part, page, matches, of_page)?;
+        let groups = &of_page.groups;
         let mut values = part.numbers(aggregation.resource)?;
         if matches != Mask::first(values.len()) {
             picked.clear();
             picked.extend(matches.rows().map(|row| values[row]));
-            if group.is_none() {
-                // In place: no row is picked before an earlier one.
-                matches.rows().enumerate().for_each(|(at, row)| groups[at] = groups[row]);
-                groups.truncate(picked.len());
-            }
             values = picked;
         }
         match group {
@@ -171,7 +180,7 @@ pub(crate) async fn statistics<S: Source + Clone + Send + 'static>(
             aggregation: Arc::clone(&aggregation),
             moments: if is_first { vec![Moments::default(); groups] } else { Vec::new() },
             search: plan.as_ref().map(|plan| (Arc::clone(plan), plan.tally())),
-            groups: Vec::new(),
+            of_page: PageGroups::default(),
             picked: Vec::new(),
         });
         let mut tallies = Vec::new();
@@ -196,7 +205,7 @@ pub(crate) async fn statistics<S: Source + Clone + Send + 'static>(
 }
 
 fn without_percentiles(moments: &[Moments]) -> Vec<Statistics> {
-    let of = |Moments { count, sum }: &Moments| Statistics { count: *count, sum: sum.value(), percentiles: Vec::new() };
+    let of = |Moments { count, sum }: &Moments| Statistics { count: *count, sum: sum.value(), ..Statistics::default() };
     moments.iter().map(of).collect()
 }
 
