@@ -4,6 +4,7 @@
 ///
 /// - `scalars`: values that the object holds, which [`crate::graphql::lists::json_writer`] can write without the engine;
 /// - fields written out as functions;
+/// - `stats`: statistics of its metrics, with the module that has their types;
 /// - `short`: a field with at most [`crate::graphql::limits::MAX_SHORT_LIST`] objects;
 /// - lines for fields that read from a table: `count` (how many rows match), `page` (a numbered page), `names` (a numbered page of
 ///   names) and `list` (a connection).
@@ -151,6 +152,7 @@ macro_rules! graph_object {
     (
         @fields [$($meta:tt)*] $Type:ident { $($done:tt)* }
         $(short { $(#[doc = $about:literal])+ $($short:tt)* })?
+        $(stats $statistics:ident { $of:expr })?
         $( $(#[doc = $doc:literal])+ list $name:ident: $Table:ty = $parent:expr; )*
     ) => {
         $($meta)*
@@ -167,6 +169,23 @@ macro_rules! graph_object {
                     )"
                 )]
                 $($short)*
+            )?
+            $(
+                /// Statistics of a resource over its metrics. Computed for all objects of a list together.
+                #[graphql(
+                    complexity = "crate::graphql::limits::STATISTICS_COST + child_complexity",
+                    directive = crate::graphql::directive::access::apply(crate::config::Scope::Read)
+                )]
+                async fn stats(
+                    &self,
+                    ctx: &async_graphql::Context<'_>,
+                    #[graphql(desc = "The resource.")] resource: $statistics::Resource,
+                    #[graphql(name = "where", desc = "Filter: only metrics that match.")]
+                    filter: Option<Box<$statistics::MetricWhere>>,
+                ) -> crate::graphql::error::FieldResult<$statistics::MetricStatistics> {
+                    let of: fn(&$Type) -> $statistics::Source = $of;
+                    Box::pin($statistics::MetricStatistics::of(ctx, of(self), resource, filter)).await
+                }
             )?
             $(
                 $(#[doc = $doc])+

@@ -23,6 +23,7 @@ use crate::{
         schema::{
             global_id::{find_by_id, global_id},
             pipeline::Pipeline,
+            statistics,
         },
     },
 };
@@ -52,6 +53,7 @@ graph_object! {
             load_row::<pipeline_row::Entity>(ctx, self.0.pipeline_id).await.map(Pipeline)
         }
     }
+    stats statistics { |build| (edges::METRICS_OF_BUILD, build.0.id) }
     /// The sessions of the build.
     list sessions: session_row::Entity = |build| Parent::Row(edges::SESSIONS_OF_BUILD, build.0.id);
     /// The components measured in the build.

@@ -26,7 +26,10 @@ use crate::{
             page_number::page_number,
         },
         scalars::Int,
-        schema::global_id::{find_first, global_id},
+        schema::{
+            global_id::{find_first, global_id},
+            statistics,
+        },
         state::state_of,
     },
 };
@@ -56,6 +59,7 @@ graph_object! {
             Ok(loaders_of(ctx).load(MetricCount::Component(self.0.id)).await?.unwrap_or(0).into())
         }
     }
+    stats statistics { |component| (edges::METRICS_OF_COMPONENT, component.0.id) }
     /// The metrics of the component.
     list metrics: metric_row::Entity = |component| Parent::Row(edges::METRICS_OF_COMPONENT, component.0.id);
     /// The test functions of the component.

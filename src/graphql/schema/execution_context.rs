@@ -22,7 +22,7 @@ use crate::{
             page::announced_page,
         },
         scalars::Int,
-        schema::global_id::global_id,
+        schema::{global_id::global_id, statistics},
         state::state_of,
     },
 };
@@ -151,6 +151,7 @@ graph_object! {
             }
         }
     }
+    stats statistics { |context| (edges::METRICS_OF_CONTEXT, context.0.id) }
     /// The metrics recorded in the context.
     list metrics: metric_row::Entity = |context| Parent::Row(edges::METRICS_OF_CONTEXT, context.0.id);
     /// The sessions with metrics recorded in the context.
