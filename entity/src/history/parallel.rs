@@ -48,9 +48,22 @@ pub(crate) async fn read_all<S: Source + Clone + Send + 'static, T: Sink>(
     predicate: &Arc<Predicate>,
     sink: impl Fn() -> T,
 ) -> Result<Vec<T>, DbErr> {
+    read_all_on(threads(), scan, predicate, sink).await
+}
+
+/// Like [`read_all`], on this number of threads.
+///
+/// # Errors
+/// If the database fails, or a page is damaged.
+pub(crate) async fn read_all_on<S: Source + Clone + Send + 'static, T: Sink>(
+    threads: u64,
+    scan: &Scan<'_, S>,
+    predicate: &Arc<Predicate>,
+    sink: impl Fn() -> T,
+) -> Result<Vec<T>, DbErr> {
     let next = Arc::new(AtomicUsize::new(0));
     let mut tasks = JoinSet::new();
-    for _ in 0..threads().min(scan.snapshot.parts() as u64) {
+    for _ in 0..threads.min(scan.snapshot.parts() as u64) {
         let (db, snapshot) = (scan.db.clone(), Arc::clone(&scan.snapshot));
         let (predicate, next, mut sink) = (Arc::clone(predicate), Arc::clone(&next), sink());
         tasks.spawn(async move {

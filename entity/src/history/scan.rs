@@ -67,6 +67,8 @@ impl Wanted {
 pub(crate) struct Extent {
     /// Number of metrics.
     pub(crate) metrics: u64,
+    /// Number of their pages.
+    pub(crate) pages: u64,
     /// Their ranges.
     pub(crate) zone: Zone,
 }
@@ -138,11 +140,16 @@ impl<'a, S: Source> Scan<'a, S> {
 
     /// Returns what the parts have together in which metrics may match; `None` if there are none.
     pub(crate) fn extent(&self, predicate: &Predicate) -> Option<Extent> {
-        let extent = |part| Some(Extent { metrics: self.snapshot.len(part), zone: self.snapshot.zone(part)? });
+        let extent = |part| {
+            let (metrics, pages) = (self.snapshot.len(part), self.snapshot.pages(part));
+            Some(Extent { metrics, pages, zone: self.snapshot.zone(part)? })
+        };
         let extents = (0..self.snapshot.parts()).filter_map(extent);
-        extents
-            .filter(|extent| predicate.of_zone(&extent.zone) != Some(false))
-            .reduce(|a, b| Extent { metrics: a.metrics + b.metrics, zone: a.zone.with(b.zone) })
+        extents.filter(|extent| predicate.of_zone(&extent.zone) != Some(false)).reduce(|a, b| Extent {
+            metrics: a.metrics + b.metrics,
+            pages: a.pages + b.pages,
+            zone: a.zone.with(b.zone),
+        })
     }
 
     /// Returns the first metrics that match, for each of `parents`.

@@ -68,11 +68,6 @@ impl History {
         &self.budget
     }
 
-    /// Returns the number of metrics in a page.
-    pub(crate) fn page_size(&self) -> usize {
-        self.sizes.page
-    }
-
     /// Forgets everything: the database holds another history than before.
     pub fn forget(&self) {
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::default();

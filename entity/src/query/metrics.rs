@@ -44,7 +44,7 @@ fn wanted(slice: &Slice<Entity>) -> Wanted {
 }
 
 /// Returns the parents of the metrics that `edge` leads to.
-async fn parents_of(db: &Store, edge: Edge<Entity>, parents: &[i64]) -> Result<Parents, DbErr> {
+pub(super) async fn parents_of(db: &Store, edge: Edge<Entity>, parents: &[i64]) -> Result<Parents, DbErr> {
     let own = |dimension| (dimension, parents.iter().map(|parent| (*parent, *parent)).collect());
     let (dimension, of) = match edge.link {
         Link::Session => own(Dimension::Session),

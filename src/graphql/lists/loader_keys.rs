@@ -208,13 +208,18 @@ impl<Q> Hash for SharedQuery<Q> {
 
 /// A query for one parent. Keys with the same query are loaded together.
 pub struct PerParent<Q> {
-    parent: i64,
+    pub(crate) parent: i64,
     shared: Arc<SharedQuery<Q>>,
 }
 
 impl<Q: PartialEq> PerParent<Q> {
     /// Creates a key. Its hash is that of `hashed` and `filter`, which differ between most queries.
-    fn new<F: Default + PartialEq + fmt::Debug>(parent: i64, query: Q, hashed: impl Hash, filter: &F) -> Self {
+    pub(crate) fn new<F: Default + PartialEq + fmt::Debug>(
+        parent: i64,
+        query: Q,
+        hashed: impl Hash,
+        filter: &F,
+    ) -> Self {
         let mut state = DefaultHasher::new();
         hashed.hash(&mut state);
         // Filters contain floats, which do not implement `Hash`. Most lists have no filter, so formatting one is rare.
@@ -225,7 +230,7 @@ impl<Q: PartialEq> PerParent<Q> {
     }
 
     /// Groups keys by query.
-    fn by_query(keys: &[Self]) -> Vec<(&Q, Vec<&Self>)> {
+    pub(crate) fn by_query(keys: &[Self]) -> Vec<(&Q, Vec<&Self>)> {
         let mut groups: HashMap<&SharedQuery<Q>, Vec<&Self>> = HashMap::new();
         for key in keys {
             groups.entry(&key.shared).or_default().push(key);

@@ -11,3 +11,5 @@ pub mod object;
 pub mod page;
 pub mod page_number;
 pub mod ranking;
+pub mod resource;
+pub mod statistics_keys;

@@ -5,6 +5,7 @@
 /// - `scalars`: values that the object holds, which [`crate::graphql::lists::json_writer`] can write without the engine;
 /// - fields written out as functions;
 /// - `ranking`: the metrics that used most or least of a resource;
+/// - `stats`: statistics of its metrics, with the module that has their types;
 /// - `short`: a field with at most [`crate::graphql::limits::MAX_SHORT_LIST`] objects;
 /// - lines for fields that read from a table: `count` (how many rows match), `page` (a numbered page), `names` (a numbered page of
 ///   names) and `list` (a connection).
@@ -153,6 +154,7 @@ macro_rules! graph_object {
         @fields [$($meta:tt)*] $Type:ident { $($done:tt)* }
         $(ranking { $(#[doc = $top_doc:literal])+ $top:ident = $top_parent:expr; })?
         $(short { $(#[doc = $about:literal])+ $($short:tt)* })?
+        $(stats $statistics:ident { $of:expr })?
         $( $(#[doc = $doc:literal])+ list $name:ident: $Table:ty = $parent:expr; )*
     ) => {
         $($meta)*
@@ -174,7 +176,7 @@ macro_rules! graph_object {
                     &self,
                     ctx: &async_graphql::Context<'_>,
                     #[graphql(desc = "The resource to rank by.")]
-                    resource: crate::graphql::lists::ranking::Resource,
+                    resource: crate::graphql::lists::resource::Resource,
                     #[graphql(
                         desc = "Whether the highest or the lowest values come first.",
                         default_with = "Some(crate::graphql::lists::ranking::TopDirection::Highest)"
@@ -213,6 +215,23 @@ macro_rules! graph_object {
                     )"
                 )]
                 $($short)*
+            )?
+            $(
+                /// Statistics of a resource over its metrics. Computed for all objects of a list together.
+                #[graphql(
+                    complexity = "crate::graphql::limits::STATISTICS_COST + child_complexity",
+                    directive = crate::graphql::directive::access::apply(crate::config::Scope::Read)
+                )]
+                async fn stats(
+                    &self,
+                    ctx: &async_graphql::Context<'_>,
+                    #[graphql(desc = "The resource.")] resource: $statistics::Resource,
+                    #[graphql(name = "where", desc = "Filter: only metrics that match.")]
+                    filter: Option<Box<$statistics::MetricWhere>>,
+                ) -> crate::graphql::error::FieldResult<$statistics::MetricStatistics> {
+                    let of: fn(&$Type) -> $statistics::Source = $of;
+                    Box::pin($statistics::MetricStatistics::of(ctx, of(self), resource, filter)).await
+                }
             )?
             $(
                 $(#[doc = $doc])+

@@ -23,6 +23,7 @@ use crate::{
         schema::{
             global_id::{find_by_id, global_id},
             pipeline::Pipeline,
+            statistics,
         },
     },
 };
@@ -57,6 +58,7 @@ graph_object! {
         /// recorded.
         top_metrics = |build| Parent::Row(edges::METRICS_OF_BUILD, build.0.id);
     }
+    stats statistics { |build| (edges::METRICS_OF_BUILD, build.0.id) }
     /// The sessions of the build.
     list sessions: session_row::Entity = |build| Parent::Row(edges::SESSIONS_OF_BUILD, build.0.id);
     /// The components measured in the build.

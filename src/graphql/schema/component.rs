@@ -26,7 +26,10 @@ use crate::{
             page_number::page_number,
         },
         scalars::Int,
-        schema::global_id::{find_first, global_id},
+        schema::{
+            global_id::{find_first, global_id},
+            statistics,
+        },
         state::state_of,
     },
 };
@@ -61,6 +64,7 @@ graph_object! {
         /// recorded.
         top_metrics = |component| Parent::Row(edges::METRICS_OF_COMPONENT, component.0.id);
     }
+    stats statistics { |component| (edges::METRICS_OF_COMPONENT, component.0.id) }
     /// The metrics of the component.
     list metrics: metric_row::Entity = |component| Parent::Row(edges::METRICS_OF_COMPONENT, component.0.id);
     /// The test functions of the component.

@@ -22,7 +22,7 @@ use crate::{
             page::announced_page,
         },
         scalars::Int,
-        schema::global_id::global_id,
+        schema::{global_id::global_id, statistics},
         state::state_of,
     },
 };
@@ -156,6 +156,7 @@ graph_object! {
         /// recorded.
         top_metrics = |context| Parent::Row(edges::METRICS_OF_CONTEXT, context.0.id);
     }
+    stats statistics { |context| (edges::METRICS_OF_CONTEXT, context.0.id) }
     /// The metrics recorded in the context.
     list metrics: metric_row::Entity = |context| Parent::Row(edges::METRICS_OF_CONTEXT, context.0.id);
     /// The sessions with metrics recorded in the context.

@@ -22,6 +22,7 @@ use crate::{
         schema::{
             component::Component,
             global_id::{find_by_id, global_id},
+            statistics,
         },
     },
 };
@@ -66,6 +67,7 @@ graph_object! {
         /// recorded.
         top_metrics = |item| Parent::Row(edges::METRICS_OF_ITEM, item.0.id);
     }
+    stats statistics { |item| (edges::METRICS_OF_ITEM, item.0.id) }
     /// The variants of the function: one for each set of parameters.
     list variants: variant_row::Entity = |item| Parent::Row(edges::VARIANTS_OF_ITEM, item.0.id);
     /// The metrics of all its variants.

@@ -3,11 +3,17 @@
 pub mod announce;
 pub mod build;
 pub mod component;
+pub mod dimension;
 pub mod execution_context;
 pub mod global_id;
 pub mod hub;
 pub mod item;
 pub mod metric;
+pub mod metric_group;
+pub mod metric_group_connection;
+pub mod metric_group_cursor;
+pub mod metric_group_json;
+pub mod metric_groups;
 pub mod metric_input;
 pub mod metric_where;
 pub mod node;
@@ -16,6 +22,7 @@ pub mod ranking;
 pub mod record;
 pub mod run_progress;
 pub mod session;
+pub mod statistics;
 pub mod tag;
 pub mod user_error;
 pub mod variant;
@@ -33,6 +40,7 @@ pub struct Query(
     execution_context::ContextQuery,
     metric::MetricQuery,
     ranking::TopQuery,
+    metric_groups::MetricGroupQuery,
     component::ComponentQuery,
     component::MeasuredComponentQuery,
     item::ItemQuery,

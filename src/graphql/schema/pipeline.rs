@@ -19,7 +19,10 @@ use crate::{
             object::graph_object,
             page::charge_names,
         },
-        schema::global_id::{find_first, global_id},
+        schema::{
+            global_id::{find_first, global_id},
+            statistics,
+        },
         state::state_of,
     },
 };
@@ -49,6 +52,7 @@ graph_object! {
         /// recorded.
         top_metrics = |pipeline| Parent::Row(edges::METRICS_OF_PIPELINE, pipeline.0.id);
     }
+    stats statistics { |pipeline| (edges::METRICS_OF_PIPELINE, pipeline.0.id) }
     /// The builds of the pipeline, in order of their first sessions.
     list builds: build_row::Entity = |pipeline| Parent::Row(edges::BUILDS_OF_PIPELINE, pipeline.0.id);
     /// The sessions of the pipeline, including those without a build number.

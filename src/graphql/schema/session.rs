@@ -35,7 +35,7 @@ use crate::{
         },
         live::feed::Live,
         scalars::{Int, LocalDateTime},
-        schema::{build::Build, global_id::global_id, pipeline::Pipeline, tag::Tag},
+        schema::{build::Build, global_id::global_id, pipeline::Pipeline, statistics, tag::Tag},
         state::{GraphState, ObjectCaches, state_of},
     },
     ingest::Watermark,
@@ -167,6 +167,7 @@ graph_object! {
             Ok(tags.into_iter().map(Tag).collect())
         }
     }
+    stats statistics { |session| (edges::METRICS_OF_SESSION, session.0.id) }
     /// The metrics recorded in the session.
     list metrics: metric_row::Entity = |session| Parent::Row(edges::METRICS_OF_SESSION, session.0.id);
     /// The execution contexts in which the session recorded metrics.

@@ -22,6 +22,7 @@ use crate::{
             component::Component,
             global_id::{find_by_id, global_id},
             item::Item,
+            statistics,
         },
     },
 };
@@ -117,6 +118,7 @@ graph_object! {
         /// recorded.
         top_metrics = |variant| Parent::Row(edges::METRICS_OF_VARIANT, variant.0.id);
     }
+    stats statistics { |variant| (edges::METRICS_OF_VARIANT, variant.0.id) }
     /// The history of the variant: all its metrics.
     list metrics: metric_row::Entity = |variant| Parent::Row(edges::METRICS_OF_VARIANT, variant.0.id);
 }

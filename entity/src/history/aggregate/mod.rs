@@ -4,11 +4,15 @@
 //! the order of metrics, nor sealing, nor the number of threads shows in a result.
 
 mod collector;
+mod distinct;
 mod exact_sum;
+mod figures;
 mod grouping;
+mod moments;
 mod order_statistics;
 mod sample;
 mod search;
+mod square_sum;
 
 use std::sync::Arc;
 
@@ -16,13 +20,18 @@ use analysis::Percentile;
 use sea_orm::DbErr;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::history::aggregate::grouping::MAX_GROUPS;
-pub(crate) use crate::history::aggregate::grouping::{Grouping, Key, NO_GROUP};
+pub(crate) use crate::history::aggregate::{
+    distinct::distinct,
+    exact_sum::ExactSum,
+    figures::{Figures, WantedFigures, totals},
+    grouping::{Grouping, Key, NO_GROUP},
+};
+pub use crate::history::aggregate::{figures::WantedStatistics, grouping::MAX_GROUPS, moments::AggregateError};
 use crate::{
     driver::source::Source,
     history::{
         aggregate::{
-            exact_sum::ExactSum,
+            grouping::PageGroups,
             order_statistics::{Plan, needed},
             sample::Sample,
             search::{Search, Select},
@@ -35,7 +44,7 @@ use crate::{
         rows::Rows as _,
         scan::{Extent, Scan},
         selection::{number_of_rank, rank_of_number},
-        store::{BUDGET_KIB, History},
+        store::BUDGET_KIB,
         zone::Range,
     },
     resource::Resource,
@@ -64,6 +73,10 @@ pub struct Statistics {
     pub count: u64,
     /// Their sum, correctly rounded.
     pub sum: f64,
+    /// The least and the greatest, if wanted.
+    pub extremes: Option<(f64, f64)>,
+    /// The sample standard deviation, if wanted: with the divisor n − 1, so that one value has none.
+    pub standard_deviation: Option<f64>,
     /// The percentiles that were wanted, by linear interpolation at (n − 1)·p; none without values.
     pub percentiles: Vec<f64>,
 }
@@ -82,8 +95,8 @@ struct Pass<S: Search> {
     moments: Vec<Moments>,
     search: Arc<S>,
     tally: S::Tally,
-    /// The groups of the rows of a page.
-    groups: Vec<u32>,
+    /// The groups of a page.
+    of_page: PageGroups,
     /// The values of a page that match, if not all of them do.
     picked: Vec<f64>,
 }
@@ -99,18 +112,14 @@ impl<S: Search> Sink for Pass<S> {
     }
 
     fn take(&mut self, part: &mut Part, page: usize, matches: Mask) -> Result<(), DbErr> {
-        let Self { aggregation, moments, search, tally, groups, picked } = self;
+        let Self { aggregation, moments, search, tally, of_page, picked } = self;
         search.begin_page(tally);
-        let group = aggregation.grouping.of_page(part, page, groups)?;
+        let group = aggregation.grouping.of_page(part, page, matches, of_page)?;
+        let groups = &of_page.groups;
         let mut values = part.numbers(aggregation.resource)?;
         if matches != Mask::first(values.len()) {
             picked.clear();
             picked.extend(matches.rows().map(|row| values[row]));
-            if group.is_none() {
-                // In place: no row is picked before an earlier one.
-                matches.rows().enumerate().for_each(|(at, row)| groups[at] = groups[row]);
-                groups.truncate(picked.len());
-            }
             values = picked;
         }
         match group {
@@ -167,7 +176,7 @@ impl<S: Source + Clone + Send + 'static> Passes<'_, S> {
             moments: vec![Moments::default(); if moments { self.groups } else { 0 }],
             search: Arc::clone(search),
             tally: search.tally(),
-            groups: Vec::new(),
+            of_page: PageGroups::default(),
             picked: Vec::new(),
         };
         let mut tallies = Vec::new();
@@ -191,15 +200,15 @@ pub(crate) async fn statistics<S: Source + Clone + Send + 'static>(
     scan: &Scan<'_, S>,
     predicate: Predicate,
     aggregation: Aggregation,
-    history: &History,
+    budget: &Semaphore,
 ) -> Result<Vec<Statistics>, DbErr> {
     let too_many = || DbErr::Custom(format!("there are more than {MAX_GROUPS} groups: group by fewer things"));
     let groups = aggregation.grouping.len().ok_or_else(too_many)?;
-    let Some(Extent { metrics, zone }) = scan.extent(&predicate) else {
+    let Some(Extent { metrics, pages, zone }) = scan.extent(&predicate) else {
         return Ok(vec![Statistics::default(); groups]);
     };
     let (predicate, aggregation) = (Arc::new(predicate), Arc::new(aggregation));
-    let passes = Passes { scan, predicate, aggregation: Arc::clone(&aggregation), groups, budget: history.budget() };
+    let passes = Passes { scan, predicate, aggregation: Arc::clone(&aggregation), groups, budget };
     if aggregation.percentiles.is_empty() {
         let _memory = passes.memory(0).await?;
         return Ok(without_percentiles(&passes.read(&Arc::new(()), true).await?.1));
@@ -207,7 +216,7 @@ pub(crate) async fn statistics<S: Source + Clone + Send + 'static>(
     let threads = threads();
     let mut moments = Vec::new();
     let is_clustered = aggregation.grouping.is_clustered();
-    if let Some(sample) = Sample::of(groups, is_clustered, metrics, history.page_size()).map(Arc::new) {
+    if let Some(sample) = Sample::of(groups, is_clustered, metrics, pages).map(Arc::new) {
         let memory = passes.memory(sample.needed(threads)).await?;
         let tallies = passes.read(&sample, false).await?.0;
         let mut percentiles = aggregation.percentiles.clone();
@@ -244,7 +253,7 @@ pub(crate) async fn statistics<S: Source + Clone + Send + 'static>(
 }
 
 fn without_percentiles(moments: &[Moments]) -> Vec<Statistics> {
-    let of = |Moments { count, sum }: &Moments| Statistics { count: *count, sum: sum.value(), percentiles: Vec::new() };
+    let of = |Moments { count, sum }: &Moments| Statistics { count: *count, sum: sum.value(), ..Statistics::default() };
     moments.iter().map(of).collect()
 }
 

@@ -49,10 +49,10 @@ pub(crate) struct SampleTally {
 }
 
 impl Sample {
-    /// Returns the sample of this many metrics, in pages of this size, in this many groups, if it is worth a pass. In clustered
+    /// Returns the sample of this many metrics, on this many pages, in this many groups, if it is worth a pass. In clustered
     /// groups, the metrics of a page are of the same ones.
-    pub(crate) fn of(groups: usize, is_clustered: bool, metrics: u64, page_size: usize) -> Option<Self> {
-        let (of_group, pages) = (metrics / (groups as u64).max(1), metrics / page_size as u64);
+    pub(crate) fn of(groups: usize, is_clustered: bool, metrics: u64, pages: u64) -> Option<Self> {
+        let of_group = metrics / (groups as u64).max(1);
         let one_in = PAGES.max(metrics / MAX_VALUES);
         let are_seen = !is_clustered || pages / (groups as u64).max(1) >= one_in * u64::from(LEAST_PAGES);
         let is_worth_it = pages >= MANY_PAGES && of_group >= MANY_OF_GROUP && are_seen;
