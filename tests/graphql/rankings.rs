@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::support::{
-    builders::graphql::{context, metric, session},
+    builders::graphql::{metric, session},
     history::bare,
     on_both_engines,
 };
@@ -42,12 +42,13 @@ on_both_engines! {
             let tags = json!({ "pipeline_branch": format!("p{}", number / 5), "pipeline_build_no": (number / 2).to_string() });
             app.announce_session(session(&format!("s{number}"), json!({ "tags": tags }))).await;
         }
-        app.announce_context(context("c1", json!({}))).await;
+        app.announce_context(json!({})).await;
         let one = |n: u32| {
             let (variant, session, memory) = measured(n);
             metric(json!({
                 "itemName": format!("test_{variant}"), "variantName": format!("test_{variant}[{}]", variant % 2),
-                "componentName": format!("c{}", variant % 3), "sessionHash": format!("s{session}"), "memoryUsage": memory,
+                "componentName": format!("c{}", variant % 3), "sessionHash": format!("s{session}"), "contextHash": "c",
+                "memoryUsage": memory,
             }))
         };
         for first in (0..COUNT).step_by(80) {
