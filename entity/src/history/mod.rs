@@ -36,9 +36,10 @@ pub(crate) use aggregate::{ExactSum, Figures, Grouping, Key, NO_GROUP, WantedFig
 pub(crate) use column::Dimension;
 pub(crate) use predicate::Predicate;
 pub(crate) use resolve::resolve;
-pub(crate) use scan::{Extent, Scan, Wanted};
+pub(crate) use scan::{Scan, Wanted};
 pub use sealing::{NewSegment, drain, drainable};
 pub(crate) use selection::{Parents, Rank, ScanOrder, rank_of_number};
+pub(crate) use snapshot::Extent;
 pub use store::{History, Sizes};
 pub use values::Value;
 pub(crate) use values::values_of;

@@ -13,7 +13,7 @@ use crate::{
         predicate::Predicate,
         rows::Rows as _,
         selection::{Found, Location, Parents, Place, Rank, ScanOrder, Selection, rank_of_number},
-        snapshot::Snapshot,
+        snapshot::{Extent, Snapshot},
         store::{self, History},
         zone::Zone,
     },
@@ -60,17 +60,6 @@ impl Wanted {
     fn start(&self, zone: &Zone) -> Place {
         (self.order.ranks(zone).0, i64::MIN)
     }
-}
-
-/// Some parts of a snapshot.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Extent {
-    /// Number of metrics.
-    pub(crate) metrics: u64,
-    /// Number of their pages.
-    pub(crate) pages: u64,
-    /// Their ranges.
-    pub(crate) zone: Zone,
 }
 
 /// A part that is read with a condition.
@@ -140,16 +129,8 @@ impl<'a, S: Source> Scan<'a, S> {
 
     /// Returns what the parts have together in which metrics may match; `None` if there are none.
     pub(crate) fn extent(&self, predicate: &Predicate) -> Option<Extent> {
-        let extent = |part| {
-            let (metrics, pages) = (self.snapshot.len(part), self.snapshot.pages(part));
-            Some(Extent { metrics, pages, zone: self.snapshot.zone(part)? })
-        };
-        let extents = (0..self.snapshot.parts()).filter_map(extent);
-        extents.filter(|extent| predicate.of_zone(&extent.zone) != Some(false)).reduce(|a, b| Extent {
-            metrics: a.metrics + b.metrics,
-            pages: a.pages + b.pages,
-            zone: a.zone.with(b.zone),
-        })
+        let extents = (0..self.snapshot.parts()).filter_map(|part| self.snapshot.extent(part));
+        extents.filter(|extent| predicate.of_zone(&extent.zone) != Some(false)).reduce(Extent::with)
     }
 
     /// Returns the first metrics that match, for each of `parents`.

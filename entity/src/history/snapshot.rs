@@ -26,6 +26,25 @@ pub(crate) struct Snapshot {
     pub(crate) caches: Arc<Caches>,
 }
 
+/// Some parts of a snapshot.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    /// Number of metrics.
+    pub(crate) metrics: u64,
+    /// Number of their pages.
+    pub(crate) pages: u64,
+    /// Their ranges.
+    pub(crate) zone: Zone,
+}
+
+impl Extent {
+    /// Returns what both have together.
+    pub(crate) fn with(self, other: Self) -> Self {
+        let (metrics, pages) = (self.metrics + other.metrics, self.pages + other.pages);
+        Self { metrics, pages, zone: self.zone.with(other.zone) }
+    }
+}
+
 impl Snapshot {
     /// Returns the version, the greatest key in a segment, and the greatest key of all.
     pub(crate) fn state(&self) -> (i64, i64, i64) {
@@ -62,10 +81,10 @@ impl Snapshot {
         self.described(part).map_or(self.head.len() as u64, |part| part.metric_count.unsigned_abs())
     }
 
-    /// Returns the number of pages in a part.
-    pub(crate) fn pages(&self, part: usize) -> u64 {
-        let of =
-            |part: &segment::Model| part.metric_count.unsigned_abs().div_ceil(part.page_size.unsigned_abs().max(1));
-        self.described(part).map_or(self.head.pages().len() as u64, of)
+    /// Returns size and ranges of a part; `None` if it has no metrics.
+    pub(crate) fn extent(&self, part: usize) -> Option<Extent> {
+        let (metrics, zone) = (self.len(part), self.zone(part)?);
+        let pages = |part: &segment::Model| metrics.div_ceil(part.page_size.unsigned_abs().max(1));
+        Some(Extent { metrics, pages: self.described(part).map_or(self.head.pages().len() as u64, pages), zone })
     }
 }

@@ -35,12 +35,12 @@ impl ChildStatistics {
     pub fn key(
         edge: Edge<metric::Entity>,
         parent: i64,
-        filter: Tree<metric::Filter>,
+        filter: &Tree<metric::Filter>,
         wanted: Selected,
     ) -> PerParent<Self> {
         let hashed = (edge.name, format!("{:?}", wanted.resources));
         let query = Self { edge, filter: filter.clone(), wanted };
-        PerParent::new(parent, query, hashed, &filter)
+        PerParent::new(parent, query, hashed, filter)
     }
 }
 

@@ -142,7 +142,7 @@ impl MetricStatistics {
         let filter = filter.map(|filter| filter.check()).transpose()?.unwrap_or_default();
         let mut selected = Selected::default();
         select(&mut selected, resource, &ctx.field());
-        let found = loaders_of(ctx).load(ChildStatistics::key(edge, parent, filter, selected.clone())).await?;
+        let found = loaders_of(ctx).load(ChildStatistics::key(edge, parent, &filter, selected.clone())).await?;
         let (statistics, share) = found.map(|of_row| (of_row.statistics, of_row.shares)).unwrap_or_default();
         let share = share.first().copied().flatten();
         Ok(Self::computed(&selected, 0, statistics.into_iter().next().unwrap_or_default(), share))

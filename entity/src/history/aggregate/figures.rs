@@ -8,11 +8,10 @@ use crate::{
     driver::source::Source,
     history::{
         aggregate::{
-            Aggregation, Statistics,
             exact_sum::ExactSum,
             grouping::Grouping,
             moments::{AggregateError, Moments, OfResource, OfValues, Wanted, moments},
-            statistics,
+            statistics::{Aggregation, Statistics, statistics},
         },
         predicate::Predicate,
         scan::Scan,

@@ -31,8 +31,7 @@ pub use crate::{
     query::groups::{
         dimension::{Dimension, GroupBy, Thing, TimeBucket},
         of_rows::{OfRow, statistics_under},
-        order::{Name, Position},
-        question::{OrderBy, Question, Selected, Statistic},
+        question::{Name, OrderBy, Position, Question, Selected, Statistic},
     },
 };
 
@@ -140,7 +139,9 @@ pub async fn groups(db: &Store, question: &Question) -> Result<Groups, Aggregate
 fn truncate(placed: &mut Vec<(Place, usize)>, figures: &Figures, share: f64) {
     let sums = &figures.resources[0].exact_sums;
     let (mut total, mut sum) = (ExactSum::default(), ExactSum::default());
-    placed.iter().for_each(|(_, group)| total.merge(&sums[*group]));
+    for (_, group) in &*placed {
+        total.merge(&sums[*group]);
+    }
     let wanted = total.value() * share;
     let is_short = |(_, group): &(Place, usize)| {
         let is_short = sum.value() < wanted;

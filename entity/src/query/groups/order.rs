@@ -11,22 +11,10 @@ use crate::{
         Store,
         groups::{
             dimension::{GroupBy, Thing, Things},
-            question::{OrderBy, Statistic},
+            question::{Name, OrderBy, Position, Statistic},
         },
     },
 };
-
-/// The place of a group in an order: it says where the groups after it begin, even if there is no such group any more.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Position {
-    /// What the order is by, as an integer that orders alike; greatest for groups that have no such value.
-    pub value: i64,
-    /// What the group is of.
-    pub names: Vec<Name>,
-}
-
-/// A thing, with its name if the order is by names.
-pub type Name = (Option<String>, Thing);
 
 /// The places of the things that the numbers of a key stand for, in order of their names.
 enum Places {
@@ -85,7 +73,9 @@ impl<'a> Order<'a> {
         };
         let mut names: Vec<i64> = numbers.iter().zip(&self.places).map(place).collect();
         if self.by == OrderBy::Names && self.descending {
-            names.iter_mut().for_each(|place| *place = !*place);
+            for place in &mut names {
+                *place = !*place;
+            }
         }
         (self.value(figures, group), names)
     }
@@ -126,7 +116,9 @@ impl<'a> Order<'a> {
         };
         let mut names: Vec<i64> = position.names.iter().zip(self.places.iter().zip(self.things)).map(place).collect();
         if self.by == OrderBy::Names && self.descending {
-            names.iter_mut().for_each(|place| *place = !*place);
+            for place in &mut names {
+                *place = !*place;
+            }
         }
         (position.value, names)
     }

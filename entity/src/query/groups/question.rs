@@ -3,13 +3,22 @@
 use crate::{
     filter::Tree,
     history::WantedStatistics,
-    query::groups::{
-        dimension::{Dimension, GroupBy},
-        order::Position,
-    },
+    query::groups::dimension::{Dimension, GroupBy, Thing},
     resource::Resource,
     table::metric::Filter,
 };
+
+/// The place of a group in an order: it says where the groups after it begin, even if there is no such group any more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Position {
+    /// What the order is by, as an integer that orders alike; greatest for groups that have no such value.
+    pub value: i64,
+    /// What the group is of.
+    pub names: Vec<Name>,
+}
+
+/// A thing, with its name if the order is by names.
+pub type Name = (Option<String>, Thing);
 
 /// A statistic of the values of a resource.
 #[derive(Debug, Clone, Copy, PartialEq)]
