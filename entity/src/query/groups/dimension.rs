@@ -321,10 +321,10 @@ mod tests {
     #[test]
     fn periods_begin_where_the_calendar_says() {
         // 2024-12-30 is the Monday of week 1 of 2025.
-        let (least, greatest) = (20_087 * DAY + 5 * HOUR, 20_093 * DAY + 1);
+        let (least, greatest) = (20_087 * DAY + 5 * HOUR, 20_094 * DAY + 1);
         assert_eq!(starts(TimeBucket::Week, least, greatest), ["2024-12-30T00:00:00", "2025-01-06T00:00:00"]);
         assert_eq!(starts(TimeBucket::Month, least, greatest), ["2024-12-01T00:00:00", "2025-01-01T00:00:00"]);
-        assert_eq!(starts(TimeBucket::Day, least, greatest).len(), 7);
+        assert_eq!(starts(TimeBucket::Day, least, greatest).len(), 8);
         assert_eq!(starts(TimeBucket::Hour, least, least + HOUR), ["2024-12-30T05:00:00", "2024-12-30T06:00:00"]);
         assert_eq!(starts(TimeBucket::Week, -1, 0), ["1969-12-29T00:00:00"]);
         assert_eq!(starts(TimeBucket::Month, -1, 0), ["1969-12-01T00:00:00", "1970-01-01T00:00:00"]);
