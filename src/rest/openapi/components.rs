@@ -70,7 +70,16 @@ impl Components {
     /// Returns `schema` or null.
     pub fn or_null(&self, schema: Value) -> Value {
         match (self.version, schema.get("$ref").is_some()) {
-            (OpenApiVersion::V3_0, _) => self.with(schema, "nullable", true.into()),
+            (OpenApiVersion::V3_0, is_reference) => {
+                // `nullable` counts only next to a type. What is not written yet refers to itself, so it is an object.
+                let name = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next());
+                let referred = name.and_then(|name| self.schemas.get(name)).map(|component| component["type"].clone());
+                let mut nullable = self.with(schema, "nullable", true.into());
+                if is_reference {
+                    nullable["type"] = referred.filter(Value::is_string).unwrap_or_else(|| "object".into());
+                }
+                nullable
+            }
             (OpenApiVersion::V3_1, true) => json!({ "anyOf": [schema, { "type": "null" }] }),
             (OpenApiVersion::V3_1, false) => {
                 let mut schema = schema;
