@@ -26,8 +26,9 @@ use crate::{
     rest::{
         document::Endpoint,
         input::{self, RequestInput},
+        paths::ProjectName,
         reply::{self, Outcome, RequestInfo},
-        template::Template,
+        template::{self, Template},
     },
 };
 
@@ -65,16 +66,19 @@ impl Route {
         path: &HashMap<String, String>,
         query: &[(String, String)],
         body: Option<Value>,
+        project: Option<&str>,
         caller: Caller,
     ) -> Result<Outcome, Error> {
         let endpoint = &*self.endpoint;
-        let variables = input::variables(&self.schema, endpoint, &RequestInput { path, query, body: body.as_ref() })?;
+        let input = RequestInput { path, query, body: body.as_ref(), project };
+        let variables = input::variables(&self.schema, endpoint, &input)?;
         let page = match variables.get("page") {
             Some(Value::Number(number)) => number.as_i64().unwrap_or(1),
             _ => 1,
         };
+        let within = project.map_or_else(String::new, |name| format!("/p/{}", template::encoded(name)));
         let info = RequestInfo {
-            path: format!("{}{}", self.prefix, self.template.link(path)),
+            path: format!("{within}{}{}", self.prefix, self.template.link(path)),
             query,
             page,
             echo: endpoint.echo.iter().map(|name| (name.as_str(), path.get(name).map_or("", String::as_str))).collect(),
@@ -88,6 +92,7 @@ impl Route {
 async fn handle(
     State(route): State<Arc<Route>>,
     Extension(caller): Extension<Caller>,
+    project: Option<Extension<ProjectName>>,
     arguments: Result<RawPathParams, RawPathParamsRejection>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -101,7 +106,8 @@ async fn handle(
     let query: Vec<(String, String)> =
         form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
     let body = read_body(&headers, body, route.endpoint.is_post)?;
-    Ok(match route.run(&path, &query, body, caller).await? {
+    let project = project.as_ref().map(|Extension(ProjectName(name))| name.as_str());
+    Ok(match route.run(&path, &query, body, project, caller).await? {
         Outcome::Found(body) => json_response(StatusCode::OK, &body),
         Outcome::Created(body) => json_response(StatusCode::CREATED, &body),
         Outcome::Empty => StatusCode::NO_CONTENT.into_response(),

@@ -9,5 +9,6 @@ mod order;
 mod pages;
 mod paths;
 mod posts;
+mod projects;
 mod recorded;
 mod rest_dir;

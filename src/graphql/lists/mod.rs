@@ -10,3 +10,4 @@ pub mod loader_keys;
 pub mod object;
 pub mod page;
 pub mod page_number;
+pub mod run_loader_keys;

@@ -14,14 +14,14 @@ use sea_orm::DbErr;
 use tokio::sync::Semaphore;
 
 use crate::history::aggregate::grouping::MAX_GROUPS;
-pub(crate) use crate::history::aggregate::grouping::{Grouping, Key, NO_GROUP};
+pub(crate) use crate::history::aggregate::{
+    exact_sum::ExactSum,
+    grouping::{Grouping, Key, NO_GROUP},
+};
 use crate::{
     driver::source::Source,
     history::{
-        aggregate::{
-            exact_sum::ExactSum,
-            order_statistics::{Percentile, Plan, Tally, needed},
-        },
+        aggregate::order_statistics::{Percentile, Plan, Tally, needed},
         column::Column,
         mask::Mask,
         parallel::{Sink, read_all, run_all, threads},
