@@ -18,7 +18,7 @@ use entity::{
     filter::{Text, Tree},
     query::{
         Store,
-        groups::{GroupBy, groups, values},
+        groups::{Dimension, GroupBy, OrderBy, Question, Selected, TimeBucket, WantedStatistics, groups, values},
     },
     resource::Resource,
     table::{metric, variant},
@@ -37,16 +37,27 @@ async fn answer(store: &Store, question: &[&str]) -> Result<(usize, Vec<f64>), B
     };
     let filter = match question {
         ["groups", by] => {
-            let by: &[GroupBy] = match *by {
-                "variant" => &[GroupBy::Variant],
-                "component" => &[GroupBy::Component],
-                "day" => &[GroupBy::Day],
-                _ => &[],
+            let by = match *by {
+                "variant" => vec![GroupBy::By(Dimension::Variant)],
+                "component" => vec![GroupBy::By(Dimension::Component)],
+                "day" => vec![GroupBy::Time(TimeBucket::Day)],
+                _ => Vec::new(),
             };
-            let groups = groups(store, &Tree::default(), by, Resource::TotalTime, &[0.95]).await?;
-            let count: u64 = groups.iter().map(|group| group.statistics.count).sum();
-            let sum: f64 = groups.iter().map(|group| group.statistics.sum).sum();
-            let p95: f64 = groups.iter().map(|group| group.statistics.percentiles[0]).sum();
+            let wanted = WantedStatistics { percentiles: vec![0.95], ..WantedStatistics::default() };
+            let question = Question {
+                filter: Tree::default(),
+                by,
+                order: OrderBy::Names,
+                descending: false,
+                after: None,
+                limit: usize::MAX,
+                until_share: None,
+                wanted: Selected { resources: vec![(Resource::TotalTime, wanted, false)], ..Selected::default() },
+            };
+            let groups = groups(store, &question).await.map_err(|error| format!("{error:?}"))?.groups;
+            let count: u64 = groups.iter().map(|group| group.count).sum();
+            let sum: f64 = groups.iter().map(|group| group.statistics[0].sum).sum();
+            let p95: f64 = groups.iter().map(|group| group.statistics[0].percentiles[0]).sum();
             #[allow(clippy::cast_precision_loss, reason = "for comparison")]
             return Ok((groups.len(), vec![count as f64, sum, p95]));
         }

@@ -30,7 +30,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Every setting is read and checked in one place: what database to open is one of them.
     ("db", &["migration", "entity", "config"]),
     ("migration", &[]),
-    ("entity", &[]),
+    ("entity", &["analysis"]),
+    ("analysis", &[]),
     ("error", &[]),
     ("process", &[]),
     ("telemetry", &[]),
@@ -93,17 +94,17 @@ fn target<'a>(from: &str, path: &'a [String]) -> Option<&'a str> {
         None => "lib",
     };
     match (from, first) {
-        ("entity" | "migration", "crate") => Some(from).map(|_| "itself"),
+        ("entity" | "migration" | "analysis", "crate") => Some(from).map(|_| "itself"),
         (_, "crate") | ("main", "metrograph") => Some(if is_module(inner) { inner } else { "lib" }),
         (_, "metrograph") => Some("lib"),
-        (_, "entity" | "migration") => Some(first),
+        (_, "entity" | "migration" | "analysis") => Some(first),
         ("lib", name) if path.len() > 1 && is_module(name) => Some(first),
         _ => None,
     }
 }
 
 fn house() -> Vec<Source> {
-    sources(&["src", "entity/src", "migration/src"], RUST)
+    sources(&["src", "entity/src", "migration/src", "analysis/src"], RUST)
 }
 
 fn inside(modules: &[&str]) -> Vec<Source> {
@@ -197,6 +198,12 @@ fn entities_never_name_graphql() {
 }
 
 #[test]
+fn the_analysis_only_computes() {
+    let words = ["async", "await", "fs", "io", "net", "thread", "tokio", "entity", "sea_orm", "async_graphql"];
+    assert_never_named(&["analysis"], &words);
+}
+
+#[test]
 fn only_settings_read_the_environment() {
     for source in house().into_iter().filter(|source| module(&source.path) != "config") {
         let reads = source.paths().iter().any(|path| path.starts_with(&["std".to_owned(), "env".to_owned()]));
@@ -237,7 +244,7 @@ fn no_schema_that_runs_requests_has_an_extension() {
 
 #[test]
 fn every_file_can_be_read_in_one_go() {
-    let places = ["build.rs", "src", "entity", "migration", "tests", "web/src", "web/vite.config.ts"];
+    let places = ["build.rs", "src", "entity", "migration", "analysis", "tests", "web/src", "web/vite.config.ts"];
     let endings = ["rs", "ts", "tsx"];
     for source in sources(&places, &endings) {
         let lines = source.text.lines().count();
@@ -254,7 +261,7 @@ fn nothing_is_left_for_later() {
         [word("unimplemented"), Token::Sign('!')],
         [Token::Sign('['), word("ignore")],
     ];
-    let places = ["build.rs", "src", "entity", "migration", "tests", "web/src"];
+    let places = ["build.rs", "src", "entity", "migration", "analysis", "tests", "web/src"];
     for source in sources(&places, &["rs", "ts", "tsx", "graphql", "mjs", "py", "toml"]) {
         for mark in marks {
             assert!(!source.text.contains(mark), "{}: {mark}", source.path);

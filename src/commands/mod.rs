@@ -30,7 +30,7 @@ pub fn run() -> ExitCode {
             on_runtime(async move { token::print_result(&command, &settings).await.map_err(Failure::Refused) })
         }
         Ok((Command::Schema, _)) => schema::run().map_err(Failure::Refused),
-        Ok((Command::Openapi { version }, _)) => openapi::run(version).map_err(Failure::Refused),
+        Ok((Command::Openapi { api, version }, _)) => openapi::run(&api, version).map_err(Failure::Refused),
         Ok((Command::Completions { shell }, _)) => print(&completions::script(shell)).map_err(Failure::Refused),
         Ok((Command::Man { output: Some(folder) }, _)) => man::write(&folder).map_err(Failure::Refused),
         Ok((Command::Man { output: None }, _)) => man::page().and_then(|page| print(&page)).map_err(Failure::Refused),

@@ -42,8 +42,11 @@ pub enum Command {
     Serve,
     /// Print the GraphQL schema
     Schema,
-    /// Print the OpenAPI description of REST v1
+    /// Print the OpenAPI description of a REST API
     Openapi {
+        /// The API: v1 or v2
+        #[arg(long, default_value = "v1", value_name = "NAME")]
+        api: String,
         /// OpenAPI version
         #[arg(long, default_value = "3.1", value_name = "VERSION")]
         version: OpenApiVersion,

@@ -1,6 +1,7 @@
 //! Errors of responses. Each has a code in its extensions.
 
 use async_graphql::{Response, ServerError, Value};
+use entity::query::groups::{AggregateError, MAX as MAX_GROUPS};
 
 use crate::{
     config::Limits,
@@ -22,6 +23,26 @@ impl From<FieldError> for async_graphql::Error {
         let mut extensions = async_graphql::ErrorExtensionValues::default();
         extensions.set("code", error.code.as_str());
         Self { message: error.message, source: None, extensions: Some(extensions) }
+    }
+}
+
+impl From<AggregateError> for Error {
+    fn from(error: AggregateError) -> Self {
+        match error {
+            AggregateError::TooManyGroups => Self::new(
+                Code::LimitExceeded,
+                format!(
+                    "groupBy: the metrics fall into more than {MAX_GROUPS} groups: group by fewer things or by longer periods, \
+                     or select fewer metrics with where"
+                ),
+            ),
+            AggregateError::TooManyDistinct => Self::new(
+                Code::LimitExceeded,
+                "distinct: there are too many groups and things to be counted: ask for fewer groups with first, or select fewer \
+                 metrics with where",
+            ),
+            AggregateError::Database(error) => error.into(),
+        }
     }
 }
 

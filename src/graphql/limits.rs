@@ -8,6 +8,14 @@ pub const DEFAULT_ROWS: i64 = 50;
 pub const MAX_ROWS: i64 = 500;
 /// Rows of a ranking by default.
 pub const DEFAULT_RANKING_ROWS: i64 = 10;
+/// Groups of metrics on a page, for each row that a connection may have: groups are small, and each page reads the history anew.
+pub const GROUPS_PER_ROW: u64 = 20;
+/// Things by which metrics are grouped at a time.
+pub const MAX_GROUP_KEYS: usize = 3;
+/// Fields that a field costs which reads the whole history.
+pub const SCAN_COST: usize = 10_000;
+/// Fields that statistics of one object cost. Those of all objects of a list are read together.
+pub const STATISTICS_COST: usize = 200;
 /// Objects of a list that is no connection.
 pub const MAX_SHORT_LIST: u32 = 100;
 

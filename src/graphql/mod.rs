@@ -31,6 +31,7 @@ pub use self::{
         file::{DocumentError, read_document, read_schema},
         introspection::Disclosure,
         operation::Operation,
+        validation::suggestions::near_names,
     },
     scalars::check_text,
     schema::{metric_input::are_metrics, sdl},

@@ -56,6 +56,14 @@ impl MediaType {
     }
 }
 
+/// Returns the weight of the type `name` by the ranges of `Accept`, each with its own weight; 0 if none of them includes it. The exact
+/// range precedes wildcards.
+pub(crate) fn weight(ranges: &[(String, f32)], name: &str) -> f32 {
+    let kind = name.split('/').next().unwrap_or_default();
+    let of = |wanted: &str| ranges.iter().find(|(range, _)| range == wanted).map(|(_, weight)| *weight);
+    of(name).or_else(|| of(&format!("{kind}/*"))).or_else(|| of("*/*")).unwrap_or(0.0)
+}
+
 #[cfg(test)]
 mod tests {
     use axum::http::{HeaderMap, HeaderValue, header};

@@ -6,7 +6,10 @@ use apollo_compiler::{Schema, validation::Valid};
 
 use crate::{
     graphql::DocumentError,
-    rest::document::{self, Document},
+    rest::{
+        document::{self, Document},
+        facades::{self, FACADES, Manners, OPERATORS},
+    },
 };
 
 /// First path segments that endpoints cannot have: those of the documentation, and of a doubled prefix.
@@ -14,27 +17,29 @@ const RESERVED_SEGMENTS: &[&str] = &["docs", "swagger.json", "openapi-3.0.json",
 
 /// A checked document of operations, each an endpoint.
 pub struct RestApi {
+    /// Its name in the path, such as `v1`.
+    pub(super) name: String,
     /// The path prefix of its endpoints, such as `/api/v1`.
     pub(super) prefix: String,
-    /// The title of its description.
-    pub(super) title: String,
-    /// Whether its description can be read without a token.
-    pub(super) is_public: bool,
+    pub(super) manners: Manners,
     pub(super) document: Document,
     pub(super) schema: Arc<Valid<Schema>>,
 }
 
-/// Loads REST v1 and the operator's documents in `directory`; `team.graphql` gets the prefix `/api/team`.
+/// Loads the REST APIs of the program and the operator's documents in `directory`; `team.graphql` gets the prefix `/api/team`.
 ///
 /// # Errors
 /// The first document that is invalid against the schema, with file, line and reason.
 pub fn load(sdl: &str, directory: Option<&Path>) -> Result<Vec<RestApi>, DocumentError> {
     let schema = Arc::new(document::schema(sdl)?);
-    let mut apis = vec![rest_api(&schema, "v1", "v1.graphql", include_str!("v1.graphql"))?];
+    let mut apis = FACADES
+        .iter()
+        .map(|facade| rest_api(&schema, facade.name, facade.manners, facade.file, facade.text))
+        .collect::<Result<Vec<_>, _>>()?;
     for (file, name) in directory.map(own_documents).transpose()?.unwrap_or_default() {
         let unreadable = |error: std::io::Error| DocumentError::of_file(&file, error.to_string());
         let text = std::fs::read_to_string(&file).map_err(unreadable)?;
-        apis.push(rest_api(&schema, &name, &file, &text)?);
+        apis.push(rest_api(&schema, &name, OPERATORS, &file, &text)?);
     }
     Ok(apis)
 }
@@ -52,8 +57,13 @@ fn own_documents(directory: &Path) -> Result<Vec<(String, String)>, DocumentErro
         let file = path.display().to_string();
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let is_word = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-        if !is_word || name == "v1" {
-            let reason = "the file's name becomes part of the path: letters, digits, - and _, and not v1";
+        if !is_word {
+            let reason = "the file's name becomes part of the path: letters, digits, - and _";
+            return Err(DocumentError::of_file(&file, reason));
+        }
+        if FACADES.iter().any(|facade| facade.name == name) {
+            let names = facades::names();
+            let reason = format!("the file's name is that of an API of Metrograph itself ({names}): choose another");
             return Err(DocumentError::of_file(&file, reason));
         }
         found.push((file, name));
@@ -62,7 +72,13 @@ fn own_documents(directory: &Path) -> Result<Vec<(String, String)>, DocumentErro
     Ok(found)
 }
 
-fn rest_api(schema: &Arc<Valid<Schema>>, name: &str, file: &str, text: &str) -> Result<RestApi, DocumentError> {
+fn rest_api(
+    schema: &Arc<Valid<Schema>>,
+    name: &str,
+    manners: Manners,
+    file: &str,
+    text: &str,
+) -> Result<RestApi, DocumentError> {
     let document = document::read(schema, file, text)?;
     let mut taken = HashSet::new();
     for endpoint in &document.endpoints {
@@ -70,8 +86,7 @@ fn rest_api(schema: &Arc<Valid<Schema>>, name: &str, file: &str, text: &str) -> 
             let (line, column) = endpoint.place;
             DocumentError { file: file.to_owned(), line, column, reason: format!("{}: {reason}", endpoint.name) }
         };
-        // The root is shared with GraphQL, the pages and other documents. Only old clients of REST v1 need it.
-        if endpoint.at_root && name != "v1" {
+        if endpoint.at_root && !manners.may_use_root {
             return Err(refused("root: only REST v1 is served at the root".to_owned()));
         }
         for template in &endpoint.paths {
@@ -87,8 +102,6 @@ fn rest_api(schema: &Arc<Valid<Schema>>, name: &str, file: &str, text: &str) -> 
             }
         }
     }
-    let title = format!("Metrograph REST {name}");
-    // REST v1 is documented publicly. An operator's endpoints are not.
-    let is_public = name == "v1";
-    Ok(RestApi { prefix: format!("/api/{name}"), title, is_public, document, schema: Arc::clone(schema) })
+    let (name, prefix) = (name.to_owned(), format!("/api/{name}"));
+    Ok(RestApi { name, prefix, manners, document, schema: Arc::clone(schema) })
 }

@@ -10,8 +10,13 @@ use apollo_compiler::{
     validation::Valid,
 };
 
-use super::template::Template;
-use crate::graphql::{Document as Runnable, DocumentError, read_document, read_schema};
+use crate::{
+    graphql::{Document as Runnable, DocumentError, read_document, read_schema},
+    rest::{
+        rows::{self, RowsForm},
+        template::Template,
+    },
+};
 
 /// The form of a response; `rest.graphql` describes each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +26,8 @@ pub(super) enum Reply {
     All,
     Object,
     Created,
+    Rows,
+    One,
 }
 
 /// An argument of an endpoint.
@@ -59,6 +66,8 @@ pub(super) struct Endpoint {
     pub omitted: Arc<[Vec<String>]>,
     /// `(path, variable)` of each GraphQL argument that a variable fills. Error messages name the path.
     pub filled: Vec<(String, String)>,
+    /// The place of the rows, if it answers with rows.
+    pub rows: Option<RowsForm>,
 }
 
 /// A valid document and its endpoints.
@@ -149,7 +158,7 @@ impl Checker<'_> {
             };
             variables.remove(place);
         }
-        let endpoint = Endpoint {
+        let mut endpoint = Endpoint {
             place: self.place(at),
             summary: argument("summary").and_then(Value::as_str).unwrap_or_default().to_owned(),
             is_post,
@@ -160,11 +169,15 @@ impl Checker<'_> {
             project,
             omitted: self.omitted(operation).into(),
             filled: filled(operation),
+            rows: None,
             name,
             paths,
             variables,
         };
         self.check(&endpoint, operation).map_err(|reason| self.error(at, reason))?;
+        if endpoint.reply == Reply::Rows {
+            endpoint.rows = Some(self.rows(&endpoint, operation).map_err(|reason| self.error(at, reason))?);
+        }
         Ok(endpoint)
     }
 
@@ -212,9 +225,22 @@ impl Checker<'_> {
             Reply::Listing => (has_list || root.ty().is_list(), "a list, or an object with one"),
             Reply::All => (root.ty().is_list(), "a list"),
             Reply::Created => (endpoint.is_post && makes_object, "a mutation's payload with the object that was made"),
-            Reply::Object => (true, ""),
+            Reply::One => (is_object(root), "an object"),
+            // Checked when the rows are looked for.
+            Reply::Object | Reply::Rows => (true, ""),
         };
         if fits { Ok(()) } else { Err(format!("reply: the root field {} is not {wanted}", root.response_name())) }
+    }
+
+    /// Finds the rows of an answer.
+    fn rows(&self, endpoint: &Endpoint, operation: &Operation) -> Result<RowsForm, String> {
+        let roots: Vec<&Field> = operation.root_fields(self.executable).map(|root| &**root).collect();
+        let form = RowsForm::of(self.executable, &roots)
+            .map_err(|wanted| format!("reply: the root field {} is not {wanted}", roots[0].response_name()))?;
+        if form.is_paged && !endpoint.variables.iter().any(|variable| variable.name == rows::AFTER) {
+            return Err(format!("reply: a connection needs the variable {}, for the next page", rows::AFTER));
+        }
+        Ok(form)
     }
 
     /// Returns the paths of fields marked `@omitNull`.
@@ -316,6 +342,8 @@ fn reply(value: Option<&Value>) -> Reply {
         Some("LISTING") => Reply::Listing,
         Some("ALL") => Reply::All,
         Some("CREATED") => Reply::Created,
+        Some("ROWS") => Reply::Rows,
+        Some("ONE") => Reply::One,
         _ => Reply::Object,
     }
 }

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use apollo_compiler::{Schema, ast::Type, schema::ExtendedType};
 use async_graphql::{Name, Value, Variables, indexmap::IndexMap};
 
-use super::document::{Endpoint, Variable};
 use crate::{
     error::{Code, Error},
-    graphql::{check_scalar, check_text, coerce_number, text_without_bom, whole},
+    graphql::{check_scalar, check_text, coerce_number, near_names, text_without_bom, whole},
+    rest::document::{Endpoint, Variable},
 };
 
 /// The inputs of a request.
@@ -21,6 +21,31 @@ pub(super) struct RequestInput<'a> {
     pub body: Option<&'a Value>,
     /// The project in the address, if any.
     pub project: Option<&'a str>,
+}
+
+/// Checks that the query string has nothing but parameters of `endpoint`, and none of them twice that takes one value.
+///
+/// # Errors
+/// [`Code::BadUserInput`], with similar names, or else all names.
+pub(super) fn check_query(endpoint: &Endpoint, input: &RequestInput<'_>) -> Result<(), Error> {
+    let variables = || endpoint.variables.iter().filter(|variable| !input.path.contains_key(&variable.name));
+    let aliases = endpoint.aliases.iter().filter_map(|(name, of)| Some((name, variables().find(|v| v.name == *of)?)));
+    let parameters: Vec<_> = variables().map(|variable| (&variable.name, variable)).chain(aliases).collect();
+    for (at, (name, _)) in input.query.iter().enumerate() {
+        let Some((_, variable)) = parameters.iter().find(|(parameter, _)| *parameter == name) else {
+            let names: Vec<&str> = parameters.iter().map(|(parameter, _)| parameter.as_str()).collect();
+            let remedy = match (near_names(name, &names).join(" or "), names.is_empty()) {
+                (_, true) => "there are no parameters".to_owned(),
+                (near, _) if near.is_empty() => format!("give one of {}", names.join(", ")),
+                (near, _) => format!("did you mean {near}?"),
+            };
+            return Err(Error::bad_input(format!("{name}: no such parameter; {remedy}")));
+        };
+        if !variable.ty.is_list() && input.query[..at].iter().any(|(before, _)| before == name) {
+            return Err(Error::bad_input(format!("{name}: it is given twice, and takes one value")));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the variables of the operation of `endpoint`.

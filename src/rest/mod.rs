@@ -3,11 +3,14 @@
 mod api;
 mod docs;
 mod document;
+mod facades;
+mod format;
 mod input;
 mod openapi;
 mod paths;
 mod reply;
 mod route;
+mod rows;
 mod template;
 
 use std::sync::Arc;
@@ -20,15 +23,17 @@ pub use self::{
     paths::Paths,
 };
 use self::{document::Document, route::Route};
-use crate::graphql::{DocumentError, Graph};
+use crate::graphql::Graph;
 
-/// Returns the OpenAPI description of REST v1.
+/// Returns the OpenAPI description of the API of the program with this name, such as `v1`.
 ///
 /// # Errors
-/// Those of [`load`].
-pub fn openapi(sdl: &str, version: OpenApiVersion) -> Result<serde_json::Value, DocumentError> {
-    let apis = load(sdl, None)?;
-    Ok(openapi::describe(&apis[0], version))
+/// There is none with this name, or those of [`load`].
+pub fn openapi(sdl: &str, name: &str, version: OpenApiVersion) -> Result<serde_json::Value, String> {
+    let apis = load(sdl, None).map_err(|error| error.to_string())?;
+    let api = apis.iter().find(|api| api.name == name);
+    let api = api.ok_or_else(|| format!("--api: '{name}': give one of {}", facades::names()))?;
+    Ok(openapi::describe(api, version))
 }
 
 /// Returns the routes of all APIs, their descriptions and documentation pages.
@@ -37,8 +42,8 @@ pub fn router(apis: Vec<RestApi>, graph: &Graph) -> Router {
     for api in apis {
         let descriptions = [("swagger.json", OpenApiVersion::V3_1), ("openapi-3.0.json", OpenApiVersion::V3_0)];
         let descriptions = descriptions.map(|(name, version)| (name, openapi::describe(&api, version)));
-        router = docs::add(router, &api.prefix, descriptions, api.is_public);
-        let RestApi { prefix, document, schema, .. } = api;
+        router = docs::add(router, &api.prefix, descriptions, api.manners.is_public);
+        let RestApi { prefix, manners, document, schema, .. } = api;
         let Document { endpoints, runnable, .. } = document;
         for endpoint in endpoints {
             let endpoint = Arc::new(endpoint);
@@ -50,6 +55,7 @@ pub fn router(apis: Vec<RestApi>, graph: &Graph) -> Router {
                     endpoint: Arc::clone(&endpoint),
                     prefix: prefix.as_str().into(),
                     template,
+                    is_strict: manners.is_strict,
                 };
                 router = route.add_to(router);
             }

@@ -1,12 +1,15 @@
-//! Turns GraphQL responses into the five reply forms of REST.
+//! Turns GraphQL responses into the reply forms of REST.
 
 use async_graphql::{Name, Response, Value, indexmap::IndexMap};
 
-use super::{
-    document::{Endpoint, Reply},
-    template::query_of_page,
+use crate::{
+    error::{Code, Error},
+    rest::{
+        document::{Endpoint, Reply},
+        rows,
+        template::{query_of_page, query_with},
+    },
 };
-use crate::error::{Code, Error};
 
 /// A successful REST response.
 #[derive(Debug, PartialEq)]
@@ -15,6 +18,13 @@ pub(super) enum Outcome {
     Found(Value),
     /// 201 with this body.
     Created(Value),
+    /// 200 with rows.
+    Rows {
+        /// The members of the answer, the list among them.
+        members: Value,
+        /// The query string of the next page, if there is one.
+        next: Option<String>,
+    },
     /// 204.
     Empty,
 }
@@ -29,6 +39,8 @@ pub(super) struct RequestInfo<'a> {
     pub page: i64,
     /// The path arguments that the response echoes.
     pub echo: Vec<(&'a str, &'a str)>,
+    /// All path arguments.
+    pub arguments: Vec<(&'a str, &'a str)>,
 }
 
 type Members = IndexMap<Name, Value>;
@@ -53,6 +65,8 @@ pub(super) fn outcome(
         Reply::Object => Ok(Outcome::Found(Value::Object(data))),
         Reply::All => Ok(if has_items(&data) { Outcome::Found(Value::Object(data)) } else { Outcome::Empty }),
         Reply::Created => created(&mut data),
+        Reply::One => one(request, &mut data),
+        Reply::Rows => Ok(rows_of(request, data)),
         Reply::Page => {
             let mut members = one_object(&mut data)?;
             if !has_items(&members) {
@@ -95,6 +109,38 @@ fn rest_error(endpoint: &Endpoint, error: &async_graphql::ServerError) -> Error 
         rest.starts_with([':', '.']).then(|| format!("{variable}{rest}"))
     });
     Error::new(code.unwrap_or(Code::Internal), renamed.unwrap_or_else(|| error.message.clone()))
+}
+
+fn one(request: &RequestInfo<'_>, data: &mut Members) -> Result<Outcome, Error> {
+    match data.swap_remove_index(0) {
+        Some((_, Value::Object(members))) if members.is_empty() => Err(nothing_with(request)),
+        Some((_, object @ (Value::Object(_) | Value::Binary(_)))) => Ok(Outcome::Found(object)),
+        Some((_, Value::Null)) => Err(nothing_with(request)),
+        _ => Err(wrong_shape()),
+    }
+}
+
+fn nothing_with(request: &RequestInfo<'_>) -> Error {
+    let named = request.arguments.iter().map(|(name, value)| format!("{name}: there is no '{value}'"));
+    let message = named.collect::<Vec<_>>().join("; ");
+    Error::new(Code::NotFound, if message.is_empty() { "there is none".to_owned() } else { message })
+}
+
+fn rows_of(request: &RequestInfo<'_>, mut data: Members) -> Outcome {
+    let members = match data.swap_remove_index(0) {
+        Some((_, Value::Object(connection))) => connection,
+        list => list.into_iter().collect(),
+    };
+    let next = match members.get(rows::PAGE_INFO) {
+        Some(Value::Object(info)) => match (info.get(rows::HAS_NEXT_PAGE), info.get(rows::END_CURSOR)) {
+            (Some(Value::Boolean(true)), Some(Value::String(cursor))) => {
+                Some(query_with(request.query, rows::AFTER, cursor))
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    Outcome::Rows { members: Value::Object(members), next }
 }
 
 fn one_object(data: &mut Members) -> Result<Members, Error> {

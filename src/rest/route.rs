@@ -11,7 +11,7 @@ use axum::{
         RawPathParams, RawQuery, State,
         rejection::{BytesRejection, RawPathParamsRejection},
     },
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
@@ -25,6 +25,7 @@ use crate::{
     http::media_type::MediaType,
     rest::{
         document::Endpoint,
+        format::Format,
         input::{self, RequestInput},
         paths::ProjectName,
         reply::{self, Outcome, RequestInfo},
@@ -41,6 +42,8 @@ pub(super) struct Route {
     pub endpoint: Arc<Endpoint>,
     pub prefix: Arc<str>,
     pub template: Template,
+    /// See [`crate::rest::facades::Manners`].
+    pub is_strict: bool,
 }
 
 impl Route {
@@ -61,6 +64,61 @@ impl Route {
         router
     }
 
+    /// Returns the formats between which `Accept` chooses; `None` if it does not count.
+    fn offered(&self) -> Option<&'static [Format]> {
+        match (&self.endpoint.rows, self.is_strict) {
+            (Some(_), _) => Some(Format::OF_ROWS),
+            (None, true) => Some(Format::OF_OTHERS),
+            (None, false) => None,
+        }
+    }
+
+    async fn respond(
+        &self,
+        caller: Caller,
+        project: Option<&str>,
+        arguments: Result<RawPathParams, RawPathParamsRejection>,
+        query: Option<String>,
+        headers: &HeaderMap,
+        body: Result<Bytes, BytesRejection>,
+    ) -> Result<Response, Error> {
+        // Authorization comes first, so that unauthorized callers learn nothing from validation errors.
+        self.graph.admit(&caller, &self.document, Some(&self.endpoint.name))?;
+        let offered = self.offered();
+        let format = offered.map_or(Ok(Format::Json), |offered| Format::accepted(headers, offered))?;
+        let arguments = arguments.map_err(|_| Error::bad_input("the path is not UTF-8"))?;
+        let values = arguments.iter().map(|(_, value)| value.to_owned());
+        let path: HashMap<String, String> = self.template.arguments().map(str::to_owned).zip(values).collect();
+        let query: Vec<(String, String)> =
+            form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
+        let body = read_body(headers, body, self.endpoint.is_post)?;
+        Ok(match self.run(&path, &query, body, project, caller).await? {
+            Outcome::Found(body) => json_response(StatusCode::OK, &body),
+            Outcome::Created(body) => json_response(StatusCode::CREATED, &body),
+            Outcome::Rows { members, next } => self.rows_response(&members, next, format)?,
+            Outcome::Empty => StatusCode::NO_CONTENT.into_response(),
+        })
+    }
+
+    fn rows_response(&self, members: &Value, next: Option<String>, format: Format) -> Result<Response, Error> {
+        let Some(form) = &self.endpoint.rows else { return Err(Error::defect()) };
+        let body = form.write(members, format)?;
+        let mut response = ([(header::CONTENT_TYPE, format.content_type())], body).into_response();
+        let mut add = |name, value: String| {
+            // Query strings are percent-encoded, and file names are words of paths.
+            response.headers_mut().extend(HeaderValue::from_str(&value).ok().map(|value| (name, value)));
+        };
+        if let Some(next) = next {
+            // Relative to the request: a proxy may add a path prefix.
+            add(header::LINK, format!("<?{next}>; rel=\"next\""));
+        }
+        if let Some(extension) = format.extension() {
+            let name = format!("{}.{extension}", self.template.file_stem());
+            add(header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\""));
+        }
+        Ok(response)
+    }
+
     async fn run(
         &self,
         path: &HashMap<String, String>,
@@ -71,6 +129,9 @@ impl Route {
     ) -> Result<Outcome, Error> {
         let endpoint = &*self.endpoint;
         let input = RequestInput { path, query, body: body.as_ref(), project };
+        if self.is_strict {
+            input::check_query(endpoint, &input)?;
+        }
         let variables = input::variables(&self.schema, endpoint, &input)?;
         let page = match variables.get("page") {
             Some(Value::Number(number)) => number.as_i64().unwrap_or(1),
@@ -81,12 +142,18 @@ impl Route {
             path: format!("{within}{}{}", self.prefix, self.template.link(path)),
             query,
             page,
-            echo: endpoint.echo.iter().map(|name| (name.as_str(), path.get(name).map_or("", String::as_str))).collect(),
+            echo: endpoint.echo.iter().map(|name| argument(path, name)).collect(),
+            arguments: self.template.arguments().map(|name| argument(path, name)).collect(),
         };
         let (document, omitted) = (self.document.clone(), Arc::clone(&endpoint.omitted));
         let operation = Operation { document, name: Some(endpoint.name.clone()), variables, omitted, caller };
         reply::outcome(endpoint, &info, self.graph.execute(operation).await)
     }
+}
+
+/// Returns a path argument with its name.
+fn argument<'a>(path: &'a HashMap<String, String>, name: &'a str) -> (&'a str, &'a str) {
+    (name, path.get(name).map_or("", String::as_str))
 }
 
 async fn handle(
@@ -97,21 +164,15 @@ async fn handle(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Error> {
-    // Authorization comes first, so that unauthorized callers learn nothing from validation errors.
-    route.graph.admit(&caller, &route.document, Some(&route.endpoint.name))?;
-    let arguments = arguments.map_err(|_| Error::bad_input("the path is not UTF-8"))?;
-    let values = arguments.iter().map(|(_, value)| value.to_owned());
-    let path: HashMap<String, String> = route.template.arguments().map(str::to_owned).zip(values).collect();
-    let query: Vec<(String, String)> =
-        form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
-    let body = read_body(&headers, body, route.endpoint.is_post)?;
+) -> Response {
     let project = project.as_ref().map(|Extension(ProjectName(name))| name.as_str());
-    Ok(match route.run(&path, &query, body, project, caller).await? {
-        Outcome::Found(body) => json_response(StatusCode::OK, &body),
-        Outcome::Created(body) => json_response(StatusCode::CREATED, &body),
-        Outcome::Empty => StatusCode::NO_CONTENT.into_response(),
-    })
+    let response = route.respond(caller, project, arguments, query, &headers, body).await;
+    let mut response = response.unwrap_or_else(IntoResponse::into_response);
+    if route.offered().is_some() {
+        // Errors, too: without it a cache would take one for the answer to every `Accept`.
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("accept, authorization"));
+    }
+    response
 }
 
 fn json_response(status: StatusCode, body: &Value) -> Response {

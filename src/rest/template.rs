@@ -75,6 +75,15 @@ impl Template {
         }
     }
 
+    /// Returns the name of a file with what it leads to: its literals.
+    pub fn file_stem(&self) -> String {
+        let literals = self.segments.iter().filter_map(|segment| match segment {
+            Segment::Literal(text) => Some(text.as_str()),
+            Segment::Argument(_) => None,
+        });
+        literals.collect::<Vec<_>>().join("-")
+    }
+
     /// Returns whether it has an argument and ends in a literal. Only then can an argument span several segments.
     pub fn is_open(&self) -> bool {
         self.arguments().next().is_some() && matches!(self.segments.last(), Some(Segment::Literal(_)))
@@ -150,21 +159,25 @@ fn fill<'a, 'g>(segments: &[Segment], given: &'a [&'g str]) -> Option<Vec<&'a [&
     })
 }
 
-/// Returns the query string of a link to page `number`. All parameters keep their order; `page` is replaced or appended.
+/// Returns the query string of a link to page `number`.
 pub(super) fn query_of_page(query: &[(String, String)], number: i64) -> String {
-    let number = number.to_string();
+    query_with(query, "page", &number.to_string())
+}
+
+/// Returns the query string with another value of `parameter`. All parameters keep their order; this one is replaced or appended.
+pub(super) fn query_with(query: &[(String, String)], parameter: &str, value: &str) -> String {
     let mut link = form_urlencoded::Serializer::new(String::new());
     let mut placed = false;
-    for (name, value) in query {
-        if name != "page" {
-            link.append_pair(name, value);
+    for (name, given) in query {
+        if name != parameter {
+            link.append_pair(name, given);
         } else if !placed {
-            link.append_pair("page", &number);
+            link.append_pair(name, value);
             placed = true;
         }
     }
     if !placed {
-        link.append_pair("page", &number);
+        link.append_pair(parameter, value);
     }
     link.finish()
 }

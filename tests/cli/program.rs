@@ -196,6 +196,10 @@ fn openapi_prints_json() {
         assert_eq!(description["openapi"], version);
         assert!(description["paths"].as_object().unwrap().len() >= 50);
     }
+    let ended = run(folder.path(), &["openapi", "--api", "v2"], &[]);
+    let description: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(description["info"]["title"], "Metrograph REST v2");
+    run(folder.path(), &["openapi", "--api", "v3"], &[]).assert_refused(&["--api", "v1, v2"]);
     run(folder.path(), &["openapi", "--version", "2.0"], &[]).assert_refused(&["--version", "3.0", "3.1"]);
     assert!(files(folder.path()).is_empty());
 }

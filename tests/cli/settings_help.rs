@@ -29,7 +29,7 @@ fn set(flags: &[&str]) -> BTreeSet<String> {
 #[test]
 fn each_command_lists_only_its_own_settings() {
     assert_eq!(flags(&["schema"]), set(&["--help"]));
-    assert_eq!(flags(&["openapi"]), set(&["--help", "--version"]));
+    assert_eq!(flags(&["openapi"]), set(&["--help", "--api", "--version"]));
     let way = ["--help", "--database-url", "--database-direct-url", "--read-only"];
     for command in [&["token"][..], &["token", "list"], &["token", "revoke"]] {
         assert_eq!(flags(command), set(&way), "{command:?}");

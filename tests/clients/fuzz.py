@@ -1,4 +1,4 @@
-"""Sends requests that schemathesis generates from the OpenAPI description and from the GraphQL schema to an open server, and fewer
+"""Sends requests that schemathesis generates from the OpenAPI descriptions and from the GraphQL schema to an open server, and fewer
 to a closed one, with a token and without.
 
     python3 tests/clients/fuzz.py target/debug/metrograph [CACHE]
@@ -41,13 +41,15 @@ def main(binary, cache=HERE.parent.parent / "target" / "clients"):
                 raise RuntimeError(f"the plugin measured nothing:\n{run.output}")
             codes = [
                 fuzz(python, folder, f"{server.url}/api/v1/swagger.json", 20),
+                fuzz(python, folder, f"{server.url}/api/v2/swagger.json", 20),
                 fuzz(python, folder, f"{server.url}/graphql", 30),
             ]
         with Server(Path(binary).resolve(), folder, arguments=["--access", "closed"]) as server:
             for scope in ["admin", "ingest", None]:
                 token = server.token("create", "--name", scope, "--scope", scope) if scope else "mg_unknown"
                 options = ["--phases", "examples,fuzzing", "--header", f"Authorization: Bearer {token}"]
-                codes.append(fuzz(python, folder, f"{server.url}/api/v1/swagger.json", 3, *options))
+                for api in ["v1", "v2"]:
+                    codes.append(fuzz(python, folder, f"{server.url}/api/{api}/swagger.json", 3, *options))
     return max(codes)
 
 

@@ -1,5 +1,5 @@
-"""Checks both versions of the OpenAPI description with a validator, a linter and two client generators, whose clients then call a
-running Metrograph.
+"""Checks both versions of the OpenAPI descriptions with a validator, a linter and two client generators. The clients for REST v1 then
+call a running Metrograph.
 
     python3 tests/clients/generators.py target/debug/metrograph [CACHE]
 """
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 from environments import node_with, python_with
@@ -18,6 +19,7 @@ from server import Server
 
 HERE = Path(__file__).parent
 SECONDS = 120
+APIS = ["v1", "v2"]
 VERSIONS = ["3.1", "3.0"]
 METHODS = {"get", "post"}
 
@@ -56,6 +58,8 @@ class Generators:
         operations = sum(len(METHODS & path.keys()) for path in paths)
         written = [file for file in target.glob("*/api/*/*.py") if file.name != "__init__.py"]
         self.report.equal(f"{version}: openapi-python-client drops nothing", len(written), operations)
+        if url is None:
+            return
         script = HERE / "generators" / "call.py"
         self.run(f"{version}: the Python client", self.python, script, target, url, f"python-{version}")
 
@@ -65,10 +69,13 @@ class Generators:
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir()
         self.run(f"{version}: openapi-typescript", self.bin("openapi-typescript"), description, "-o", target / "api.d.ts")
-        script = (self.node / "call.ts").read_text().replace("'API'", "'./api.d.ts'")
-        (target / "call.ts").write_text(script)
         (target / "package.json").write_text('{"type": "module"}')
         options = ["--strict", "--target", "es2022", "--module", "nodenext", "--moduleResolution", "nodenext"]
+        if url is None:
+            self.run(f"{version}: tsc --strict", self.bin("tsc"), *options, "api.d.ts", cwd=target)
+            return
+        script = (self.node / "call.ts").read_text().replace("'API'", "'./api.d.ts'")
+        (target / "call.ts").write_text(script)
         self.run(f"{version}: tsc --strict", self.bin("tsc"), *options, "call.ts", "api.d.ts", cwd=target)
         self.run(f"{version}: the TypeScript client", "node", target / "call.js", url, f"typescript-{version}")
 
@@ -83,14 +90,16 @@ def main(binary, cache=HERE.parent.parent / "target" / "clients"):
         generators = Generators(python, node, folder, report)
         with Server(binary, folder) as server, ThreadPoolExecutor(2) as pool:
             waiting = []
-            for version in VERSIONS:
-                description = folder / f"{version}.json"
+            for api, version in product(APIS, VERSIONS):
+                name, url = f"{api}-{version}", server.url if api == "v1" else None
+                description = folder / f"{name}.json"
                 with open(description, "wb") as file:
-                    subprocess.run([binary, "openapi", "--version", version], check=True, stdout=file, env=plain_environment())
-                waiting.append(pool.submit(generators.is_valid, version, description))
-                waiting.append(pool.submit(generators.is_well_made, version, description))
-                waiting.append(pool.submit(generators.python_client, version, description, server.url))
-                waiting.append(pool.submit(generators.typescript_client, version, description, server.url))
+                    command = [binary, "openapi", "--api", api, "--version", version]
+                    subprocess.run(command, check=True, stdout=file, env=plain_environment())
+                waiting.append(pool.submit(generators.is_valid, name, description))
+                waiting.append(pool.submit(generators.is_well_made, name, description))
+                waiting.append(pool.submit(generators.python_client, name, description, url))
+                waiting.append(pool.submit(generators.typescript_client, name, description, url))
             for one in waiting:
                 one.result()
     print(f"{report.passed} checks passed, {report.failed} failed")

@@ -2,16 +2,17 @@
 
     python3 tests/clients/judges.py acceptance target/debug/metrograph [CACHE]
     python3 tests/clients/judges.py answers target/debug/metrograph target/debug/examples/stock [CACHE]
+    python3 tests/clients/judges.py statistics target/debug/examples/statistics [CACHE]
 
-`acceptance`: npm's graphql decides which documents are valid. `answers`: async-graphql-axum decides what the data is. SEED in the
-environment repeats the documents of an earlier run.
+`acceptance`: npm's graphql decides which documents are valid. `answers`: async-graphql-axum decides what the data is. `statistics`:
+SciPy decides what the figures of comparisons are. SEED in the environment repeats an earlier run.
 """
 import os
 import sys
 import tempfile
 from pathlib import Path
 
-from environments import node_with
+from environments import node_with, python_with
 from processes import end_children_on_sigterm, plain_environment, run_group
 from server import Server
 
@@ -26,9 +27,9 @@ UNLIMITED = [
 ]
 
 
-def run(script, *arguments):
+def run(script, *arguments, program="node"):
     seed = {"SEED": os.environ["SEED"]} if "SEED" in os.environ else {}
-    code, output = run_group(["node", str(script), *arguments], SECONDS, env=plain_environment(**seed))
+    code, output = run_group([str(program), str(script), *arguments], SECONDS, env=plain_environment(**seed))
     print(output, end="", flush=True)
     return code
 
@@ -65,6 +66,12 @@ def answers(binary, stock, cache=ROOT / "target" / "clients"):
                 return run(scripts / "answers.mjs", server.url, judge.url, str(ROOT / "schema.graphql"))
 
 
+def statistics(example, cache=ROOT / "target" / "clients"):
+    python = python_with(Path(cache) / "scipy", [HERE / "requirements-scipy.txt"])
+    return run(HERE / "scipy_check.py", str(Path(example).resolve()), program=python)
+
+
 if __name__ == "__main__":
     end_children_on_sigterm()
-    sys.exit({"acceptance": acceptance, "answers": answers}[sys.argv[1]](*sys.argv[2:]))
+    judges = {"acceptance": acceptance, "answers": answers, "statistics": statistics}
+    sys.exit(judges[sys.argv[1]](*sys.argv[2:]))

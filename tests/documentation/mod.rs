@@ -60,6 +60,7 @@ pages! {
     live_data "docs/live-data.md"
     operating "docs/operating.md"
     rest_v1 "docs/rest-v1.md"
+    rest_v2 "docs/rest-v2.md"
     settings "docs/settings.md"
 }
 

@@ -226,6 +226,7 @@ on_both_engines! {
             ("{component: {in: []}}", vec![]),
             ("{component: {}}", vec![1, 2, 3, 4, 5, 6, 7, 8]),
             ("{component: null}", vec![1, 2, 3, 4, 5, 6, 7, 8]),
+            ("{pipeline: {}, build: {eq: null}, scmRef: {}}", vec![1, 2, 3, 4, 5, 6, 7, 8]),
             ("{}", vec![1, 2, 3, 4, 5, 6, 7, 8]),
             (r#"{item: {like: "TEST_"}}"#, vec![]),
             (r#"{item: {like: "TEST__"}}"#, vec![1, 2, 3, 4, 5, 6, 7, 8]),

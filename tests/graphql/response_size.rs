@@ -47,6 +47,14 @@ async fn a_list_that_is_no_connection_costs_as_much_as_it_may_have() {
     assert_eq!(of("{ pipelineNames }").await, 500);
     assert_eq!(of("{ buildNames { names } }").await, 501);
     assert_eq!(cost(&app, RECORD, json!({ "m": [] })).await, 10_001);
+    // Groups cost the reading of the history besides their rows, and statistics some of it.
+    assert_eq!(
+        of("{ metricGroups(groupBy: [{by: KIND}], first: 10) { nodes { metricCount } } }").await,
+        10_000 + 10 * 2
+    );
+    let statistics = "stats(resource: CPU) { sum p95 }";
+    assert_eq!(of(&format!("{{ component(name: \"a\") {{ {statistics} }} }}")).await, 1 + 200 + 2);
+    assert_eq!(of(&format!("{{ variants(first: 500) {{ nodes {{ {statistics} }} }} }}")).await, 500 * 203);
     assert_eq!(
         app.post("/graphql", &json!({ "query": nested })).await.json()["errors"][0]["extensions"]["limit"],
         "max-complexity"
@@ -119,4 +127,21 @@ async fn every_event_has_the_budget_of_an_answer() {
     }
     app.record(json!({ "item_variant": "v".repeat(1_025) })).await;
     takes_too_much(&events.next().await, 1024);
+}
+
+#[tokio::test]
+async fn groups_are_charged_to_the_response() {
+    let app = app(|limits| limits.max_answer = 4_000).await;
+    let metrics = (0..200).map(|number| graphql::metric(json!({ "variantName": format!("v{number}") })));
+    app.record_all(metrics.collect()).await;
+    for fields in [
+        "nodes { variant { name } stats(resource: CPU) { sum } }",
+        "edges { node { stats(resource: CPU) { sum mean p95 } } }",
+        "edges { cursor }",
+    ] {
+        let query = format!("{{ metricGroups(groupBy: [{{by: VARIANT}}], first: 200) {{ {fields} }} }}");
+        takes_too_much(&app.post("/graphql", &json!({ "query": query })).await.json(), 4_000);
+        app.graphql(&query.replace("200", "2")).await;
+    }
+    app.finish().await;
 }

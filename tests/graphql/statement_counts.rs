@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 /// Queries and their maximum number of statements with empty caches.
-const QUERIES: [(&str, u64); 8] = [
+const QUERIES: [(&str, u64); 10] = [
     (
         "{ sessions(first: 50) { nodes { metrics(first: 50) { nodes { context { hash } variant { name } } } } } }",
         7,
@@ -43,6 +43,17 @@ const QUERIES: [(&str, u64); 8] = [
             b: metrics(last: 1) { nodes { id } }
             c: metrics(first: 1, where: {component: {like: \"%1\"}}) { nodes { id } totalCount } } } }",
         12,
+    ),
+    (
+        "{ metricGroups(groupBy: [{by: VARIANT}, {by: SESSION}, {tag: \"odd\"}], first: 500) { nodes {
+            variant { name item { name } } session { hash build { name } } sessionHash tag distinct(of: BUILD) firstSeen
+            stats(resource: TOTAL_TIME) { sum p95 share } } } }",
+        13,
+    ),
+    (
+        "{ components(first: 50) { nodes { a: stats(resource: TOTAL_TIME) { sum p95 }
+            b: stats(resource: MEMORY, where: {kind: {eq: \"function\"}}) { max share } variants(first: 5) { nodes { stats(resource: CPU) { mean } } } } } }",
+        10,
     ),
 ];
 

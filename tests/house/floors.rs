@@ -37,7 +37,10 @@ const INNER_ARROWS: &[(&str, Arrows)] = &[
                 ],
             ),
             ("stock", &["fairness", "lists", "response_budget", "schema"]),
-            ("schema", &["directive", "error", "fairness", "limits", "lists", "live", "scalars", "state"]),
+            (
+                "schema",
+                &["directive", "error", "fairness", "limits", "lists", "live", "response_budget", "scalars", "state"],
+            ),
             ("live", &["fairness", "lists", "state"]),
             ("request", &["error", "json", "limits", "scalars"]),
             (

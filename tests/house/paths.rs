@@ -6,8 +6,20 @@ use std::{
 };
 
 /// The folders in which a path in backticks begins.
-const FOLDERS: &[&str] =
-    &["src", "entity", "migration", "tests", "benches", "docs", "web", "examples", "findings", ".ci", ".github"];
+const FOLDERS: &[&str] = &[
+    "src",
+    "entity",
+    "migration",
+    "analysis",
+    "tests",
+    "benches",
+    "docs",
+    "web",
+    "examples",
+    "findings",
+    ".ci",
+    ".github",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -228,20 +228,22 @@ on_both_engines! {
     }
 
     async fn the_interactive_page_has_everything_it_asks_for(app: &TestApp) {
-        let page = app.get("/api/v1/docs").await;
-        assert!(page.headers[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/html"));
-        let text = page.text();
-        let (near, far) = (r#"<base href="./">"#, r#"<base href="docs/">"#);
-        assert_eq!(app.get("/api/v1/docs/").await.text().replace(near, far), text);
-        assert!(text.contains(far));
-        let assets: Vec<_> = ["src=\"", "href=\"./"].iter().flat_map(|mark| text.split(mark).skip(1)).collect();
-        assert!(assets.len() >= 4, "{text}");
-        for asset in assets.iter().map(|rest| rest.split('"').next().unwrap().trim_start_matches("./")) {
-            let reply = app.get(&format!("/api/v1/docs/{asset}")).await;
-            assert_eq!(reply.status.as_u16(), 200, "{asset}");
-            assert!(!reply.body.is_empty(), "{asset}");
+        for prefix in ["/api/v1", "/api/v2"] {
+            let page = app.get(&format!("{prefix}/docs")).await;
+            assert!(page.headers[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/html"));
+            let text = page.text();
+            let (near, far) = (r#"<base href="./">"#, r#"<base href="docs/">"#);
+            assert_eq!(app.get(&format!("{prefix}/docs/")).await.text().replace(near, far), text);
+            assert!(text.contains(far));
+            let assets: Vec<_> = ["src=\"", "href=\"./"].iter().flat_map(|mark| text.split(mark).skip(1)).collect();
+            assert!(assets.len() >= 4, "{text}");
+            for asset in assets.iter().map(|rest| rest.split('"').next().unwrap().trim_start_matches("./")) {
+                let reply = app.get(&format!("{prefix}/docs/{asset}")).await;
+                assert_eq!(reply.status.as_u16(), 200, "{asset}");
+                assert!(!reply.body.is_empty(), "{asset}");
+            }
+            let script = app.get(&format!("{prefix}/docs/swagger-initializer.js")).await.text();
+            assert!(script.contains(r#""url": new URL("../swagger.json", document.baseURI).href"#), "{script}");
         }
-        let script = app.get("/api/v1/docs/swagger-initializer.js").await.text();
-        assert!(script.contains(r#""url": new URL("../swagger.json", document.baseURI).href"#), "{script}");
     }
 }

@@ -183,7 +183,7 @@ on_both_engines! {
             "/api/v1",
             "/api/v1/",
             "/api/v1/nothing",
-            "/api/v2/metrics/",
+            "/api/v3/metrics/",
             "/api/v1/metrics/count/more",
             "/api/v1/docs/none.js",
         ] {

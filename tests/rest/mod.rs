@@ -12,3 +12,5 @@ mod posts;
 mod projects;
 mod recorded;
 mod rest_dir;
+mod rows;
+mod v2;

@@ -29,9 +29,14 @@ mutation tag($type: String!, $date: LocalDateTime!, $tags: Tags!) @rest(post: "/
 }
 "#;
 
-/// Returns both versions of the description of REST v1, as the server and the program print them.
+/// Returns both versions of the description of REST v1.
 async fn renderings(app: &TestApp) -> [(&'static str, Value); 2] {
-    [("3.1", app.v1("/swagger.json").await), ("3.0", app.v1("/openapi-3.0.json").await)]
+    renderings_of(app, "v1").await
+}
+
+async fn renderings_of(app: &TestApp, name: &str) -> [(&'static str, Value); 2] {
+    let at = async |file: &str| app.get(&format!("/api/{name}/{file}")).await.expect(200);
+    [("3.1", at("swagger.json").await), ("3.0", at("openapi-3.0.json").await)]
 }
 
 /// Returns every operation with its path and method.
@@ -195,32 +200,74 @@ on_both_engines! {
     }
 
     async fn every_example_can_be_asked(app: &TestApp) {
-        let description = app.v1("/swagger.json").await;
-        let mut places = operations(&description);
-        places.sort_by_key(|(place, _)| !place.starts_with("post"));
-        for (place, operation) in places {
-            let (method, path) = place.split_once(' ').unwrap();
-            if method == "post" {
-                app.post(path, &operation["requestBody"]["content"]["application/json"]["example"]).await.expect(201);
-                continue;
-            }
-            let text = |value: &Value| match value {
-                Value::String(text) => text.clone(),
-                Value::Array(items) => items.iter().map(|item| item.as_str().unwrap()).collect::<Vec<_>>().join(","),
-                other => other.to_string(),
-            };
-            let (mut path, mut query) = (path.to_owned(), Vec::new());
-            for parameter in operation["parameters"].as_array().unwrap() {
-                let (name, value) = (parameter["name"].as_str().unwrap(), text(&parameter["example"]));
-                if parameter["in"] == "path" {
-                    path = path.replace(&format!("{{{name}}}"), &value);
-                } else {
-                    query.push(format!("{name}={value}"));
-                }
-            }
-            // The examples belong to one history: one of them posts what the others find.
-            app.get(&format!("{path}?{}", query.join("&"))).await.expect(200);
+        // The examples belong to one history: those of REST v1 post what the others find.
+        for name in ["v1", "v2"] {
+            let description = app.get(&format!("/api/{name}/swagger.json")).await.expect(200);
+            ask_examples(app, &description).await;
         }
+    }
+
+    async fn rest_v2_is_described_with_all_media_types(app: &TestApp) {
+        let [(_, new), (_, old)] = renderings_of(app, "v2").await;
+        assert_well_made("3.1", &new);
+        assert_well_made("3.0", &old);
+        for (place, operation) in operations(&new) {
+            let responses = &operation["responses"];
+            let types: Vec<_> = responses["200"]["content"].as_object().unwrap().keys().map(String::as_str).collect();
+            let (is_one, is_count) = (place.ends_with('}'), place.ends_with("count"));
+            let is_top = place.ends_with("top");
+            if is_one || is_count {
+                assert_eq!(types, ["application/json"], "{place}");
+            } else {
+                assert_eq!(types, ["application/json", "text/csv", "application/x-ndjson"], "{place}");
+                let columns = &responses["200"]["content"]["text/csv"]["schema"]["description"];
+                assert!(columns.as_str().unwrap().contains(": id, "), "{place}: {columns}");
+                assert_eq!(responses["200"]["headers"]["Link"].is_object(), !is_top, "{place}");
+            }
+            assert_eq!(responses["404"].is_object(), is_one, "{place}");
+            assert!(responses["406"].is_object() && responses.get("204").is_none(), "{place}");
+            assert!(place.starts_with("get "), "{place}");
+        }
+        let named: BTreeSet<_> = new["components"]["schemas"].as_object().unwrap().keys().map(String::as_str).collect();
+        let nouns = ["Metric", "Session", "Context", "Component", "Pipeline", "Build", "Variant", "PageInfo"];
+        assert!(nouns.iter().all(|noun| named.contains(noun)), "{named:?}");
+        assert!(!named.iter().any(|name| name.contains("Get")), "{named:?}");
+        let metrics = &new["paths"]["/api/v2/metrics"]["get"];
+        let schema = resolved(&new, &metrics["responses"]["200"]["content"]["application/json"]["schema"]);
+        assert_eq!(schema["required"], json!(["nodes", "page_info"]));
+        for parameter in metrics["parameters"].as_array().unwrap() {
+            // The interactive page sends what has an example.
+            assert!(parameter.get("example").is_none(), "{parameter}");
+        }
+    }
+}
+
+/// Sends the examples of each operation; those that post come first.
+async fn ask_examples(app: &TestApp, description: &Value) {
+    let mut places = operations(description);
+    places.sort_by_key(|(place, _)| !place.starts_with("post"));
+    for (place, operation) in places {
+        let (method, path) = place.split_once(' ').unwrap();
+        if method == "post" {
+            app.post(path, &operation["requestBody"]["content"]["application/json"]["example"]).await.expect(201);
+            continue;
+        }
+        let text = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            Value::Array(items) => items.iter().map(|item| item.as_str().unwrap()).collect::<Vec<_>>().join(","),
+            other => other.to_string(),
+        };
+        let (mut path, mut query) = (path.to_owned(), Vec::new());
+        for parameter in operation["parameters"].as_array().unwrap() {
+            let Some(example) = parameter.get("example") else { continue };
+            let (name, value) = (parameter["name"].as_str().unwrap(), text(example));
+            if parameter["in"] == "path" {
+                path = path.replace(&format!("{{{name}}}"), &value);
+            } else {
+                query.push(format!("{name}={value}"));
+            }
+        }
+        app.get(&format!("{path}?{}", query.join("&"))).await.expect(200);
     }
 }
 

@@ -26,6 +26,15 @@ query hungriest($pipeline: String!, $n: Int = 2)
   tests: topMetrics(resource: MEMORY, where: {pipeline: {eq: $pipeline}}, first: $n) { ...Test }
 }
 
+query quick($n: Int = 2)
+  @rest(get: "/quick/tests", reply: ROWS, summary: "List the quickest tests.") {
+  tests: topMetrics(resource: TOTAL_TIME, direction: LOWEST, first: $n) { ...Test session { hash } }
+}
+
+query run($hash: String!) @rest(get: "/runs/{hash}", reply: ONE, summary: "Look at a run.") {
+  session(hash: $hash) { hash runDate }
+}
+
 query branches @rest(get: "/branches", reply: ALL, summary: "List all branches.") {
   branches: pipelineNames
 }
@@ -129,13 +138,47 @@ async fn the_documents_are_described() {
     paths.sort_unstable();
     assert_eq!(
         paths,
-        ["/branches", "/hungriest/{pipeline}", "/machines/{hash}", "/runs", "/slow/", "/slow/{component}"]
-            .map(|path| format!("/api/team{path}"))
+        [
+            "/branches",
+            "/hungriest/{pipeline}",
+            "/machines/{hash}",
+            "/quick/tests",
+            "/runs",
+            "/runs/{hash}",
+            "/slow/",
+            "/slow/{component}",
+        ]
+        .map(|path| format!("/api/team{path}"))
     );
     assert_eq!(description["info"]["title"], "Metrograph REST team");
     assert_eq!(description["components"]["schemas"]["Test"]["properties"]["seconds"]["type"], "number");
     assert!(app.get("/api/team/docs").await.text().contains(r#"<base href="docs/">"#));
     assert!(!app.v1("/swagger.json").await["paths"].as_object().unwrap().keys().any(|path| path.contains("team")));
+}
+
+/// Like lists of REST v2, but with the leniency of REST v1.
+#[tokio::test]
+async fn rows_and_single_objects_are_for_operators_as_well() {
+    let app = team().await;
+    app.announce("s", json!({})).await;
+    for (item, seconds) in [("a", 2.0), ("b", 0.5), ("c", 3.0)] {
+        app.record(json!({ "item": item, "total_time": seconds })).await;
+    }
+    let rows = json!({ "tests": [
+        { "name": "b", "seconds": 0.5, "session": { "hash": "s" } },
+        { "name": "a", "seconds": 2.0, "session": { "hash": "s" } },
+    ]});
+    assert_eq!(app.get("/api/team/quick/tests?colour=red").await.expect(200), rows);
+    let reply = app.accepting("/api/team/quick/tests?n=1", "text/csv").await;
+    assert_eq!(reply.text(), "name,seconds,session.hash\r\nb,0.5,s\r\n");
+    assert_eq!(reply.headers["content-disposition"], "attachment; filename=\"quick-tests.csv\"");
+    app.accepting("/api/team/quick/tests", "text/html").await.refuses(406, "text/csv");
+    assert_eq!(app.get("/api/team/runs/s").await.expect(200), json!({ "hash": "s", "runDate": "2026-01-05T03:00:00" }));
+    app.get("/api/team/runs/t").await.refuses(404, "hash: there is no 't'");
+    // As before, it has one form and does not look at what is accepted.
+    let reply = app.accepting("/api/team/runs/s", "text/csv").await;
+    assert!(reply.status == 200 && !reply.headers.contains_key("vary"), "{reply:?}");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -235,7 +278,7 @@ fn an_operation_without_a_route_stops_the_start() {
 
 #[test]
 fn an_answer_of_another_form_than_declared_stops_the_start() {
-    for reply in ["PAGE", "LISTING", "ALL", "CREATED"] {
+    for reply in ["PAGE", "LISTING", "ALL", "CREATED", "ROWS", "ONE"] {
         is_refused(
             &one(&format!("get: \"/{{name}}\", reply: {reply}"), "metricCount(where: {item: {eq: $name}})"),
             3,
@@ -246,14 +289,27 @@ fn an_answer_of_another_form_than_declared_stops_the_start() {
     is_refused(&one("get: \"/{name}\", reply: PAGE", two), 3, &["reply", "one root field"]);
     let without_pages = "metricPage(where: {item: {eq: $name}}) { items { id } }";
     is_refused(&one("get: \"/{name}\", reply: PAGE", without_pages), 3, &["reply", "total_page"]);
+    let rows = "get: \"/{name}\", reply: ROWS";
+    let where_name = "where: {item: {eq: $name}}";
+    is_refused(&one(rows, &format!("metrics({where_name}) {{ nodes {{ id }} }}")), 3, &["metrics", "page_info"]);
+    let info = "page_info: pageInfo { has_next_page: hasNextPage end_cursor: endCursor }";
+    is_refused(&one(rows, &format!("metrics({where_name}) {{ {info} }}")), 3, &["metrics", "nodes"]);
+    let without_after = format!("metrics({where_name}) {{ nodes {{ id }} {info} }}");
+    is_refused(&one(rows, &without_after), 3, &["reply", "after"]);
+    let list = "topMetrics(resource: CPU, where: {item: {eq: $name}}) { id }";
+    is_refused(&one("get: \"/{name}\", reply: ONE", list), 3, &["reply", "an object"]);
 }
 
 #[test]
 fn a_file_name_that_makes_no_path_stops_the_start() {
     let text = one("get: \"/{name}\", reply: OBJECT", "context(hash: $name) { id }");
-    for name in ["v1.graphql", "the team.graphql", "team.v2.graphql", "té.graphql"] {
+    for name in ["v1.graphql", "v2.graphql", "the team.graphql", "team.v2.graphql", "té.graphql"] {
         let said = refusal(name, &text);
         assert!(said.starts_with(&format!("{name}:1:1: the file's name")), "{said}");
+    }
+    for name in ["v1.graphql", "v2.graphql"] {
+        let said = refusal(name, &text);
+        assert!(said.ends_with("that of an API of Metrograph itself (v1, v2): choose another"), "{said}");
     }
 }
 
@@ -270,7 +326,8 @@ fn a_folder_that_is_not_there_stops_the_start() {
 fn other_files_are_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("README.md"), "{{{").unwrap();
-    assert_eq!(load(folder.path()), Ok(1));
+    // Those of the program itself.
+    assert_eq!(load(folder.path()), Ok(2));
 }
 
 #[tokio::test]

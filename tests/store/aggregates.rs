@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entity::{
     filter::Tree,
-    query::groups::{Group, GroupBy, groups, values},
+    query::groups::{
+        Dimension, Group, GroupBy, OrderBy, Question, Selected, Thing, TimeBucket, WantedStatistics, groups, values,
+    },
     resource::Resource,
     table::metric::Filter,
 };
@@ -84,38 +86,65 @@ fn exact_sum(values: &[f64]) -> f64 {
 
 /// Records metrics until some of them are sealed and some are not.
 async fn record(app: &TestApp, numbers: std::ops::Range<u32>) {
-    for first in numbers.clone().step_by(25) {
-        let metrics: Vec<Value> = (first..numbers.end.min(first + 25)).map(|number| input(&measured(number))).collect();
+    for first in numbers.clone().step_by(100) {
+        let metrics: Vec<Value> =
+            (first..numbers.end.min(first + 100)).map(|number| input(&measured(number))).collect();
         app.run(RECORD, json!({ "m": metrics })).await;
     }
 }
 
-async fn check(app: &TestApp, count: u32, filter: &Tree<Filter>, is_wanted: fn(&Measured) -> bool) {
-    const PERCENTILES: [f64; 5] = [0.0, 0.25, 0.5, 0.95, 1.0];
+/// Returns the groups of metrics by the total time.
+async fn found(app: &TestApp, filter: &Tree<Filter>, by: &[GroupBy], percentiles: &[f64]) -> Vec<Group> {
+    let wanted = WantedStatistics { percentiles: percentiles.to_vec(), ..WantedStatistics::default() };
+    let question = Question {
+        filter: filter.clone(),
+        by: by.to_vec(),
+        order: OrderBy::Count,
+        descending: false,
+        after: None,
+        limit: usize::MAX,
+        until_share: None,
+        wanted: Selected { resources: vec![(Resource::TotalTime, wanted, false)], ..Selected::default() },
+    };
+    groups(app.store(), &question).await.unwrap().groups
+}
+
+async fn check(
+    app: &TestApp,
+    count: u32,
+    percentiles: &[f64],
+    filter: &Tree<Filter>,
+    is_wanted: fn(&Measured) -> bool,
+) {
+    const VARIANT: GroupBy = GroupBy::By(Dimension::Variant);
+    const COMPONENT: GroupBy = GroupBy::By(Dimension::Component);
+    const DAYS: GroupBy = GroupBy::Time(TimeBucket::Day);
     let store = app.store();
     let all: Vec<Measured> = (0..count).map(measured).filter(is_wanted).collect();
     let day = |measured: &Measured| measured.started_at.div_euclid(DAY) * DAY;
-    for by in
-        [&[][..], &[GroupBy::Variant], &[GroupBy::Component], &[GroupBy::Day], &[GroupBy::Component, GroupBy::Day]]
-    {
+    for by in [&[][..], &[VARIANT], &[COMPONENT], &[DAYS], &[COMPONENT, DAYS]] {
         let mut wanted: BTreeMap<Vec<i64>, Vec<f64>> = BTreeMap::new();
         for measured in &all {
             let key = by.iter().map(|by| match by {
-                GroupBy::Variant => measured.variant,
-                GroupBy::Component => measured.component,
-                GroupBy::Day => day(measured),
+                GroupBy::By(Dimension::Variant) => measured.variant,
+                GroupBy::By(_) => measured.component,
+                _ => day(measured),
             });
             wanted.entry(key.collect()).or_default().push(measured.total_time);
         }
-        let found = groups(store, filter, by, Resource::TotalTime, &PERCENTILES).await.unwrap();
+        let found = found(app, filter, by, percentiles).await;
         // A day is its own key.
         let days = |groups: &[Vec<i64>]| groups.iter().filter_map(|keys| keys.last().copied()).collect::<BTreeSet<_>>();
-        if by.contains(&GroupBy::Day) {
-            let found: Vec<Vec<i64>> = found.iter().map(|group| group.keys.clone()).collect();
+        if by.contains(&DAYS) {
+            let since = |thing: &Thing| if let Thing::Since(since) = thing { *since } else { 0 };
+            let found: Vec<Vec<i64>> = found.iter().map(|group| group.things.iter().map(since).collect()).collect();
             assert_eq!(days(&found), days(&wanted.keys().cloned().collect::<Vec<_>>()), "{by:?}, {count} metrics");
         }
-        let mut wanted: Vec<_> = wanted.into_values().map(|mut values| expected(&mut values, &PERCENTILES)).collect();
-        let as_expected = |Group { statistics, .. }: Group| (statistics.count, statistics.sum, statistics.percentiles);
+        let mut wanted: Vec<_> = wanted.into_values().map(|mut values| expected(&mut values, percentiles)).collect();
+        let as_expected = |Group { count, statistics, .. }: Group| {
+            assert_eq!(statistics[0].count, count);
+            (count, statistics[0].sum, statistics[0].percentiles.clone())
+        };
         let mut found: Vec<_> = found.into_iter().map(as_expected).collect();
         // The keys of variants and components are not theirs here, so only what is in the groups is compared.
         for groups in [&mut wanted, &mut found] {
@@ -134,15 +163,22 @@ async fn check(app: &TestApp, count: u32, filter: &Tree<Filter>, is_wanted: fn(&
 }
 
 async fn on(engine: Engine) {
-    let app = TestApp::with(engine, |settings| settings.storage.segments = SegmentSizes { page: 8, segment: 32 }).await;
+    let app = TestApp::with(engine, |settings| settings.storage.segments = SegmentSizes { page: 4, segment: 32 }).await;
     let Some(app) = app else { return };
     let everything = Tree::from(Filter::default());
-    check(&app, 0, &everything, |_| true).await;
+    let percentiles = [0.0, 0.25, 0.5, 0.95, 1.0];
+    check(&app, 0, &percentiles, &everything, |_| true).await;
+    let passed: Tree<Filter> = Filter { passed: Some(true), ..Filter::default() }.into();
     for (from, to) in [(0, 1), (1, 60), (60, 700)] {
         record(&app, from..to).await;
-        check(&app, to, &everything, |_| true).await;
-        let passed = Filter { passed: Some(true), ..Filter::default() };
-        check(&app, to, &passed.into(), |measured| measured.passed).await;
+        check(&app, to, &percentiles, &everything, |_| true).await;
+        check(&app, to, &percentiles, &passed, |measured| measured.passed).await;
+    }
+    // So many pages that a sample of them is read first.
+    record(&app, 700..4_400).await;
+    for percentile in [0.5, 0.95] {
+        check(&app, 4_400, &[percentile], &everything, |_| true).await;
+        check(&app, 4_400, &[percentile], &passed, |measured| measured.passed).await;
     }
     app.finish().await;
 }

@@ -138,6 +138,11 @@ impl TestApp {
         self.send(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
+    /// Sends a GET request with `Accept`.
+    pub async fn accepting(&self, path: &str, accept: &str) -> Reply {
+        self.send(Request::get(path).header(header::ACCEPT, accept).body(Body::empty()).unwrap()).await
+    }
+
     /// Sends a POST request with a JSON body.
     pub async fn post(&self, path: &str, body: &Value) -> Reply {
         let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");

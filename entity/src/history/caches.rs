@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Maximum size of the cached columns, in bytes.
-const MAX_BYTES: u64 = 64 << 20;
+const MAX_BYTES: u64 = 96 << 20;
 /// Maximum size of the cached directories, in bytes.
 const MAX_DIRECTORY_BYTES: u64 = 32 << 20;
 /// Estimated number of entries.

@@ -32,14 +32,14 @@ mod tests;
 mod values;
 mod zone;
 
-pub use aggregate::Statistics;
-pub(crate) use aggregate::{Aggregation, Grouping, Key, NO_GROUP, statistics};
+pub use aggregate::{AggregateError, MAX_GROUPS, Statistics, WantedStatistics};
+pub(crate) use aggregate::{ExactSum, Figures, Grouping, Key, NO_GROUP, WantedFigures, distinct, totals};
 pub(crate) use column::Dimension;
 pub(crate) use predicate::Predicate;
 pub(crate) use resolve::resolve;
 pub(crate) use scan::{Extent, Scan, Wanted};
 pub use sealing::{NewSegment, drain, drainable};
-pub(crate) use selection::{Parents, Rank, ScanOrder};
+pub(crate) use selection::{Parents, Rank, ScanOrder, rank_of_number};
 pub(crate) use session_groups::{Groups as SessionGroups, VariantSet, times_of, variants_of};
 pub use store::{History, Sizes};
 pub use values::Value;

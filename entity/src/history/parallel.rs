@@ -21,6 +21,11 @@ pub(crate) trait Sink: Send + 'static {
     /// Adds the columns that it reads to `columns`.
     fn columns(&self, columns: &mut Vec<Column>);
 
+    /// Returns whether it takes rows of a page.
+    fn wants(&self, _part: usize, _page: usize) -> bool {
+        true
+    }
+
     /// Takes the rows of the selected page, `page`, that match.
     ///
     /// # Errors
@@ -43,9 +48,22 @@ pub(crate) async fn read_all<S: Source + Clone + Send + 'static, T: Sink>(
     predicate: &Arc<Predicate>,
     sink: impl Fn() -> T,
 ) -> Result<Vec<T>, DbErr> {
+    read_all_on(threads(), scan, predicate, sink).await
+}
+
+/// Like [`read_all`], on this number of threads.
+///
+/// # Errors
+/// If the database fails, or a page is damaged.
+pub(crate) async fn read_all_on<S: Source + Clone + Send + 'static, T: Sink>(
+    threads: u64,
+    scan: &Scan<'_, S>,
+    predicate: &Arc<Predicate>,
+    sink: impl Fn() -> T,
+) -> Result<Vec<T>, DbErr> {
     let next = Arc::new(AtomicUsize::new(0));
     let mut tasks = JoinSet::new();
-    for _ in 0..threads().min(scan.snapshot.parts() as u64) {
+    for _ in 0..threads.min(scan.snapshot.parts() as u64) {
         let (db, snapshot) = (scan.db.clone(), Arc::clone(&scan.snapshot));
         let (predicate, next, mut sink) = (Arc::clone(predicate), Arc::clone(&next), sink());
         tasks.spawn(async move {
@@ -59,6 +77,9 @@ pub(crate) async fn read_all<S: Source + Clone + Send + 'static, T: Sink>(
                 }
                 let Some(mut open) = scan.open(part, &predicate, &columns).await? else { continue };
                 for page in 0..open.part.pages() {
+                    if !sink.wants(part, page) {
+                        continue;
+                    }
                     let matches = open.matches(page)?;
                     if !matches.is_empty() {
                         sink.take(&mut open.part, page, matches)?;

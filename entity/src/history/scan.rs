@@ -41,6 +41,8 @@ pub(crate) struct Wanted {
     pub(crate) before: Option<Place>,
     /// Maximum number of metrics, for each parent.
     pub(crate) limit: usize,
+    /// Of each of these things, only the first metric, for each parent.
+    pub(crate) distinct: Option<Dimension>,
 }
 
 impl Wanted {
@@ -65,6 +67,8 @@ impl Wanted {
 pub(crate) struct Extent {
     /// Number of metrics.
     pub(crate) metrics: u64,
+    /// Number of their pages.
+    pub(crate) pages: u64,
     /// Their ranges.
     pub(crate) zone: Zone,
 }
@@ -136,24 +140,29 @@ impl<'a, S: Source> Scan<'a, S> {
 
     /// Returns what the parts have together in which metrics may match; `None` if there are none.
     pub(crate) fn extent(&self, predicate: &Predicate) -> Option<Extent> {
-        let extent = |part| Some(Extent { metrics: self.snapshot.len(part), zone: self.snapshot.zone(part)? });
+        let extent = |part| {
+            let (metrics, pages) = (self.snapshot.len(part), self.snapshot.pages(part));
+            Some(Extent { metrics, pages, zone: self.snapshot.zone(part)? })
+        };
         let extents = (0..self.snapshot.parts()).filter_map(extent);
-        extents
-            .filter(|extent| predicate.of_zone(&extent.zone) != Some(false))
-            .reduce(|a, b| Extent { metrics: a.metrics + b.metrics, zone: a.zone.with(b.zone) })
+        extents.filter(|extent| predicate.of_zone(&extent.zone) != Some(false)).reduce(|a, b| Extent {
+            metrics: a.metrics + b.metrics,
+            pages: a.pages + b.pages,
+            zone: a.zone.with(b.zone),
+        })
     }
 
     /// Returns the first metrics that match, for each of `parents`.
     async fn select(&self, predicate: &Predicate, wanted: &Wanted, parents: &Parents) -> Result<Selection, DbErr> {
         let keys: Vec<i64> = if parents.dimension.is_none() { vec![0] } else { parents.of.values().copied().collect() };
-        let mut selection = Selection::new(wanted.limit, keys);
+        let mut selection = Selection::new(wanted.limit, wanted.distinct.is_some(), keys);
         let mut narrowed = parents.narrow(predicate, |_| true);
         let zones = (0..self.snapshot.parts()).filter_map(|part| Some((part, self.snapshot.zone(part)?)));
         let is_candidate = |zone: &Zone| wanted.overlaps(zone) && narrowed.of_zone(zone) != Some(false);
         let mut parts: Vec<(usize, Zone)> = zones.filter(|(_, zone)| is_candidate(zone)).collect();
         parts.sort_by_key(|(_, zone)| wanted.start(zone));
         let mut columns = vec![Column::Key, wanted.order.by.column()];
-        columns.extend(parents.dimension.map(Column::Of));
+        columns.extend(parents.dimension.into_iter().chain(wanted.distinct).map(Column::Of));
         let mut open_lists = selection.len();
         for (part, zone) in parts {
             let start = wanted.start(&zone);
@@ -217,7 +226,7 @@ impl<'a, S: Source> Scan<'a, S> {
     /// # Errors
     /// If the database fails, or a page is damaged.
     pub(crate) async fn keys(&self, predicate: &Predicate, limit: usize) -> Result<Vec<i64>, DbErr> {
-        let wanted = Wanted { order: ScanOrder::INSERTED, after: None, before: None, limit };
+        let wanted = Wanted { order: ScanOrder::INSERTED, after: None, before: None, limit, distinct: None };
         let selection = self.select(predicate, &wanted, &Parents::default()).await?;
         Ok(selection.into_lists().flat_map(|(_, list)| list).map(|found| found.place.1).collect())
     }
@@ -378,13 +387,17 @@ fn take(
         Some(dimension) => pick(open.integers(Column::Of(dimension))?),
         None => vec![0; rows.len()],
     };
-    for (((row, key), rank), child) in rows.into_iter().zip(keys).zip(ranks).zip(of_rows) {
+    let things = match wanted.distinct {
+        Some(dimension) => pick(open.integers(Column::Of(dimension))?),
+        None => vec![0; rows.len()],
+    };
+    for ((((row, key), rank), child), thing) in rows.into_iter().zip(keys).zip(ranks).zip(of_rows).zip(things) {
         let parent = if parents.dimension.is_some() { parents.of.get(&child).copied() } else { Some(0) };
         let place = wanted.order.place(rank, key);
         if let Some(parent) = parent
             && wanted.has(place)
         {
-            selection.add(parent, Found { place, location: Location { part, page, row } });
+            selection.add(parent, Found { place, location: Location { part, page, row } }, thing);
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! What a list keeps of the metrics that match: the first ones in its order, for each of its parents (top-k).
 
 use std::{
-    collections::{BinaryHeap, HashMap},
+    collections::{BTreeSet, BinaryHeap, HashMap, hash_map::Entry},
     sync::Arc,
 };
 
@@ -139,23 +139,88 @@ impl Parents {
     }
 }
 
+/// The first metrics of a list.
+#[derive(Debug)]
+enum List {
+    /// Any.
+    All(BinaryHeap<Found>),
+    /// Of each thing only the first, by the key of the thing.
+    Distinct(BTreeSet<(Found, i64)>, HashMap<i64, Found>),
+}
+
+impl List {
+    fn new(is_distinct: bool) -> Self {
+        if is_distinct { Self::Distinct(BTreeSet::new(), HashMap::new()) } else { Self::All(BinaryHeap::new()) }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::All(found) => found.len(),
+            Self::Distinct(found, _) => found.len(),
+        }
+    }
+
+    fn last(&self) -> Option<&Found> {
+        match self {
+            Self::All(found) => found.peek(),
+            Self::Distinct(found, _) => found.last().map(|(found, _)| found),
+        }
+    }
+
+    /// Adds a metric of the thing with the key `of`.
+    fn add(&mut self, found: Found, of: i64) {
+        match self {
+            Self::All(all) => all.push(found),
+            Self::Distinct(all, first) => match first.entry(of) {
+                Entry::Occupied(before) if *before.get() <= found => {}
+                Entry::Occupied(mut before) => {
+                    all.remove(&(before.insert(found), of));
+                    all.insert((found, of));
+                }
+                Entry::Vacant(entry) => {
+                    entry.insert(found);
+                    all.insert((found, of));
+                }
+            },
+        }
+    }
+
+    fn remove_last(&mut self) {
+        match self {
+            Self::All(found) => drop(found.pop()),
+            Self::Distinct(found, first) => {
+                if let Some((_, of)) = found.pop_last() {
+                    first.remove(&of);
+                }
+            }
+        }
+    }
+
+    fn into_sorted(self) -> Vec<Found> {
+        match self {
+            Self::All(found) => found.into_sorted_vec(),
+            Self::Distinct(found, _) => found.into_iter().map(|(found, _)| found).collect(),
+        }
+    }
+}
+
 /// The first metrics of each parent, in the order of their lists.
 #[derive(Debug)]
 pub(crate) struct Selection {
     limit: usize,
-    lists: HashMap<i64, BinaryHeap<Found>>,
+    lists: HashMap<i64, List>,
 }
 
 impl Selection {
-    /// Creates a selection of at most `limit` metrics for each of `parents`.
-    pub(crate) fn new(limit: usize, parents: impl IntoIterator<Item = i64>) -> Self {
-        Self { limit, lists: parents.into_iter().map(|parent| (parent, BinaryHeap::new())).collect() }
+    /// Creates a selection of at most `limit` metrics for each of `parents`; if it is distinct, of each thing only the first.
+    pub(crate) fn new(limit: usize, is_distinct: bool, parents: impl IntoIterator<Item = i64>) -> Self {
+        Self { limit, lists: parents.into_iter().map(|parent| (parent, List::new(is_distinct))).collect() }
     }
 
     /// Returns whether a metric of `parent` whose place is `place` or later may be kept.
     pub(crate) fn is_open(&self, parent: i64, place: Place) -> bool {
         let Some(list) = self.lists.get(&parent) else { return false };
-        list.len() < self.limit || list.peek().is_some_and(|last| place < last.place)
+        list.len() < self.limit || list.last().is_some_and(|last| place < last.place)
     }
 
     /// Returns whether that is so for any parent.
@@ -173,27 +238,55 @@ impl Selection {
         self.lists.len()
     }
 
-    /// Adds a metric, if it belongs to the first ones.
-    pub(crate) fn add(&mut self, parent: i64, found: Found) {
+    /// Adds a metric of the thing with the key `of`, if it belongs to the first ones.
+    pub(crate) fn add(&mut self, parent: i64, found: Found, of: i64) {
         if self.is_open(parent, found.place)
             && let Some(list) = self.lists.get_mut(&parent)
         {
-            list.push(found);
+            list.add(found, of);
             if list.len() > self.limit {
-                list.pop();
+                list.remove_last();
             }
         }
     }
 
     /// Returns the metrics of each parent, in order.
     pub(crate) fn into_lists(self) -> impl Iterator<Item = (i64, Vec<Found>)> {
-        self.lists.into_iter().map(|(parent, list)| (parent, list.into_sorted_vec()))
+        self.lists.into_iter().map(|(parent, list)| (parent, list.into_sorted()))
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
-    use super::{number_of_rank, rank_of_number};
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::{Found, Location, Selection, number_of_rank, rank_of_number};
+
+    proptest! {
+        #[test]
+        fn of_each_thing_the_first_is_selected(
+            metrics in prop::collection::vec((0..20_i64, 0..6_i64), 0..60), limit in 0..8_usize,
+        ) {
+            let found = |(row, (rank, _)): (usize, &(i64, i64))| {
+                let key = i64::try_from(row).unwrap();
+                Found { place: (*rank, key), location: Location { part: 0, page: 0, row } }
+            };
+            let mut selection = Selection::new(limit, true, [0]);
+            let mut first = BTreeMap::new();
+            for (row, metric) in metrics.iter().enumerate() {
+                let found = found((row, metric));
+                selection.add(0, found, metric.1);
+                first.entry(metric.1).and_modify(|first: &mut Found| *first = found.min(*first)).or_insert(found);
+            }
+            let mut expected: Vec<Found> = first.into_values().collect();
+            expected.sort_unstable();
+            expected.truncate(limit);
+            prop_assert_eq!(selection.into_lists().next().unwrap().1, expected);
+        }
+    }
 
     #[test]
     fn ranks_order_like_numbers() {

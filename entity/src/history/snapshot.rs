@@ -61,4 +61,11 @@ impl Snapshot {
     pub(crate) fn len(&self, part: usize) -> u64 {
         self.described(part).map_or(self.head.len() as u64, |part| part.metric_count.unsigned_abs())
     }
+
+    /// Returns the number of pages in a part.
+    pub(crate) fn pages(&self, part: usize) -> u64 {
+        let of =
+            |part: &segment::Model| part.metric_count.unsigned_abs().div_ceil(part.page_size.unsigned_abs().max(1));
+        self.described(part).map_or(self.head.pages().len() as u64, of)
+    }
 }

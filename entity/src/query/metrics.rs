@@ -40,11 +40,11 @@ fn wanted(slice: &Slice<Entity>) -> Wanted {
     };
     let place = |position: Option<_>| position.map(|position| order.place_of(position));
     let limit = usize::try_from(slice.limit).unwrap_or(usize::MAX);
-    Wanted { order, after: place(after), before: place(before), limit }
+    Wanted { order, after: place(after), before: place(before), limit, distinct: None }
 }
 
 /// Returns the parents of the metrics that `edge` leads to.
-async fn parents_of(db: &Store, edge: Edge<Entity>, parents: &[i64]) -> Result<Parents, DbErr> {
+pub(super) async fn parents_of(db: &Store, edge: Edge<Entity>, parents: &[i64]) -> Result<Parents, DbErr> {
     let own = |dimension| (dimension, parents.iter().map(|parent| (*parent, *parent)).collect());
     let (dimension, of) = match edge.link {
         Link::Session => own(Dimension::Session),
@@ -69,7 +69,7 @@ fn any_of(ids: &[i64]) -> Predicate {
 
 /// What a list of all metrics that match wants, in order of insertion.
 fn inserted(limit: usize) -> Wanted {
-    Wanted { order: ScanOrder::INSERTED, after: None, before: None, limit }
+    Wanted { order: ScanOrder::INSERTED, after: None, before: None, limit, distinct: None }
 }
 
 impl Query for Entity {
@@ -138,23 +138,52 @@ pub async fn count(db: &Store, filter: &Tree<Filter>) -> Result<u64, DbErr> {
     Ok(scan.counts_by_part(&resolve(db, filter).await?).await?.iter().sum())
 }
 
-/// Returns the `limit` most extreme metrics by `resource` among those that match `filter`, most extreme first; ties in order of
-/// insertion.
+/// A ranking of metrics by a resource: the most extreme first, ties in order of insertion.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ranking {
+    /// What they are ranked by.
+    pub resource: Resource,
+    /// Which end comes first.
+    pub direction: Direction,
+    /// Of each variant, only its first metric.
+    pub distinct_variants: bool,
+    /// Only metrics that match.
+    pub filter: Tree<Filter>,
+    /// Maximum number of metrics.
+    pub limit: u64,
+}
+
+impl Ranking {
+    fn wanted(&self) -> Wanted {
+        let descending = self.direction == Direction::Highest;
+        let order = ScanOrder { by: Rank::Resource(self.resource), descending, newest_first: false };
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        Wanted { order, distinct: self.distinct_variants.then_some(Dimension::Variant), ..inserted(limit) }
+    }
+}
+
+/// Returns the metrics of a ranking.
 ///
 /// # Errors
 /// If the database fails.
-pub async fn top(
-    db: &Store,
-    resource: Resource,
-    direction: Direction,
-    filter: &Tree<Filter>,
-    limit: u64,
-) -> Result<Vec<Model>, DbErr> {
+pub async fn top(db: &Store, ranking: &Ranking) -> Result<Vec<Model>, DbErr> {
     let scan = scan(db).await?;
-    let descending = direction == Direction::Highest;
-    let order = ScanOrder { by: Rank::Resource(resource), descending, newest_first: false };
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    scan.list(&resolve(db, filter).await?, &Wanted { order, ..inserted(limit) }).await
+    scan.list(&resolve(db, &ranking.filter).await?, &ranking.wanted()).await
+}
+
+/// Returns the metrics of a ranking for each of `parents`, among those that `edge` leads to from there.
+///
+/// # Errors
+/// If the database fails.
+pub async fn top_under(
+    db: &Store,
+    edge: Edge<Entity>,
+    parents: &[i64],
+    ranking: &Ranking,
+) -> Result<HashMap<i64, Vec<Model>>, DbErr> {
+    let scan = scan(db).await?;
+    let (predicate, parents) = (resolve(db, &ranking.filter).await?, parents_of(db, edge, parents).await?);
+    scan.lists(&predicate, &ranking.wanted(), &parents).await
 }
 
 /// Returns the condition that a metric of one of these sessions has a key after `after`, up to `last`.

@@ -122,7 +122,7 @@ impl<T: Listed> ConnectionArguments<T> {
 ///
 /// # Errors
 /// [`Code::BadUserInput`] if `value` is negative, [`Code::LimitExceeded`] if it exceeds `max_rows`.
-fn row_limit(argument: &str, value: Option<i64>, max_rows: u64) -> Result<Option<u64>, Error> {
+pub(crate) fn row_limit(argument: &str, value: Option<i64>, max_rows: u64) -> Result<Option<u64>, Error> {
     let Some(rows) = value else { return Ok(None) };
     let remedy = || format!("{argument}: give a number from 0 to {max_rows}, not {rows}");
     match u64::try_from(rows) {
@@ -245,13 +245,13 @@ impl<T: Listed> Edge<'_, T> {
 #[derive(SimpleObject)]
 pub struct PageInfo {
     /// Whether there are items after the last one. When paginating backwards: whether `before` was given.
-    has_next_page: bool,
+    pub(crate) has_next_page: bool,
     /// Whether there are items before the first one. When paginating forwards: whether `after` was given.
-    has_previous_page: bool,
+    pub(crate) has_previous_page: bool,
     /// Cursor of the first item. Null if the window is empty.
-    start_cursor: Option<String>,
+    pub(crate) start_cursor: Option<String>,
     /// Cursor of the last item. Null if the window is empty.
-    end_cursor: Option<String>,
+    pub(crate) end_cursor: Option<String>,
 }
 
 #[cfg(test)]

@@ -118,10 +118,14 @@ number_filter!(
     |time| time.0.micros
 );
 
-/// Checks an optional condition; `$field` is its name in the schema.
+/// Checks an optional condition; `$field` is its name in the schema. One without members is none: `pipeline: {}` takes metrics that
+/// have no pipeline, too.
 macro_rules! check {
     ($filter:expr, $field:literal) => {
-        $filter.map(|filter| filter.check(concat!("where.", $field))).transpose()?
+        $filter
+            .map(|filter| filter.check(concat!("where.", $field)))
+            .transpose()?
+            .filter(|condition| *condition != Default::default())
     };
 }
 pub(crate) use check;

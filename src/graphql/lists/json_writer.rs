@@ -18,7 +18,7 @@ use crate::{
         error::FieldResult,
         lists::{
             dataloader::loaders_of,
-            listed::{Listed, RowOf, SelectionContext, WritableEdge, WriteEdge, WriteField},
+            listed::{Listed, RowOf, SelectionContext, Writable, WritableEdge, WriteEdge, WriteField},
             loader_keys::RowById,
         },
         response_budget::budget_of,
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Returns the fields of a selection set. Those of a plan contain nothing else ([`crate::graphql::request::collect_fields`]).
-fn fields(set: &SelectionSet) -> impl Iterator<Item = &Field> {
+pub fn fields(set: &SelectionSet) -> impl Iterator<Item = &Field> {
     set.items.iter().filter_map(|selection| match &selection.node {
         Selection::Field(field) => Some(&field.node),
         Selection::InlineFragment(_) | Selection::FragmentSpread(_) => None,
@@ -35,13 +35,13 @@ fn fields(set: &SelectionSet) -> impl Iterator<Item = &Field> {
 }
 
 /// Whether the writer handles the selection set `set` on `T`.
-pub fn can_write<T: Listed>(set: &SelectionSet) -> bool {
+pub fn can_write<T: Writable>(set: &SelectionSet) -> bool {
     let is_supported = |field: &Field| {
         let name = field.name.node.as_str();
-        if !field.arguments.is_empty() {
+        if !field.arguments.is_empty() && !T::reads_arguments(name) {
             return false;
         }
-        match T::edge(name) {
+        match T::writable_edge(name) {
             Some(edge) => edge.can_write(&field.selection_set.node),
             None => name == "__typename" || T::scalar(name).is_some(),
         }
@@ -70,7 +70,7 @@ const YIELD_INTERVAL_BYTES: usize = 1024 * 1024;
 const ESTIMATED_OBJECT_BYTES: usize = 600;
 
 /// Writes the selected fields of `objects`. The selection must be one that [`can_write`] accepts.
-pub fn write_list<'a, T: Listed>(
+pub fn write_list<'a, T: Writable>(
     selection: SelectionContext<'a>,
     objects: &'a [T],
 ) -> BoxFuture<'a, FieldResult<JsonList>> {
@@ -83,7 +83,7 @@ pub fn write_list<'a, T: Listed>(
             let member_path: Vec<&str> = path.iter().copied().chain([key]).collect();
             let is_omitted = options.omitted.iter().any(|omitted| *omitted == member_path);
             let key = ["\"", key, "\":"].concat();
-            let member = match (T::edge(name), T::scalar(name)) {
+            let member = match (T::writable_edge(name), T::scalar(name)) {
                 (Some(edge), _) => {
                     let selection = SelectionContext { ctx, set: &field.selection_set.node, path: member_path };
                     Member::Edge(edge.load(selection, objects).await?)
@@ -212,7 +212,7 @@ impl<T> std::ops::Deref for Items<T> {
     }
 }
 
-impl<T: Listed> OutputType for Items<T> {
+impl<T: Writable> OutputType for Items<T> {
     fn type_name() -> Cow<'static, str> {
         Vec::<T>::type_name()
     }
@@ -236,7 +236,7 @@ impl<T: Listed> OutputType for Items<T> {
 /// An object that is resolved by the JSON writer where possible.
 pub struct One<T>(pub T);
 
-impl<T: Listed> OutputType for One<T> {
+impl<T: Writable> OutputType for One<T> {
     fn type_name() -> Cow<'static, str> {
         T::type_name()
     }
@@ -264,7 +264,7 @@ impl<T: Listed> OutputType for One<T> {
 
 /// Writes the selected fields of `objects`. Returns `None` if the engine has to resolve them, as it does for all requests without
 /// [`ResponseOptions`].
-async fn write_selection<T: Listed>(
+async fn write_selection<T: Writable>(
     ctx: &ContextSelectionSet<'_>,
     field: &Positioned<Field>,
     objects: &[T],

@@ -90,6 +90,23 @@ pub trait WriteJson: Send + Sync + Sized + 'static {
     fn scalar(field: &str) -> Option<WriteField<Self>>;
 }
 
+/// An object type whose lists the JSON writer can write.
+pub trait Writable: OutputType + WriteJson {
+    /// Returns how the writer handles the field of this name, if it is no scalar that the object holds.
+    fn writable_edge(field: &str) -> Option<&'static dyn WritableEdge<Self>>;
+
+    /// Whether that edge reads the arguments of the field of this name by itself.
+    fn reads_arguments(_field: &str) -> bool {
+        false
+    }
+}
+
+impl<T: Listed> Writable for T {
+    fn writable_edge(field: &str) -> Option<&'static dyn WritableEdge<Self>> {
+        T::edge(field)
+    }
+}
+
 /// Writes the objects that an edge leads to from an object.
 pub type WriteEdge<T> = Box<dyn Fn(&T, &mut Vec<u8>) + Send + Sync>;
 

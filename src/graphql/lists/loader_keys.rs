@@ -14,9 +14,12 @@ use entity::{
     edges,
     filter::Tree,
     list::{self, Edge, Listable, Slice},
-    query::{Query, Store},
+    query::{
+        Query, Store,
+        metrics::{self, Ranking},
+    },
     table::{
-        session_tag, tag,
+        metric, session_tag, tag,
         variant::{self, VariantNames},
     },
 };
@@ -205,13 +208,18 @@ impl<Q> Hash for SharedQuery<Q> {
 
 /// A query for one parent. Keys with the same query are loaded together.
 pub struct PerParent<Q> {
-    parent: i64,
+    pub(crate) parent: i64,
     shared: Arc<SharedQuery<Q>>,
 }
 
 impl<Q: PartialEq> PerParent<Q> {
     /// Creates a key. Its hash is that of `hashed` and `filter`, which differ between most queries.
-    fn new<F: Default + PartialEq + fmt::Debug>(parent: i64, query: Q, hashed: impl Hash, filter: &F) -> Self {
+    pub(crate) fn new<F: Default + PartialEq + fmt::Debug>(
+        parent: i64,
+        query: Q,
+        hashed: impl Hash,
+        filter: &F,
+    ) -> Self {
         let mut state = DefaultHasher::new();
         hashed.hash(&mut state);
         // Filters contain floats, which do not implement `Hash`. Most lists have no filter, so formatting one is rare.
@@ -222,7 +230,7 @@ impl<Q: PartialEq> PerParent<Q> {
     }
 
     /// Groups keys by query.
-    fn by_query(keys: &[Self]) -> Vec<(&Q, Vec<&Self>)> {
+    pub(crate) fn by_query(keys: &[Self]) -> Vec<(&Q, Vec<&Self>)> {
         let mut groups: HashMap<&SharedQuery<Q>, Vec<&Self>> = HashMap::new();
         for key in keys {
             groups.entry(&key.shared).or_default().push(key);
@@ -317,6 +325,35 @@ impl<E: Query> LoaderKey for PerParent<ChildCount<E>> {
             counts.extend(keys.into_iter().map(|key| (key.clone(), numbers.get(&key.parent).copied().unwrap_or(0))));
         }
         Ok(counts)
+    }
+}
+
+/// Loads the ranking of the metrics that an edge leads to from a parent.
+#[derive(PartialEq)]
+pub struct ChildRanking {
+    edge: Edge<metric::Entity>,
+    ranking: Ranking,
+}
+
+impl ChildRanking {
+    /// Creates the key of the ranking for one parent.
+    pub fn key(edge: Edge<metric::Entity>, parent: i64, ranking: &Ranking) -> PerParent<Self> {
+        let hashed = (edge.name, ranking.limit, ranking.distinct_variants);
+        PerParent::new(parent, Self { edge, ranking: ranking.clone() }, hashed, &ranking.filter)
+    }
+}
+
+impl LoaderKey for PerParent<ChildRanking> {
+    type Value = Vec<metric::Model>;
+
+    async fn load(db: &Store, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Error> {
+        let mut lists = HashMap::with_capacity(keys.len());
+        for (ChildRanking { edge, ranking }, keys) in Self::by_query(keys) {
+            let parents: Vec<i64> = keys.iter().map(|key| key.parent).collect();
+            let mut rows = metrics::top_under(db, *edge, &parents, ranking).await?;
+            lists.extend(keys.into_iter().map(|key| (key.clone(), rows.remove(&key.parent).unwrap_or_default())));
+        }
+        Ok(lists)
     }
 }
 

@@ -10,4 +10,7 @@ pub mod loader_keys;
 pub mod object;
 pub mod page;
 pub mod page_number;
+pub mod ranking;
+pub mod resource;
 pub mod run_loader_keys;
+pub mod statistics_keys;

@@ -4,6 +4,8 @@
 ///
 /// - `scalars`: values that the object holds, which [`crate::graphql::lists::json_writer`] can write without the engine;
 /// - fields written out as functions;
+/// - `ranking`: the metrics that used most or least of a resource;
+/// - `stats`: statistics of its metrics, with the module that has their types;
 /// - `short`: a field with at most [`crate::graphql::limits::MAX_SHORT_LIST`] objects;
 /// - lines for fields that read from a table: `count` (how many rows match), `page` (a numbered page), `names` (a numbered page of
 ///   names) and `list` (a connection).
@@ -150,13 +152,59 @@ macro_rules! graph_object {
     };
     (
         @fields [$($meta:tt)*] $Type:ident { $($done:tt)* }
+        $(ranking { $(#[doc = $top_doc:literal])+ $top:ident = $top_parent:expr; })?
         $(short { $(#[doc = $about:literal])+ $($short:tt)* })?
+        $(stats $statistics:ident { $of:expr })?
         $( $(#[doc = $doc:literal])+ list $name:ident: $Table:ty = $parent:expr; )*
     ) => {
         $($meta)*
         #[async_graphql::Object]
         impl $Type {
             $($done)*
+            $(
+                $(#[doc = $top_doc])+
+                #[graphql(
+                    complexity = "crate::graphql::lists::cost::cost(
+                        Some(first.unwrap_or(crate::graphql::limits::DEFAULT_RANKING_ROWS)),
+                        None,
+                        child_complexity,
+                    )",
+                    directive = crate::graphql::directive::access::apply(crate::config::Scope::Read)
+                )]
+                #[allow(clippy::too_many_arguments, reason = "the arguments of a ranking")]
+                async fn $top(
+                    &self,
+                    ctx: &async_graphql::Context<'_>,
+                    #[graphql(desc = "The resource to rank by.")]
+                    resource: crate::graphql::lists::resource::Resource,
+                    #[graphql(
+                        desc = "Whether the highest or the lowest values come first.",
+                        default_with = "Some(crate::graphql::lists::ranking::TopDirection::Highest)"
+                    )]
+                    direction: Option<crate::graphql::lists::ranking::TopDirection>,
+                    #[graphql(desc = "Of each of these, return only the first metric. Default: rank all metrics.")]
+                    distinct: Option<crate::graphql::lists::ranking::DistinctBy>,
+                    #[graphql(name = "where", desc = "Filter: return only items that match.")]
+                    filter: Option<Box<crate::graphql::lists::listed::WhereOf<entity::table::metric::Entity>>>,
+                    #[graphql(
+                        desc = "Number of items to return, 0 to 500. Greater values are treated as 500.",
+                        default_with = "Some(crate::graphql::limits::DEFAULT_RANKING_ROWS)"
+                    )]
+                    first: Option<i64>,
+                ) -> crate::graphql::error::FieldResult<
+                    crate::graphql::lists::json_writer::Items<
+                        crate::graphql::lists::listed::ObjectOf<entity::table::metric::Entity>,
+                    >,
+                > {
+                    let parent: fn(&$Type) -> crate::graphql::lists::connection::Parent<entity::table::metric::Entity> =
+                        $top_parent;
+                    let arguments = crate::graphql::lists::ranking::RankingArguments {
+                        resource, direction, distinct, filter, first,
+                    };
+                    // Boxed for the same reason as below.
+                    Box::pin(arguments.read(ctx, parent(self))).await
+                }
+            )?
             $(
                 $(#[doc = $about])+
                 #[graphql(
@@ -167,6 +215,23 @@ macro_rules! graph_object {
                     )"
                 )]
                 $($short)*
+            )?
+            $(
+                /// Statistics of a resource over its metrics. Computed for all objects of a list together.
+                #[graphql(
+                    complexity = "crate::graphql::limits::STATISTICS_COST + child_complexity",
+                    directive = crate::graphql::directive::access::apply(crate::config::Scope::Read)
+                )]
+                async fn stats(
+                    &self,
+                    ctx: &async_graphql::Context<'_>,
+                    #[graphql(desc = "The resource.")] resource: $statistics::Resource,
+                    #[graphql(name = "where", desc = "Filter: only metrics that match.")]
+                    filter: Option<Box<$statistics::MetricWhere>>,
+                ) -> crate::graphql::error::FieldResult<$statistics::MetricStatistics> {
+                    let of: fn(&$Type) -> $statistics::Source = $of;
+                    Box::pin($statistics::MetricStatistics::of(ctx, of(self), resource, filter)).await
+                }
             )?
             $(
                 $(#[doc = $doc])+

@@ -5,7 +5,7 @@
 pub mod diagnostic;
 mod rules;
 mod source;
-mod suggestions;
+pub mod suggestions;
 
 use apollo_compiler::{
     ExecutableDocument, Schema,

@@ -25,6 +25,7 @@ use crate::{
         schema::{
             global_id::{find_by_id, global_id},
             pipeline::Pipeline,
+            statistics,
         },
     },
 };
@@ -54,6 +55,12 @@ graph_object! {
             load_row::<pipeline_row::Entity>(ctx, self.0.pipeline_id).await.map(Pipeline)
         }
     }
+    ranking {
+        /// The metrics recorded in the build that used most (or least) of a resource. The most extreme comes first; ties are in the order
+        /// recorded.
+        top_metrics = |build| Parent::Row(edges::METRICS_OF_BUILD, build.0.id);
+    }
+    stats statistics { |build| (edges::METRICS_OF_BUILD, build.0.id) }
     /// The runs of the build: one, unless the tag `run_id` divides its sessions.
     list runs: run_row::Entity = |build| Parent::Row(edges::RUNS_OF_BUILD, build.0.id);
     /// The sessions of the build.

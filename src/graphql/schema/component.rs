@@ -26,7 +26,10 @@ use crate::{
             page_number::page_number,
         },
         scalars::Int,
-        schema::global_id::{find_first, global_id},
+        schema::{
+            global_id::{find_first, global_id},
+            statistics,
+        },
         state::state_of,
     },
 };
@@ -56,6 +59,12 @@ graph_object! {
             Ok(loaders_of(ctx).load(MetricCount::Component(self.0.id)).await?.unwrap_or(0).into())
         }
     }
+    ranking {
+        /// The metrics of the component that used most (or least) of a resource. The most extreme comes first; ties are in the order
+        /// recorded.
+        top_metrics = |component| Parent::Row(edges::METRICS_OF_COMPONENT, component.0.id);
+    }
+    stats statistics { |component| (edges::METRICS_OF_COMPONENT, component.0.id) }
     /// The metrics of the component.
     list metrics: metric_row::Entity = |component| Parent::Row(edges::METRICS_OF_COMPONENT, component.0.id);
     /// The test functions of the component.

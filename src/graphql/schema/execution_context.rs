@@ -26,6 +26,7 @@ use crate::{
         schema::{
             global_id::{IdFilter, global_id},
             machine_class::MachineClass,
+            statistics,
         },
         state::state_of,
     },
@@ -162,6 +163,12 @@ graph_object! {
             load_row::<class_row::Entity>(ctx, self.0.machine_class_id.unwrap_or_default()).await.map(MachineClass)
         }
     }
+    ranking {
+        /// The metrics recorded in the context that used most (or least) of a resource. The most extreme comes first; ties are in the order
+        /// recorded.
+        top_metrics = |context| Parent::Row(edges::METRICS_OF_CONTEXT, context.0.id);
+    }
+    stats statistics { |context| (edges::METRICS_OF_CONTEXT, context.0.id) }
     /// The metrics recorded in the context.
     list metrics: metric_row::Entity = |context| Parent::Row(edges::METRICS_OF_CONTEXT, context.0.id);
     /// The sessions with metrics recorded in the context.

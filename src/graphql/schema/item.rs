@@ -22,6 +22,7 @@ use crate::{
         schema::{
             component::Component,
             global_id::{find_by_id, global_id},
+            statistics,
         },
     },
 };
@@ -61,6 +62,12 @@ graph_object! {
             Ok(loaders_of(ctx).load(MetricCount::Item(self.0.id)).await?.unwrap_or(0).into())
         }
     }
+    ranking {
+        /// The metrics of all its variants that used most (or least) of a resource. The most extreme comes first; ties are in the order
+        /// recorded.
+        top_metrics = |item| Parent::Row(edges::METRICS_OF_ITEM, item.0.id);
+    }
+    stats statistics { |item| (edges::METRICS_OF_ITEM, item.0.id) }
     /// The variants of the function: one for each set of parameters.
     list variants: variant_row::Entity = |item| Parent::Row(edges::VARIANTS_OF_ITEM, item.0.id);
     /// The metrics of all its variants.

@@ -4,12 +4,18 @@ pub mod announce;
 pub mod branch;
 pub mod build;
 pub mod component;
+pub mod dimension;
 pub mod execution_context;
 pub mod global_id;
 pub mod hub;
 pub mod item;
 pub mod machine_class;
 pub mod metric;
+pub mod metric_group;
+pub mod metric_group_connection;
+pub mod metric_group_cursor;
+pub mod metric_group_json;
+pub mod metric_groups;
 pub mod metric_input;
 pub mod metric_where;
 pub mod node;
@@ -22,6 +28,7 @@ pub mod run_progress;
 pub mod run_where;
 pub mod session;
 pub mod session_where;
+pub mod statistics;
 pub mod tag;
 pub mod user_error;
 pub mod variant;
@@ -39,6 +46,7 @@ pub struct Query(
     execution_context::ContextQuery,
     metric::MetricQuery,
     ranking::TopQuery,
+    metric_groups::MetricGroupQuery,
     component::ComponentQuery,
     component::MeasuredComponentQuery,
     item::ItemQuery,

@@ -26,6 +26,7 @@ use crate::{
         schema::{
             global_id::{find_first, global_id},
             project::Project,
+            statistics,
         },
         state::state_of,
     },
@@ -56,6 +57,12 @@ graph_object! {
             load_row::<project_row::Entity>(ctx, self.0.project_id).await.map(Project)
         }
     }
+    ranking {
+        /// The metrics recorded in the pipeline that used most (or least) of a resource. The most extreme comes first; ties are in the order
+        /// recorded.
+        top_metrics = |pipeline| Parent::Row(edges::METRICS_OF_PIPELINE, pipeline.0.id);
+    }
+    stats statistics { |pipeline| (edges::METRICS_OF_PIPELINE, pipeline.0.id) }
     /// The builds of the pipeline, in order of their first sessions.
     list builds: build_row::Entity = |pipeline| Parent::Row(edges::BUILDS_OF_PIPELINE, pipeline.0.id);
     /// The runs of the pipeline.

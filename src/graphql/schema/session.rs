@@ -42,6 +42,7 @@ use crate::{
             project::Project,
             run::Run,
             session_where::{SessionOrder, SessionWhere},
+            statistics,
             tag::Tag,
         },
         state::{GraphState, ObjectCaches, state_of},
@@ -183,6 +184,11 @@ graph_object! {
             pipeline.map(|row| row.map(Pipeline)).map_err(Into::into).transpose()
         }
     }
+    ranking {
+        /// The metrics recorded in the session that used most (or least) of a resource. The most extreme comes first; ties are in the order
+        /// recorded.
+        top_metrics = |session| Parent::Row(edges::METRICS_OF_SESSION, session.0.id);
+    }
     short {
         /// The tags of the session, in the order announced.
         async fn tags(&self, ctx: &Context<'_>) -> FieldResult<Vec<Tag>> {
@@ -193,6 +199,7 @@ graph_object! {
             Ok(tags.into_iter().map(Tag).collect())
         }
     }
+    stats statistics { |session| (edges::METRICS_OF_SESSION, session.0.id) }
     /// The metrics recorded in the session.
     list metrics: metric_row::Entity = |session| Parent::Row(edges::METRICS_OF_SESSION, session.0.id);
     /// The execution contexts in which the session recorded metrics.

@@ -22,6 +22,7 @@ use crate::{
             component::Component,
             global_id::{find_by_id, global_id},
             item::Item,
+            statistics,
         },
     },
 };
@@ -112,6 +113,12 @@ graph_object! {
             bounds(self.0.min_memory_usage, self.0.max_memory_usage)
         }
     }
+    ranking {
+        /// The metrics of the variant that used most (or least) of a resource. The most extreme comes first; ties are in the order
+        /// recorded.
+        top_metrics = |variant| Parent::Row(edges::METRICS_OF_VARIANT, variant.0.id);
+    }
+    stats statistics { |variant| (edges::METRICS_OF_VARIANT, variant.0.id) }
     /// The history of the variant: all its metrics.
     list metrics: metric_row::Entity = |variant| Parent::Row(edges::METRICS_OF_VARIANT, variant.0.id);
 }

@@ -59,6 +59,28 @@ pub struct NewMetric {
     pub passed: Option<bool>,
 }
 
+impl NewMetric {
+    /// Checks that the figures are numbers: sums and orders have no place for what is none, and JSON can't write it.
+    ///
+    /// # Errors
+    /// [`Code::BadUserInput`] for one that is not.
+    fn check(&self) -> Result<(), Error> {
+        let figures = [
+            ("totalTime", self.total_time),
+            ("userTime", self.user_time),
+            ("kernelTime", self.kernel_time),
+            ("cpuUsage", self.cpu_usage),
+            ("memoryUsage", self.memory_usage),
+        ];
+        match figures.into_iter().find(|(_, value)| !value.is_finite()) {
+            Some((name, value)) => {
+                Err(Error::bad_input(format!("{name}: {value} is no number that can be stored: send a finite one")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// A measurement as it was stored. Its names are those that were sent: nothing has to be read to answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
@@ -175,7 +197,8 @@ impl Ingest {
     /// Stores metrics, all or none, and returns them in the same order once they are on disk.
     ///
     /// # Errors
-    /// [`Code::TooLarge`] for more than [`MAX_METRICS`], and those of [`Self::run`].
+    /// [`Code::TooLarge`] for more than [`MAX_METRICS`], [`Code::BadUserInput`] for figures that are no numbers, and those of
+    /// [`Self::run`].
     pub(crate) async fn record(&self, metrics: Vec<NewMetric>) -> Result<Vec<Recorded>, Error> {
         if metrics.is_empty() {
             return Ok(Vec::new());
@@ -185,6 +208,51 @@ impl Ingest {
             let message = format!("metrics: at most {most} at a time, not {given}: send them in parts");
             return Err(Error::new(Code::TooLarge, message));
         }
+        metrics.iter().try_for_each(NewMetric::check)?;
         self.run(RecordMetrics(metrics)).await
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use entity::time::LocalDateTime;
+
+    use super::NewMetric;
+    use crate::error::Code;
+
+    #[test]
+    fn figures_are_finite() {
+        let text = || "x".to_owned();
+        let metric = NewMetric {
+            session_hash: text(),
+            context_hash: text(),
+            started_at: LocalDateTime::from_parts(0, None),
+            component: text(),
+            item_path: text(),
+            item: text(),
+            variant: text(),
+            location: text(),
+            kind: text(),
+            total_time: f64::MAX,
+            user_time: f64::MIN,
+            kernel_time: 5e-324,
+            cpu_usage: 0.0,
+            memory_usage: -1.0,
+            passed: None,
+        };
+        assert!(metric.check().is_ok());
+        for wrong in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            for (name, changed) in [
+                ("totalTime", NewMetric { total_time: wrong, ..metric.clone() }),
+                ("userTime", NewMetric { user_time: wrong, ..metric.clone() }),
+                ("kernelTime", NewMetric { kernel_time: wrong, ..metric.clone() }),
+                ("cpuUsage", NewMetric { cpu_usage: wrong, ..metric.clone() }),
+                ("memoryUsage", NewMetric { memory_usage: wrong, ..metric.clone() }),
+            ] {
+                let error = changed.check().unwrap_err();
+                assert!(error.code == Code::BadUserInput && error.message.starts_with(name), "{error}");
+            }
+        }
     }
 }

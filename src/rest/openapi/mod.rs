@@ -24,8 +24,10 @@ use crate::{
 
 /// Returns the OpenAPI description of an API.
 pub(crate) fn describe(api: &RestApi, version: OpenApiVersion) -> Value {
-    let RestApi { prefix, title, is_public, document, schema } = api;
-    let mut writer = Writer { schema, document, components: Components::new(version), inputs: HashMap::new() };
+    let RestApi { name, prefix, manners, document, schema } = api;
+    let is_strict = manners.is_strict;
+    let mut writer =
+        Writer { schema, document, is_strict, components: Components::new(version), inputs: HashMap::new() };
     let error = json!({
         "type": "object",
         "required": ["message"],
@@ -46,11 +48,11 @@ pub(crate) fn describe(api: &RestApi, version: OpenApiVersion) -> Value {
         }
     }
     let mut info = json!({
-        "title": title,
+        "title": format!("Metrograph REST {name}"),
         "version": env!("CARGO_PKG_VERSION"),
-        "description": if *is_public { names::ABOUT_V1 } else { names::ABOUT_OTHERS },
+        "description": manners.about,
     });
-    if *is_public {
+    if manners.is_public {
         info["license"] = match version {
             OpenApiVersion::V3_0 => json!({ "name": "MIT", "url": "https://spdx.org/licenses/MIT.html" }),
             OpenApiVersion::V3_1 => json!({ "name": "MIT", "identifier": "MIT" }),
@@ -118,8 +120,11 @@ impl Writer<'_> {
             "required": is_in_path || variable.is_required(),
             "description": place.map_or_else(|| format!("The variable `{}`.", variable.name), ArgumentPath::about),
             "schema": schema,
-            "example": examples::of(self.schema, &variable.ty, variable, place),
         });
+        // The interactive page sends examples: those of filters that nobody asked for would leave nothing.
+        if is_in_path || variable.is_required() || !self.is_strict {
+            parameter["example"] = examples::of(self.schema, &variable.ty, variable, place);
+        }
         if variable.ty.is_list() {
             parameter["style"] = "form".into();
             parameter["explode"] = false.into();
@@ -175,10 +180,25 @@ impl Writer<'_> {
                 "200": answer("A page, which may be empty.", body),
                 "404": error("The page does not exist, or a path argument is invalid."),
             }),
+            Reply::Rows => {
+                let mut rows = answer("The rows. There may be none.", body);
+                if let Some(form) = &endpoint.rows {
+                    responses::add_formats(&mut rows, form);
+                }
+                json!({ "200": rows })
+            }
+            Reply::One => json!({ "200": answer("The object.", body), "404": error("There is no such object.") }),
         };
-        responses["400"] = error("An argument or a member of the body is invalid.");
+        responses["400"] = error(if self.is_strict {
+            "A parameter is unknown, or its value is invalid."
+        } else {
+            "An argument or a member of the body is invalid."
+        });
         responses["401"] = error("A valid token is required (see --access).");
         responses["403"] = error("The token lacks the required scope, or the request is cross-origin.");
+        if self.is_strict || endpoint.rows.is_some() {
+            responses["406"] = error("None of the media types in Accept is available.");
+        }
         if endpoint.is_post {
             responses["409"] = error("The hash is already stored with other content.");
             responses["413"] = error("The body exceeds the limit.");

@@ -7,24 +7,18 @@ use crate::rest::{
     template::Template,
 };
 
-/// Description of REST v1.
-pub(crate) const ABOUT_V1: &str = "REST v1 of Metrograph: the history of pytest runs, as pytest-monitor records it. Lists come in pages; an error \
-     is an object with a message that names the remedy. GraphQL at /graphql offers all of it, and more.";
-/// Description of an operator's endpoints.
-pub(crate) const ABOUT_OTHERS: &str = "Endpoints added by the operator of this server. An error is an object with a message that names \
-     the remedy.";
-
 /// Returns the description of a tag, which is the first path segment.
 pub(crate) fn about_tag(tag: &str) -> String {
     match tag {
-        "metrics" => "Measurements of tests: record, list and count them.",
+        "metrics" => "Measurements of tests.",
         "filters" => "Measurements and sessions by revision and by kind.",
         "items" => "Measurements of a test function, whatever its parameters.",
-        "variants" => "Measurements of a test function with its parameters.",
-        "sessions" => "Runs of pytest: announce, list and count them, and their measurements.",
-        "contexts" => "Execution contexts (machine and Python): announce, list and count them, and their measurements.",
+        "variants" => "Test functions with their parameters, and their measurements.",
+        "sessions" => "Runs of pytest, and their measurements.",
+        "contexts" => "Execution contexts (machine and Python), and their measurements.",
         "components" => "Components of the product under test, and their measurements.",
         "pipelines" => "CI pipelines, their builds and sessions.",
+        "builds" => "Builds of CI pipelines.",
         "resources" => "Measurements that took the most or the least time, processor or memory.",
         other => return format!("Endpoints below `/{other}`."),
     }

@@ -5,8 +5,28 @@ use serde_json::{Value, json};
 
 use crate::rest::{
     document::{Endpoint, Reply},
+    format::Format,
     openapi::{inputs::plain, names::pascal, writer::Writer},
+    rows::RowsForm,
 };
+
+/// Adds the media types of rows, and the link to the next page.
+pub(crate) fn add_formats(response: &mut Value, form: &RowsForm) {
+    for format in Format::OF_ROWS {
+        let about = match format {
+            Format::Json => continue,
+            Format::Csv => {
+                format!("A line of names, then a line for each object: {}.", form.columns.names().join(", "))
+            }
+            Format::Ndjson => format!("A line for each object of `{}`.", form.list),
+        };
+        response["content"][format.name()] = json!({ "schema": { "type": "string", "description": about } });
+    }
+    if form.is_paged {
+        let about = "The next page, if there is one: `<?QUERY>; rel=\"next\"`, relative to the request.";
+        response["headers"] = json!({ "Link": { "description": about, "schema": { "type": "string" } } });
+    }
+}
 
 impl Writer<'_> {
     /// Returns a reference to the response schema of `endpoint`.
@@ -20,6 +40,11 @@ impl Writer<'_> {
                 self.components.add(&name, schema)
             }
             Reply::Page | Reply::Listing => self.envelope(&set, endpoint, &name),
+            Reply::Rows | Reply::One => {
+                let root = self.fields(&set).into_iter().find(|field| !field.ty().is_list());
+                let set = root.and_then(|field| field.selection_set.clone()).unwrap_or(set);
+                self.selected(&set, &name)
+            }
         }
     }
 

@@ -16,6 +16,8 @@ use crate::rest::{
 pub(crate) struct Writer<'a> {
     pub schema: &'a Schema,
     pub document: &'a Document,
+    /// See [`crate::rest::facades::Manners`].
+    pub is_strict: bool,
     pub components: Components,
     /// References to input types, by name.
     pub inputs: HashMap<String, Value>,

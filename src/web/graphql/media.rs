@@ -3,7 +3,7 @@
 use async_graphql::parser::types::OperationType;
 use axum::http::HeaderMap;
 
-use crate::http::media_type::MediaType;
+use crate::http::media_type::{MediaType, weight};
 
 /// A media type of responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Accepted {
             "application/json" | "application/*" | "*/*" => Some(Media::Json),
             _ => None,
         });
-        let taken: Vec<(Media, f32)> = named.map(|media| (media, quality(&ranges, media.range()))).collect();
+        let taken: Vec<(Media, f32)> = named.map(|media| (media, weight(&ranges, media.range()))).collect();
         let best = |is_wanted: fn(Media) -> bool| {
             let mut best: Option<(Media, f32)> = None;
             for &(media, quality) in taken.iter().filter(|(media, _)| is_wanted(*media)) {
@@ -97,7 +97,7 @@ impl Accepted {
 /// Whether `Accept` lists HTML, as browsers do.
 pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
     let ranges = ranges(headers);
-    ranges.iter().any(|(name, _)| name == "text/html") && quality(&ranges, "text/html") > 0.0
+    ranges.iter().any(|(name, _)| name == "text/html") && weight(&ranges, "text/html") > 0.0
 }
 
 /// Returns the ranges of `Accept` with their weights. Of the parameters, only the version of Apollo's protocol is kept.
@@ -108,11 +108,4 @@ fn ranges(headers: &HeaderMap) -> Vec<(String, f32)> {
         })
     };
     MediaType::accepted(headers).iter().map(|range| (named(range), range.quality())).collect()
-}
-
-/// Returns the weight of `media`. An exact range precedes wildcards.
-fn quality(ranges: &[(String, f32)], media: &str) -> f32 {
-    let kind = media.split('/').next().unwrap_or_default();
-    let named = |wanted: &str| ranges.iter().find(|(name, _)| name == wanted).map(|(_, quality)| *quality);
-    named(media).or_else(|| named(&format!("{kind}/*"))).or_else(|| named("*/*")).unwrap_or(0.0)
 }

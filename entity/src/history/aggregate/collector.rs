@@ -28,6 +28,9 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
+    /// How its memory for values grows, in bytes.
+    pub(crate) const STEP: u64 = BLOCKS as u64 * BLOCK_BYTES;
+
     /// Creates a collector for this many groups.
     pub(crate) fn new(groups: usize) -> Self {
         Self { tails: vec![Tail { block: NONE, count: 0 }; groups], ..Self::default() }
@@ -48,6 +51,11 @@ impl Collector {
         }
         tail.count += 1;
         self.blocks[tail.block as usize / BLOCKS][tail.block as usize % BLOCKS][at] = value;
+    }
+
+    /// Returns its memory for values, in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.blocks.len() as u64 * Self::STEP
     }
 
     /// Adds the values of a group to `values`.

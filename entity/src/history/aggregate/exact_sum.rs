@@ -61,6 +61,21 @@ impl ExactSum {
         other.lost.iter().for_each(|lost| self.add(*lost));
     }
 
+    /// Returns numbers whose sum it is, exactly.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = f64> + Clone {
+        self.lost.iter().copied().chain([self.rounded])
+    }
+
+    /// Adds the product of two finite numbers (T. J. Dekker, "A Floating-Point Technique for Extending the Available Precision",
+    /// 1971; with a fused multiplication and addition, which rounds once).
+    pub(crate) fn add_product(&mut self, a: f64, b: f64) {
+        let product = a * b;
+        self.add(product);
+        if product.is_finite() {
+            self.add(a.mul_add(b, -product));
+        }
+    }
+
     /// Returns the sum, correctly rounded: to nearest, ties to even. It is infinite if the numbers, added one by one, leave what
     /// numbers can hold.
     pub(crate) fn value(&self) -> f64 {

@@ -3,16 +3,15 @@
 //! Values are integers that order like them. If all of them fit into memory, they are collected. Otherwise each pass over the
 //! history counts them in bins, which narrows the interval in which each position lies, until what lies in the intervals fits.
 
-use crate::history::aggregate::collector::{BLOCK_BYTES, Collector};
+use crate::history::aggregate::{
+    collector::{BLOCK_BYTES, Collector},
+    search::{Search, Select, select},
+};
 
 /// Bytes of a value that is collected.
 const VALUE: u64 = 8;
 /// Bytes of a bin.
 const BIN: u64 = 4;
-/// So few groups that selecting in them one by one would not keep all processors busy…
-const FEW: usize = 8;
-/// … if they have this number of values each: then it is faster to count first than to collect all of them.
-const LARGE: u64 = 65_536;
 /// Maximum number of bins of an interval.
 const MAX_BINS: u64 = 4_096;
 
@@ -69,8 +68,7 @@ impl Plan {
     /// memory for each of `threads`.
     pub(crate) fn first(groups: usize, values: u64, (least, greatest): (i64, i64), bytes: u64, threads: u64) -> Self {
         let interval = Interval { least, greatest, below: 0, count: values };
-        let is_large = groups <= FEW && values / (groups as u64).max(1) >= LARGE;
-        let is_collected = needed(groups, values, threads) <= bytes * threads && !is_large;
+        let is_collected = needed(groups, values, threads) <= bytes * threads;
         Self::of((0..=groups).collect(), vec![interval; groups], bytes, is_collected)
     }
 
@@ -90,26 +88,6 @@ impl Plan {
     fn interval(&self, group: usize, value: i64) -> Option<(usize, &(Interval, u32))> {
         let (first, end) = (self.starts[group], self.starts[group + 1]);
         (first..end).zip(&self.intervals[first..end]).find(|(_, (interval, _))| interval.contains(value))
-    }
-
-    /// Returns where the values of a pass are put.
-    pub(crate) fn tally(&self) -> Tally {
-        if self.bins == 0 {
-            Tally::Values(Collector::new(self.starts.len() - 1))
-        } else {
-            Tally::Counts(vec![0; self.intervals.len() * self.bins])
-        }
-    }
-
-    /// Adds a value to a tally of this plan.
-    #[inline]
-    pub(crate) fn add(&self, tally: &mut Tally, group: usize, value: i64) {
-        let Some((index, (interval, shift))) = self.interval(group, value) else { return };
-        match tally {
-            Tally::Counts(counts) => counts[index * self.bins + interval.bin(value, *shift)] += 1,
-            Tally::Values(collector) if interval.single().is_none() => collector.add(group, value),
-            Tally::Values(_) => {}
-        }
     }
 
     /// Returns the plan of the pass after one that counted; `None` if this one collected. `positions` returns those that are
@@ -150,15 +128,32 @@ impl Plan {
         starts.push(intervals.len());
         Some(Self::of(starts, intervals, bytes, needed(groups, collected, threads) <= bytes * threads))
     }
+}
 
-    /// Returns the values of a group at `positions`, in ascending order, after a pass that collected. `scratch` is overwritten.
-    pub(crate) fn values(
-        &self,
-        tallies: &[Tally],
-        group: usize,
-        positions: &[u64],
-        scratch: &mut Vec<i64>,
-    ) -> Vec<i64> {
+impl Search for Plan {
+    type Tally = Tally;
+
+    fn tally(&self) -> Tally {
+        if self.bins == 0 {
+            Tally::Values(Collector::new(self.starts.len() - 1))
+        } else {
+            Tally::Counts(vec![0; self.intervals.len() * self.bins])
+        }
+    }
+
+    #[inline]
+    fn add(&self, tally: &mut Tally, group: usize, value: i64) {
+        let Some((index, (interval, shift))) = self.interval(group, value) else { return };
+        match tally {
+            Tally::Counts(counts) => counts[index * self.bins + interval.bin(value, *shift)] += 1,
+            Tally::Values(collector) if interval.single().is_none() => collector.add(group, value),
+            Tally::Values(_) => {}
+        }
+    }
+}
+
+impl Select for Plan {
+    fn values(&self, tallies: &[Tally], group: usize, positions: &[u64], scratch: &mut Vec<i64>) -> Option<Vec<i64>> {
         scratch.clear();
         for tally in tallies {
             if let Tally::Values(collector) = tally {
@@ -181,24 +176,8 @@ impl Plan {
                 collected += if interval.single().is_some() { 0 } else { interval.count };
             }
         }
-        // From the last one down: what is selected from is ever shorter.
-        let mut rest = scratch.as_mut_slice();
-        let mut last = None;
-        for (index, position) in wanted.into_iter().rev() {
-            if position < rest.len() {
-                if position + 1 == rest.len() {
-                    let greatest = (0..rest.len()).max_by_key(|at| rest[*at]).unwrap_or(position);
-                    rest.swap(greatest, position);
-                } else {
-                    rest.select_nth_unstable(position);
-                }
-                let (before, from) = rest.split_at_mut(position);
-                last = Some(from[0]);
-                rest = before;
-            }
-            values[index] = last.unwrap_or_default();
-        }
-        values
+        select(scratch, &wanted, &mut values);
+        Some(values)
     }
 }
 
@@ -220,51 +199,13 @@ impl Tally {
     }
 }
 
-/// A percentile of a group of `count` values, by linear interpolation at position (n − 1)·p, as `numpy.percentile` does.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Percentile {
-    /// The position before it, from 0 on.
-    pub(crate) position: u64,
-    /// How far it is from there to the next one.
-    pub(crate) fraction: f64,
-}
-
-impl Percentile {
-    /// Returns the percentile `p`, from 0 to 1, of `count` values, of which there is at least one.
-    #[allow(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "0 to count"
-    )]
-    pub(crate) fn of(p: f64, count: u64) -> Self {
-        let at = (count - 1) as f64 * p;
-        let position = (at.floor() as u64).min(count - 1);
-        Self { position, fraction: at - at.floor() }
-    }
-
-    /// Returns the positions that it takes.
-    pub(crate) fn positions(self) -> impl Iterator<Item = u64> {
-        [self.position].into_iter().chain((self.fraction > 0.0).then_some(self.position + 1))
-    }
-
-    /// Returns the percentile between the values at its positions.
-    pub(crate) fn between(self, value: f64, next: f64) -> f64 {
-        let difference = next - value;
-        if self.fraction >= 0.5 {
-            next - difference * (1.0 - self.fraction)
-        } else {
-            value + difference * self.fraction
-        }
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Percentile, Plan};
+    use super::Plan;
+    use crate::history::aggregate::search::{Search as _, Select as _};
 
     /// Returns the values of each group at `positions`, found in passes with this much memory, and the number of passes.
     fn search(groups: &[Vec<i64>], positions: impl Fn(usize) -> Vec<u64>, bytes: u64) -> (Vec<Vec<i64>>, usize) {
@@ -283,7 +224,7 @@ mod tests {
                 plan = next;
                 continue;
             }
-            let values = |group| plan.values(&tallies, group, &positions(group), &mut Vec::new());
+            let values = |group| plan.values(&tallies, group, &positions(group), &mut Vec::new()).unwrap();
             return ((0..groups.len()).map(values).collect(), pass);
         }
         unreachable!("a search ends")
@@ -323,25 +264,5 @@ mod tests {
         let values: Vec<Vec<i64>> = (0..10).map(|group| (group..group + 50).collect()).collect();
         assert_eq!(search(&values, |_| vec![0, 49], 1 << 20).1, 1);
         assert!(search(&values, |_| vec![0, 49], 400).1 > 1);
-    }
-
-    #[test]
-    fn percentiles_are_those_of_numpy() {
-        // numpy.percentile([1, 2, 4, 8], 100 * p)
-        for (p, expected) in [
-            (0.0, 1.0),
-            (0.25, 1.75),
-            (0.5, 3.0),
-            (0.9, 6.800_000_000_000_001),
-            (0.95, 7.399_999_999_999_999),
-            (1.0, 8.0),
-        ] {
-            let values = [1.0, 2.0, 4.0, 8.0_f64];
-            let percentile = Percentile::of(p, 4);
-            let at = |position: u64| values[usize::try_from(position).unwrap()];
-            let next = percentile.positions().last().unwrap();
-            let found = percentile.between(at(percentile.position), at(next));
-            assert_eq!(found.to_bits(), f64::to_bits(expected), "{p}: {found}");
-        }
     }
 }

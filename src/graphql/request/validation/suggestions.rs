@@ -18,7 +18,7 @@ pub fn of(schema: &Schema, name: &str, reason: &str) -> Option<String> {
         ("UndefinedDefinition", [name]) => (*name, schema.types.keys().map(Name::as_str).collect()),
         _ => return None,
     };
-    suggestion(given, candidates)
+    suggestion(given, &candidates)
 }
 
 fn fields<'s>(schema: &'s Schema, ty: &str) -> Vec<&'s str> {
@@ -48,16 +48,21 @@ fn members<'s>(schema: &'s Schema, ty: &str) -> Vec<&'s str> {
     }
 }
 
-fn suggestion(given: &str, candidates: Vec<&str>) -> Option<String> {
+fn suggestion(given: &str, candidates: &[&str]) -> Option<String> {
+    let names: Vec<String> = near_names(given, candidates).into_iter().map(|name| format!("`{name}`")).collect();
+    (!names.is_empty()).then(|| format!(". Did you mean {}?", names.join(" or ")))
+}
+
+/// Returns the names that are near to the unknown name `given`, at most three, the nearest first.
+pub fn near_names<'n>(given: &str, candidates: &[&'n str]) -> Vec<&'n str> {
     if given.len() > MAX_NAME_BYTES {
-        return None;
+        return Vec::new();
     }
     let distance = |name: &str| strsim::damerau_levenshtein(&given.to_lowercase(), &name.to_lowercase());
-    let mut near: Vec<(usize, &str)> = candidates.into_iter().map(|name| (distance(name), name)).collect();
+    let mut near: Vec<(usize, &str)> = candidates.iter().map(|name| (distance(name), *name)).collect();
     near.retain(|(distance, name)| *distance <= name.len().max(given.len()) * 2 / 5);
     near.sort_unstable();
-    let names: Vec<String> = near.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| format!("`{name}`")).collect();
-    (!names.is_empty()).then(|| format!(". Did you mean {}?", names.join(" or ")))
+    near.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name).collect()
 }
 
 #[cfg(test)]
@@ -67,7 +72,7 @@ mod tests {
     #[test]
     fn near_names_are_suggested_the_nearest_first() {
         let candidates = vec!["session", "sessions", "metrics", "component"];
-        let suggested = |given: &str| suggestion(given, candidates.clone());
+        let suggested = |given: &str| suggestion(given, &candidates);
         assert_eq!(suggested("Sesions").as_deref(), Some(". Did you mean `sessions` or `session`?"));
         assert_eq!(suggested("metric").as_deref(), Some(". Did you mean `metrics`?"));
         assert_eq!(suggested("xyz"), None);
