@@ -22,6 +22,7 @@ use crate::{
         schema::{
             global_id::{find_first, global_id},
             project::Project,
+            statistics,
         },
         state::state_of,
     },
@@ -69,6 +70,12 @@ graph_object! {
             load_row::<project_row::Entity>(ctx, self.0.project_id).await.map(Project)
         }
     }
+    ranking {
+        /// The metrics recorded for the branch that used most (or least) of a resource. The most extreme comes first; ties are in the order
+        /// recorded.
+        top_metrics = |branch| Parent::Row(edges::METRICS_OF_BRANCH, branch.0.id);
+    }
+    stats statistics { |branch| (edges::METRICS_OF_BRANCH, branch.0.id) }
     /// The runs of the branch.
     list runs: run_row::Entity = |branch| Parent::Row(edges::RUNS_OF_BRANCH, branch.0.id);
     /// The sessions of the branch.

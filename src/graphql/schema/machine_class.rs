@@ -17,7 +17,10 @@ use crate::{
             object::graph_object,
         },
         scalars::Int,
-        schema::global_id::{find_by_id, global_id},
+        schema::{
+            global_id::{find_by_id, global_id},
+            statistics,
+        },
     },
 };
 
@@ -74,6 +77,12 @@ graph_object! {
             }
         }
     }
+    ranking {
+        /// The metrics recorded on machines of the class that used most (or least) of a resource. The most extreme comes first; ties are in the order
+        /// recorded.
+        top_metrics = |class| Parent::Row(edges::METRICS_OF_MACHINE_CLASS, class.0.id);
+    }
+    stats statistics { |class| (edges::METRICS_OF_MACHINE_CLASS, class.0.id) }
     /// The execution contexts of the class.
     list contexts: context_row::Entity = |class| Parent::Row(edges::CONTEXTS_OF_MACHINE_CLASS, class.0.id);
     /// The runs with metrics recorded on machines of the class.

@@ -20,7 +20,10 @@ use crate::{
             listed::listed_as_row,
             object::graph_object,
         },
-        schema::global_id::{find_first, global_id},
+        schema::{
+            global_id::{find_first, global_id},
+            statistics,
+        },
     },
 };
 
@@ -45,6 +48,12 @@ graph_object! {
             }
         }
     }
+    ranking {
+        /// The metrics recorded in the project that used most (or least) of a resource. The most extreme comes first; ties are in the order
+        /// recorded.
+        top_metrics = |project| Parent::Row(edges::METRICS_OF_PROJECT, project.0.id);
+    }
+    stats statistics { |project| (edges::METRICS_OF_PROJECT, project.0.id) }
     /// The pipelines of the project, in order of their first sessions.
     list pipelines: pipeline_row::Entity = |project| Parent::Row(edges::PIPELINES_OF_PROJECT, project.0.id);
     /// The branches of the project.

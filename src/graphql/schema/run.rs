@@ -37,6 +37,7 @@ use crate::{
             pipeline::Pipeline,
             project::Project,
             run_where::{RunOrder, RunWhere},
+            statistics,
         },
         state::state_of,
     },
@@ -192,6 +193,12 @@ graph_object! {
             Ok(totals.last_received_at.is_none_or(|last| time::now().saturating_sub(last) >= QUIET))
         }
     }
+    ranking {
+        /// The metrics recorded in the run that used most (or least) of a resource. The most extreme comes first; ties are in the order
+        /// recorded.
+        top_metrics = |run| Parent::Row(edges::METRICS_OF_RUN, run.0.id);
+    }
+    stats statistics { |run| (edges::METRICS_OF_RUN, run.0.id) }
     /// The sessions of the run, including those without metrics.
     list sessions: session_row::Entity = |run| Parent::Row(edges::SESSIONS_OF_RUN, run.0.id);
     /// The execution contexts with metrics of the run.
