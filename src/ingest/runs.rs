@@ -10,7 +10,6 @@ use std::collections::HashMap;
 use entity::{
     digest::{Digest, digest},
     driver::{executor::Transaction, source::Source as _},
-    list,
     table::{
         branch,
         run::{self, Kind},
@@ -197,17 +196,18 @@ const MACHINE: &str = concat!("SELECT ", machine_of_session!(), " FROM session W
 const SET_MACHINE: &str =
     concat!("UPDATE session SET machine = ", machine_of_session!(), " WHERE id = $1 AND machine IS NULL");
 
-/// Sets the machines of these sessions as far as they are known, and returns them by session.
-pub(crate) async fn set_machines(tx: &Transaction<'_>, sessions: &[i64]) -> Result<HashMap<i64, String>, DbErr> {
+/// SQL for the machine of a row of `session`; null until it is clear.
+pub(crate) const MACHINE_OF_SESSION: &str = concat!("COALESCE(session.machine, ", machine_of_session!(), ")");
+
+/// Returns the machines of these sessions as far as they are clear, by session.
+pub(crate) async fn machines(tx: &Transaction<'_>, sessions: &[i64]) -> Result<HashMap<i64, String>, DbErr> {
     let ids: Vec<String> = sessions.iter().map(i64::to_string).collect();
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let machine = machine_of_session!();
-    let ids = ids.join(",");
-    tx.run(&format!("UPDATE session SET machine = {machine} WHERE machine IS NULL AND id IN ({ids})"), []).await?;
-    let rows = list::by_ids::<session::Entity>(tx, sessions).await?;
-    Ok(rows.into_iter().filter_map(|(id, row)| Some((id, row.machine?))).collect())
+    let sql = format!("SELECT id, {MACHINE_OF_SESSION} FROM session WHERE id IN ({})", ids.join(","));
+    let rows: Vec<(i64, Option<String>)> = tx.select(&sql, []).await?;
+    Ok(rows.into_iter().filter_map(|(id, machine)| Some((id, machine?))).collect())
 }
 
 /// Returns the machine of a session's first metric, if that and its context have come.

@@ -273,8 +273,8 @@ on_both_engines! {
             taken.push(app.statements() - before);
             app.finish().await;
         }
-        assert_eq!(taken[0], taken[1]);
-        assert!(taken[0] <= 24, "{taken:?}");
+        // Look-ups of the same table may or may not come together.
+        assert!(taken.iter().all(|statements| *statements <= 20), "{taken:?}");
     }
 }
 

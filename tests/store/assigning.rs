@@ -49,16 +49,16 @@ async fn fill(app: &TestApp) {
 
 /// Returns what a server shows of projects, runs and classes, independently of keys.
 async fn shown(app: &TestApp) -> Value {
-    let runs = "{ runs(first: 500) { nodes { grouping start revision machines tests metricCount build { name } pipeline { name }
-        project { name } branch { name } sessions(first: 500) { nodes { hash } } } } }";
+    let runs = "{ runs(first: 100) { nodes { grouping start revision machines tests metricCount build { name } pipeline { name }
+        project { name } branch { name } sessions(first: 100) { nodes { hash } } } } }";
     let mut runs = app.bare(runs).await;
     runs.as_array_mut().unwrap().sort_by_key(ToString::to_string);
-    let builds = "{ builds(first: 500) { nodes { name pipeline { name project { name } } components { nodes { name } }
-        sessions(first: 500) { nodes { hash } } } } }";
+    let builds = "{ builds(first: 100) { nodes { name pipeline { name project { name } } components { nodes { name } }
+        sessions(first: 100) { nodes { hash } } } } }";
     let mut builds = app.bare(builds).await;
     builds.as_array_mut().unwrap().sort_by_key(ToString::to_string);
     let mut branches =
-        app.bare("{ branches { nodes { name project { name } sessions(first: 500) { nodes { hash } } } } }").await;
+        app.bare("{ branches { nodes { name project { name } sessions(first: 100) { nodes { hash } } } } }").await;
     branches.as_array_mut().unwrap().sort_by_key(ToString::to_string);
     let classes = app.bare("{ machineClasses { nodes { ram python contexts { nodes { hash } } } } }").await;
     let mut listed = Vec::new();

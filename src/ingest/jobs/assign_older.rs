@@ -20,7 +20,8 @@ use crate::{
         machine::MachineClass,
         names::Name,
         queue::Ingest,
-        runs, statements,
+        runs::{self, MACHINE_OF_SESSION},
+        statements,
     },
 };
 
@@ -94,7 +95,7 @@ async fn sessions(batch: &mut Batch<'_>) -> Result<u64, DbErr> {
         .limit(PART);
     let sessions = batch.tx.find(query).await?;
     let ids: Vec<i64> = sessions.iter().map(|session| session.id).collect();
-    let machines = runs::set_machines(&batch.tx, &ids).await?;
+    let machines = runs::machines(&batch.tx, &ids).await?;
     let mut tags = session_tag::by_sessions(&batch.tx, &ids).await?;
     let builds: Vec<i64> = sessions.iter().filter_map(|session| session.build_id).collect();
     let builds = list::by_ids::<build::Entity>(&batch.tx, &builds).await?;
@@ -119,8 +120,8 @@ async fn sessions(batch: &mut Batch<'_>) -> Result<u64, DbErr> {
     if !sessions.is_empty() {
         let sql = format!(
             "UPDATE session SET project_id = part.column2, branch_id = CAST(part.column3 AS BIGINT), \
-             build_id = CAST(part.column4 AS BIGINT), run_id = part.column5 FROM (VALUES {}) AS part \
-             WHERE session.id = part.column1",
+             build_id = CAST(part.column4 AS BIGINT), run_id = part.column5, machine = {MACHINE_OF_SESSION} \
+             FROM (VALUES {}) AS part WHERE session.id = part.column1",
             rows_of(rows)
         );
         batch.tx.run(&sql, []).await?;
