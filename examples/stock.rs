@@ -12,7 +12,7 @@ use async_graphql::Executor as _;
 use async_graphql_axum::{GraphQLRequest, GraphQLResponse, GraphQLSubscription};
 use axum::{Router, extract::State, routing::get};
 use metrograph::{
-    Access, Database, Disclosure, DocumentStore, Graph, Ingest, Stock,
+    Access, BranchRules, Database, Disclosure, DocumentStore, Graph, Ingest, Stock,
     config::{self, AccessMode},
 };
 use tokio::net::TcpListener;
@@ -26,7 +26,7 @@ async fn answer(State(stock): State<Stock>, request: GraphQLRequest) -> GraphQLR
 async fn main() -> Result<(), Box<dyn Error>> {
     let (_, settings) = config::read().map_err(|stop| format!("{stop:?}"))?;
     let database = Database::open(&settings.database_url, &settings.storage, settings.limits.request_timeout).await?;
-    let (ingest, committer) = Ingest::start(&database).await?;
+    let (ingest, committer) = Ingest::start(&database, BranchRules::default()).await?;
     let caller = Access::new(AccessMode::Open, &database, ingest.clone()).caller_of(None).await;
     let documents = DocumentStore::open(
         &metrograph::sdl(),

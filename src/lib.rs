@@ -36,7 +36,7 @@ use web::{Health, Tls};
 pub use access::Access;
 pub use db::Database;
 pub use graphql::{Disclosure, DocumentError, DocumentStore, Graph, Stock, sdl};
-pub use ingest::Ingest;
+pub use ingest::{BranchRules, Ingest};
 pub use rest::{RestApi, load as load_rest};
 pub use web::TlsError;
 
@@ -106,7 +106,8 @@ impl App {
         }
         let read_timeout = settings.limits.request_timeout + READ_TIMEOUT_MARGIN;
         let database = Database::open(&settings.database_url, &settings.storage, read_timeout).await?;
-        let (ingest, committer) = Ingest::start(&database).await?;
+        let branch_tags = settings.branch_tags.iter().map(|tag| tag.as_str().to_owned());
+        let (ingest, committer) = Ingest::start(&database, BranchRules::of_tags(branch_tags.collect())).await?;
         let access = Access::new(settings.access.mode, &database, ingest.clone());
         access.warn(settings.listen.ip()).await.map_err(|error| database.unusable(error))?;
         let buffer = usize::try_from(settings.live.buffer.get()).unwrap_or(usize::MAX);

@@ -57,6 +57,7 @@ const ENGINES: &[(&str, &str)] = &[
     ("migration/src/m0006_pipeline_variants.rs", "how a table is laid out"),
     ("migration/src/m0007_committers.rs", "a table of one alone"),
     ("migration/src/m0008_history.rs", "indexes and types of each"),
+    ("migration/src/m0009_runs.rs", "indexes and literals of each"),
     ("src/config/database/postgres.rs", "one of them, taken apart"),
     ("src/config/database.rs", "the spellings of a database's address"),
     ("src/config/storage.rs", "what is a setting of one alone"),

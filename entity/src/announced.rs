@@ -17,9 +17,20 @@ use crate::{
 };
 
 /// An entity that is announced.
-pub trait Announced: SqlListable {}
+pub trait Announced: SqlListable {
+    /// Whether it never changes which announced rows match `filter`.
+    fn is_settled(_filter: &Self::Filter) -> bool {
+        true
+    }
+}
 
-impl Announced for session::Entity {}
+impl Announced for session::Entity {
+    /// A session may move to another run, and measure something on another machine.
+    fn is_settled(filter: &session::Filter) -> bool {
+        filter.run.is_none() && filter.machine.is_none() && filter.machine_class.is_none()
+    }
+}
+
 impl Announced for execution_context::Entity {}
 
 /// Returns the row with this hash, announced or not.

@@ -6,9 +6,9 @@ use crate::{
     column,
     list::Edge,
     table::{
-        build, component, component_build, execution_context, item,
+        branch, build, component, component_build, execution_context, item, machine_class,
         metric::{self, Link},
-        pipeline, session, session_context, session_tag, variant,
+        pipeline, run, session, session_context, session_tag, variant,
     },
 };
 
@@ -136,3 +136,106 @@ pub const VARIANTS_OF_COMPONENT: Edge<variant::Entity> = Edge::new("component.va
         ),
     )
 });
+
+/// The metrics of a run.
+pub const METRICS_OF_RUN: Edge<metric::Entity> = Edge { name: "run.metrics", link: Link::Sessions(SESSIONS_OF_RUN) };
+
+/// The metrics of a branch.
+pub const METRICS_OF_BRANCH: Edge<metric::Entity> =
+    Edge { name: "branch.metrics", link: Link::Sessions(SESSIONS_OF_BRANCH) };
+
+/// The metrics of a project.
+pub const METRICS_OF_PROJECT: Edge<metric::Entity> =
+    Edge { name: "project.metrics", link: Link::Sessions(SESSIONS_OF_PROJECT) };
+
+/// The metrics of a machine class.
+pub const METRICS_OF_MACHINE_CLASS: Edge<metric::Entity> =
+    Edge { name: "machine_class.metrics", link: Link::Contexts(CONTEXTS_OF_MACHINE_CLASS) };
+
+/// The sessions of a run.
+pub const SESSIONS_OF_RUN: Edge<session::Entity> =
+    Edge::new("run.sessions", |run| Condition::all().add(column::of(session::Column::RunId).eq(run)));
+
+/// The sessions of a branch.
+pub const SESSIONS_OF_BRANCH: Edge<session::Entity> =
+    Edge::new("branch.sessions", |branch| Condition::all().add(column::of(session::Column::BranchId).eq(branch)));
+
+/// The sessions of a project.
+pub const SESSIONS_OF_PROJECT: Edge<session::Entity> =
+    Edge::new("project.sessions", |project| Condition::all().add(column::of(session::Column::ProjectId).eq(project)));
+
+/// The runs of a project.
+pub const RUNS_OF_PROJECT: Edge<run::Entity> =
+    Edge::new("project.runs", |project| Condition::all().add(column::of(run::Column::ProjectId).eq(project)));
+
+/// The runs of a pipeline.
+pub const RUNS_OF_PIPELINE: Edge<run::Entity> =
+    Edge::new("pipeline.runs", |pipeline| Condition::all().add(column::of(run::Column::PipelineId).eq(pipeline)));
+
+/// The runs of a build.
+pub const RUNS_OF_BUILD: Edge<run::Entity> =
+    Edge::new("build.runs", |build| Condition::all().add(column::of(run::Column::BuildId).eq(build)));
+
+/// The runs of a branch.
+pub const RUNS_OF_BRANCH: Edge<run::Entity> =
+    Edge::new("branch.runs", |branch| Condition::all().add(column::of(run::Column::BranchId).eq(branch)));
+
+/// The runs that measured something on machines of a class.
+pub const RUNS_OF_MACHINE_CLASS: Edge<run::Entity> = Edge::new("machine_class.runs", |class| {
+    let runs = Query::select()
+        .column((session::Entity, session::Column::RunId))
+        .from(session_context::Entity)
+        .inner_join(session::Entity, column::of(session::Column::Id).eq(column::of(session_context::Column::SessionId)))
+        .inner_join(
+            execution_context::Entity,
+            column::of(execution_context::Column::Id).eq(column::of(session_context::Column::ContextId)),
+        )
+        .and_where(column::of(execution_context::Column::MachineClassId).eq(class))
+        .take();
+    Condition::all().add(column::of(run::Column::Id).in_subquery(runs))
+});
+
+/// The contexts in which the sessions of a run measured something.
+pub const CONTEXTS_OF_RUN: Edge<execution_context::Entity> = Edge::new("run.contexts", |run| {
+    let contexts = Query::select()
+        .column((session_context::Entity, session_context::Column::ContextId))
+        .from(session::Entity)
+        .inner_join(
+            session_context::Entity,
+            column::of(session_context::Column::SessionId).eq(column::of(session::Column::Id)),
+        )
+        .and_where(column::of(session::Column::RunId).eq(run))
+        .take();
+    Condition::all().add(column::of(execution_context::Column::Id).in_subquery(contexts))
+});
+
+/// The execution contexts of a machine class.
+pub const CONTEXTS_OF_MACHINE_CLASS: Edge<execution_context::Entity> = Edge::new("machine_class.contexts", |class| {
+    Condition::all().add(column::of(execution_context::Column::MachineClassId).eq(class))
+});
+
+/// The classes of the machines that a run measured something on.
+pub const MACHINE_CLASSES_OF_RUN: Edge<machine_class::Entity> = Edge::new("run.machine_classes", |run| {
+    let classes = Query::select()
+        .column((execution_context::Entity, execution_context::Column::MachineClassId))
+        .from(session::Entity)
+        .inner_join(
+            session_context::Entity,
+            column::of(session_context::Column::SessionId).eq(column::of(session::Column::Id)),
+        )
+        .inner_join(
+            execution_context::Entity,
+            column::of(execution_context::Column::Id).eq(column::of(session_context::Column::ContextId)),
+        )
+        .and_where(column::of(session::Column::RunId).eq(run))
+        .take();
+    Condition::all().add(column::of(machine_class::Column::Id).in_subquery(classes))
+});
+
+/// The pipelines of a project.
+pub const PIPELINES_OF_PROJECT: Edge<pipeline::Entity> =
+    Edge::new("project.pipelines", |project| Condition::all().add(column::of(pipeline::Column::ProjectId).eq(project)));
+
+/// The branches of a project.
+pub const BRANCHES_OF_PROJECT: Edge<branch::Entity> =
+    Edge::new("project.branches", |project| Condition::all().add(column::of(branch::Column::ProjectId).eq(project)));

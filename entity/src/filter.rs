@@ -177,6 +177,12 @@ impl<F> From<F> for Tree<F> {
 }
 
 impl<F> Tree<F> {
+    /// Returns whether all conditions on columns meet `leaf`.
+    pub fn all(&self, leaf: &impl Fn(&F) -> bool) -> bool {
+        let mut parts = self.and.iter().chain(self.or.iter().flatten()).chain(self.not.as_deref());
+        leaf(&self.own) && parts.all(|tree| tree.all(leaf))
+    }
+
     /// Returns whether the tree is a single leaf.
     pub fn is_plain(&self) -> bool {
         self.and.is_empty() && self.or.is_none() && self.not.is_none()

@@ -2,20 +2,34 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::{DbErr, entity::prelude::*, sea_query::Value};
-
-use crate::{
-    column,
-    driver::source::Source,
-    table::{build, pipeline, session},
+use sea_orm::{
+    DbErr, QueryOrder as _,
+    entity::prelude::*,
+    sea_query::{Condition, Expr, ExprTrait as _, Value},
 };
 
-/// Returns the build of this name in the pipeline of this name.
-pub async fn build_named(db: &impl Source, pipeline: &str, build: &str) -> Result<Option<build::Model>, DbErr> {
-    let pipeline = pipeline::Entity::find().filter(column::has_digest::<pipeline::Entity>(&[pipeline]));
-    let Some(pipeline) = db.find_one(pipeline).await? else { return Ok(None) };
-    let names = [&pipeline.id.to_string(), build];
-    db.find_one(build::Entity::find().filter(column::has_digest::<build::Entity>(&names))).await
+use crate::{
+    digest::digest,
+    driver::source::Source,
+    filter::Text,
+    table::{build, pipeline, project, session},
+};
+
+/// Returns the first build of this name in a pipeline of this name: in any project, unless one is given.
+pub async fn build_named(
+    db: &impl Source,
+    project: Option<&str>,
+    pipeline: &str,
+    build: &str,
+) -> Result<Option<build::Model>, DbErr> {
+    let pipelines =
+        pipeline::Entity::find().filter(pipeline::Column::Name.eq(pipeline)).filter(Condition::all().add_option(
+            project.map(|name| project::is_named(pipeline::Column::ProjectId, &Text::equals(name), db.engine())),
+        ));
+    let pipelines = db.find(pipelines).await?;
+    let digests = pipelines.iter().map(|pipeline| digest(&[&pipeline.id.to_string(), build]).to_vec());
+    let builds = build::Entity::find().filter(Expr::col((build::Entity, "digest")).is_in(digests));
+    db.find_one(builds.order_by_asc(build::Column::Id)).await
 }
 
 /// Returns the sessions of a build.

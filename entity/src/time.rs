@@ -1,5 +1,7 @@
 //! Naive local times, as clients send them.
 
+use std::time::SystemTime;
+
 use jiff::{
     civil::{DateTime, date},
     fmt::temporal::DateTimeParser,
@@ -58,6 +60,12 @@ const fn epoch() -> DateTime {
 fn micros_of(instant: DateTime) -> i64 {
     let since = instant.duration_since(epoch());
     since.as_secs() * 1_000_000 + i64::from(since.subsec_nanos()).div_euclid(1_000)
+}
+
+/// Returns the time of the server's clock, in microseconds since 1970 in UTC.
+pub fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// The text that Python's `datetime.isoformat()` gives for `micros`: six fractional digits, or none for whole seconds.

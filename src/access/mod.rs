@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     net::IpAddr,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use entity::{
@@ -26,6 +26,7 @@ use crate::{
     ingest::Ingest,
 };
 pub use caller::Caller;
+pub(crate) use entity::time::now;
 pub(crate) use token::{hash, random as random_token};
 
 /// How long the live tokens are cached: the delay until a revoked one is rejected.
@@ -34,12 +35,6 @@ const CACHE_MAX_AGE: Duration = Duration::from_secs(1);
 const MISS_MAX_AGE: Duration = Duration::from_millis(100);
 /// Minimum time between two updates of a token's last use, in microseconds.
 const LAST_USE_INTERVAL: i64 = 60_000_000;
-
-/// Returns the time in microseconds since 1970 in UTC.
-pub(crate) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-}
 
 /// Authenticates callers: the access mode, and a cache of the live tokens.
 #[derive(Clone)]

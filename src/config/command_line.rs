@@ -20,7 +20,7 @@ use super::{
     limits::HttpLimits,
     live::LiveSettings,
     refusal::{Given, Stop, refusal},
-    server::{LogFilter, PageSize},
+    server::{LogFilter, PageSize, TagName},
     stop::StopSettings,
     storage::{ConnectionFlags, PoolFlags},
     tls::TlsFlags,
@@ -152,6 +152,11 @@ pub(super) struct ServerFlags {
     #[arg(long, env = "METROGRAPH_REST_DIR", value_name = "FOLDER",
         value_parser = PathBufValueParser::new().try_map(folder))]
     pub rest_dir: Option<PathBuf>,
+
+    /// Names of the tags that name the branch of a session, separated by commas: the first one that a session has counts
+    /// [default: branch, git_branch, or the pipeline of Drone]
+    #[arg(long, env = "METROGRAPH_BRANCH_TAG", value_name = "TAGS", value_delimiter = ',')]
+    pub branch_tag: Vec<TagName>,
 
     #[arg(
         long = "monitor-server-pagination-count",

@@ -30,7 +30,7 @@ pub use limits::{HttpLimits, Rate, RateLimit};
 pub use live::LiveSettings;
 pub(crate) use redaction::{redacted_name, redacted_path};
 pub use refusal::Stop;
-pub use server::{LogFilter, PageSize};
+pub use server::{LogFilter, PageSize, TagName};
 pub use stop::StopSettings;
 use storage::ConnectionFlags;
 pub use storage::{Connections, DirectUrl, SegmentSizes, StorageSettings};
@@ -52,6 +52,8 @@ pub struct Settings {
     pub page_size: PageSize,
     /// The folder of additional REST operations.
     pub rest_dir: Option<PathBuf>,
+    /// The tags that name the branch of a session; empty for the default rules.
+    pub branch_tags: Vec<TagName>,
     /// The filter of the log.
     pub log: LogFilter,
     /// Settings of `/graphql`.
@@ -97,7 +99,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let (command, flags, database_given_by) = command_line::read(&arguments)?;
     let Flags { server, database, pool, access, tls, limits, graphql, live, exposure, stop } = flags;
-    let ServerFlags { listen, log, page_size, rest_dir, monitor_server_pagination_count } = server;
+    let ServerFlags { listen, log, page_size, rest_dir, branch_tag, monitor_server_pagination_count } = server;
     let DatabaseFlags { database_url, connection, monitor_server_database_uri } = database;
     let ConnectionFlags { direct_url, read_only } = connection;
     let storage = StorageSettings {
@@ -119,6 +121,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<
         storage,
         page_size: page_size.or(monitor_server_pagination_count).unwrap_or_default(),
         rest_dir,
+        branch_tags: branch_tag,
         log,
         graphql,
         access,

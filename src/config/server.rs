@@ -33,6 +33,26 @@ impl FromStr for PageSize {
     }
 }
 
+/// The name of a tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagName(String);
+
+impl TagName {
+    /// Returns the name.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TagName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let name = text.trim();
+        if name.is_empty() { Err("give names of tags, such as branch or git_ref") } else { Ok(Self(name.to_owned())) }
+    }
+}
+
 /// The filter of the log.
 #[derive(Debug, Clone)]
 pub struct LogFilter(String);

@@ -119,6 +119,30 @@ impl<'de> Deserialize<'de> for LocalDateTime {
     }
 }
 
+/// The scalar `DateTime`, in microseconds since 1970 in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DateTime(pub i64);
+
+/// A date and time of the server's clock in UTC, as ISO 8601 text such as `2026-01-05T03:00:00.125000Z`.
+#[Scalar]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::String(text) if text.ends_with('Z') => match time::LocalDateTime::parse(text) {
+                Ok(parsed) => Ok(Self(parsed.micros)),
+                Err(time::NotIso) => {
+                    Err(InputValueError::custom("not an ISO 8601 date and time such as 2026-01-05T03:00:00Z"))
+                }
+            },
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(time::canonical(self.0) + "Z")
+    }
+}
+
 /// The scalar `Tags`: names and values in the order given.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tags(pub Vec<(String, String)>);

@@ -9,12 +9,19 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait as _, Query},
 };
 
-use crate::ingest::{names::Names, watermark::Watermark};
+use crate::ingest::{
+    branch::BranchRules,
+    names::{Name, Names},
+    watermark::Watermark,
+};
 
 /// An open transaction, the names that are known in it, and what it has added so far.
 pub(crate) struct Batch<'a> {
     pub tx: Transaction<'a>,
     pub names: &'a mut Names,
+    pub branches: &'a BranchRules,
+    /// When it began, in microseconds since 1970 in UTC.
+    pub now: i64,
     /// The greatest numbers that it has handed out.
     pub watermark: Watermark,
     /// Whether the history is the one that earlier transactions have read.
@@ -36,5 +43,11 @@ impl Batch<'_> {
     {
         let row = self.tx.find_one(E::find_by_id(id)).await?;
         row.ok_or_else(|| DbErr::RecordNotFound(format!("row {id}")))
+    }
+
+    /// The key of the branch that these tags of a session of this project name.
+    pub async fn branch(&mut self, project: i64, tags: &[(String, String)]) -> Result<Option<i64>, DbErr> {
+        let Some(name) = self.branches.branch(tags) else { return Ok(None) };
+        Ok(Some(self.names.branches.key(&self.tx, Name::within(project, [name])).await?))
     }
 }

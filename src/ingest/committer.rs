@@ -12,6 +12,7 @@ use entity::{
     },
     history::History,
     table::metric,
+    time,
 };
 use sea_orm::DbErr;
 use tokio::{
@@ -21,6 +22,7 @@ use tokio::{
 
 use crate::ingest::{
     batch::Batch,
+    branch::BranchRules,
     condition::{Condition, Proof},
     job::Waiting,
     limits::MAX_BATCH_ROWS,
@@ -38,12 +40,13 @@ pub(crate) async fn run(
     writer: Writer,
     history: Arc<History>,
     condition: Condition,
+    branches: BranchRules,
     mut queue: UnboundedReceiver<Waiting>,
     watermark: watch::Sender<Watermark>,
     mut end: oneshot::Receiver<()>,
 ) {
     let (names, trail, continuity) = (Names::new(), CommitTrail::default(), Continuity::Continues);
-    let mut committer = Committer { writer, history, names, trail, continuity, condition };
+    let mut committer = Committer { writer, history, names, branches, trail, continuity, condition };
     let mut checks = tokio::time::interval(CHECK_INTERVAL);
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -77,6 +80,7 @@ struct Committer {
     writer: Writer,
     history: Arc<History>,
     names: Names,
+    branches: BranchRules,
     /// Leads from one transaction to the next.
     trail: CommitTrail,
     /// What has become of the history, until subscribers know.
@@ -168,7 +172,7 @@ impl Committer {
     }
 
     async fn transact(&mut self, jobs: &mut [Waiting], history: u64) -> Result<Stored, DbErr> {
-        let Self { writer, names, trail, continuity, .. } = self;
+        let Self { writer, names, branches, trail, continuity, .. } = self;
         let (tx, now) = writer.resume(trail).await?;
         let is_doubted = jobs.iter().any(|job| job.doubts(history));
         *continuity = (*continuity).max(if is_doubted { Continuity::Replaced } else { now });
@@ -183,8 +187,15 @@ impl Committer {
                 tx.run(&sql, []).await?;
             }
         }
-        let mut batch =
-            Batch { tx, names, watermark: Watermark::default(), continues: found.is_none(), recorded: Vec::new() };
+        let mut batch = Batch {
+            tx,
+            names,
+            branches,
+            now: time::now(),
+            watermark: Watermark::default(),
+            continues: found.is_none(),
+            recorded: Vec::new(),
+        };
         Waiting::store_all(jobs, &mut batch).await?;
         let Batch { tx, watermark, recorded, .. } = batch;
         if watermark != Watermark::default() {

@@ -12,11 +12,12 @@ use sea_orm::{DbErr, sea_query::Value};
 
 use crate::ingest::statements;
 
-/// Counts `rows`, which were just stored under increasing keys; `components` are theirs, in the same order.
+/// Counts `rows`, which were just stored under increasing keys; `components` are theirs, in the same order. The server received them
+/// at `now`, in microseconds since 1970 in UTC.
 ///
 /// PostgreSQL adds up the new rows in a few statements, since each statement costs a round trip. SQLite is a function call away, and
 /// updates single rows faster than it aggregates them.
-pub(crate) async fn count(tx: &Transaction<'_>, rows: &[Model], components: &[i64]) -> Result<(), DbErr> {
+pub(crate) async fn count(tx: &Transaction<'_>, rows: &[Model], components: &[i64], now: i64) -> Result<(), DbErr> {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
     let range = [Value::from(first.id), Value::from(last.id)];
     tx.run(statements::SET_LAST_METRIC, [last.id.into()]).await?;
@@ -28,13 +29,16 @@ pub(crate) async fn count(tx: &Transaction<'_>, rows: &[Model], components: &[i6
             let contexts: Vec<_> = contexts.into_iter().map(|pair| pair.map(Value::from)).collect();
             tx.run_each(statements::NOTE_CONTEXT, &contexts).await?;
             tx.run_each(statements::ADD_TO_SESSION_AND_COMPONENT, &in_sessions(rows, components)).await?;
-            tx.run_each(statements::ADD_TO_SESSION, &totals(rows, |row| row.session_id)).await?;
+            let of_sessions = totals(rows, |row| row.session_id);
+            let of_sessions: Vec<_> = of_sessions.into_iter().map(|[id, total]| [id, total, now.into()]).collect();
+            tx.run_each(statements::ADD_TO_SESSION, &of_sessions).await?;
             tx.run_each(statements::ADD_TO_CONTEXT, &totals(rows, |row| row.context_id)).await?;
             tx.run_each(&statements::ADD_TO_VARIANT, &bounds(rows)).await?;
             tx.run_each(statements::ADD_TO_COMPONENT_AND_BUILD, &in_builds(&builds, rows, components)).await
         }
         Engine::Postgres => {
-            tx.run(statements::COUNT_BY_SESSION, range.clone()).await?;
+            let [first, last] = range.clone();
+            tx.run(statements::COUNT_BY_SESSION, [first, last, now.into()]).await?;
             tx.run(statements::NOTE_CONTEXTS, range.clone()).await?;
             tx.run(statements::COUNT_BY_SESSION_AND_COMPONENT, range.clone()).await?;
             tx.run(statements::COUNT_BY_CONTEXT, range.clone()).await?;

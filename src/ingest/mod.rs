@@ -4,15 +4,18 @@
 //! A new kind of write is a file in `jobs`: an implementation of `Job`, and a method of [`Ingest`] that sends it.
 
 mod batch;
+mod branch;
 mod committer;
 mod condition;
 mod counters;
 mod job;
 mod jobs;
 mod limits;
+mod machine;
 mod names;
 mod queue;
 mod retry;
+mod runs;
 mod sealer;
 mod statements;
 mod watcher;
@@ -21,6 +24,7 @@ mod watermark;
 use std::sync::{Arc, atomic::AtomicBool};
 
 use entity::{driver::history::HistorySnapshot, query::Store};
+use sea_orm::DbErr;
 use tokio::{
     runtime::Handle,
     sync::{oneshot, watch},
@@ -28,6 +32,7 @@ use tokio::{
 };
 
 use crate::db::{Database, OpenError};
+pub use branch::BranchRules;
 use condition::Condition;
 pub use jobs::{
     announce_context::NewContext,
@@ -89,11 +94,12 @@ impl Committer {
 }
 
 impl Ingest {
-    /// Starts the committer, unless the database is only read from.
+    /// Starts the committer, unless the database is only read from. What an older server stored gets its project, branch, run and
+    /// machine class before this returns.
     ///
     /// # Errors
     /// The database's.
-    pub async fn start(database: &Database) -> Result<(Self, Committer), OpenError> {
+    pub async fn start(database: &Database, branches: BranchRules) -> Result<(Self, Committer), OpenError> {
         let is_read_only = database.is_read_only();
         let writer = if is_read_only { None } else { Some(database.writer().await?) };
         // Its statements are not counted.
@@ -124,7 +130,7 @@ impl Ingest {
                 // A thread of its own: SQLite blocks the one that writes.
                 let runtime = Handle::current();
                 tokio::task::spawn_blocking(move || {
-                    runtime.block_on(committer::run(writer, history, condition, queue, sender, ended));
+                    runtime.block_on(committer::run(writer, history, condition, branches, queue, sender, ended));
                 })
             }
             None => tokio::spawn(async move {
@@ -133,6 +139,10 @@ impl Ingest {
                 drop(sender);
             }),
         };
+        if !is_read_only {
+            let assigned = ingest.assign_older(&database.watch).await;
+            assigned.map_err(|error| database.unusable(DbErr::Custom(error.message)))?;
+        }
         Ok((ingest, Committer { end, task, sealer, watcher }))
     }
 }

@@ -39,6 +39,14 @@ impl<'a, const N: usize> Name<'a, N> {
         Self { digest: digest(&texts), parent: None, texts }
     }
 
+    /// The name of a pipeline. In the project without a name it has the digest that it had before there were projects.
+    pub fn of_pipeline(project: (i64, &str), texts: [&'a str; N]) -> Self {
+        match project {
+            (id, "") => Self { parent: Some(id), ..Self::of(texts) },
+            (id, _) => Self::within(id, texts),
+        }
+    }
+
     /// A name that is unique within its parent.
     pub fn within(parent: i64, texts: [&'a str; N]) -> Self {
         let number = parent.to_string();
@@ -134,9 +142,13 @@ pub(crate) struct Names {
     pub components: NameInterner,
     pub items: NameInterner,
     pub variants: NameInterner,
+    pub projects: NameInterner,
+    pub branches: NameInterner,
     pub pipelines: NameInterner,
     pub builds: NameInterner,
     pub tags: NameInterner,
+    /// Sessions that have metrics.
+    pub measured: Cache<i64, ()>,
 }
 
 impl Names {
@@ -147,16 +159,32 @@ impl Names {
             components: NameInterner::new("component", &["name"]),
             items: NameInterner::new("item", &["component_id", "path", "name"]),
             variants: NameInterner::new("variant", &["item_id", "name", "location", "kind"]),
-            pipelines: NameInterner::new("pipeline", &["name"]),
+            projects: NameInterner::new("project", &["name"]),
+            branches: NameInterner::new("branch", &["project_id", "name"]),
+            pipelines: NameInterner::new("pipeline", &["project_id", "name"]),
             builds: NameInterner::new("build", &["pipeline_id", "name"]),
             tags: NameInterner::new("tag", &["name", "value"]),
+            measured: Cache::new(CACHE_CAPACITY),
         }
     }
 
     pub fn forget(&mut self) {
-        let Self { sessions, contexts, components, items, variants, pipelines, builds, tags } = self;
-        for names in [sessions, contexts, components, items, variants, pipelines, builds, tags] {
+        let Self {
+            sessions,
+            contexts,
+            components,
+            items,
+            variants,
+            projects,
+            branches,
+            pipelines,
+            builds,
+            tags,
+            measured,
+        } = self;
+        for names in [sessions, contexts, components, items, variants, projects, branches, pipelines, builds, tags] {
             names.forget();
         }
+        *measured = Cache::new(CACHE_CAPACITY);
     }
 }

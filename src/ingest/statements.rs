@@ -17,8 +17,8 @@ pub(crate) fn nothing() -> impl Iterator<Item = String> {
 pub(crate) const SET_LAST_METRIC: &str = "INSERT INTO history (id, version, sealed_until, last_metric_id) \
     VALUES (1, 0, 0, $1) ON CONFLICT (id) DO UPDATE SET last_metric_id = excluded.last_metric_id";
 
-/// Metrics `$1` to `$2` are new: their sessions have as many more.
-pub(crate) const COUNT_BY_SESSION: &str = "UPDATE session SET metric_count = metric_count + new.n \
+/// Metrics `$1` to `$2` are new, received at `$3`: their sessions have as many more.
+pub(crate) const COUNT_BY_SESSION: &str = "UPDATE session SET metric_count = metric_count + new.n, last_received_at = $3 \
     FROM (SELECT session_id, COUNT(*) AS n FROM metric_row WHERE id BETWEEN $1 AND $2 GROUP BY session_id) AS new \
     WHERE session.id = new.session_id";
 
@@ -27,8 +27,9 @@ pub(crate) const COUNT_BY_CONTEXT: &str = "UPDATE execution_context SET metric_c
     FROM (SELECT context_id, COUNT(*) AS n FROM metric_row WHERE id BETWEEN $1 AND $2 GROUP BY context_id) AS new \
     WHERE execution_context.id = new.context_id";
 
-/// Session `$1` has `$2` more metrics.
-pub(crate) const ADD_TO_SESSION: &str = "UPDATE session SET metric_count = metric_count + $2 WHERE id = $1";
+/// Session `$1` has `$2` more metrics, received at `$3`.
+pub(crate) const ADD_TO_SESSION: &str =
+    "UPDATE session SET metric_count = metric_count + $2, last_received_at = $3 WHERE id = $1";
 
 /// Context `$1` has `$2` more metrics.
 pub(crate) const ADD_TO_CONTEXT: &str = "UPDATE execution_context SET metric_count = metric_count + $2 WHERE id = $1";

@@ -59,6 +59,8 @@ pub(super) struct Endpoint {
     /// `(other name, argument)`.
     pub aliases: Vec<(String, String)>,
     pub at_root: bool,
+    /// The variable that the project in the address fills, which is none of `variables`.
+    pub project: Option<String>,
     pub variables: Vec<Variable>,
     /// Paths of response fields that are omitted when null. Paths continue through lists.
     pub omitted: Arc<[Vec<String>]>,
@@ -137,7 +139,8 @@ impl Checker<'_> {
             .iter()
             .map(|path| Template::parse(path).map_err(|reason| self.error(at, reason)))
             .collect::<Result<_, _>>()?;
-        let variables: Vec<Variable> = operation
+        let project = argument("project").and_then(Value::as_str).map(str::to_owned);
+        let mut variables: Vec<Variable> = operation
             .variables
             .iter()
             .map(|variable| Variable {
@@ -146,6 +149,15 @@ impl Checker<'_> {
                 default: variable.default_value.as_ref().map(|value| as_json(value)),
             })
             .collect();
+        if let Some(name) = &project {
+            let is_project = |variable: &Variable| variable.name == *name && variable.ty.to_string() == "String";
+            let Some(place) = variables.iter().position(is_project) else {
+                return Err(
+                    self.error(at, format!("project: {name} is no variable of the type String, which may be null"))
+                );
+            };
+            variables.remove(place);
+        }
         let mut endpoint = Endpoint {
             place: self.place(at),
             summary: argument("summary").and_then(Value::as_str).unwrap_or_default().to_owned(),
@@ -154,6 +166,7 @@ impl Checker<'_> {
             echo: argument("echo").map(texts).unwrap_or_default(),
             aliases: argument("aliases").map(aliases).unwrap_or_default(),
             at_root: argument("root").is_some_and(|value| *value == Value::Boolean(true)),
+            project,
             omitted: self.omitted(operation).into(),
             filled: filled(operation),
             rows: None,

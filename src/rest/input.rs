@@ -19,6 +19,8 @@ pub(super) struct RequestInput<'a> {
     pub query: &'a [(String, String)],
     /// The JSON body, if any.
     pub body: Option<&'a Value>,
+    /// The project in the address, if any.
+    pub project: Option<&'a str>,
 }
 
 /// Checks that the query string has nothing but parameters of `endpoint`, and none of them twice that takes one value.
@@ -56,6 +58,10 @@ pub(super) fn variables(schema: &Schema, endpoint: &Endpoint, input: &RequestInp
         if let Some(value) = variable_of(schema, endpoint, variable, input)? {
             filled.insert(Name::new(&variable.name), value);
         }
+    }
+    if let (Some(name), Some(project)) = (&endpoint.project, input.project) {
+        check_text(project).map_err(|reason| Error::new(Code::NotFound, format!("{name}: {reason}")))?;
+        filled.insert(Name::new(name), Value::from(project));
     }
     Ok(filled)
 }

@@ -1,10 +1,16 @@
-//! Path normalization: base URLs that end in a slash, and names whose slashes are not percent-encoded. It applies only to paths
-//! that match no route as they are.
+//! Path normalization: projects in addresses, base URLs that end in a slash, and names whose slashes are not percent-encoded. It
+//! applies only to paths that match no route as they are.
+
+use percent_encoding::percent_decode_str;
 
 use super::{api::RestApi, template::Template};
 
 /// Maximum number of segments of a path that is matched with arguments over several segments: the work grows combinatorially.
 const MAX_SEGMENTS: usize = 64;
+
+/// The project that the address of a request names: `NAME` of `/p/NAME/api/…`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectName(pub String);
 
 /// The path templates of all REST APIs.
 #[derive(Debug, Clone)]
@@ -28,6 +34,18 @@ impl Paths {
             .collect();
         open.sort_by_key(|(_, template)| std::cmp::Reverse(template.literals()));
         Self { prefixes, open }
+    }
+
+    /// Splits `/p/NAME/api/…` into the project and the path without it. `None` for other paths, and if the name is empty or no text.
+    pub fn without_project(&self, path: &str) -> Option<(ProjectName, String)> {
+        let (name, mut rest) = strip_project(path)?;
+        // Old clients append links, which start with the project, to a base URL that has it.
+        let doubled = |rest| self.prefixes.iter().find_map(|prefix| strip_project(strip_segments(prefix, rest)?));
+        while let Some((_, below)) = doubled(rest).filter(|(other, _)| *other == name) {
+            rest = below;
+        }
+        let name = percent_decode_str(name).decode_utf8().ok().filter(|name| !name.is_empty())?;
+        Some((ProjectName(name.into_owned()), rest.to_owned()))
     }
 
     /// Removes empty segments before an endpoint (`//contexts/…`, `/api//v1//metrics/`) and at the end. Returns `None` if there are
@@ -61,6 +79,14 @@ impl Paths {
             found.map(|path| format!("{prefix}{path}"))
         })
     }
+}
+
+/// Splits a path that begins with `/p/NAME/api` into the name, as it is encoded, and the rest.
+fn strip_project(path: &str) -> Option<(&str, &str)> {
+    let below = strip_segments("/p", path)?.strip_prefix('/')?;
+    let (name, _) = below.split_once('/')?;
+    let rest = &below[name.len()..];
+    strip_segments("/api", rest).map(|_| (name, rest))
 }
 
 /// Strips a prefix from a path, with any number of slashes between its segments.
@@ -101,6 +127,29 @@ mod tests {
             ("/api/v1/metrics/", None),
         ] {
             assert_eq!(paths.without_empty_segments(written).as_deref(), meant, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_project_is_the_segment_between_p_and_api() {
+        let paths = paths();
+        for (written, meant) in [
+            ("/p/core/api/v1/metrics/", Some(("core", "/api/v1/metrics/"))),
+            ("/p/a%2Fb%20c/api/v1/sessions/", Some(("a/b c", "/api/v1/sessions/"))),
+            ("//p/core//api/v1//metrics/", Some(("core", "//api/v1//metrics/"))),
+            ("/p/core/api/v1/p/core/api/v1/metrics/", Some(("core", "/api/v1/metrics/"))),
+            ("/p/core/api/v1//p/core/api/v1/metrics/", Some(("core", "/api/v1/metrics/"))),
+            ("/p/core/api/v1/p/other/api/v1/metrics/", Some(("core", "/api/v1/p/other/api/v1/metrics/"))),
+            ("/p/core/api/team/slow", Some(("core", "/api/team/slow"))),
+            ("/p//api/v1/metrics/", None),
+            ("/p/%FF/api/v1/metrics/", None),
+            ("/p/core/graphql", None),
+            ("/p/core/apis", None),
+            ("/p/core", None),
+            ("/api/v1/metrics/", None),
+        ] {
+            let meant = meant.map(|(name, rest)| (ProjectName(name.to_owned()), rest.to_owned()));
+            assert_eq!(paths.without_project(written), meant, "{written}");
         }
     }
 

@@ -27,8 +27,9 @@ use crate::{
         document::Endpoint,
         format::Format,
         input::{self, RequestInput},
+        paths::ProjectName,
         reply::{self, Outcome, RequestInfo},
-        template::Template,
+        template::{self, Template},
     },
 };
 
@@ -75,6 +76,7 @@ impl Route {
     async fn respond(
         &self,
         caller: Caller,
+        project: Option<&str>,
         arguments: Result<RawPathParams, RawPathParamsRejection>,
         query: Option<String>,
         headers: &HeaderMap,
@@ -90,7 +92,7 @@ impl Route {
         let query: Vec<(String, String)> =
             form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
         let body = read_body(headers, body, self.endpoint.is_post)?;
-        Ok(match self.run(&path, &query, body, caller).await? {
+        Ok(match self.run(&path, &query, body, project, caller).await? {
             Outcome::Found(body) => json_response(StatusCode::OK, &body),
             Outcome::Created(body) => json_response(StatusCode::CREATED, &body),
             Outcome::Rows { members, next } => self.rows_response(&members, next, format)?,
@@ -122,10 +124,11 @@ impl Route {
         path: &HashMap<String, String>,
         query: &[(String, String)],
         body: Option<Value>,
+        project: Option<&str>,
         caller: Caller,
     ) -> Result<Outcome, Error> {
         let endpoint = &*self.endpoint;
-        let input = RequestInput { path, query, body: body.as_ref() };
+        let input = RequestInput { path, query, body: body.as_ref(), project };
         if self.is_strict {
             input::check_query(endpoint, &input)?;
         }
@@ -134,8 +137,9 @@ impl Route {
             Some(Value::Number(number)) => number.as_i64().unwrap_or(1),
             _ => 1,
         };
+        let within = project.map_or_else(String::new, |name| format!("/p/{}", template::encoded(name)));
         let info = RequestInfo {
-            path: format!("{}{}", self.prefix, self.template.link(path)),
+            path: format!("{within}{}{}", self.prefix, self.template.link(path)),
             query,
             page,
             echo: endpoint.echo.iter().map(|name| argument(path, name)).collect(),
@@ -155,12 +159,14 @@ fn argument<'a>(path: &'a HashMap<String, String>, name: &'a str) -> (&'a str, &
 async fn handle(
     State(route): State<Arc<Route>>,
     Extension(caller): Extension<Caller>,
+    project: Option<Extension<ProjectName>>,
     arguments: Result<RawPathParams, RawPathParamsRejection>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let response = route.respond(caller, arguments, query, &headers, body).await;
+    let project = project.as_ref().map(|Extension(ProjectName(name))| name.as_str());
+    let response = route.respond(caller, project, arguments, query, &headers, body).await;
     let mut response = response.unwrap_or_else(IntoResponse::into_response);
     if route.offered().is_some() {
         // Errors, too: without it a cache would take one for the answer to every `Accept`.

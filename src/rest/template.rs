@@ -118,10 +118,7 @@ impl Template {
 
     /// Returns the path with its arguments filled in and percent-encoded.
     pub fn link(&self, arguments: &HashMap<String, String>) -> String {
-        self.write(|name| {
-            let value = arguments.get(name).map_or("", String::as_str);
-            utf8_percent_encode(value, SEGMENT).to_string()
-        }) + self.slash()
+        self.write(|name| encoded(arguments.get(name).map_or("", String::as_str))) + self.slash()
     }
 
     fn slash(&self) -> &'static str {
@@ -139,6 +136,11 @@ impl Template {
         }
         path
     }
+}
+
+/// Returns a text as a segment of a path, percent-encoded where needed.
+pub(super) fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
 }
 
 /// Assigns the segments of a path to those of a template.

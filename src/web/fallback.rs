@@ -16,18 +16,26 @@ use crate::{
 
 /// Wraps `routes` so that other spellings of its paths are tried before 404.
 pub(crate) fn with_other_spellings(routes: Router, paths: &Paths) -> Router {
-    let (tidy, open) = (paths.clone(), paths.clone());
+    let open = paths.clone();
     let exact = routes.clone().fallback(nothing);
     let with_slashes = routes.clone().fallback(async move |request: Request<Body>| {
         let path = open.with_encoded_slashes(request.uri().path());
         again(exact, request, path).await
     });
     let otherwise = with_slashes.clone();
-    routes.fallback(async move |request: Request<Body>| {
+    let (projects, tidy) = (paths.clone(), paths.clone());
+    let spelled = routes.clone().fallback(async move |request: Request<Body>| {
         let path = tidy.without_empty_segments(request.uri().path());
         // With or without empty segments: slashes may belong to a name.
         let path = path.unwrap_or_else(|| request.uri().path().to_owned());
         again(otherwise, request, Some(path)).await
+    });
+    routes.fallback(async move |mut request: Request<Body>| {
+        let Some((project, path)) = projects.without_project(request.uri().path()) else {
+            return spelled.oneshot(request).await.unwrap_or_else(|never| match never {});
+        };
+        request.extensions_mut().insert(project);
+        again(spelled, request, Some(path)).await
     })
 }
 

@@ -97,7 +97,8 @@ def check_blocks(report, shell, revision):
         if block.language == "yaml":
             check_recipe(report, shell, block)
         elif block.language == "graphql":
-            nodes = graphql(shell.url, block.text)["sessions"]["nodes"]
+            (run,) = graphql(shell.url, block.text)["runs"]["nodes"]
+            nodes = run["sessions"]["nodes"]
             report.equal(f"{block.place} sessions of xdist", [bool(n["metricCount"]) for n in nodes].count(False), 1)
             report.equal(f"{block.place} workers", len(nodes), 3)
         elif block.language == "sh" and "safe.directory" in commands:

@@ -198,6 +198,6 @@ on_both_engines! {
             ("mutation { __typename }", json!("Mutation")),
         ]).await;
         let possible = app.bare("{ __type(name: \"Node\") { possibleTypes { name } } }").await;
-        assert_eq!(possible.as_array().unwrap().len(), 9);
+        assert_eq!(possible.as_array().unwrap().len(), 13);
     }
 }

@@ -22,6 +22,9 @@ async fn record(app: &TestApp) {
         if !python.is_empty() {
             tags["python"] = json!(python);
         }
+        if number == 2 {
+            tags["branch"] = json!("dev");
+        }
         app.announce_session(session(
             &format!("s{number}"),
             json!({ "scmRef": format!("r{}", number % 2), "tags": tags }),
@@ -75,6 +78,19 @@ on_both_engines! {
             ])),
             ("{by: SCM_REF}", "scmRef metricCount", json!([
                 { "scmRef": "r0", "metricCount": 3 }, { "scmRef": "r1", "metricCount": 6 }, { "scmRef": null, "metricCount": 3 },
+            ])),
+            ("{by: PROJECT}", "project { name } metricCount", json!([
+                { "project": { "name": "" }, "metricCount": 9 }, { "project": null, "metricCount": 3 },
+            ])),
+            ("{by: RUN}", "run { build { name } } metricCount", json!([
+                { "run": { "build": { "name": "7" } }, "metricCount": 3 }, { "run": { "build": { "name": "8" } }, "metricCount": 3 },
+                { "run": { "build": { "name": "7" } }, "metricCount": 3 }, { "run": null, "metricCount": 3 },
+            ])),
+            ("{by: BRANCH}", "branch { name } metricCount distinct(of: RUN)", json!([
+                { "branch": { "name": "dev" }, "metricCount": 3, "distinct": 1 }, { "branch": null, "metricCount": 9, "distinct": 2 },
+            ])),
+            ("{by: MACHINE_CLASS}", "machineClass { cpuCount } metricCount distinct(of: MACHINE)", json!([
+                { "machineClass": { "cpuCount": 8 }, "metricCount": 8, "distinct": 2 }, { "machineClass": null, "metricCount": 4, "distinct": 0 },
             ])),
             ("{by: CONTEXT}", "context { hash } contextHash", json!([
                 { "context": { "hash": "c1" }, "contextHash": "c1" }, { "context": { "hash": "c2" }, "contextHash": "c2" },
@@ -141,6 +157,8 @@ on_both_engines! {
             ("component(name: \"core\")", json!([4, 20.0, 5.0, 8.0, 20.0 / 36.0])),
             ("session(hash: \"s1\")", json!([2, 12.0, 6.0, 8.0, 12.0 / 36.0])),
             ("pipeline(name: \"main\")", json!([4, 18.0, 4.5, 8.0, 18.0 / 36.0])),
+            ("project(name: \"\")", json!([6, 26.0, 4.5, 8.0, 26.0 / 36.0])),
+            ("branch(name: \"dev\")", json!([2, 6.0, 3.0, 5.0, 6.0 / 36.0])),
             ("context(hash: \"c2\")", json!([3, 12.0, 4.0, 7.0, 12.0 / 36.0])),
             ("component(name: \"\")", json!(null)),
         ] {
@@ -151,10 +169,12 @@ on_both_engines! {
             };
             assert_eq!(found, wanted, "{query}");
         }
-        for list in ["items", "variants", "builds", "components", "sessions", "contexts", "pipelines"] {
+        let lists = ["items", "variants", "components"].into_iter();
+        let announced = ["builds", "sessions", "contexts", "pipelines", "runs", "projects", "branches", "machineClasses"];
+        for list in lists.chain(announced) {
             let found = app.bare(&format!("{{ {list} {{ nodes {{ all: stats(resource: TOTAL_TIME) {{ metricCount sum }} {stats} }} }} }}")).await;
             let sum = |field: &str, of: &str| found.as_array().unwrap().iter().filter_map(|node| node[field][of].as_f64()).sum::<f64>();
-            let is_whole = !["builds", "sessions", "pipelines", "contexts"].contains(&list);
+            let is_whole = !announced.contains(&list);
             assert_eq!((sum("all", "sum") >= 78.0, sum("stats", "sum") >= 36.0), (is_whole, is_whole), "{list}: {found}");
         }
         let empty = "{ variants(first: 1) { nodes { stats(resource: CPU, where: {kind: {eq: \"none\"}}) { metricCount sum mean min standardDeviation p95 share } } } }";

@@ -11,7 +11,7 @@ use crate::support::{
 };
 
 /// An object of each type, by a query that finds it.
-const ONE_OF_EACH: [(&str, &str); 9] = [
+const ONE_OF_EACH: [(&str, &str); 13] = [
     ("Session", "{ session(hash: \"s1\") { id } }"),
     ("ExecutionContext", "{ context(hash: \"c1\") { id } }"),
     ("Metric", "{ metrics(first: 1) { nodes { id } } }"),
@@ -21,6 +21,10 @@ const ONE_OF_EACH: [(&str, &str); 9] = [
     ("Pipeline", "{ pipeline(name: \"main\") { id } }"),
     ("Build", "{ builds(first: 1) { nodes { id } } }"),
     ("Tag", "{ tags(first: 1) { nodes { id } } }"),
+    ("Project", "{ project(name: \"\") { id } }"),
+    ("Branch", "{ branch(name: \"main\") { id } }"),
+    ("Run", "{ session(hash: \"s1\") { run { id } } }"),
+    ("MachineClass", "{ machineClasses(first: 1) { nodes { id } } }"),
 ];
 
 async fn id_of(app: &TestApp, query: &str) -> String {
@@ -179,6 +183,7 @@ on_both_engines! {
     async fn every_object_is_found_again_by_its_id(app: &TestApp) {
         app.seed().await;
         let mut ids = Vec::new();
+        app.announce_session(session("b", json!({ "tags": { "branch": "main" } }))).await;
         for (name, query) in ONE_OF_EACH {
             let id = id_of(app, query).await;
             let node = app.run("query($id: ID!) { node(id: $id) { __typename id } }", json!({ "id": id })).await;
@@ -217,7 +222,7 @@ on_both_engines! {
             assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{id}: {answer}");
             assert_eq!((&answer["data"], &answer["errors"][0]["path"]), (&json!({ "node": null }), &json!(["node"])));
         }
-        for field in ["item", "variant", "build", "tag"] {
+        for field in ["item", "variant", "build", "tag", "run", "machineClass"] {
             let answer = app.graphql_with(&format!("query($id: ID!) {{ {field}(id: $id) {{ id }} }}"), json!({ "id": session })).await;
             assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{field}: {answer}");
             assert_eq!(answer["data"], json!({ field: null }));

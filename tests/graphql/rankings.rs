@@ -69,6 +69,9 @@ on_both_engines! {
                 pipelines {{ nodes {{ {of_ranking} }} }}
                 components {{ nodes {{ {of_ranking} }} }}
                 contexts {{ nodes {{ {of_ranking} }} }}
+                runs(orderBy: {{ by: FIRST_SEEN }}) {{ nodes {{ {of_ranking} }} }}
+                projects {{ nodes {{ {of_ranking} }} }}
+                machineClasses {{ nodes {{ {of_ranking} }} }}
             }}"
         );
         for (highest, distinct, first) in [(true, true, 3), (true, false, 7), (false, true, 500), (false, false, 1), (true, true, 0)] {
@@ -88,7 +91,11 @@ on_both_engines! {
             })), "{case}");
             assert_eq!(answer["pipelines"], json!(each(2, &|pipeline, n| measured(n).1 / 5 == pipeline)), "{case}");
             assert_eq!(answer["components"], json!(each(3, &|at, n| measured(n).0 % 3 == components[at as usize])), "{case}");
-            assert_eq!(answer["contexts"], json!([of(&|_| true)]), "{case}");
+            for whole in ["contexts", "projects", "machineClasses"] {
+                assert_eq!(answer[whole], json!([of(&|_| true)]), "{case} {whole}");
+            }
+            // The sessions of a build are a run.
+            assert_eq!(answer["runs"], answer["builds"], "{case}");
         }
     }
 

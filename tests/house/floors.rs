@@ -84,10 +84,10 @@ const INNER_ARROWS: &[(&str, Arrows)] = &[
     (
         "entity/src",
         &[
-            ("run", &["column", "driver", "table"]),
-            ("query", &["dialect", "driver", "filter", "history", "list", "resource", "table"]),
+            ("run", &["digest", "driver", "filter", "table"]),
+            ("query", &["column", "dialect", "driver", "filter", "history", "list", "resource", "table"]),
             ("mod", &[]),
-            ("listing", &["digest", "driver", "table"]),
+            ("listing", &["column", "digest", "driver", "filter", "table"]),
             ("cache", &["announced", "digest", "driver", "filter", "list"]),
             ("edges", &["column", "list", "table"]),
             ("announced", &["column", "driver", "filter", "list", "table"]),

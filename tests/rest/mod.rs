@@ -9,6 +9,7 @@ mod order;
 mod pages;
 mod paths;
 mod posts;
+mod projects;
 mod recorded;
 mod rest_dir;
 mod rows;

@@ -1,6 +1,7 @@
 //! Storage: ingest, SQLite, PostgreSQL.
 
 mod aggregates;
+mod assigning;
 mod database;
 mod history_model;
 mod ingest;

@@ -98,12 +98,12 @@ on_both_engines! {
         app.finish().await;
     }
 
-    /// The layout of the version before has no segments.
+    /// The layout of two versions before has no segments.
     async fn an_older_database_is_taken_over(app: &TestApp) {
         let old = TestApp::unsealed(app.engine()).await.unwrap();
         old.record_all(numbered(0, 500)).await;
         let connection = connect(&old).await;
-        Migrator::down(&connection, Some(1)).await.unwrap();
+        Migrator::down(&connection, Some(2)).await.unwrap();
         assert_eq!(number(&connection, "SELECT COUNT(*) FROM metric").await, 500);
         let new = old.second_server_with(|settings| settings.storage.segments = SegmentSizes { page: 16, segment: 64 });
         let new = new.await;

@@ -73,7 +73,7 @@ macro_rules! single_values {
         })*
     };
 }
-single_values!(i64 f64 String Vec<u8> Option<i64>);
+single_values!(i64 f64 String Vec<u8> Option<i64> Option<String>);
 
 impl<A: FromRow, B: FromRow> FromRow for (A, B) {
     fn from_row(row: &mut Row<'_>) -> Result<Self, DbErr> {

@@ -23,6 +23,7 @@ mod scan;
 mod sealing;
 mod segment;
 mod selection;
+mod session_groups;
 mod snapshot;
 mod store;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub(crate) use resolve::resolve;
 pub(crate) use scan::{Scan, Wanted};
 pub use sealing::{NewSegment, drain, drainable};
 pub(crate) use selection::{Parents, Rank, ScanOrder, rank_of_number};
+pub(crate) use session_groups::{Groups as SessionGroups, VariantSet, times_of, variants_of};
 pub(crate) use snapshot::Extent;
 pub use store::{History, Sizes};
 pub use values::Value;

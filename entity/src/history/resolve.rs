@@ -91,6 +91,10 @@ fn queries(filter: &Filter, engine: Engine) -> Vec<(Dimension, SelectStatement)>
         let condition = hash.on_name::<execution_context::Entity>(execution_context::Column::Hash, engine);
         queries.push((Dimension::Context, keys::<execution_context::Entity>(condition)));
     }
+    if filter.machine.is_some() || filter.machine_class.is_some() {
+        let condition = execution_context::is_on(filter.machine.as_ref(), filter.machine_class.as_ref(), engine);
+        queries.push((Dimension::Context, keys::<execution_context::Entity>(condition)));
+    }
     if filter.variant != variant::Filter::default() {
         let condition = variant::Entity::condition(&filter.variant, engine);
         queries.push((Dimension::Variant, keys::<variant::Entity>(condition)));

@@ -51,6 +51,7 @@ pub(super) async fn parents_of(db: &Store, edge: Edge<Entity>, parents: &[i64]) 
         Link::Context => own(Dimension::Context),
         Link::Variant => own(Dimension::Variant),
         Link::Sessions(edge) => (Dimension::Session, list::parents_under(db, edge, parents).await?),
+        Link::Contexts(edge) => (Dimension::Context, list::parents_under(db, edge, parents).await?),
         Link::Variants(edge) => (Dimension::Variant, list::parents_under(db, edge, parents).await?),
     };
     Ok(Parents { dimension: Some(dimension), of })

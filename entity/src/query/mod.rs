@@ -2,6 +2,7 @@
 
 pub mod groups;
 pub mod metrics;
+pub mod runs;
 mod store;
 
 use std::collections::{HashMap, HashSet};
@@ -11,7 +12,9 @@ use sea_orm::DbErr;
 use crate::{
     filter::Tree,
     list::{self, Edge, Listable, Slice},
-    table::{build, component, execution_context, item, pipeline, session, tag, variant},
+    table::{
+        branch, build, component, execution_context, item, machine_class, pipeline, project, run, session, tag, variant,
+    },
 };
 pub use store::Store;
 
@@ -102,4 +105,4 @@ macro_rules! query_by_sql {
         })*
     };
 }
-query_by_sql!(build component execution_context item pipeline session tag variant);
+query_by_sql!(branch build component execution_context item machine_class pipeline project run session tag variant);

@@ -3,7 +3,7 @@
 
 use sea_orm::{
     entity::prelude::*,
-    sea_query::{Condition, Expr, ExprTrait as _},
+    sea_query::{Condition, Expr, ExprTrait as _, Query},
 };
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     driver::row::from_row,
     filter::Text,
     list::{self, SqlListable},
-    table::{pipeline, plain_entity},
+    table::{pipeline, plain_entity, project},
 };
 
 /// A row of `build`.
@@ -39,21 +39,42 @@ pub struct Filter {
     pub name: Option<Text>,
     /// The name of its pipeline.
     pub pipeline: Option<Text>,
+    /// The name of its project.
+    pub project: Option<Text>,
+    /// Of builds of one name in pipelines of one name, only the first.
+    pub first_of_name: bool,
 }
 
-/// Returns the condition that the name of a build's pipeline matches.
-pub(crate) fn of_pipeline_named(name: &Text, engine: Engine) -> Condition {
-    Condition::all().add(column::of(Column::PipelineId).in_subquery(pipeline::named(name, engine)))
+/// Returns the condition that `pipeline`, a key, is that of a pipeline whose name matches.
+pub(crate) fn is_of_pipeline(pipeline: impl ColumnTrait, name: &Text, engine: Engine) -> Expr {
+    column::of(pipeline).in_subquery(pipeline::named(name, engine))
 }
+
+/// Returns the condition that `pipeline`, a key, is that of a pipeline of a project whose name matches.
+pub(crate) fn is_of_project(pipeline: impl ColumnTrait, name: &Text, engine: Engine) -> Expr {
+    let pipelines = Query::select()
+        .column(pipeline::Column::Id)
+        .from(pipeline::Entity)
+        .and_where(project::is_named(pipeline::Column::ProjectId, name, engine))
+        .take();
+    column::of(pipeline).in_subquery(pipelines)
+}
+
+/// No pipeline of the same name has had a build of this name before.
+const IS_FIRST_OF_NAME: &str = "NOT EXISTS (SELECT 1 FROM build AS other \
+    JOIN pipeline AS theirs ON theirs.id = other.pipeline_id JOIN pipeline AS ours ON ours.id = build.pipeline_id \
+    WHERE other.name = build.name AND other.id < build.id AND theirs.name = ours.name)";
 
 list::in_order_first_seen!(Filter);
 
 impl SqlListable for Entity {
     fn condition(filter: &Filter, engine: Engine) -> Condition {
-        let Filter { name, pipeline } = filter;
+        let Filter { name, pipeline, project, first_of_name } = filter;
         Condition::all()
             .add_option(name.as_ref().map(|text| text.on(column::of(Column::Name), engine)))
-            .add_option(pipeline.as_ref().map(|text| of_pipeline_named(text, engine)))
+            .add_option(pipeline.as_ref().map(|text| is_of_pipeline(Column::PipelineId, text, engine)))
+            .add_option(project.as_ref().map(|text| is_of_project(Column::PipelineId, text, engine)))
+            .add_option(first_of_name.then(|| Expr::cust(IS_FIRST_OF_NAME)))
     }
 
     fn listed() -> Condition {

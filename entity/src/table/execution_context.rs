@@ -48,6 +48,8 @@ pub struct Model {
     pub python_info: Option<String>,
     /// Number of metrics, announced or not.
     pub metric_count: i64,
+    /// The key of the machine class; null until announced.
+    pub machine_class_id: Option<i64>,
 }
 
 from_row!(Model {
@@ -64,7 +66,8 @@ from_row!(Model {
     machine_arch,
     system_info,
     python_info,
-    metric_count
+    metric_count,
+    machine_class_id
 });
 
 plain_entity!();
@@ -92,6 +95,8 @@ pub struct Filter {
     pub cpu_count: Option<Number<i64>>,
     /// The memory, in MB.
     pub ram_total: Option<Number<i64>>,
+    /// The key of the machine class.
+    pub machine_class: Option<Number<i64>>,
 }
 
 /// The sort orders of execution contexts.
@@ -129,6 +134,7 @@ impl SqlListable for Entity {
             python_info,
             cpu_count,
             ram_total,
+            machine_class,
         } = filter;
         let texts = [
             (machine_node, Column::MachineNode),
@@ -139,7 +145,8 @@ impl SqlListable for Entity {
             (system_info, Column::SystemInfo),
             (python_info, Column::PythonInfo),
         ];
-        let numbers = [(cpu_count, Column::CpuCount), (ram_total, Column::RamTotal)];
+        let numbers =
+            [(cpu_count, Column::CpuCount), (ram_total, Column::RamTotal), (machine_class, Column::MachineClassId)];
         let mut all = Condition::all().add_option(hash.as_ref().map(|text| text.on_name::<Self>(Column::Hash, engine)));
         for (text, column) in texts {
             all = all.add_option(text.as_ref().map(|text| text.on(column::of(column), engine)));
@@ -157,4 +164,11 @@ impl SqlListable for Entity {
     fn sort_column(Sort::Announced: Sort) -> Option<Column> {
         Some(Column::Announced)
     }
+}
+
+/// Returns the condition that a context is of such a machine: by its network name, by the key of its class.
+pub(crate) fn is_on(machine: Option<&Text>, class: Option<&Number<i64>>, engine: Engine) -> Condition {
+    Condition::all()
+        .add_option(machine.map(|text| text.on(column::of(Column::MachineNode), engine)))
+        .add_option(class.map(|number| number.on(column::of(Column::MachineClassId))))
 }

@@ -7,7 +7,7 @@ use crate::{
     filter::{self, Number, Text},
     list::{Edge, Listable},
     resource::Resource,
-    table::{plain_entity, session, variant},
+    table::{execution_context, plain_entity, session, variant},
     time::LocalDateTime,
 };
 
@@ -94,6 +94,22 @@ pub struct Filter {
     pub pipeline: Option<Text>,
     /// The build of the session.
     pub build: Option<Text>,
+    /// The project of the session.
+    pub project: Option<Text>,
+    /// The branch of the session.
+    pub branch: Option<Text>,
+    /// The key of the run of the session.
+    pub run: Option<Number<i64>>,
+    /// When the session began, in microseconds.
+    pub run_date: Option<Number<i64>>,
+    /// Tags that the session must have.
+    pub tagged_all: Vec<session::Tagged>,
+    /// Tags of which the session must have at least one, unless the list is empty.
+    pub tagged_any: Vec<session::Tagged>,
+    /// The network name of the machine.
+    pub machine: Option<Text>,
+    /// The key of the machine class.
+    pub machine_class: Option<Number<i64>>,
     /// When the test began, in microseconds.
     pub started_at: Option<Number<i64>>,
     /// The wall time, in seconds.
@@ -138,6 +154,12 @@ impl Filter {
             scm_ref: self.scm_ref.clone(),
             pipeline: self.pipeline.clone(),
             build: self.build.clone(),
+            project: self.project.clone(),
+            branch: self.branch.clone(),
+            run: self.run.clone(),
+            run_date: self.run_date.clone(),
+            tagged_all: self.tagged_all.clone(),
+            tagged_any: self.tagged_any.clone(),
             ..session::Filter::default()
         }
     }
@@ -154,9 +176,17 @@ impl Filter {
             session,
             context,
             variant,
-            scm_ref,
-            pipeline,
-            build,
+            scm_ref: _,
+            pipeline: _,
+            build: _,
+            project: _,
+            branch: _,
+            run: _,
+            run_date: _,
+            tagged_all: _,
+            tagged_any: _,
+            machine,
+            machine_class,
             started_at,
             total_time: _,
             user_time: _,
@@ -169,8 +199,9 @@ impl Filter {
         let own = passed.is_none_or(|passed| row.passed == Some(passed))
             && started_at.as_ref().is_none_or(|number| number.matches(&row.started_at))
             && Resource::ALL.into_iter().all(matches);
-        // The session may have been announced since, so only the database can decide.
-        let of_session = if [scm_ref, pipeline, build] == [&None; 3] { Some(true) } else { None };
+        // Session and context may have been announced since, so only the database can decide.
+        let is_of_any = self.of_session() == session::Filter::default() && machine.is_none() && machine_class.is_none();
+        let of_session = if is_of_any { Some(true) } else { None };
         filter::all([
             Some(own),
             session.as_ref().map_or(Some(true), |text| text.matches(session_hash)),
@@ -192,6 +223,8 @@ pub enum Link {
     Variant,
     /// To sessions.
     Sessions(Edge<session::Entity>),
+    /// To execution contexts.
+    Contexts(Edge<execution_context::Entity>),
     /// To variants.
     Variants(Edge<variant::Entity>),
 }

@@ -2,13 +2,17 @@
 //! [`crate::edges`].
 
 pub mod access_token;
+pub mod branch;
 pub mod build;
 pub mod component;
 pub mod component_build;
 pub mod execution_context;
 pub mod item;
+pub mod machine_class;
 pub mod metric;
 pub mod pipeline;
+pub mod project;
+pub mod run;
 pub mod segment;
 pub mod session;
 pub mod session_component;

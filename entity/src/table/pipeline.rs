@@ -1,4 +1,4 @@
-//! CI pipelines, named by the session tag `pipeline_branch`.
+//! CI pipelines of projects, named by the session tag `pipeline_branch`.
 
 use sea_orm::{
     entity::prelude::*,
@@ -6,11 +6,12 @@ use sea_orm::{
 };
 
 use crate::{
+    column,
     dialect::Engine,
     driver::row::from_row,
     filter::Text,
     list::{self, SqlListable},
-    table::plain_entity,
+    table::{plain_entity, project},
 };
 
 /// A row of `pipeline`.
@@ -22,9 +23,11 @@ pub struct Model {
     pub id: i64,
     /// The value of the tag.
     pub name: String,
+    /// The key of the project.
+    pub project_id: i64,
 }
 
-from_row!(Model { id, name });
+from_row!(Model { id, name, project_id });
 
 plain_entity!();
 
@@ -33,18 +36,22 @@ plain_entity!();
 pub struct Filter {
     /// The name.
     pub name: Option<Text>,
+    /// The name of the project.
+    pub project: Option<Text>,
 }
 
 list::in_order_first_seen!(Filter);
 
 impl SqlListable for Entity {
     fn condition(filter: &Filter, engine: Engine) -> Condition {
-        let Filter { name } = filter;
-        Condition::all().add_option(name.as_ref().map(|text| text.on_name::<Self>(Column::Name, engine)))
+        let Filter { name, project } = filter;
+        Condition::all()
+            .add_option(name.as_ref().map(|text| text.on(column::of(Column::Name), engine)))
+            .add_option(project.as_ref().map(|text| project::is_named(Column::ProjectId, text, engine)))
     }
 }
 
-/// Returns a query for the keys of the pipelines whose name matches.
+/// Returns a query for the keys of the pipelines whose name matches, in whatever project.
 pub(crate) fn named(name: &Text, engine: Engine) -> SelectStatement {
-    Query::select().column(Column::Id).from(Entity).cond_where(name.on_name::<Entity>(Column::Name, engine)).take()
+    Query::select().column(Column::Id).from(Entity).cond_where(name.on(column::of(Column::Name), engine)).take()
 }

@@ -15,7 +15,7 @@ use crate::{
     driver::{row::from_row, source::Source},
     filter::{self, Number, Text},
     list::{Link, Listable, SqlListable},
-    table::{build, plain_entity, session_tag, tag},
+    table::{branch, build, execution_context, plain_entity, project, session_context, session_tag, tag},
     time::LocalDateTime,
 };
 
@@ -40,9 +40,36 @@ pub struct Model {
     pub build_id: Option<i64>,
     /// Number of metrics, announced or not.
     pub metric_count: i64,
+    /// The key of the project; null until announced.
+    pub project_id: Option<i64>,
+    /// The key of the branch; null if no tag names one.
+    pub branch_id: Option<i64>,
+    /// The key of the run; null until announced.
+    pub run_id: Option<i64>,
+    /// The network name of the machine of its first metric; null until it and its context have come.
+    pub machine: Option<String>,
+    /// When the server received its announcement, in microseconds since 1970 in UTC; null if it was announced to an older server.
+    pub received_at: Option<i64>,
+    /// When the server received the last of it, likewise.
+    pub last_received_at: Option<i64>,
 }
 
-from_row!(Model { id, hash, announced, run_date, run_date_text, scm_ref, build_id, metric_count });
+from_row!(Model {
+    id,
+    hash,
+    announced,
+    run_date,
+    run_date_text,
+    scm_ref,
+    build_id,
+    metric_count,
+    project_id,
+    branch_id,
+    run_id,
+    machine,
+    received_at,
+    last_received_at
+});
 
 impl Model {
     /// Returns when the run began; `None` until announced.
@@ -73,6 +100,16 @@ pub struct Filter {
     pub pipeline: Option<Text>,
     /// The name of the build.
     pub build: Option<Text>,
+    /// The name of the project.
+    pub project: Option<Text>,
+    /// The name of the branch.
+    pub branch: Option<Text>,
+    /// The key of the run.
+    pub run: Option<Number<i64>>,
+    /// The network name of a machine that it measured something on.
+    pub machine: Option<Text>,
+    /// The key of the class of such a machine.
+    pub machine_class: Option<Number<i64>>,
     /// When the run began, in microseconds.
     pub run_date: Option<Number<i64>>,
     /// Tags that a session must have.
@@ -94,8 +131,9 @@ pub enum Sort {
 impl Filter {
     /// Returns whether a session matches; `None` if only the database can decide.
     pub fn matches(&self, row: &Model) -> Option<bool> {
-        let Self { hash, scm_ref, pipeline, build, run_date, tagged_all, tagged_any } = self;
-        let is_own = pipeline.is_none() && build.is_none() && tagged_all.is_empty() && tagged_any.is_empty();
+        let Self { hash, scm_ref, run_date, .. } = self;
+        let own = Self { hash: hash.clone(), scm_ref: scm_ref.clone(), run_date: run_date.clone(), ..Self::default() };
+        let is_own = own == *self;
         let text = |filter: &Option<Text>, text: Option<&str>| {
             filter.as_ref().map_or(Some(true), |filter| text.map_or(Some(false), |text| filter.matches(text)))
         };
@@ -107,6 +145,24 @@ impl Filter {
             is_own.then_some(true),
         ])
     }
+}
+
+/// Returns the condition that a session measured something on such a machine.
+fn measured_on(machine: Option<&Text>, class: Option<&Number<i64>>, engine: Engine) -> Option<Expr> {
+    if machine.is_none() && class.is_none() {
+        return None;
+    }
+    let contexts = Query::select()
+        .column(execution_context::Column::Id)
+        .from(execution_context::Entity)
+        .cond_where(execution_context::is_on(machine, class, engine))
+        .take();
+    let sessions = Query::select()
+        .column(session_context::Column::SessionId)
+        .from(session_context::Entity)
+        .and_where(column::of(session_context::Column::ContextId).in_subquery(contexts))
+        .take();
+    Some(column::of(Column::Id).in_subquery(sessions))
 }
 
 /// Returns the condition that a session has a tag.
@@ -145,7 +201,20 @@ impl Listable for Entity {
 
 impl SqlListable for Entity {
     fn condition(filter: &Filter, engine: Engine) -> Condition {
-        let Filter { hash, scm_ref, pipeline, build, run_date, tagged_all, tagged_any } = filter;
+        let Filter {
+            hash,
+            scm_ref,
+            pipeline,
+            build,
+            project,
+            branch,
+            run,
+            machine,
+            machine_class,
+            run_date,
+            tagged_all,
+            tagged_any,
+        } = filter;
         let builds = (pipeline.is_some() || build.is_some()).then(|| {
             let of_build = column::of(build::Column::Name);
             let builds = Query::select()
@@ -153,7 +222,11 @@ impl SqlListable for Entity {
                 .from(build::Entity)
                 .cond_where(
                     Condition::all()
-                        .add_option(pipeline.as_ref().map(|text| build::of_pipeline_named(text, engine)))
+                        .add_option(
+                            pipeline
+                                .as_ref()
+                                .map(|text| build::is_of_pipeline(build::Column::PipelineId, text, engine)),
+                        )
                         .add_option(build.as_ref().map(|text| text.on(of_build, engine))),
                 )
                 .take();
@@ -165,6 +238,10 @@ impl SqlListable for Entity {
             .add_option(hash.as_ref().map(|text| text.on_name::<Self>(Column::Hash, engine)))
             .add_option(scm_ref.as_ref().map(|text| text.on(column::of(Column::ScmRef), engine)))
             .add_option(builds)
+            .add_option(project.as_ref().map(|text| project::is_named(Column::ProjectId, text, engine)))
+            .add_option(branch.as_ref().map(|text| branch::is_named(Column::BranchId, text, engine)))
+            .add_option(run.as_ref().map(|number| number.on(column::of(Column::RunId))))
+            .add_option(measured_on(machine.as_ref(), machine_class.as_ref(), engine))
             .add_option(run_date.as_ref().map(|number| number.on(column::of(Column::RunDate))))
             .add_option(any)
             .add(tagged_all.iter().map(tagged).fold(Condition::all(), Condition::add))

@@ -1,6 +1,6 @@
 //! Variants: one item each with its parameters, its file and its kind.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use sea_orm::{
     DbErr,
@@ -92,12 +92,14 @@ pub struct Filter {
     pub path: Option<Text>,
     /// The name of its component.
     pub component: Option<Text>,
+    /// The keys of which its own is one.
+    pub among: Option<Arc<[i64]>>,
 }
 
 impl Filter {
     /// Returns whether a variant with these names matches; `None` if only the database can decide.
     pub(crate) fn matches(&self, names: &VariantNames) -> Option<bool> {
-        let Self { name, location, kind, item, path, component } = self;
+        let Self { name, location, kind, item, path, component, among } = self;
         let texts = [
             (name, &names.name),
             (location, &names.location),
@@ -106,7 +108,9 @@ impl Filter {
             (path, &names.path),
             (component, &names.component),
         ];
-        filter::all(texts.into_iter().map(|(filter, text)| filter.as_ref().map_or(Some(true), |it| it.matches(text))))
+        let is_among = among.as_ref().is_none_or(|keys| keys.contains(&names.id));
+        let texts = texts.into_iter().map(|(filter, text)| filter.as_ref().map_or(Some(true), |it| it.matches(text)));
+        filter::all(texts.chain([Some(is_among)]))
     }
 }
 
@@ -114,7 +118,7 @@ list::in_order_first_seen!(Filter);
 
 impl SqlListable for Entity {
     fn condition(filter: &Filter, engine: Engine) -> Condition {
-        let Filter { name, location, kind, item, path, component } = filter;
+        let Filter { name, location, kind, item, path, component, among } = filter;
         let of_item = item::Filter { name: item.clone(), path: path.clone(), component: component.clone() };
         let items = (of_item != item::Filter::default()).then(|| {
             let items = Query::select()
@@ -129,6 +133,7 @@ impl SqlListable for Entity {
             .add_option(location.as_ref().map(|text| text.on(column::of(Column::Location), engine)))
             .add_option(kind.as_ref().map(|text| text.on(column::of(Column::Kind), engine)))
             .add_option(items)
+            .add_option(among.as_ref().map(|keys| engine.any_of(column::of(Column::Id), keys)))
     }
 }
 

@@ -9,6 +9,7 @@ use entity::{
     list::{Edge as TableEdge, Listable, Order, Position, Slice},
     query::Query as _,
 };
+use futures_util::future::BoxFuture;
 
 use crate::{
     error::{Code, Error},
@@ -37,6 +38,8 @@ pub enum Parent<E: Listable> {
     Root,
     /// The row with this key, from which the edge leads to the rows of the list.
     Row(TableEdge<E>, i64),
+    /// The row with this key, from which the filter of the rows of the list is computed.
+    Computed(for<'a> fn(&'a Context<'_>, i64) -> BoxFuture<'a, Result<E::Filter, Error>>, i64),
 }
 
 /// The arguments of a connection.
@@ -79,10 +82,15 @@ impl<T: Listed> ConnectionArguments<T> {
 
     /// Reads the connection.
     pub async fn read(self, ctx: &Context<'_>, parent: Parent<T::Entity>) -> FieldResult<Connection<T>> {
-        let slice = self.slice(state_of(ctx).max_rows)?;
+        let mut slice = self.slice(state_of(ctx).max_rows)?;
         let requested = usize::try_from(slice.limit - 1).unwrap_or(usize::MAX);
         let mut rows = match &parent {
             Parent::Root => T::Entity::rows(&state_of(ctx).database.store, &slice).await.map_err(Error::from)?,
+            Parent::Computed(own, id) => {
+                let own = own(ctx, *id).await?;
+                slice.filter = Tree { and: vec![slice.filter], ..own.into() };
+                T::Entity::rows(&state_of(ctx).database.store, &slice).await.map_err(Error::from)?
+            }
             Parent::Row(edge, id) => {
                 loaders_of(ctx).load(ChildRows::key(*edge, *id, &slice)).await?.unwrap_or_default()
             }
@@ -199,7 +207,7 @@ impl<T: Listed> Connection<T> {
     /// Number of items in the whole list. Computed only when selected.
     async fn total_count(&self, ctx: &Context<'_>) -> FieldResult<Int> {
         match &self.parent {
-            Parent::Root => Ok(T::count(ctx, &self.filter).await?.into()),
+            Parent::Root | Parent::Computed(..) => Ok(T::count(ctx, &self.filter).await?.into()),
             Parent::Row(edge, id) => {
                 Ok(loaders_of(ctx).load(ChildCount::key(*edge, *id, &self.filter)).await?.unwrap_or(0).into())
             }

@@ -47,7 +47,8 @@ impl StringFilter {
     }
 }
 
-fn check_count<T>(values: Option<&[T]>, field: &str) -> Result<(), Error> {
+/// Checks the number of values of an `in`. `field` names the filter in the error.
+pub fn check_count<T>(values: Option<&[T]>, field: &str) -> Result<(), Error> {
     match values {
         Some(values) if values.len() > MAX_IN_VALUES => {
             Err(Error::bad_input(format!("{field}.in: at most {MAX_IN_VALUES} values at a time")))

@@ -12,4 +12,5 @@ pub mod page;
 pub mod page_number;
 pub mod ranking;
 pub mod resource;
+pub mod run_loader_keys;
 pub mod statistics_keys;

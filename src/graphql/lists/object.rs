@@ -253,7 +253,7 @@ macro_rules! graph_object {
                     before: Option<String>,
                     #[graphql(name = "where", desc = "Filter: return only items that match.")]
                     filter: Option<Box<crate::graphql::lists::listed::WhereOf<$Table>>>,
-                    #[graphql(desc = "Sort order. Default: order of arrival.")]
+                    #[graphql(desc = "Sort order. Default: order of arrival; of runs and branches, that of run dates.")]
                     order_by: Option<crate::graphql::lists::listed::OrderByOf<$Table>>,
                 ) -> crate::graphql::error::FieldResult<
                     crate::graphql::lists::connection::Connection<crate::graphql::lists::listed::ObjectOf<$Table>>,

@@ -7,6 +7,7 @@ use entity::{
     announced::{self, Announced},
     filter::Tree,
     list::{self, Listable},
+    query::Query as _,
 };
 
 use crate::{
@@ -69,8 +70,17 @@ impl<T: Listed> Page<T> {
     /// Reads page `number` of the rows that match `filter`.
     pub async fn read(ctx: &Context<'_>, filter: Option<T::Where>, number: Option<i64>) -> FieldResult<Self> {
         let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
+        Self::of(ctx, &filter, number).await
+    }
+
+    /// Likewise, where the filter has been checked.
+    pub async fn of(
+        ctx: &Context<'_>,
+        filter: &Tree<<T::Entity as Listable>::Filter>,
+        number: Option<i64>,
+    ) -> FieldResult<Self> {
         let size = state_of(ctx).page_size;
-        let (rows, total) = T::page(ctx, &filter, number, size).await?;
+        let (rows, total) = T::page(ctx, filter, number, size).await?;
         Ok(Self::new(T::from_rows(ctx, rows).await?, total, size))
     }
 }
@@ -147,6 +157,10 @@ pub async fn announced_page<T: Listed<Entity: Announced>>(
     let db = &state.database.store;
     if *filter == Tree::default() {
         let page = async |number| Ok(announced::page::<T::Entity>(db, number, size).await?);
+        return page_with_count(T::count(ctx, filter), page, number, size).await;
+    }
+    if !filter.all(&T::Entity::is_settled) {
+        let page = async |number| Ok(T::Entity::page(db, filter, number, size).await?);
         return page_with_count(T::count(ctx, filter), page, number, size).await;
     }
     let ids = state.caches().lists.ids::<T::Entity>(db, filter).await?;

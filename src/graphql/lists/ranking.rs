@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, Enum};
 use entity::{
+    filter::Tree,
     query::metrics::{self, Ranking},
     table::metric,
 };
@@ -62,7 +63,7 @@ impl RankingArguments {
         let first = first.unwrap_or(DEFAULT_RANKING_ROWS);
         let limit = u64::try_from(first.min(MAX_ROWS))
             .map_err(|_| Error::bad_input(format!("first: give a number from 0 to {MAX_ROWS}, not {first}")))?;
-        let ranking = Ranking {
+        let mut ranking = Ranking {
             resource: resource.into(),
             direction: direction.unwrap_or_default().into(),
             distinct_variants: distinct == Some(DistinctBy::Variant),
@@ -70,6 +71,11 @@ impl RankingArguments {
             limit,
         };
         let rows = match parent {
+            Parent::Computed(own, id) => {
+                let own = own(ctx, id).await?;
+                ranking.filter = Tree { and: vec![ranking.filter], ..own.into() };
+                metrics::top(&state_of(ctx).database.store, &ranking).await.map_err(Error::from)?
+            }
             Parent::Root => metrics::top(&state_of(ctx).database.store, &ranking).await.map_err(Error::from)?,
             Parent::Row(edge, id) => {
                 loaders_of(ctx).load(ChildRanking::key(edge, id, &ranking)).await?.unwrap_or_default()

@@ -45,6 +45,8 @@ pub enum Run {
     Session(String),
     /// All sessions of a build together.
     Build {
+        /// Name of the project, unless it may be any.
+        project: Option<String>,
         /// Name of the pipeline.
         pipeline: String,
         /// Name of the build.
@@ -144,11 +146,16 @@ impl Run {
                 let of_session = session_row::Filter { hash: hash.clone(), ..Default::default() };
                 (metric_row::Filter { session: hash, ..Default::default() }, of_session)
             }
-            Self::Build { pipeline, name } => {
+            Self::Build { project, pipeline, name } => {
+                let project = project.as_ref().map(Text::equals);
                 let (pipeline, build) = (Some(Text::equals(pipeline)), Some(Text::equals(name)));
-                let of_session =
-                    session_row::Filter { pipeline: pipeline.clone(), build: build.clone(), ..Default::default() };
-                (metric_row::Filter { pipeline, build, ..Default::default() }, of_session)
+                let of_session = session_row::Filter {
+                    project: project.clone(),
+                    pipeline: pipeline.clone(),
+                    build: build.clone(),
+                    ..Default::default()
+                };
+                (metric_row::Filter { project, pipeline, build, ..Default::default() }, of_session)
             }
         }
     }
@@ -262,8 +269,8 @@ impl<M: Live<Entity = metric_row::Entity>> RunState<M> {
     /// Brings itself up to date. Returns whether anything has changed. On an error it stays as it is.
     async fn update(&mut self, state: &GraphState, run: &Run) -> Result<bool, Error> {
         let db = &state.database.store;
-        if let (Run::Build { pipeline, name }, None) = (run, &self.build) {
-            self.build = run::build_named(db, pipeline, name).await?;
+        if let (Run::Build { project, pipeline, name }, None) = (run, &self.build) {
+            self.build = run::build_named(db, project.as_deref(), pipeline, name).await?;
         }
         let rows = match (run, &self.build) {
             (Run::Session(hash), _) => announced::by_hash::<session_row::Entity>(db, hash).await?.into_iter().collect(),

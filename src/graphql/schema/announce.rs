@@ -29,14 +29,18 @@ pub struct AnnounceSessionInput {
     run_date: LocalDateTime,
     /// The revision under test, as the version control system names it.
     scm_ref: Option<String>,
-    /// The tags of the session. `pipeline_branch`, `pipeline_build_no` and `__ci__` give pipeline, build and CI system.
+    /// The tags of the session. `pipeline_branch`, `pipeline_build_no` and `__ci__` give pipeline, build and CI system,
+    /// `project`, `branch` (or `git_branch`) and `run_id` give project, branch and run.
     tags: Tags,
+    /// The project. Default: the tag `project`. The name may be empty.
+    project: Option<String>,
 }
 
 impl From<AnnounceSessionInput> for NewSession {
     fn from(input: AnnounceSessionInput) -> Self {
-        let AnnounceSessionInput { hash, run_date: LocalDateTime(run_date), scm_ref, tags: Tags(tags) } = input;
-        Self { hash, run_date, scm_ref, tags }
+        let AnnounceSessionInput { hash, run_date: LocalDateTime(run_date), scm_ref, tags: Tags(tags), project } =
+            input;
+        Self { hash, run_date, scm_ref, tags, project }
     }
 }
 

@@ -3,8 +3,9 @@
 use async_graphql::{Context, ID, InputObject};
 use entity::{
     edges,
+    filter::{Text, Tree},
     table::{
-        build as row, component as component_row, metric as metric_row, pipeline as pipeline_row,
+        build as row, component as component_row, metric as metric_row, pipeline as pipeline_row, run as run_row,
         session as session_row,
     },
 };
@@ -19,6 +20,7 @@ use crate::{
             listed::listed_as_row,
             loader_keys::load_row,
             object::graph_object,
+            page::{NamePage, Page},
         },
         schema::{
             global_id::{find_by_id, global_id},
@@ -59,6 +61,8 @@ graph_object! {
         top_metrics = |build| Parent::Row(edges::METRICS_OF_BUILD, build.0.id);
     }
     stats statistics { |build| (edges::METRICS_OF_BUILD, build.0.id) }
+    /// The runs of the build: one, unless the tag `run_id` divides its sessions.
+    list runs: run_row::Entity = |build| Parent::Row(edges::RUNS_OF_BUILD, build.0.id);
     /// The sessions of the build.
     list sessions: session_row::Entity = |build| Parent::Row(edges::SESSIONS_OF_BUILD, build.0.id);
     /// The components measured in the build.
@@ -80,13 +84,20 @@ pub struct BuildWhere {
     name: Option<StringFilter>,
     /// Filter by the name of the pipeline.
     pipeline: Option<StringFilter>,
+    /// Filter by the name of the project.
+    project: Option<StringFilter>,
 }
 
 impl Where for BuildWhere {
     type Filter = row::Filter;
 
     fn split(self) -> Result<(row::Filter, Connectives<Self>), Error> {
-        let own = row::Filter { name: check!(self.name, "name"), pipeline: check!(self.pipeline, "pipeline") };
+        let own = row::Filter {
+            name: check!(self.name, "name"),
+            pipeline: check!(self.pipeline, "pipeline"),
+            project: check!(self.project, "project").filter(|project| *project != Text::default()),
+            first_of_name: false,
+        };
         Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
     }
 }
@@ -100,9 +111,21 @@ graph_object! {
         async fn build(&self, ctx: &Context<'_>, #[graphql(desc = "The `id` of the build.")] id: ID) -> Option<FieldResult<Build>> {
             find_by_id(ctx, &id).await
         }
+
+        /// A numbered page of the names of builds, in order of their first sessions. A name that a pipeline's namesakes in
+        /// several projects have appears once for them.
+        async fn build_names(
+            &self,
+            ctx: &Context<'_>,
+            #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<BuildWhere>,
+            #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
+        ) -> FieldResult<NamePage> {
+            let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
+            let own = row::Filter { first_of_name: true, ..row::Filter::default() };
+            let builds = Page::<Build>::of(ctx, &Tree { and: vec![filter], ..own.into() }, page).await?;
+            Ok(NamePage::from_page(builds, |build| build.0.name))
+        }
     }
-    /// A numbered page of the names of builds, in order of their first sessions.
-    names build_names: row::Entity = |build| build.0.name;
     /// All builds with a build number.
     list builds: row::Entity = |_| Parent::Root;
 }

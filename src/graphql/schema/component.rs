@@ -135,9 +135,10 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(desc = "Exact name of the component.")] component: String,
+            #[graphql(desc = "Exact name of a project: only what it measured.")] project: Option<String>,
             #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
         ) -> FieldResult<NamePage> {
-            let names = listing::pipelines_of_component(&state_of(ctx).database.store, &component).await;
+            let names = listing::pipelines_of_component(&state_of(ctx).database.store, &component, project.as_deref()).await;
             Ok(NamePage::from_names(names.map_err(Error::from)?, page, state_of(ctx).page_size)?)
         }
 
@@ -148,11 +149,12 @@ graph_object! {
             ctx: &Context<'_>,
             #[graphql(desc = "Exact name of the component.")] component: String,
             #[graphql(desc = "Exact name of the pipeline.")] pipeline: String,
+            #[graphql(desc = "Exact name of a project: only what it measured.")] project: Option<String>,
             #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
         ) -> FieldResult<NamePage> {
             let db = &state_of(ctx).database.store;
             let size = state_of(ctx).page_size;
-            let Some(builds) = Builds::of(db, &component, &pipeline).await.map_err(Error::from)? else {
+            let Some(builds) = Builds::of(db, &component, &pipeline, project.as_deref()).await.map_err(Error::from)? else {
                 return Ok(NamePage::from_names(Vec::new(), page, size)?);
             };
             let caches = state_of(ctx).caches();
@@ -170,10 +172,11 @@ graph_object! {
             #[graphql(desc = "Exact name of the component.")] component: String,
             #[graphql(desc = "Exact name of the pipeline.")] pipeline: String,
             #[graphql(desc = "Exact name of the build.")] build: String,
+            #[graphql(desc = "Exact name of a project: only what it measured.")] project: Option<String>,
             #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
         ) -> FieldResult<NamePage> {
             let db = &state_of(ctx).database.store;
-            let hashes = listing::sessions_of_component(db, &component, &pipeline, &build).await;
+            let hashes = listing::sessions_of_component(db, &component, &pipeline, &build, project.as_deref()).await;
             Ok(NamePage::from_names(hashes.map_err(Error::from)?, page, state_of(ctx).page_size)?)
         }
     }

@@ -11,6 +11,8 @@ use crate::{error::Error, graphql::limits::MAX_GROUP_KEYS};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "entity::query::groups::Dimension")]
 pub enum Dimension {
+    /// The project of the session.
+    Project,
     /// The component under test. Tests without one belong to the component with the empty name.
     Component,
     /// The test function, without its parameters.
@@ -21,16 +23,22 @@ pub enum Dimension {
     Kind,
     /// The session.
     Session,
+    /// The run of the session.
+    Run,
     /// The pipeline of the session.
     Pipeline,
     /// The build of the session. Sessions of a pipeline without a build number have none.
     Build,
+    /// The branch of the session.
+    Branch,
     /// The revision under test.
     ScmRef,
     /// The execution context: a machine and its Python interpreter.
     Context,
     /// The network name of the machine.
     Machine,
+    /// The class of the machine.
+    MachineClass,
     /// Whether the test passed.
     Outcome,
 }

@@ -5,7 +5,7 @@ use entity::{
     announced, edges,
     filter::Tree,
     list,
-    table::{execution_context as row, metric as metric_row, session as session_row},
+    table::{execution_context as row, machine_class as class_row, metric as metric_row, session as session_row},
 };
 
 use crate::{
@@ -18,11 +18,16 @@ use crate::{
             connection::Parent,
             filter::{Connectives, Direction, IntFilter, StringFilter, Where, check},
             listed::{Exposed, Listed},
+            loader_keys::load_row,
             object::graph_object,
             page::announced_page,
         },
         scalars::Int,
-        schema::{global_id::global_id, statistics},
+        schema::{
+            global_id::{IdFilter, global_id},
+            machine_class::MachineClass,
+            statistics,
+        },
         state::state_of,
     },
 };
@@ -150,6 +155,13 @@ graph_object! {
                 self.0.metric_count.into()
             }
         }
+
+        /// The class of the machine.
+        #[graphql(directive = access::apply(Scope::Read))]
+        async fn machine_class(&self, ctx: &Context<'_>) -> FieldResult<MachineClass> {
+            // Announced contexts have one.
+            load_row::<class_row::Entity>(ctx, self.0.machine_class_id.unwrap_or_default()).await.map(MachineClass)
+        }
     }
     ranking {
         /// The metrics recorded in the context that used most (or least) of a resource. The most extreme comes first; ties are in the order
@@ -192,12 +204,15 @@ pub struct ExecutionContextWhere {
     cpu_count: Option<IntFilter>,
     /// Total memory, in MB.
     ram_total: Option<IntFilter>,
+    /// Class of the machine.
+    machine_class: Option<IdFilter>,
 }
 
 impl Where for ExecutionContextWhere {
     type Filter = row::Filter;
 
     fn split(self) -> Result<(row::Filter, Connectives<Self>), Error> {
+        let class = self.machine_class.map(|class| class.check("MachineClass", "where.machineClass"));
         let own = row::Filter {
             hash: check!(self.hash, "hash"),
             machine_node: check!(self.machine_node, "machineNode"),
@@ -209,6 +224,7 @@ impl Where for ExecutionContextWhere {
             python_info: check!(self.python_info, "pythonInfo"),
             cpu_count: check!(self.cpu_count, "cpuCount"),
             ram_total: check!(self.ram_total, "ramTotal"),
+            machine_class: class.transpose()?,
         };
         Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
     }

@@ -1,14 +1,14 @@
 //! Global IDs, which identify an object among all objects of the graph.
 
-use async_graphql::{Context, ID};
+use async_graphql::{Context, ID, InputObject};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use entity::{list::Listable, query::Query as _};
+use entity::{filter::Number, list::Listable, query::Query as _};
 
 use crate::{
     error::Error,
     graphql::{
         error::FieldResult,
-        lists::{dataloader::loaders_of, listed::Listed, loader_keys::RowById},
+        lists::{dataloader::loaders_of, filter::check_count, listed::Listed, loader_keys::RowById},
         state::state_of,
     },
 };
@@ -36,11 +36,39 @@ pub fn decode_global_id(argument: &str, id: &ID) -> Result<(String, i64), Error>
 /// # Errors
 /// [`crate::error::Code::BadUserInput`] if it is no global ID, or one of another type.
 pub fn decode_id_of<T: Listed>(argument: &str, id: &ID) -> Result<i64, Error> {
+    decode_id_named(argument, &T::type_name(), id)
+}
+
+/// Returns the id of the row of an object of this type.
+fn decode_id_named(argument: &str, type_name: &str, id: &ID) -> Result<i64, Error> {
     match decode_global_id(argument, id)? {
-        (name, row) if name == T::type_name() => Ok(row),
-        (name, _) => {
-            Err(Error::bad_input(format!("{argument}: this is the id of a {name}, not of a {}", T::type_name())))
-        }
+        (name, row) if name == type_name => Ok(row),
+        (name, _) => Err(Error::bad_input(format!("{argument}: this is the id of a {name}, not of a {type_name}"))),
+    }
+}
+
+/// Filter for an object by its global ID. All given conditions must match.
+#[derive(Debug, Clone, InputObject)]
+pub struct IdFilter {
+    /// The object with this global ID.
+    eq: Option<ID>,
+    /// One of the objects with these global IDs, at most 1000.
+    #[graphql(name = "in")]
+    any_of: Option<Vec<ID>>,
+}
+
+impl IdFilter {
+    /// Checks that the IDs are of this type. `field` names the filter in the error.
+    pub fn check(self, type_name: &str, field: &str) -> Result<Number<i64>, Error> {
+        let Self { eq, any_of } = self;
+        check_count(any_of.as_deref(), field)?;
+        let key = |name: &str, id: &ID| decode_id_named(&format!("{field}.{name}"), type_name, id);
+        let any_of = any_of.map(|ids| ids.iter().map(|id| key("in", id)).collect::<Result<_, _>>());
+        Ok(Number {
+            eq: eq.as_ref().map(|id| key("eq", id)).transpose()?,
+            any_of: any_of.transpose()?,
+            ..Number::default()
+        })
     }
 }
 

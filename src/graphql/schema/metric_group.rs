@@ -5,7 +5,9 @@ use std::{collections::HashMap, sync::Arc};
 use async_graphql::{Context, Enum, Object};
 use entity::{
     query::groups::{Dimension as Grouped, Group, GroupBy as By, Selected, Thing},
-    table::{build, component, execution_context, item, pipeline, session, variant},
+    table::{
+        branch, build, component, execution_context, item, machine_class, pipeline, project, run, session, variant,
+    },
     time,
 };
 
@@ -20,13 +22,17 @@ use crate::{
         response_budget::{ResponseSize as _, budget_of},
         scalars::{Int, LocalDateTime},
         schema::{
+            branch::Branch,
             build::Build,
             component::Component,
             dimension::Dimension,
             execution_context::ExecutionContext,
             item::Item,
+            machine_class::MachineClass,
             metric_group_cursor::encode_cursor,
             pipeline::Pipeline,
+            project::Project,
+            run::Run,
             session::Session,
             statistics::{MetricStatistics, Resource},
             variant::Variant,
@@ -133,6 +139,11 @@ impl MetricGroup {
 /// Metrics that have in common what they are grouped by. Fields of what they are not grouped by are null.
 #[Object]
 impl MetricGroup {
+    /// Their project, if grouped by PROJECT. Null until their session is announced.
+    async fn project(&self, ctx: &Context<'_>) -> Option<FieldResult<Project>> {
+        Some(load_row::<project::Entity>(ctx, self.row(Grouped::Project)?).await.map(Project))
+    }
+
     /// Their component, if grouped by COMPONENT.
     async fn component(&self, ctx: &Context<'_>) -> Option<FieldResult<Component>> {
         let row = self.row(Grouped::Component)?;
@@ -167,6 +178,11 @@ impl MetricGroup {
         hash.map(|hash| hash.map(|hash| hash.to_string())).map_err(Into::into).transpose()
     }
 
+    /// Their run, if grouped by RUN. Null until their session is announced.
+    async fn run(&self, ctx: &Context<'_>) -> Option<FieldResult<Run>> {
+        Some(load_row::<run::Entity>(ctx, self.row(Grouped::Run)?).await.map(Run))
+    }
+
     /// Their pipeline, if grouped by PIPELINE. Null for sessions without one.
     async fn pipeline(&self, ctx: &Context<'_>) -> Option<FieldResult<Pipeline>> {
         Some(load_row::<pipeline::Entity>(ctx, self.row(Grouped::Pipeline)?).await.map(Pipeline))
@@ -175,6 +191,11 @@ impl MetricGroup {
     /// Their build, if grouped by BUILD. Null for sessions without one.
     async fn build(&self, ctx: &Context<'_>) -> Option<FieldResult<Build>> {
         Some(load_row::<build::Entity>(ctx, self.row(Grouped::Build)?).await.map(Build))
+    }
+
+    /// Their branch, if grouped by BRANCH. Null for sessions without one.
+    async fn branch(&self, ctx: &Context<'_>) -> Option<FieldResult<Branch>> {
+        Some(load_row::<branch::Entity>(ctx, self.row(Grouped::Branch)?).await.map(Branch))
     }
 
     /// The revision under test, if grouped by `SCM_REF`. Null for sessions without one.
@@ -198,6 +219,11 @@ impl MetricGroup {
     /// Network name of their machine, if grouped by MACHINE. Null until their context is announced.
     async fn machine(&self, ctx: &Context<'_>) -> FieldResult<Option<&str>> {
         Self::text(ctx, self.thing(Grouped::Machine))
+    }
+
+    /// The class of their machine, if grouped by `MACHINE_CLASS`. Null until their context is announced.
+    async fn machine_class(&self, ctx: &Context<'_>) -> Option<FieldResult<MachineClass>> {
+        Some(load_row::<machine_class::Entity>(ctx, self.row(Grouped::MachineClass)?).await.map(MachineClass))
     }
 
     /// Whether the tests passed, if grouped by OUTCOME. Null if not sent; the plugin never sends it.

@@ -24,12 +24,16 @@ use crate::{
         },
         scalars::{Int, LocalDateTime},
         schema::{
+            branch::Branch,
             build::Build,
             component::Component,
             execution_context::ExecutionContext,
             item::Item,
+            machine_class::MachineClass,
             metric_group::{Argument, MetricGroup, Outcome},
             pipeline::Pipeline,
+            project::Project,
+            run::Run,
             session::Session,
             statistics::Figure,
             variant::Variant,
@@ -95,6 +99,17 @@ impl Writable for MetricGroup {
             ToOne { key: |group| key(group, Grouped::Build), object: |row| Some(Build(row)), is_nullable: true };
         const CONTEXT: ToOne<MetricGroup, ExecutionContext> =
             ToOne { key: |group| key(group, Grouped::Context), object: ExecutionContext::announced, is_nullable: true };
+        const PROJECT: ToOne<MetricGroup, Project> =
+            ToOne { key: |group| key(group, Grouped::Project), object: |row| Some(Project(row)), is_nullable: true };
+        const RUN: ToOne<MetricGroup, Run> =
+            ToOne { key: |group| key(group, Grouped::Run), object: |row| Some(Run(row)), is_nullable: true };
+        const BRANCH: ToOne<MetricGroup, Branch> =
+            ToOne { key: |group| key(group, Grouped::Branch), object: |row| Some(Branch(row)), is_nullable: true };
+        const MACHINE_CLASS: ToOne<MetricGroup, MachineClass> = ToOne {
+            key: |group| key(group, Grouped::MachineClass),
+            object: |row| Some(MachineClass(row)),
+            is_nullable: true,
+        };
         const SESSION_HASH: HashEdge<session::Entity> = HashEdge(Grouped::Session, RowById::new);
         const CONTEXT_HASH: HashEdge<execution_context::Entity> = HashEdge(Grouped::Context, RowById::new);
         Some(match field {
@@ -105,6 +120,10 @@ impl Writable for MetricGroup {
             "pipeline" => &PIPELINE,
             "build" => &BUILD,
             "context" => &CONTEXT,
+            "project" => &PROJECT,
+            "run" => &RUN,
+            "branch" => &BRANCH,
+            "machineClass" => &MACHINE_CLASS,
             "sessionHash" => &SESSION_HASH,
             "contextHash" => &CONTEXT_HASH,
             "stats" => &StatsEdge,

@@ -1,11 +1,20 @@
 //! The filter of metrics.
 
 use async_graphql::InputObject;
-use entity::table::{metric as row, variant as variant_row};
+use entity::{
+    filter::Text,
+    table::{metric as row, variant as variant_row},
+};
 
 use crate::{
     error::Error,
-    graphql::lists::filter::{Connectives, DateTimeFilter, FloatFilter, StringFilter, Where, check},
+    graphql::{
+        lists::filter::{Connectives, DateTimeFilter, FloatFilter, StringFilter, Where, check},
+        schema::{
+            global_id::IdFilter,
+            session_where::{TaggedFilter, split_tags},
+        },
+    },
 };
 
 /// Filter for metrics. All given conditions must match.
@@ -39,6 +48,20 @@ pub struct MetricWhere {
     pipeline: Option<StringFilter>,
     /// Filter by the name of the build. Only metrics of announced sessions match.
     build: Option<StringFilter>,
+    /// Filter by the name of the project. Only metrics of announced sessions match.
+    project: Option<StringFilter>,
+    /// Filter by the name of the branch. Only metrics of announced sessions match.
+    branch: Option<StringFilter>,
+    /// Filter by the run. Only metrics of announced sessions match.
+    run: Option<IdFilter>,
+    /// Start time of the session, on the clock of its machine. Only metrics of announced sessions match.
+    run_date: Option<DateTimeFilter>,
+    /// Filter by tags of the session. Only metrics of announced sessions match.
+    tagged: Option<TaggedFilter>,
+    /// Filter by the network name of the machine. Only metrics of announced execution contexts match.
+    machine: Option<StringFilter>,
+    /// Filter by the class of the machine. Only metrics of announced execution contexts match.
+    machine_class: Option<IdFilter>,
     /// Start time of the test, on the clock of its machine.
     started_at: Option<DateTimeFilter>,
     /// Filter by wall-clock time, in seconds.
@@ -59,6 +82,8 @@ impl Where for MetricWhere {
     type Filter = row::Filter;
 
     fn split(self) -> Result<(row::Filter, Connectives<Self>), Error> {
+        let (tagged_all, tagged_any) = split_tags(self.tagged)?;
+        let class = self.machine_class.map(|class| class.check("MachineClass", "where.machineClass"));
         let own = row::Filter {
             session: check!(self.session, "session"),
             context: check!(self.context, "context"),
@@ -69,10 +94,19 @@ impl Where for MetricWhere {
                 item: check!(self.item, "item"),
                 path: check!(self.path, "path"),
                 component: check!(self.component, "component"),
+                among: None,
             },
             scm_ref: check!(self.scm_ref, "scmRef"),
             pipeline: check!(self.pipeline, "pipeline"),
             build: check!(self.build, "build"),
+            project: check!(self.project, "project").filter(|project| *project != Text::default()),
+            branch: check!(self.branch, "branch"),
+            run: self.run.map(|run| run.check("Run", "where.run")).transpose()?,
+            run_date: check!(self.run_date, "runDate"),
+            tagged_all,
+            tagged_any,
+            machine: check!(self.machine, "machine"),
+            machine_class: class.transpose()?,
             started_at: check!(self.started_at, "startedAt"),
             total_time: check!(self.total_time, "totalTime"),
             user_time: check!(self.user_time, "userTime"),

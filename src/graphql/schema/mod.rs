@@ -1,6 +1,7 @@
 //! The schema: object types, queries, mutations and subscriptions.
 
 pub mod announce;
+pub mod branch;
 pub mod build;
 pub mod component;
 pub mod dimension;
@@ -8,6 +9,7 @@ pub mod execution_context;
 pub mod global_id;
 pub mod hub;
 pub mod item;
+pub mod machine_class;
 pub mod metric;
 pub mod metric_group;
 pub mod metric_group_connection;
@@ -18,10 +20,14 @@ pub mod metric_input;
 pub mod metric_where;
 pub mod node;
 pub mod pipeline;
+pub mod project;
 pub mod ranking;
 pub mod record;
+pub mod run;
 pub mod run_progress;
+pub mod run_where;
 pub mod session;
+pub mod session_where;
 pub mod statistics;
 pub mod tag;
 pub mod user_error;
@@ -45,8 +51,12 @@ pub struct Query(
     component::MeasuredComponentQuery,
     item::ItemQuery,
     variant::VariantQuery,
+    project::ProjectQuery,
     pipeline::PipelineQuery,
     build::BuildQuery,
+    branch::BranchQuery,
+    run::RunQuery,
+    machine_class::MachineClassQuery,
     tag::TagQuery,
 );
 

@@ -8,13 +8,17 @@ use crate::{
         error::FieldResult,
         limits::MAX_NODE_IDS,
         schema::{
+            branch::Branch,
             build::Build,
             component::Component,
             execution_context::ExecutionContext,
             global_id::{decode_global_id, find},
             item::Item,
+            machine_class::MachineClass,
             metric::Metric,
             pipeline::Pipeline,
+            project::Project,
+            run::Run,
             session::Session,
             tag::Tag,
             variant::Variant,
@@ -35,6 +39,10 @@ pub enum Node {
     Pipeline(Pipeline),
     Build(Build),
     Tag(Tag),
+    Project(Project),
+    Branch(Branch),
+    Run(Run),
+    MachineClass(MachineClass),
 }
 
 async fn node(ctx: &Context<'_>, argument: &str, id: &ID) -> Result<Option<Node>, Error> {
@@ -49,6 +57,10 @@ async fn node(ctx: &Context<'_>, argument: &str, id: &ID) -> Result<Option<Node>
         "Pipeline" => find(ctx, row).await?.map(Node::Pipeline),
         "Build" => find(ctx, row).await?.map(Node::Build),
         "Tag" => find(ctx, row).await?.map(Node::Tag),
+        "Project" => find(ctx, row).await?.map(Node::Project),
+        "Branch" => find(ctx, row).await?.map(Node::Branch),
+        "Run" => find(ctx, row).await?.map(Node::Run),
+        "MachineClass" => find(ctx, row).await?.map(Node::MachineClass),
         _ => return Err(Error::bad_input(format!("{argument}: '{}' is no id of this server", id.as_str()))),
     })
 }

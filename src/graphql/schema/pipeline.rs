@@ -5,7 +5,10 @@ use entity::{
     edges,
     filter::Text,
     listing,
-    table::{build as build_row, metric as metric_row, pipeline as row, session as session_row},
+    table::{
+        build as build_row, metric as metric_row, pipeline as row, project as project_row, run as run_row,
+        session as session_row,
+    },
 };
 
 use crate::{
@@ -16,11 +19,13 @@ use crate::{
             connection::Parent,
             filter::{Connectives, StringFilter, Where, check},
             listed::listed_as_row,
+            loader_keys::load_row,
             object::graph_object,
             page::charge_names,
         },
         schema::{
             global_id::{find_first, global_id},
+            project::Project,
             statistics,
         },
         state::state_of,
@@ -33,7 +38,7 @@ pub struct Pipeline(pub row::Model);
 listed_as_row!(Pipeline, PipelineWhere);
 
 graph_object! {
-    /// A CI pipeline, identified by the session tag `pipeline_branch`.
+    /// A CI pipeline of a project, identified by the session tag `pipeline_branch`.
     impl Pipeline {
         scalars {
             /// Global ID of the pipeline.
@@ -46,6 +51,11 @@ graph_object! {
                 &self.0.name
             }
         }
+
+        /// The project of the pipeline.
+        async fn project(&self, ctx: &Context<'_>) -> FieldResult<Project> {
+            load_row::<project_row::Entity>(ctx, self.0.project_id).await.map(Project)
+        }
     }
     ranking {
         /// The metrics recorded in the pipeline that used most (or least) of a resource. The most extreme comes first; ties are in the order
@@ -55,6 +65,8 @@ graph_object! {
     stats statistics { |pipeline| (edges::METRICS_OF_PIPELINE, pipeline.0.id) }
     /// The builds of the pipeline, in order of their first sessions.
     list builds: build_row::Entity = |pipeline| Parent::Row(edges::BUILDS_OF_PIPELINE, pipeline.0.id);
+    /// The runs of the pipeline.
+    list runs: run_row::Entity = |pipeline| Parent::Row(edges::RUNS_OF_PIPELINE, pipeline.0.id);
     /// The sessions of the pipeline, including those without a build number.
     list sessions: session_row::Entity = |pipeline| Parent::Row(edges::SESSIONS_OF_PIPELINE, pipeline.0.id);
     /// The metrics recorded in it.
@@ -72,13 +84,15 @@ pub struct PipelineWhere {
     not: Option<Box<PipelineWhere>>,
     /// Filter by name.
     name: Option<StringFilter>,
+    /// Filter by the name of the project.
+    project: Option<StringFilter>,
 }
 
 impl Where for PipelineWhere {
     type Filter = row::Filter;
 
     fn split(self) -> Result<(row::Filter, Connectives<Self>), Error> {
-        let own = row::Filter { name: check!(self.name, "name") };
+        let own = row::Filter { name: check!(self.name, "name"), project: check!(self.project, "project") };
         Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
     }
 }
@@ -93,14 +107,20 @@ graph_object! {
             &self,
             ctx: &Context<'_>,
             #[graphql(desc = "The exact name.")] name: String,
+            #[graphql(desc = "Exact name of the project. Default: that of the first pipeline with this name.")]
+            project: Option<String>,
         ) -> Option<FieldResult<Pipeline>> {
-            find_first(ctx, row::Filter { name: Some(Text::equals(name)) }).await
+            find_first(ctx, row::Filter { name: Some(Text::equals(name)), project: project.map(Text::equals) }).await
         }
 
-        /// The names of all pipelines, in order of their first sessions.
+        /// The names of all pipelines, in order of their first sessions. A name that several projects have appears once.
         #[graphql(complexity = "crate::graphql::lists::cost::cost(Some(crate::graphql::limits::MAX_ROWS), None, 1)")]
-        async fn pipeline_names(&self, ctx: &Context<'_>) -> FieldResult<Vec<String>> {
-            let names = listing::pipelines(&state_of(ctx).database.store).await.map_err(Error::from)?;
+        async fn pipeline_names(
+            &self,
+            ctx: &Context<'_>,
+            #[graphql(desc = "Exact name of a project: only its pipelines.")] project: Option<String>,
+        ) -> FieldResult<Vec<String>> {
+            let names = listing::pipelines(&state_of(ctx).database.store, project.as_deref()).await.map_err(Error::from)?;
             charge_names(ctx, &names)?;
             Ok(names)
         }

@@ -16,10 +16,7 @@ use crate::{
             run_watcher::{Progress, Run, RunWatchers},
         },
         scalars::Int,
-        schema::{
-            metric::Metric,
-            session::{Session, SessionWhere},
-        },
+        schema::{metric::Metric, session::Session, session_where::SessionWhere},
         state::shared_state,
     },
 };
@@ -31,6 +28,8 @@ pub struct BuildName {
     pipeline: String,
     /// Name of the build, from the tag `pipeline_build_no`.
     name: String,
+    /// Name of the project. Default: any.
+    project: Option<String>,
 }
 
 /// Progress of a run.
@@ -93,7 +92,7 @@ impl RunSubscription {
     ) -> Result<impl Stream<Item = RunProgress>, FieldError> {
         let run = match (session, build) {
             (Some(hash), None) => Run::Session(hash),
-            (None, Some(BuildName { pipeline, name })) => Run::Build { pipeline, name },
+            (None, Some(BuildName { pipeline, name, project })) => Run::Build { project, pipeline, name },
             _ => return Err(Error::bad_input("session, build: give one of them").into()),
         };
         let events = ctx.data_unchecked::<Arc<RunWatchers<Metric, Session>>>().follow(shared_state(ctx), run);

@@ -2,14 +2,15 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use async_graphql::{Context, Enum, ID, InputObject, parser::types::SelectionSet};
+use async_graphql::{Context, ID, parser::types::SelectionSet};
 use entity::{
-    announced, edges,
+    announced::{self, Announced as _},
+    edges,
     filter::Tree,
     list,
     table::{
-        build as build_row, execution_context as context_row, metric as metric_row, pipeline as pipeline_row,
-        session as row,
+        branch as branch_row, build as build_row, execution_context as context_row, metric as metric_row,
+        pipeline as pipeline_row, project as project_row, run as run_row, session as row,
     },
     time,
 };
@@ -22,20 +23,28 @@ use crate::{
     graphql::{
         directive::access,
         error::FieldResult,
-        limits::MAX_FILTER_TAGS,
         lists::{
             connection::Parent,
             dataloader::{Loaders, load_cached, loaders_of},
-            filter::{Connectives, DateTimeFilter, Direction, StringFilter, Where, check},
             json_writer::{JsonList, can_write, write_list},
             listed::{Exposed, Listed, SelectionContext, WritableEdge, WriteEdge},
-            loader_keys::{RowById, TagById, TagIdsBySession},
+            loader_keys::{RowById, TagById, TagIdsBySession, load_row},
             object::graph_object,
             page::announced_page,
         },
         live::feed::Live,
         scalars::{Int, LocalDateTime},
-        schema::{build::Build, global_id::global_id, pipeline::Pipeline, statistics, tag::Tag},
+        schema::{
+            branch::Branch,
+            build::Build,
+            global_id::global_id,
+            pipeline::Pipeline,
+            project::Project,
+            run::Run,
+            session_where::{SessionOrder, SessionWhere},
+            statistics,
+            tag::Tag,
+        },
         state::{GraphState, ObjectCaches, state_of},
     },
     ingest::Watermark,
@@ -83,7 +92,11 @@ impl Listed for Session {
     }
 
     async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        Ok(state_of(ctx).caches().lists.count::<row::Entity>(&state_of(ctx).database.store, filter).await?)
+        let db = &state_of(ctx).database.store;
+        if filter.all(&row::Entity::is_settled) {
+            return Ok(state_of(ctx).caches().lists.count::<row::Entity>(db, filter).await?);
+        }
+        Ok(list::count::<row::Entity>(db, filter).await?)
     }
 }
 
@@ -134,6 +147,25 @@ graph_object! {
             }
         }
 
+        /// The run that the session belongs to.
+        #[graphql(directive = access::apply(Scope::Read))]
+        async fn run(&self, ctx: &Context<'_>) -> FieldResult<Run> {
+            // Announced sessions have one.
+            load_row::<run_row::Entity>(ctx, self.0.run_id.unwrap_or_default()).await.map(Run)
+        }
+
+        /// The project of the session, from the tag `project` or the address that it was sent to.
+        #[graphql(directive = access::apply(Scope::Read))]
+        async fn project(&self, ctx: &Context<'_>) -> FieldResult<Project> {
+            load_row::<project_row::Entity>(ctx, self.0.project_id.unwrap_or_default()).await.map(Project)
+        }
+
+        /// The branch of the session, from its tags. Null if none names it.
+        #[graphql(directive = access::apply(Scope::Read))]
+        async fn branch(&self, ctx: &Context<'_>) -> Option<FieldResult<Branch>> {
+            Some(load_row::<branch_row::Entity>(ctx, self.0.branch_id?).await.map(Branch))
+        }
+
         /// The build of the session, from the tags `pipeline_build_no` and `pipeline_branch`. Null without these tags.
         #[graphql(directive = access::apply(Scope::Read))]
         async fn build(&self, ctx: &Context<'_>) -> Option<FieldResult<Build>> {
@@ -178,116 +210,6 @@ async fn build_row_of(ctx: &Context<'_>, session: &row::Model) -> FieldResult<Op
     match session.build_id {
         Some(build) => Ok(loaders_of(ctx).load(RowById::<build_row::Entity>::new(build)).await?),
         None => Ok(None),
-    }
-}
-
-/// Filter for sessions. All given conditions must match.
-#[derive(Debug, Clone, Default, InputObject)]
-pub struct SessionWhere {
-    /// All of these filters must match.
-    and: Option<Vec<SessionWhere>>,
-    /// At least one of these filters must match.
-    or: Option<Vec<SessionWhere>>,
-    /// This filter must not match.
-    not: Option<Box<SessionWhere>>,
-    /// Filter by hash.
-    hash: Option<StringFilter>,
-    /// The revision under test, as the version control system names it.
-    scm_ref: Option<StringFilter>,
-    /// Filter by the name of the pipeline.
-    pipeline: Option<StringFilter>,
-    /// Filter by the name of the build.
-    build: Option<StringFilter>,
-    /// Start time of the run, on the clock of its machine.
-    run_date: Option<DateTimeFilter>,
-    /// Filter by tags.
-    tagged: Option<TaggedFilter>,
-}
-
-/// Filter for the tags of a session.
-#[derive(Debug, Clone, InputObject)]
-pub struct TaggedFilter {
-    /// Names of the tags, at most 100. If empty, every session matches.
-    names: Option<Vec<String>>,
-    /// Values, paired with the names by position. An empty or missing value matches any value except the empty text.
-    values: Option<Vec<String>>,
-    /// Whether one matching tag is enough, or all must match.
-    #[graphql(default)]
-    method: Match,
-}
-
-/// How several conditions are combined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
-pub enum Match {
-    /// At least one must match.
-    #[default]
-    MatchAny,
-    /// All must match.
-    MatchAll,
-}
-
-impl TaggedFilter {
-    /// Splits the tags into those that must all match, and those of which one must match.
-    fn split(self) -> Result<(Vec<row::Tagged>, Vec<row::Tagged>), Error> {
-        let Self { names, values, method } = self;
-        if names.as_ref().is_some_and(|names| names.len() > MAX_FILTER_TAGS) {
-            return Err(Error::bad_input(format!("where.tagged.names: at most {MAX_FILTER_TAGS} tags at a time")));
-        }
-        let values = values.unwrap_or_default().into_iter().map(Some).chain(std::iter::repeat(None));
-        let pairs = names.unwrap_or_default().into_iter().zip(values);
-        let tagged =
-            pairs.map(|(name, value)| row::Tagged { name, value: value.filter(|text| !text.is_empty()) }).collect();
-        match method {
-            Match::MatchAny => Ok((Vec::new(), tagged)),
-            Match::MatchAll => Ok((tagged, Vec::new())),
-        }
-    }
-}
-
-impl Where for SessionWhere {
-    type Filter = row::Filter;
-
-    fn split(self) -> Result<(row::Filter, Connectives<Self>), Error> {
-        let Self { and, or, not, hash, scm_ref, pipeline, build, run_date, tagged } = self;
-        let (tagged_all, tagged_any) = tagged.map(TaggedFilter::split).transpose()?.unwrap_or_default();
-        let own = row::Filter {
-            hash: check!(hash, "hash"),
-            scm_ref: check!(scm_ref, "scmRef"),
-            pipeline: check!(pipeline, "pipeline"),
-            build: check!(build, "build"),
-            run_date: check!(run_date, "runDate"),
-            tagged_all,
-            tagged_any,
-        };
-        Ok((own, Connectives { and, or, not }))
-    }
-}
-
-/// Sort keys of sessions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-pub enum SessionOrderField {
-    /// When the session was announced. Metrics that refer to it may have arrived earlier.
-    Announced,
-    /// Start time of the run, on the clock of its machine.
-    RunDate,
-}
-
-/// Sort order of sessions.
-#[derive(Debug, Clone, Copy, InputObject)]
-pub struct SessionOrder {
-    /// The sort key.
-    by: SessionOrderField,
-    /// The sort direction.
-    #[graphql(default)]
-    direction: Direction,
-}
-
-impl From<SessionOrder> for list::Order<row::Sort> {
-    fn from(SessionOrder { by, direction }: SessionOrder) -> Self {
-        direction.order(match by {
-            SessionOrderField::Announced => row::Sort::Announced,
-            SessionOrderField::RunDate => row::Sort::RunDate,
-        })
     }
 }
 

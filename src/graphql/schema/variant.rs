@@ -157,6 +157,7 @@ impl Where for VariantWhere {
             item: check!(self.item, "item"),
             path: check!(self.path, "path"),
             component: check!(self.component, "component"),
+            among: None,
         };
         Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
     }

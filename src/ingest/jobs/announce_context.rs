@@ -1,11 +1,11 @@
 //! Announces an execution context, before or after its first metrics.
 
-use entity::table::execution_context;
+use entity::{driver::source::Source as _, table::execution_context};
 use sea_orm::{ActiveValue::Set, DbErr, IntoActiveModel as _};
 
 use crate::{
     error::Error,
-    ingest::{batch::Batch, job::Job, names::Name, queue::Ingest},
+    ingest::{batch::Batch, job::Job, machine::MachineClass, names::Name, queue::Ingest, runs},
 };
 
 /// An execution context's announcement.
@@ -35,6 +35,12 @@ pub struct NewContext {
     pub python_info: String,
 }
 
+const SET_CLASS: &str = "UPDATE execution_context SET machine_class_id = $2 WHERE id = $1";
+
+/// The announced sessions that have measured something in context `$1`, and whose machine is unknown.
+const WAITING: &str = "SELECT session.id FROM session JOIN session_context ON session_context.session_id = session.id \
+    WHERE session_context.context_id = $1 AND session.machine IS NULL AND session.announced IS NOT NULL ORDER BY session.id";
+
 impl Job for NewContext {
     type Stored = execution_context::Model;
     type Answer = execution_context::Model;
@@ -60,7 +66,15 @@ impl Job for NewContext {
             python_info: Set(Some(self.python_info.clone())),
             ..stored.into_active_model()
         };
-        batch.tx.update(row).await
+        let mut row = batch.tx.update(row).await?;
+        let class = MachineClass::of(&row).key(&batch.tx).await?;
+        batch.tx.run(SET_CLASS, [id.into(), class.into()]).await?;
+        row.machine_class_id = Some(class);
+        // Sessions may have measured something in it already.
+        let waiting: Vec<i64> =
+            if row.metric_count > 0 { batch.tx.select(WAITING, [id.into()]).await? } else { Vec::new() };
+        runs::settle(&batch.tx, &waiting).await?;
+        Ok(row)
     }
 
     fn answer(self, stored: execution_context::Model) -> Result<execution_context::Model, Error> {

@@ -8,7 +8,15 @@ use sea_orm::{ActiveValue::Set, DbErr, IntoActiveModel as _, sea_query::Value};
 
 use crate::{
     error::{Code, Error},
-    ingest::{batch::Batch, job::Job, names::Name, queue::Ingest, statements},
+    ingest::{
+        batch::Batch,
+        branch::value_of,
+        job::Job,
+        names::Name,
+        queue::Ingest,
+        runs::{self, Arrival},
+        statements,
+    },
 };
 
 /// A session's announcement.
@@ -22,6 +30,8 @@ pub struct NewSession {
     pub scm_ref: Option<String>,
     /// Names and values in the order given.
     pub tags: Vec<(String, String)>,
+    /// The project, where it is given besides the tags; it wins over the tag `project`.
+    pub project: Option<String>,
 }
 
 /// A session as it was stored.
@@ -31,6 +41,62 @@ pub struct Announced {
     pub row: session::Model,
     /// Its tags, in their order.
     pub tags: Vec<tag::Model>,
+}
+
+/// Where a session belongs, by its tags.
+pub(crate) struct Place {
+    pub project_id: i64,
+    pub pipeline_id: Option<i64>,
+    /// A pipeline without a build number has the build without a name.
+    pub build_id: Option<i64>,
+    /// Whether the build has a name.
+    pub is_numbered: bool,
+    pub branch_id: Option<i64>,
+}
+
+/// Returns where a session with these tags belongs. New names are stored.
+pub(crate) async fn place(
+    batch: &mut Batch<'_>,
+    project: Option<&str>,
+    tags: &[(String, String)],
+) -> Result<Place, DbErr> {
+    let Batch { tx, names, .. } = &mut *batch;
+    let project = project.or_else(|| value_of(tags, "project")).unwrap_or_default();
+    let project_id = names.projects.key(tx, Name::of([project])).await?;
+    let (mut pipeline_id, mut build_id) = (None, None);
+    let number = value_of(tags, "pipeline_build_no");
+    if let Some(name) = value_of(tags, "pipeline_branch") {
+        let pipeline = names.pipelines.key(tx, Name::of_pipeline((project_id, project), [name])).await?;
+        let build = Name::within(pipeline, [number.unwrap_or_default()]);
+        (pipeline_id, build_id) = (Some(pipeline), Some(names.builds.key(tx, build).await?));
+    }
+    let branch_id = batch.branch(project_id, tags).await?;
+    Ok(Place { project_id, pipeline_id, build_id, is_numbered: number.is_some(), branch_id })
+}
+
+impl Place {
+    /// Returns a session of this place as it comes into a run.
+    pub fn arrival(
+        &self,
+        (scm_ref, run_date, tags): (Option<&str>, i64, &[(String, String)]),
+        is_measured: bool,
+        machine: Option<String>,
+    ) -> Arrival {
+        let build_id = self.build_id.filter(|_| self.is_numbered);
+        let (kind, digest) = runs::key(self.project_id, build_id, scm_ref, tags);
+        Arrival {
+            kind,
+            digest,
+            project_id: self.project_id,
+            pipeline_id: self.pipeline_id,
+            build_id,
+            branch_id: self.branch_id,
+            scm_ref: scm_ref.map(str::to_owned),
+            run_date,
+            is_measured,
+            machine,
+        }
+    }
 }
 
 impl Job for NewSession {
@@ -49,15 +115,25 @@ impl Job for NewSession {
             }
             return Ok((Announced { row: stored, tags }, is_same));
         }
-        let build_id = self.build(batch).await?;
+        let place = place(batch, self.project.as_deref(), &self.tags).await?;
         let announced = batch.next_number("session", "announced").await?;
         let metric_count = stored.metric_count;
+        let machine = if metric_count > 0 { runs::machine_of(&batch.tx, id).await? } else { None };
+        let arrival = place.arrival(self.described(), metric_count > 0, machine.clone());
+        let run_id = runs::join(&batch.tx, &[arrival]).await?.pop();
+        let Place { project_id, build_id, branch_id, .. } = place;
         let row = session::ActiveModel {
             announced: Set(Some(announced)),
             run_date: Set(Some(self.run_date.micros)),
             run_date_text: Set(self.run_date.text.clone()),
             scm_ref: Set(self.scm_ref.clone()),
             build_id: Set(build_id),
+            project_id: Set(Some(project_id)),
+            branch_id: Set(branch_id),
+            run_id: Set(run_id),
+            machine: Set(machine),
+            received_at: Set(Some(batch.now)),
+            last_received_at: Set(Some(batch.now)),
             ..stored.into_active_model()
         };
         let row = batch.tx.update(row).await?;
@@ -86,15 +162,9 @@ impl Job for NewSession {
 }
 
 impl NewSession {
-    /// The build that the tags name: a pipeline without a build number has the build without a name.
-    async fn build(&self, batch: &mut Batch<'_>) -> Result<Option<i64>, DbErr> {
-        let tag = |name| self.tags.iter().find(|(tag, _)| tag == name).map_or("", |(_, value)| value.as_str());
-        let (pipeline, build) = (tag("pipeline_branch"), tag("pipeline_build_no"));
-        if pipeline.is_empty() {
-            return Ok(None);
-        }
-        let pipeline = batch.names.pipelines.key(&batch.tx, Name::of([pipeline])).await?;
-        Ok(Some(batch.names.builds.key(&batch.tx, Name::within(pipeline, [build])).await?))
+    /// What its run is found by: revision, run date in microseconds, tags.
+    fn described(&self) -> (Option<&str>, i64, &[(String, String)]) {
+        (self.scm_ref.as_deref(), self.run_date.micros, &self.tags)
     }
 
     /// Whether this is what was stored. The order of tags does not matter, nor does a missing revision differ from an empty one.

@@ -2,6 +2,7 @@
 
 pub(crate) mod announce_context;
 pub(crate) mod announce_session;
+pub(crate) mod assign_older;
 pub(crate) mod check_history;
 pub(crate) mod drain_rows;
 pub(crate) mod note_token_use;

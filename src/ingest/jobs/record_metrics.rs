@@ -1,11 +1,27 @@
 //! Records metrics. Those of requests that follow each other in the queue go into one statement for each table.
 
-use entity::{table::metric, time::LocalDateTime};
+use std::collections::BTreeSet;
+
+use entity::{
+    driver::executor::Transaction,
+    list,
+    table::{metric, session},
+    time::LocalDateTime,
+};
 use sea_orm::DbErr;
 
 use crate::{
     error::{Code, Error},
-    ingest::{batch::Batch, condition::Proof, counters, job::Job, limits::MAX_METRICS, names::Name, queue::Ingest},
+    ingest::{
+        batch::Batch,
+        condition::Proof,
+        counters,
+        job::Job,
+        limits::MAX_METRICS,
+        names::{Name, Names},
+        queue::Ingest,
+        runs,
+    },
 };
 
 /// A measurement on its way in.
@@ -117,7 +133,7 @@ impl Job for RecordMetrics {
 
 async fn insert(metrics: &[&NewMetric], batch: &mut Batch<'_>) -> Result<Vec<Inserted>, DbErr> {
     let first = batch.next_number("history", "last_metric_id").await?;
-    let Batch { tx, names, watermark, recorded, .. } = batch;
+    let Batch { tx, names, watermark, recorded, now, .. } = batch;
     let (sessions, contexts): (Vec<_>, Vec<_>) =
         metrics.iter().map(|m| (Name::of([&m.session_hash]), Name::of([&m.context_hash]))).unzip();
     let sessions = names.sessions.keys(tx, &sessions).await?;
@@ -148,13 +164,33 @@ async fn insert(metrics: &[&NewMetric], batch: &mut Batch<'_>) -> Result<Vec<Ins
             passed: m.passed,
         })
         .collect();
+    let beginning = beginning(tx, names, &rows).await?;
     metric::insert(tx, &rows).await?;
     let last = rows.last().map_or(first, |row| row.id);
-    counters::count(tx, &rows, &components).await?;
+    counters::count(tx, &rows, &components, *now).await?;
+    runs::begin(tx, &beginning).await?;
     watermark.metric = last;
     recorded.extend_from_slice(&rows);
     let stored = rows.into_iter().zip(items.into_iter().zip(components));
     Ok(stored.map(|(row, (item_id, component_id))| Inserted { row, item_id, component_id }).collect())
+}
+
+/// Returns the announced sessions of which these are the first metrics. Those that have some are remembered, so that this takes no
+/// statement for a session that goes on.
+async fn beginning(tx: &Transaction<'_>, names: &mut Names, rows: &[metric::Model]) -> Result<Vec<i64>, DbErr> {
+    let sessions: BTreeSet<i64> = rows.iter().map(|row| row.session_id).collect();
+    let unseen: Vec<i64> = sessions.into_iter().filter(|id| names.measured.get(id).is_none()).collect();
+    if unseen.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = list::by_ids::<session::Entity>(tx, &unseen).await?;
+    for id in unseen {
+        names.measured.insert(id, ());
+    }
+    let is_first = |row: &&session::Model| row.metric_count == 0 && row.run_id.is_some();
+    let mut beginning: Vec<i64> = found.values().filter(is_first).map(|row| row.id).collect();
+    beginning.sort_unstable();
+    Ok(beginning)
 }
 
 impl Ingest {

@@ -20,6 +20,8 @@ const MONDAY: i64 = 4 * DAY;
 /// Something that each metric belongs to one of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dimension {
+    /// The project of the session.
+    Project,
     /// The component.
     Component,
     /// The item.
@@ -30,16 +32,22 @@ pub enum Dimension {
     Kind,
     /// The session, announced or not.
     Session,
+    /// The run of the session.
+    Run,
     /// The pipeline of the session.
     Pipeline,
     /// The build of the session; none for sessions of a pipeline without a build number.
     Build,
+    /// The branch of the session.
+    Branch,
     /// The revision of the session: a text.
     ScmRef,
     /// The execution context, announced or not.
     Context,
     /// The network name of the machine: a text.
     Machine,
+    /// The class of the machine.
+    MachineClass,
     /// Whether the test passed.
     Outcome,
 }
@@ -128,6 +136,27 @@ impl Dimension {
                 "SELECT session.id, build.id FROM session JOIN build ON build.id = session.build_id
                  WHERE session.id BETWEEN $1 AND $2 AND build.name <> ''",
             ),
+            Self::Project => (
+                Reference::Session,
+                false,
+                "SELECT id, project_id FROM session WHERE id BETWEEN $1 AND $2 AND project_id IS NOT NULL",
+            ),
+            Self::Run => (
+                Reference::Session,
+                false,
+                "SELECT id, run_id FROM session WHERE id BETWEEN $1 AND $2 AND run_id IS NOT NULL",
+            ),
+            Self::Branch => (
+                Reference::Session,
+                false,
+                "SELECT id, branch_id FROM session WHERE id BETWEEN $1 AND $2 AND branch_id IS NOT NULL",
+            ),
+            Self::MachineClass => (
+                Reference::Context,
+                false,
+                "SELECT id, machine_class_id FROM execution_context
+                 WHERE id BETWEEN $1 AND $2 AND machine_class_id IS NOT NULL",
+            ),
             Self::ScmRef => (
                 Reference::Session,
                 true,
@@ -150,6 +179,8 @@ impl Dimension {
             Self::Item => Some("SELECT id, path || '.' || name FROM item"),
             Self::Variant => Some("SELECT id, location || '::' || name FROM variant"),
             Self::Pipeline => Some("SELECT id, name FROM pipeline"),
+            Self::Project => Some("SELECT id, name FROM project"),
+            Self::Branch => Some("SELECT id, name FROM branch"),
             _ => None,
         }
     }

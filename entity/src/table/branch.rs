@@ -1,0 +1,116 @@
+//! Branches of projects: of the source that was tested, as tags name it.
+
+use std::collections::BTreeMap;
+
+use sea_orm::{
+    DbErr,
+    entity::prelude::*,
+    sea_query::{Condition, Expr, ExprTrait as _, Query},
+};
+
+use crate::{
+    column,
+    dialect::Engine,
+    driver::{executor::Transaction, row::from_row},
+    filter::{Number, Text},
+    list::{Link, Listable, SqlListable},
+    table::{plain_entity, project},
+};
+
+/// A row of `branch`.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "branch")]
+pub struct Model {
+    /// The key, which counts up in order of first sessions.
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    /// The key of the project.
+    pub project_id: i64,
+    /// The name.
+    pub name: String,
+    /// The run date of its latest run, in microseconds.
+    pub last_run_date: Option<i64>,
+}
+
+from_row!(Model { id, project_id, name, last_run_date });
+
+plain_entity!();
+
+/// The filter of branches.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Filter {
+    /// The name.
+    pub name: Option<Text>,
+    /// The name of the project.
+    pub project: Option<Text>,
+    /// The run date of the latest run, in microseconds.
+    pub last_run_date: Option<Number<i64>>,
+}
+
+/// The sort orders of branches.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Sort {
+    /// The run date of the latest run.
+    #[default]
+    RunDate,
+    /// The first session.
+    FirstSeen,
+}
+
+impl Listable for Entity {
+    type Filter = Filter;
+    type Sort = Sort;
+    type Link = Link;
+
+    fn sort_key(sort: Sort, row: &Model) -> i64 {
+        match sort {
+            Sort::RunDate => row.last_run_date.unwrap_or_default(),
+            Sort::FirstSeen => row.id,
+        }
+    }
+
+    fn id(row: &Model) -> i64 {
+        row.id
+    }
+}
+
+impl SqlListable for Entity {
+    fn condition(filter: &Filter, engine: Engine) -> Condition {
+        let Filter { name, project, last_run_date } = filter;
+        Condition::all()
+            .add_option(name.as_ref().map(|text| text.on(column::of(Column::Name), engine)))
+            .add_option(project.as_ref().map(|text| project::is_named(Column::ProjectId, text, engine)))
+            .add_option(last_run_date.as_ref().map(|number| number.on(column::of(Column::LastRunDate))))
+    }
+
+    fn sort_column(sort: Sort) -> Option<Column> {
+        match sort {
+            Sort::RunDate => Some(Column::LastRunDate),
+            Sort::FirstSeen => None,
+        }
+    }
+}
+
+/// Returns the condition that `branch`, a key, is that of a branch whose name matches.
+pub(crate) fn is_named(branch: impl ColumnTrait, name: &Text, engine: Engine) -> Expr {
+    let branches =
+        Query::select().column(Column::Id).from(Entity).cond_where(name.on(column::of(Column::Name), engine)).take();
+    column::of(branch).in_subquery(branches)
+}
+
+const SET_LAST_RUN_DATE: &str =
+    "UPDATE branch SET last_run_date = $2 WHERE id = $1 AND (last_run_date IS NULL OR last_run_date < $2)";
+
+/// Notes runs of branches: the branch's key and the run date of each.
+///
+/// # Errors
+/// If the database fails.
+pub async fn note_runs(tx: &Transaction<'_>, runs: &[(i64, i64)]) -> Result<(), DbErr> {
+    let mut latest: BTreeMap<i64, i64> = BTreeMap::new();
+    for (branch, date) in runs {
+        let latest = latest.entry(*branch).or_insert(*date);
+        *latest = Ord::max(*latest, *date);
+    }
+    let latest: Vec<[Value; 2]> = latest.into_iter().map(|(branch, date)| [branch.into(), date.into()]).collect();
+    tx.run_each(SET_LAST_RUN_DATE, &latest).await
+}
