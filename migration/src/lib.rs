@@ -1,5 +1,5 @@
 //! Migrations. They name columns as text, never through `entity`: a migration must keep its meaning when the entities change.
-//! Each runs in a transaction at startup, and can be reverted; the last one as long as no metric is compressed.
+//! Each runs in a transaction at startup, and can be reverted; those of the history as long as no metric is compressed.
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -12,6 +12,7 @@ mod m0005_sessions_in_parts;
 mod m0006_pipeline_variants;
 mod m0007_committers;
 mod m0008_history;
+mod m0010_deletions;
 
 /// Every migration, oldest first.
 pub struct Migrator;
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_pipeline_variants::Migration),
             Box::new(m0007_committers::Migration),
             Box::new(m0008_history::Migration),
+            Box::new(m0010_deletions::Migration),
         ]
     }
 }
@@ -36,5 +38,5 @@ impl MigratorTrait for Migrator {
 pub fn tables() -> impl Iterator<Item = &'static str> {
     let first = m0001_base::TABLES.iter().map(|(name, _)| *name).filter(|name| *name != "metric");
     let single = [m0003_tokens::TABLE, m0007_committers::TABLE, m0008_history::ROWS];
-    first.chain(single).chain(m0008_history::TABLES.iter().map(|(name, _)| *name))
+    first.chain(single).chain(m0008_history::TABLES.iter().chain(m0010_deletions::TABLES).map(|(name, _)| *name))
 }

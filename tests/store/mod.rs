@@ -1,7 +1,10 @@
 //! Storage: ingest, SQLite, PostgreSQL.
 
 mod aggregates;
+mod conditions;
 mod database;
+mod deletions;
+mod first_seen;
 mod history_model;
 mod ingest;
 mod ingest_batches;

@@ -2,6 +2,7 @@
 
 pub mod groups;
 pub mod metrics;
+mod removal;
 mod store;
 
 use std::collections::{HashMap, HashSet};
@@ -13,6 +14,7 @@ use crate::{
     list::{self, Edge, Listable, Slice},
     table::{build, component, execution_context, item, pipeline, session, tag, variant},
 };
+pub use removal::Removal;
 pub use store::Store;
 
 /// What a query returns.

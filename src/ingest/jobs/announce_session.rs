@@ -1,6 +1,7 @@
 //! Announces a session, before or after its first metrics.
 
 use entity::{
+    driver::keys,
     table::{session, session_tag, tag},
     time::LocalDateTime,
 };
@@ -50,7 +51,7 @@ impl Job for NewSession {
             return Ok((Announced { row: stored, tags }, is_same));
         }
         let build_id = self.build(batch).await?;
-        let announced = batch.next_number("session", "announced").await?;
+        let announced = keys::next(&batch.tx, "session", "announced").await?;
         let metric_count = stored.metric_count;
         let row = session::ActiveModel {
             announced: Set(Some(announced)),
