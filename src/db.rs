@@ -32,6 +32,9 @@ use crate::config::{DatabaseUrl, DirectUrl, SegmentSizes, StorageSettings};
 use notification_listener::NotificationListener;
 pub use open_error::OpenError;
 
+/// See [`Database::replaced_grace`]: longer than a scan takes.
+const REPLACED_GRACE: Duration = Duration::from_secs(5);
+
 /// An open database.
 #[derive(Debug, Clone)]
 pub struct Database {
@@ -87,6 +90,11 @@ impl Database {
     /// Whether metrics stay rows after they were sealed.
     pub(crate) fn keeps_rows(&self) -> bool {
         self.storage.keep_rows.unwrap_or(self.file.is_none())
+    }
+
+    /// How long the columns of a segment that was replaced stay for those who read them.
+    pub(crate) fn replaced_grace(&self) -> Duration {
+        self.storage.replaced_grace.unwrap_or(REPLACED_GRACE)
     }
 
     /// Checks that a file is still where it was opened.

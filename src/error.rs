@@ -7,6 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// What the message of an error contains if something was deleted, or moved, while an answer was made: see also the errors of
+/// `entity::history`.
+pub(crate) const MEANWHILE: &str = "meanwhile: try again";
 /// Minimum time between two log lines on the same database error.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -33,6 +36,11 @@ impl Error {
     /// Creates the error for a token without the scope `scope`.
     pub(crate) fn lacks(scope: &'static str, message: impl Into<String>) -> Self {
         Self { scope: Some(scope), ..Self::new(Code::Forbidden, message) }
+    }
+
+    /// Creates the error for a row that is not there, though another one refers to it: it was deleted since that one was read.
+    pub(crate) fn deleted_meanwhile() -> Self {
+        Self::new(Code::DatabaseUnavailable, format!("metrics were deleted {MEANWHILE}"))
     }
 
     /// Creates the error for a panic. Only the log has details.

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 
 use sea_orm::{
     DbErr, QueryFilter as _,
-    sea_query::{Asterisk, Expr, ExprTrait as _, Func, Query, SelectStatement},
+    sea_query::{Asterisk, Expr, ExprTrait as _, Query, SelectStatement},
 };
 
 use crate::{
     column,
-    driver::source::Source,
+    driver::{keys, row::from_row, source::Source},
     filter::Tree,
     list::{self, Order, Position, Slice, SqlListable},
     table::{execution_context, session},
@@ -49,13 +49,27 @@ pub async fn hashes<E: Announced>(db: &impl Source, ids: &[i64]) -> Result<HashM
 }
 
 /// Returns page `number` (from 1) of all announced rows, in order of announcement, with `size` rows each.
+///
+/// # Errors
+/// If the database fails.
 pub async fn page<E: Announced>(db: &impl Source, number: u64, size: u64) -> Result<Vec<E::Model>, DbErr> {
-    // Announcements are numbered without gaps, so the page number gives the first one.
     let before = i64::try_from((number - 1).saturating_mul(size)).unwrap_or(i64::MAX);
+    let after = if numbers::<E>(db).await?.deleted == 0 {
+        // Announcements are numbered without gaps, so the page number gives the first one.
+        before
+    } else {
+        let table = E::default();
+        let table = table.table_name();
+        let nth = format!("SELECT announced FROM {table} WHERE announced > 0 ORDER BY announced LIMIT 1 OFFSET $1");
+        match db.select::<i64, 1>(&nth, [before.into()]).await?.pop() {
+            Some(first) => first - 1,
+            None => return Ok(Vec::new()),
+        }
+    };
     let slice: Slice<E> = Slice {
         filter: Tree::default(),
         order: Order::default(),
-        after: Some(Position { key: before, id: i64::MAX }),
+        after: Some(Position { key: after, id: i64::MAX }),
         before: None,
         limit: size,
         from_end: false,
@@ -76,7 +90,26 @@ pub(crate) fn select_announced_after<E: Announced>(query: &mut SelectStatement, 
     query.from_subquery(new.limit(i64::MAX.unsigned_abs()).take(), E::default().table_name());
 }
 
-/// Returns the greatest announcement number, 0 before the first.
-pub async fn newest<E: Announced>(db: &impl Source) -> Result<i64, DbErr> {
-    db.number(&Query::select().expr_as(Func::max(Expr::col("announced")), "n").from(E::default()).take()).await
+/// The announcement numbers of a table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Numbers {
+    /// The greatest one, 0 before the first.
+    pub(crate) newest: i64,
+    /// How many of them are those of deleted rows.
+    pub(crate) deleted: i64,
+    /// The number of sessions that were deleted.
+    pub(crate) deletions: i64,
+}
+
+from_row!(Numbers { newest, deleted, deletions });
+
+/// Returns the announcement numbers.
+pub(crate) async fn numbers<E: Announced>(db: &impl Source) -> Result<Numbers, DbErr> {
+    let table = E::default();
+    let (newest, deleted) =
+        (keys::greatest(table.table_name(), "announced"), keys::deleted(table.table_name(), "announced"));
+    let select = format!(
+        "SELECT COALESCE(({newest}), 0), CAST(({deleted}) AS BIGINT), COALESCE((SELECT deletions FROM history), 0)"
+    );
+    db.select(&select, []).await?.pop().ok_or_else(|| DbErr::RecordNotFound("announcement numbers".to_owned()))
 }

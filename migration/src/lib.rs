@@ -1,5 +1,5 @@
 //! Migrations. They name columns as text, never through `entity`: a migration must keep its meaning when the entities change.
-//! Each runs in a transaction at startup, and can be reverted; the history's as long as no metric is compressed.
+//! Each runs in a transaction at startup, and can be reverted; those of the history as long as no metric is compressed.
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -13,6 +13,7 @@ mod m0006_pipeline_variants;
 mod m0007_committers;
 mod m0008_history;
 mod m0009_runs;
+mod m0010_deletions;
 
 /// Every migration, oldest first.
 pub struct Migrator;
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_committers::Migration),
             Box::new(m0008_history::Migration),
             Box::new(m0009_runs::Migration),
+            Box::new(m0010_deletions::Migration),
         ]
     }
 }
@@ -38,5 +40,6 @@ impl MigratorTrait for Migrator {
 pub fn tables() -> impl Iterator<Item = &'static str> {
     let first = m0001_base::TABLES.iter().map(|(name, _)| *name).filter(|name| *name != "metric");
     let single = [m0003_tokens::TABLE, m0007_committers::TABLE, m0008_history::ROWS];
-    first.chain(single).chain(m0008_history::TABLES.iter().chain(m0009_runs::TABLES).map(|(name, _)| *name))
+    let later = m0008_history::TABLES.iter().chain(m0009_runs::TABLES).chain(m0010_deletions::TABLES);
+    first.chain(single).chain(later.map(|(name, _)| *name))
 }

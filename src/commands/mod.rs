@@ -1,6 +1,7 @@
 //! The commands of the program, one file each, and their exit codes.
 
 mod completions;
+mod delete;
 mod failure;
 mod man;
 mod openapi;
@@ -17,6 +18,7 @@ use std::{
 
 use self::{failure::Failure, output::print, runtime::on_runtime};
 use crate::config::{self, Command, Stop};
+pub use delete::{DeleteError, run as delete_sessions};
 pub use token::{Output, TokenError, run as manage_tokens};
 
 /// The exit code of a failed start or command.
@@ -28,6 +30,9 @@ pub fn run() -> ExitCode {
         Ok((Command::Serve, settings)) => serve::run(settings),
         Ok((Command::Token(command), settings)) => {
             on_runtime(async move { token::print_result(&command, &settings).await.map_err(Failure::Refused) })
+        }
+        Ok((Command::Delete(command), settings)) => {
+            on_runtime(async move { delete::print_result(&command, &settings).await.map_err(Failure::Refused) })
         }
         Ok((Command::Schema, _)) => schema::run().map_err(Failure::Refused),
         Ok((Command::Openapi { api, version }, _)) => openapi::run(&api, version).map_err(Failure::Refused),

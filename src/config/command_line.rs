@@ -15,6 +15,7 @@ use super::{
     access::AccessSettings,
     arguments::{address, folder},
     database::DatabaseUrl,
+    delete::DeleteCommand,
     exposure::Exposure,
     graphql::GraphqlSettings,
     limits::HttpLimits,
@@ -54,6 +55,9 @@ pub enum Command {
     /// Create, list and revoke access tokens
     #[command(subcommand, arg_required_else_help = false)]
     Token(TokenCommand),
+    /// Delete sessions and their metrics, also while servers run
+    #[command(arg_required_else_help = false)]
+    Delete(DeleteCommand),
     /// Print a shell completion script
     Completions {
         /// Shell
@@ -180,6 +184,7 @@ pub fn commands() -> clap::Command {
     serving(CommandLine::command())
         .mut_subcommand("serve", serving)
         .mut_subcommand("token", |token| asking(token.mut_subcommands(asking)))
+        .mut_subcommand("delete", asking)
 }
 
 /// Applies `change` to the arguments of a command and of its subcommands.
@@ -221,7 +226,9 @@ pub(super) fn read(arguments: &[OsString]) -> Result<(Command, Flags, &'static s
     let database = DatabaseFlags::augment_args(clap::Command::new("metrograph"));
     let is_taken = |argument: &Arg| match command {
         Command::Serve => true,
-        Command::Token(_) => database.get_arguments().any(|setting| setting.get_id() == argument.get_id()),
+        Command::Token(_) | Command::Delete(_) => {
+            database.get_arguments().any(|setting| setting.get_id() == argument.get_id())
+        }
         Command::Schema | Command::Openapi { .. } | Command::Completions { .. } | Command::Man { .. } => false,
     };
     let merged = settings.clone().mut_args(|argument| {
@@ -247,7 +254,7 @@ fn update(flags: &mut Flags, command: &Command, levels: &[&ArgMatches]) -> Resul
     for level in inner {
         match command {
             Command::Serve => flags.update_from_arg_matches(level)?,
-            Command::Token(_) => flags.database.update_from_arg_matches(level)?,
+            Command::Token(_) | Command::Delete(_) => flags.database.update_from_arg_matches(level)?,
             Command::Schema | Command::Openapi { .. } | Command::Completions { .. } | Command::Man { .. } => {}
         }
     }

@@ -4,6 +4,7 @@ mod access;
 mod arguments;
 mod command_line;
 mod database;
+mod delete;
 mod exposure;
 mod graphql;
 mod limits;
@@ -24,6 +25,7 @@ pub(crate) use command_line::commands;
 pub use command_line::{Command, OpenApiVersion};
 use command_line::{DatabaseFlags, Flags, ServerFlags};
 pub use database::DatabaseUrl;
+pub use delete::DeleteCommand;
 pub use exposure::{CorsOrigin, Exposure, HostName, Switch};
 pub use graphql::{Documents, GraphqlSettings, Limits};
 pub use limits::{HttpLimits, Rate, RateLimit};
@@ -108,6 +110,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<
         read_only,
         keep_rows: pool.keep_rows,
         segments: SegmentSizes::default(),
+        replaced_grace: None,
     };
     if graphql.documents.trusted_only && graphql.documents.documents_dir.is_none() {
         return Err(Stop::Refused(

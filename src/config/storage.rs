@@ -1,6 +1,6 @@
 //! How the database is used.
 
-use std::{num::NonZeroU32, str::FromStr, thread};
+use std::{num::NonZeroU32, str::FromStr, thread, time::Duration};
 
 use clap::Args;
 
@@ -19,6 +19,8 @@ pub struct StorageSettings {
     pub keep_rows: Option<bool>,
     /// The sizes of segments and their pages.
     pub segments: SegmentSizes,
+    /// How long the columns of a segment that was replaced stay for those who read them. Only tests set it.
+    pub replaced_grace: Option<Duration>,
 }
 
 /// The sizes of segments, which hold the history as compressed columns, and of their pages. Only tests set them.

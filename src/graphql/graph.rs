@@ -13,7 +13,7 @@ use crate::{
     access::Caller,
     config::{Limits, Scope},
     db::Database,
-    error::Error,
+    error::{Error, MEANWHILE},
     graphql::{
         error::{as_server_error, refusal, with_codes},
         fairness::{Delivery, FairnessGate},
@@ -35,6 +35,9 @@ use crate::{
     },
     ingest::Ingest,
 };
+
+/// How often a query is run that comes across what was deleted meanwhile.
+const MAX_TRIES: u32 = 3;
 
 /// The executable schemas over a database.
 #[derive(Clone)]
@@ -143,10 +146,24 @@ impl Graph {
         self.0.requirements.of_operation(document, name.as_deref()).contains(&Scope::Read)
     }
 
-    /// Runs an operation. Every error of the response has a code.
+    /// Runs an operation. Every error of the response has a code. A query that came across what was deleted meanwhile runs again.
     ///
     /// Lists may be JSON text already: serialize the response with [`crate::graphql::write_json`], not with serde.
     pub(crate) async fn execute(&self, operation: Operation) -> Response {
+        if operation.may_store() {
+            return self.execute_once(operation).await;
+        }
+        let mut response = self.execute_once(operation.clone()).await;
+        for _ in 1..MAX_TRIES {
+            if !response.errors.iter().any(|error| error.message.contains(MEANWHILE)) {
+                break;
+            }
+            response = self.execute_once(operation.clone()).await;
+        }
+        response
+    }
+
+    async fn execute_once(&self, operation: Operation) -> Response {
         let Prepared { schema, request, driver, plan, .. } = match self.prepare(operation) {
             Ok(prepared) => prepared,
             Err(refused) => return *refused,

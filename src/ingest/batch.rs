@@ -28,12 +28,14 @@ pub(crate) struct Batch<'a> {
     pub continues: bool,
     /// The metrics that it has inserted.
     pub recorded: Vec<metric::Model>,
+    /// The number of sessions that it has deleted.
+    pub deletions: i64,
 }
 
 impl Batch<'_> {
-    /// The number that comes after the greatest one of a column, 1 in an empty table.
-    pub async fn next_number(&self, table: &'static str, column: &'static str) -> Result<i64, DbErr> {
-        Ok(self.tx.number(&Query::select().expr(Expr::col(column).max()).from(table).take()).await? + 1)
+    /// The key of the next metric.
+    pub async fn next_metric(&self) -> Result<i64, DbErr> {
+        Ok(self.tx.number(&Query::select().expr(Expr::col("last_metric_id").max()).from("history").take()).await? + 1)
     }
 
     /// The row with this key, which a name has led to.

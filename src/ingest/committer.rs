@@ -94,6 +94,8 @@ struct Stored {
     /// What has become of the history, and how far it went before this transaction, unless it is the same.
     found: Option<(Continuity, HistorySnapshot)>,
     recorded: Vec<metric::Model>,
+    /// The number of sessions that were deleted.
+    deletions: i64,
 }
 
 impl Committer {
@@ -148,12 +150,17 @@ impl Committer {
             tries += 1;
             let history = watermark.borrow().history;
             let error = match self.transact(jobs, history).await {
-                Ok(Stored { watermark: stored, found, recorded }) => {
+                Ok(Stored { watermark: stored, found, recorded, deletions }) => {
                     if let Some((continuity, snapshot)) = found {
-                        self.history.forget();
+                        if continuity > Continuity::Thinned {
+                            self.history.forget();
+                        }
                         Watermark::restart(continuity, &snapshot, watermark);
                     }
                     self.history.append(&recorded);
+                    if deletions > 0 {
+                        Watermark::note_deletions(watermark);
+                    }
                     stored.publish(watermark);
                     return Ok(());
                 }
@@ -193,17 +200,18 @@ impl Committer {
             branches,
             now: time::now(),
             watermark: Watermark::default(),
-            continues: found.is_none(),
+            continues: *continuity <= Continuity::Thinned,
             recorded: Vec::new(),
+            deletions: 0,
         };
         Waiting::store_all(jobs, &mut batch).await?;
-        let Batch { tx, watermark, recorded, .. } = batch;
+        let Batch { tx, watermark, recorded, deletions, .. } = batch;
         if watermark != Watermark::default() {
             tx.notify(&watermark.to_string()).await?;
         }
         tx.commit().await?;
-        trail.commit();
+        trail.commit(deletions);
         *continuity = Continuity::Continues;
-        Ok(Stored { watermark, found, recorded })
+        Ok(Stored { watermark, found, recorded, deletions })
     }
 }

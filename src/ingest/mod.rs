@@ -5,9 +5,11 @@
 
 mod batch;
 mod branch;
+mod cleaner;
 mod committer;
 mod condition;
 mod counters;
+mod deletion;
 mod job;
 mod jobs;
 mod limits;
@@ -34,6 +36,7 @@ use tokio::{
 use crate::db::{Database, OpenError};
 pub use branch::BranchRules;
 use condition::Condition;
+pub use deletion::Deleted;
 pub use jobs::{
     announce_context::NewContext,
     announce_session::{Announced, NewSession},
@@ -50,7 +53,7 @@ pub use watermark::Watermark;
 pub struct Committer {
     end: oneshot::Sender<()>,
     task: JoinHandle<()>,
-    /// Ends after the committer. A server that only reads has none.
+    /// Ends after the committer. A server that only reads has none, nor has a command.
     sealer: Option<JoinHandle<()>>,
     watcher: HistoryWatcher,
 }
@@ -100,11 +103,26 @@ impl Ingest {
     /// # Errors
     /// The database's.
     pub async fn start(database: &Database, branches: BranchRules) -> Result<(Self, Committer), OpenError> {
+        Self::open(database, branches, true).await
+    }
+
+    /// Like [`Self::start`], for a command that runs beside servers: it seals nothing, and drops no rows that they keep.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn without_sealer(
+        database: &Database,
+        branches: BranchRules,
+    ) -> Result<(Self, Committer), OpenError> {
+        Self::open(database, branches, false).await
+    }
+
+    async fn open(database: &Database, branches: BranchRules, seals: bool) -> Result<(Self, Committer), OpenError> {
         let is_read_only = database.is_read_only();
         let writer = if is_read_only { None } else { Some(database.writer().await?) };
         // Its statements are not counted.
         let store = Store { reader: database.watch.clone(), history: Arc::clone(&database.store.history) };
-        let keeps_rows = database.keeps_rows();
+        let (keeps_rows, grace) = (database.keeps_rows(), database.replaced_grace());
         // Before the first look, so that no commit in between goes unnoticed.
         let listener = database.notification_listener().await?;
         let first = HistorySnapshot::of(&database.watch).await.map_err(|error| database.unusable(error))?;
@@ -122,9 +140,8 @@ impl Ingest {
             ingest.history_checks(),
         );
         let (end, ended) = oneshot::channel();
-        let sealer = writer
-            .is_some()
-            .then(|| tokio::spawn(sealer::run(store, ingest.downgrade(), ingest.watermark(), keeps_rows)));
+        let sealer = (writer.is_some() && seals)
+            .then(|| tokio::spawn(sealer::run(store, ingest.downgrade(), ingest.watermark(), keeps_rows, grace)));
         let task = match writer {
             Some(writer) => {
                 // A thread of its own: SQLite blocks the one that writes.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use entity::{
     digest::{Digest, digest},
-    driver::{executor::Transaction, source::Source as _},
+    driver::{executor::Transaction, keys, source::Source as _},
 };
 use quick_cache::unsync::Cache;
 use sea_orm::{
@@ -104,7 +104,7 @@ impl NameInterner {
         names: &[&Name<'_, N>],
     ) -> Result<HashMap<Digest, i64>, DbErr> {
         let mut found = HashMap::with_capacity(names.len());
-        for part in names.chunks(MAX_LOOKUP_VALUES / (N + 2)) {
+        for part in names.chunks(MAX_LOOKUP_VALUES / (N + 3)) {
             let query = Query::select()
                 .columns(["id", "digest"])
                 .from(self.table)
@@ -115,10 +115,13 @@ impl NameInterner {
             if new.is_empty() {
                 continue;
             }
+            let first = if tx.engine().reuses_keys() { Some(keys::next(tx, self.table, "id").await?) } else { None };
+            let own = first.map(|_| "id").into_iter();
             let mut insert = Query::insert();
-            insert.into_table(self.table).columns(self.columns.iter().copied().chain(["digest"]));
-            for name in new {
-                insert.values_panic(name.values().map(Expr::val));
+            insert.into_table(self.table).columns(own.chain(self.columns.iter().copied()).chain(["digest"]));
+            for (name, place) in new.into_iter().zip(0..) {
+                let key = first.map(|first| Value::from(first + place));
+                insert.values_panic(key.into_iter().chain(name.values()).map(Expr::val));
             }
             insert.returning(Query::returning().columns(["id", "digest"]));
             note(&mut found, tx.all(&insert).await?)?;

@@ -83,6 +83,31 @@ pub(crate) const JOIN_BUILD: &str = "INSERT INTO component_build \
     first_metric_id = CASE WHEN excluded.first_metric_id < component_build.first_metric_id \
     THEN excluded.first_metric_id ELSE component_build.first_metric_id END";
 
+/// Component `$1` may have fewer metrics in build `$2`.
+pub(crate) const LEAVE_BUILD: &str = "DELETE FROM component_build WHERE component_id = $1 AND build_id = $2";
+
+/// Counts the metrics of component `$1` in build `$2` anew.
+pub(crate) const COUNT_COMPONENT_IN_BUILD: &str = "INSERT INTO component_build \
+    (component_id, build_id, pipeline_id, first_metric_id, metric_count) \
+    SELECT session_component.component_id, build.id, build.pipeline_id, MIN(session_component.first_metric_id), \
+    SUM(session_component.metric_count) FROM session JOIN build ON build.id = session.build_id \
+    JOIN session_component ON session_component.session_id = session.id \
+    WHERE session_component.component_id = $1 AND session.build_id = $2 \
+    GROUP BY session_component.component_id, build.id, build.pipeline_id";
+
+/// `$1` more sessions are deleted.
+pub(crate) const COUNT_DELETIONS: &str = "UPDATE history SET deletions = deletions + $1, revision = revision + 1";
+
+/// The metrics of session `$2` are hidden: `$5` with keys from `$3` to `$4`. Its deletion is number `$1`, from 0, before the last one.
+pub(crate) const HIDE_SESSION: &str = "INSERT INTO deletion \
+    (id, session_id, first_metric_id, last_metric_id, metric_count) \
+    SELECT deletions - $1, $2, $3, $4, $5 FROM history";
+
+/// `$3` rows are deleted, whose name and column is `$1` and the greatest value in it `$2`.
+pub(crate) const NOTE_DELETED: &str = "INSERT INTO deleted_key (name, greatest, row_count) VALUES ($1, $2, $3) \
+    ON CONFLICT (name) DO UPDATE SET row_count = deleted_key.row_count + excluded.row_count, \
+    greatest = CASE WHEN excluded.greatest > deleted_key.greatest THEN excluded.greatest ELSE deleted_key.greatest END";
+
 /// Variant `$1` has `$2` more metrics, whose values lie between `$3` and `$4`, `$5` and `$6`, …
 pub(crate) static ADD_TO_VARIANT: LazyLock<String> = LazyLock::new(|| {
     let bounds = Resource::ALL.iter().zip((3..).step_by(2)).map(|(resource, least)| {

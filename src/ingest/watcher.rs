@@ -124,6 +124,9 @@ impl Poller {
             && snapshot.metric >= before.metric
             && snapshot.session >= before.session;
         if continues {
+            if *history == before.history && snapshot.deletions > seen.deletions {
+                Watermark::note_deletions(&self.watermark);
+            }
             let raised = Watermark::first(&snapshot);
             self.watermark.send_if_modified(|watermark| {
                 let old = *watermark;

@@ -18,6 +18,8 @@ pub struct Watermark {
     begun: (i64, i64),
     /// How often all caches of rows had to be emptied.
     pub memory: u64,
+    /// How often sessions were found to be deleted.
+    pub deletions: u64,
 }
 
 impl Watermark {
@@ -49,6 +51,14 @@ impl Watermark {
         });
     }
 
+    /// Has all caches emptied: sessions were deleted.
+    pub(crate) fn note_deletions(sender: &watch::Sender<Self>) {
+        sender.send_modify(|watermark| {
+            watermark.memory += 1;
+            watermark.deletions += 1;
+        });
+    }
+
     /// Has all caches emptied, and begins another history if it is one. `snapshot` shows how far it went before anything was added to it.
     pub(crate) fn restart(continuity: Continuity, snapshot: &HistorySnapshot, sender: &watch::Sender<Self>) {
         sender.send_modify(|watermark| {
@@ -57,8 +67,8 @@ impl Watermark {
             // Subscribers may not have read all yet of a history that continues.
             if continuity == Continuity::Replaced || metric < watermark.metric || session < watermark.session {
                 tracing::warn!("the database holds another history than before: caches were emptied");
-                let (history, memory) = (watermark.history + 1, watermark.memory);
-                *watermark = Self { metric, session, history, begun: (metric, session), memory };
+                let begun = (metric, session);
+                *watermark = Self { metric, session, history: watermark.history + 1, begun, ..*watermark };
             }
         });
     }

@@ -1,7 +1,5 @@
 //! Property test (proptest): random histories are answered as a naive model answers them, on segments of a few rows.
 
-use std::cmp::Ordering;
-
 use metrograph::config::SegmentSizes;
 use proptest::{
     arbitrary::any,
@@ -13,10 +11,14 @@ use proptest::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{
-    Engine, TestApp,
-    builders::graphql::{context, session},
-    history::bare,
+use crate::{
+    store::{conditions::holds, first_seen::FirstSeen},
+    support::{
+        Engine, TestApp,
+        builders::graphql::{context, session},
+        counters,
+        history::bare,
+    },
 };
 
 const PAGE_SIZE: usize = 7;
@@ -155,39 +157,8 @@ fn filter() -> impl Strategy<Value = Value> {
 fn history() -> impl Strategy<Value = Vec<(Vec<Step>, Vec<Value>)>> {
     let (stretch, figure) = ((0..4_usize, any::<bool>(), 1..10_usize), 0..FIGURES.len());
     let (session, context, parent) = (select(SESSIONS), select(CONTEXTS), select(PARENTS));
-    let step = (0..14_u8, session, context, filter(), stretch, parent, figure, -8..11_i64);
+    let step = (0..15_u8, session, context, filter(), stretch, parent, figure, -8..11_i64);
     vec((vec(step, 0..5), vec(metric(), 1..=20)), 8..=12)
-}
-
-/// Returns whether a text matches a LIKE pattern.
-fn like(pattern: &str, text: &str) -> bool {
-    let Some(sign) = pattern.chars().next() else { return text.is_empty() };
-    let rest = &pattern[sign.len_utf8()..];
-    if sign == '%' {
-        return text.char_indices().map(|(at, _)| at).chain([text.len()]).any(|at| like(rest, &text[at..]));
-    }
-    let mut chars = text.chars();
-    chars.next().is_some_and(|char| sign == '_' || sign.eq_ignore_ascii_case(&char)) && like(rest, chars.as_str())
-}
-
-/// Returns whether one condition holds. None holds for null.
-fn holds(value: &Value, operator: &str, operand: &Value) -> bool {
-    let text = value.as_str().zip(operand.as_str());
-    let order = match value.as_f64().zip(operand.as_f64()) {
-        Some((value, operand)) => value.partial_cmp(&operand),
-        None => text.map(|(value, operand)| value.cmp(operand)),
-    };
-    match operator {
-        "in" => operand.as_array().unwrap().iter().any(|operand| holds(value, "eq", operand)),
-        "eq" => order == Some(Ordering::Equal),
-        "gt" => order == Some(Ordering::Greater),
-        "gte" => order.is_some_and(Ordering::is_ge),
-        "lt" => order == Some(Ordering::Less),
-        "lte" => order.is_some_and(Ordering::is_le),
-        "startsWith" => text.is_some_and(|(value, prefix)| value.starts_with(prefix)),
-        "contains" => text.is_some_and(|(value, pattern)| like(&format!("%{pattern}%"), value)),
-        _ => text.is_some_and(|(value, pattern)| like(pattern, value)),
-    }
 }
 
 /// What is stored: metrics as they are answered, and announced sessions and contexts, all in order of arrival.
@@ -196,6 +167,7 @@ struct Model {
     metrics: Vec<Value>,
     sessions: Vec<Session>,
     contexts: Vec<&'static str>,
+    first_seen: FirstSeen,
 }
 
 impl Model {
@@ -212,6 +184,48 @@ impl Model {
             "startedAt" => canonical(&metric["startedAt"]).into(),
             _ => metric[field].clone(),
         }
+    }
+
+    /// Returns what identifies the objects of a metric or session.
+    fn names(&self, metric: &Value, names: &[&str]) -> Value {
+        names.iter().map(|name| (*name, self.value(metric, name))).collect()
+    }
+
+    /// Notes the objects of a metric, or of what was announced, that belong to these lists.
+    fn see(&mut self, metric: &Value, lists: &[&str]) {
+        for (list, _, names) in PARENTS.iter().filter(|(list, ..)| lists.contains(list)) {
+            let names = self.names(metric, names);
+            if names.as_object().unwrap().values().all(|name| !name.is_null()) {
+                self.first_seen.see(list, names);
+            }
+        }
+    }
+
+    /// Deletes a session. Returns whether it is there.
+    fn delete(&mut self, hash: &str) -> bool {
+        let (deleted, left): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.metrics).into_iter().partition(|metric| metric["sessionHash"] == hash);
+        self.metrics = left;
+        let sessions = self.sessions.len();
+        self.sessions.retain(|session| session.0 != hash);
+        let is_there = self.sessions.len() < sessions || !deleted.is_empty();
+        // A context that it left without metrics goes with it.
+        let is_left = |context: &str| self.metrics.iter().any(|metric| metric["contextHash"] == context);
+        self.contexts.retain(|hash| is_left(hash) || !deleted.iter().any(|metric| metric["contextHash"] == *hash));
+        let mut first_seen = std::mem::take(&mut self.first_seen);
+        let sessions: Vec<Value> = self.sessions.iter().map(|(hash, ..)| json!({ "sessionHash": hash })).collect();
+        let contexts: Vec<Value> = self.contexts.iter().map(|hash| json!({ "contextHash": hash })).collect();
+        first_seen.retain(|list, object| {
+            let (_, _, names) = PARENTS.iter().find(|parent| parent.0 == list).unwrap();
+            let of = match list {
+                "contexts" => &contexts,
+                "components" | "items" | "variants" => &self.metrics,
+                _ => &sessions,
+            };
+            of.iter().any(|one| self.names(one, names) == *object)
+        });
+        self.first_seen = first_seen;
+        is_there
     }
 
     fn matches(&self, filter: &Value, metric: &Value) -> bool {
@@ -239,20 +253,10 @@ impl Model {
 
     /// Returns the objects of a list, each with a stretch of its metrics.
     fn edges(&self, filter: &Value, (list, _, names): Parent, (order, forwards, size): Stretch) -> Vec<Value> {
-        let name = |metric: &Value| names.iter().map(|name| (*name, self.value(metric, name))).collect::<Value>();
-        let first_seen: Vec<Value> = match list {
-            "contexts" => self.contexts.iter().map(|hash| json!({ "contextHash": hash })).collect(),
-            "components" | "items" | "variants" => self.metrics.clone(),
-            _ => self.sessions.iter().map(|(hash, ..)| json!({ "sessionHash": hash })).collect(),
-        };
-        let mut parents: Vec<Value> = Vec::new();
-        for parent in first_seen.iter().map(&name) {
-            let has_names = parent.as_object().unwrap().values().all(|name| !name.is_null());
-            // The list of builds has none without a number.
-            if has_names && parent["build"] != "" && !parents.contains(&parent) {
-                parents.push(parent);
-            }
-        }
+        let name = |metric: &Value| self.names(metric, names);
+        let mut parents = self.first_seen.of(list);
+        // The list of builds has none without a number.
+        parents.retain(|parent| parent["build"] != "");
         let all = self.list(filter, order);
         for parent in &mut parents {
             let metrics: Vec<&Value> = all.iter().filter(|metric| name(metric) == *parent).collect();
@@ -333,10 +337,17 @@ async fn play(app: &TestApp, history: Vec<(Vec<Step>, Vec<Value>)>) {
                     let tags = json!({ "pipeline_branch": pipeline, "pipeline_build_no": build });
                     app.announce_session(session(hash, json!({ "scmRef": scm_ref, "tags": tags }))).await;
                     model.sessions.extend((!model.sessions.contains(&announced)).then_some(announced));
+                    model.see(&json!({ "sessionHash": hash }), &["sessions", "pipelines", "builds"]);
                 }
                 2 => {
                     app.announce_machine(context(machine, json!({}))).await;
                     model.contexts.extend((!model.contexts.contains(&machine)).then_some(machine));
+                    model.see(&json!({ "contextHash": machine }), &["contexts"]);
+                }
+                14 => {
+                    let deleted = app.delete(&[announced.0]).await;
+                    assert_eq!(deleted.is_ok(), model.delete(announced.0), "{}: {deleted:?}", announced.0);
+                    counters::check(app).await;
                 }
                 _ => ask(app, &model, step).await,
             }
@@ -345,6 +356,7 @@ async fn play(app: &TestApp, history: Vec<(Vec<Step>, Vec<Value>)>) {
         assert_eq!(ids.len(), metrics.len());
         for (mut metric, id) in metrics.into_iter().zip(ids) {
             metric["id"] = id;
+            model.see(&metric, &["components", "items", "variants"]);
             model.metrics.push(metric);
         }
         let ids: Vec<&Value> = model.metrics.iter().map(|metric| &metric["id"]).collect();
@@ -354,6 +366,7 @@ async fn play(app: &TestApp, history: Vec<(Vec<Step>, Vec<Value>)>) {
     for order in 0..4 {
         walk(app, &model, &json!({}), (order, order != 1, 37)).await;
     }
+    counters::check(app).await;
 }
 
 #[test]

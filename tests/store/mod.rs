@@ -2,7 +2,10 @@
 
 mod aggregates;
 mod assigning;
+mod conditions;
 mod database;
+mod deletions;
+mod first_seen;
 mod history_model;
 mod ingest;
 mod ingest_batches;

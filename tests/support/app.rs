@@ -1,5 +1,7 @@
 //! A server in this process: requests go to its router, without a socket.
 
+use std::time::Duration;
+
 use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, Request, StatusCode, header},
@@ -68,6 +70,8 @@ impl TestApp {
         settings.database_url = url.parse().unwrap();
         // Small ones, so that most tests read segments.
         settings.storage.segments = SegmentSizes { page: 16, segment: 64 };
+        // No scan takes as long here.
+        settings.storage.replaced_grace = Some(Duration::from_millis(200));
         change(&mut settings);
         let app = App::open(&settings).await.unwrap();
         Self { app, engine, settings, _folder: folder, database }

@@ -1,5 +1,9 @@
 //! A small history for tests, and short ways to add to one.
 
+use metrograph::{
+    commands::{self, DeleteError, Output},
+    config::DeleteCommand,
+};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -65,6 +69,13 @@ impl TestApp {
         let query = "mutation($i: AnnounceContextInput!) { announceContext(input: $i) { userErrors { message } } }";
         let answer = self.run(query, json!({ "i": input })).await;
         assert_eq!(answer["announceContext"]["userErrors"], json!([]));
+    }
+
+    /// Runs `metrograph delete` on its database.
+    pub async fn delete(&self, sessions: &[&str]) -> Result<Output, DeleteError> {
+        let sessions = sessions.iter().map(|hash| (*hash).to_owned()).collect();
+        let command = DeleteCommand { sessions, dry_run: false };
+        commands::delete_sessions(&command, &self.settings().database_url, &self.settings().storage).await
     }
 
     /// Stores the small history. Its eight metrics are identified by `memoryUsage`, which counts from 1:

@@ -4,6 +4,7 @@ pub mod access;
 mod app;
 pub mod backup;
 pub mod builders;
+pub mod counters;
 pub mod history;
 pub mod live;
 pub mod poolers;

@@ -24,12 +24,12 @@ impl Default for CountCache {
     }
 }
 
-/// A version of the history: the greatest key of metrics, and the numbers of announced sessions and contexts. It is read from the
+/// A version of the history: the greatest key of metrics, the number of deleted sessions, and the numbers of announced sessions and contexts. It is read from the
 /// database, since other servers may write to it.
-type Version = (Option<i64>, (Option<i64>, Option<i64>));
+type Version = ((Option<i64>, Option<i64>), (Option<i64>, Option<i64>));
 
-const CURRENT_VERSION: &str = "SELECT (SELECT last_metric_id FROM history), (SELECT MAX(announced) FROM session), \
-    (SELECT MAX(announced) FROM execution_context)";
+const CURRENT_VERSION: &str = "SELECT (SELECT last_metric_id FROM history), (SELECT deletions FROM history), \
+    (SELECT MAX(announced) FROM session), (SELECT MAX(announced) FROM execution_context)";
 
 async fn current_version(db: &impl Source) -> Result<Version, DbErr> {
     Ok(db.select::<Version, 0>(CURRENT_VERSION, []).await?.pop().unwrap_or_default())

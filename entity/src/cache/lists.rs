@@ -1,5 +1,5 @@
 //! A cache of the announced rows that match a filter. Whether an announced row matches never changes, so only rows that were
-//! announced later are read.
+//! announced later are read, until sessions are deleted.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use sea_orm::{
 };
 
 use crate::{
-    announced::{self, Announced},
+    announced::{self, Announced, Numbers},
     digest::{Digest, digest},
     driver::source::Source,
     filter::Tree,
@@ -56,8 +56,9 @@ impl ListCache {
     /// # Errors
     /// If the database fails.
     pub async fn ids<E: Announced>(&self, db: &impl Source, filter: &Tree<E::Filter>) -> Result<Arc<Vec<i64>>, DbErr> {
-        let newest = announced::newest::<E>(db).await?;
-        let what = digest(&[E::default().table_name(), &format!("{filter:?}")]);
+        let Numbers { newest, deletions, .. } = announced::numbers::<E>(db).await?;
+        // After a deletion, lists are read anew.
+        let what = digest(&[E::default().table_name(), &format!("{filter:?}"), &deletions.to_string()]);
         let cached = self.0.get(&what).unwrap_or_default();
         // Another request may have read further.
         if newest <= cached.announced {
@@ -75,8 +76,9 @@ impl ListCache {
     /// If the database fails.
     pub async fn count<E: Announced>(&self, db: &impl Source, filter: &Tree<E::Filter>) -> Result<u64, DbErr> {
         if *filter == Tree::default() {
-            // Announcements are numbered without gaps: the greatest number is the count.
-            return Ok(announced::newest::<E>(db).await?.unsigned_abs());
+            // Announcements are numbered without gaps, except for those that were deleted.
+            let Numbers { newest, deleted, .. } = announced::numbers::<E>(db).await?;
+            return Ok((newest - deleted).unsigned_abs());
         }
         Ok(self.ids::<E>(db, filter).await?.len() as u64)
     }

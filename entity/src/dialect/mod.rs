@@ -25,6 +25,19 @@ impl Engine {
         }
     }
 
+    /// Returns whether a table assigns the greatest key again after its row was deleted.
+    pub fn reuses_keys(self) -> bool {
+        self == Self::Sqlite
+    }
+
+    /// Selects the number of free pages that [`give_back`](crate::driver::executor::Transaction::give_back) gives back to the system.
+    pub fn free_pages(self) -> &'static str {
+        match self {
+            Self::Sqlite => sqlite::FREE_PAGES,
+            Self::Postgres => "SELECT CAST(0 AS BIGINT)",
+        }
+    }
+
     /// Builds the statement in the engine's dialect.
     pub(crate) fn build(self, statement: &impl QueryStatementWriter) -> Statement {
         let (sql, values) = match self {

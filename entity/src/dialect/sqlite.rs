@@ -53,6 +53,15 @@ pub(crate) fn with_numbered_parameters(sql: &str) -> String {
     sql.replace('$', "?")
 }
 
+/// Selects the number of free pages that can be given back to the system: none of a file that was made without that.
+pub(crate) const FREE_PAGES: &str = "SELECT CASE WHEN (SELECT auto_vacuum FROM pragma_auto_vacuum) = 2 \
+    THEN (SELECT freelist_count FROM pragma_freelist_count) ELSE 0 END";
+
+/// Returns the statement that gives up to `pages` of them back.
+pub(crate) fn give_back(pages: u32) -> String {
+    format!("PRAGMA incremental_vacuum({pages})")
+}
+
 /// SQLite's LIKE ignores the case of ASCII letters, and has no escape character without ESCAPE.
 pub(crate) fn like(text: Expr, pattern: &str) -> Expr {
     Expr::cust_with_exprs("? LIKE ?", [text, Expr::val(pattern)])

@@ -165,6 +165,9 @@ impl Writer {
         if found > 1 {
             return Ok((transaction, Continuity::Continues));
         }
+        if trail.rejoin(&transaction).await? {
+            return Ok((transaction, Continuity::Thinned));
+        }
         trail.restart(&transaction).await?;
         Ok((transaction, Continuity::Replaced))
     }
@@ -242,6 +245,26 @@ impl Transaction<'_> {
         match self {
             Self::Direct(transaction) => transaction.execute(&statement),
             Self::Orm(transaction) => transaction.execute_raw(statement).await.map(drop),
+        }
+    }
+
+    /// Runs such a statement once, with any number of values.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn run_with(&self, sql: &str, values: Vec<Value>) -> Result<(), DbErr> {
+        let Statement { sql, .. } = self.engine().statement(sql, []);
+        self.execute_of(Statement::from_sql_and_values(self.engine().backend(), sql, values)).await
+    }
+
+    /// Gives up to `pages` free pages of a file back to the system; for others there is nothing to do.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn give_back(&self, pages: u32) -> Result<(), DbErr> {
+        match self {
+            Self::Direct(transaction) => transaction.give_back(pages),
+            Self::Orm(_) => Ok(()),
         }
     }
 

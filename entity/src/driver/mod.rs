@@ -4,6 +4,7 @@ pub mod error_kind;
 pub mod executor;
 pub mod file;
 pub mod history;
+pub mod keys;
 mod orm;
 pub mod row;
 pub mod rusqlite;

@@ -18,10 +18,13 @@ use rusqlite::{
 use sea_orm::{DbErr, RuntimeErr, Statement, sea_query::Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::driver::{
-    error_kind::failed,
-    file::{File, FileError, Purpose},
-    row::FromRow,
+use crate::{
+    dialect::sqlite,
+    driver::{
+        error_kind::failed,
+        file::{File, FileError, Purpose},
+        row::FromRow,
+    },
 };
 
 /// Prepared statements that a connection caches.
@@ -234,6 +237,16 @@ impl Transaction<'_> {
     /// Runs `sql`, which gives no rows, once for each row of values.
     pub(crate) fn execute_each<const N: usize>(&self, sql: &str, rows: &[[Value; N]]) -> Result<(), DbErr> {
         self.connection.execute(sql, rows.iter().map(|row| params_from_iter(row.iter().map(Parameter))))
+    }
+
+    /// Gives up to `pages` free pages back to the system.
+    pub(crate) fn give_back(&self, pages: u32) -> Result<(), DbErr> {
+        let inner = self.connection.count_and_lock();
+        let mut prepared = inner.prepare(&sqlite::give_back(pages)).map_err(|error| failed(&error))?;
+        let mut given = prepared.query([]).map_err(|error| failed(&error))?;
+        // Each step gives one of them.
+        while given.next().map_err(|error| failed(&error))?.is_some() {}
+        Ok(())
     }
 
     /// Commits. The file must be where it was opened, both before and afterwards.

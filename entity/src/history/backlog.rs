@@ -53,7 +53,7 @@ pub(crate) async fn rows(db: &impl Source, part: &segment::Model) -> Result<Vec<
     let of_part = metric::Column::Id.between(part.first_metric_id, part.last_metric_id);
     let rows = db.find(metric::Entity::find().filter(of_part).order_by_asc(metric::Column::Id)).await?;
     if rows.len() as u64 != part.metric_count.unsigned_abs() {
-        return Err(DbErr::Custom("these metrics were just compressed: try again".to_owned()));
+        return Err(DbErr::Custom("these metrics were compressed or deleted meanwhile: try again".to_owned()));
     }
     Ok(rows)
 }

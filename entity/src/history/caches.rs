@@ -94,7 +94,7 @@ impl Caches {
             found.push((blob, column));
         }
         if found.len() < wanted.len() {
-            return Err(DbErr::RecordNotFound(format!("columns of segment {segment}")));
+            return Err(replaced(segment));
         }
         Ok(found)
     }
@@ -111,9 +111,17 @@ impl Caches {
         let rows: Vec<(i64, Vec<u8>)> = db.select(SELECT_BLOB, [segment.into(), i64::from(number).into()]).await?;
         let damaged =
             || DbErr::Custom(format!("segment {segment} is damaged: its directory: restore it from a backup"));
-        let decoded = rows.first().and_then(|(_, bytes)| Directory::decode(bytes)).ok_or_else(damaged)?;
+        let (_, bytes) = rows.first().ok_or_else(|| replaced(segment))?;
+        let decoded = Directory::decode(bytes).ok_or_else(damaged)?;
         let directory = Arc::new(decoded);
         self.directories.insert(segment, Arc::clone(&directory));
         Ok(directory)
     }
+}
+
+/// The error of a scan that takes so long that a segment was replaced meanwhile; or the segment is damaged.
+fn replaced(segment: i64) -> DbErr {
+    DbErr::Custom(format!(
+        "segment {segment} has no columns, since metrics were deleted meanwhile: try again, or restore it from a backup"
+    ))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    history::{columns::Columns, zone::Zone},
+    history::{columns::Columns, key_set::KeySet, zone::Zone},
     table::metric::Model,
 };
 
@@ -69,6 +69,17 @@ impl Head {
             after.extend(&rows.filter(|row| row.id > key).collect::<Vec<_>>(), page_size);
         }
         after
+    }
+
+    /// Returns the metrics that are not of these sessions.
+    pub(crate) fn without(&self, sessions: &KeySet, page_size: usize) -> Self {
+        let has_some = |zone: Zone| sessions.overlaps(zone.sessions.least, zone.sessions.greatest);
+        if !self.zone().is_some_and(has_some) {
+            return self.clone();
+        }
+        let mut without = Self::default();
+        without.extend(&self.rows().filter(|row| !sessions.contains(row.session_id)).collect::<Vec<_>>(), page_size);
+        without
     }
 
     /// Returns all metrics.

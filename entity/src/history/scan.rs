@@ -86,6 +86,13 @@ impl<'a, S: Source> Scan<'a, S> {
         Ok(Self { db, snapshot: history.refresh(db).await? })
     }
 
+    /// Returns the condition that a metric of a part matches `predicate` and is not deleted.
+    fn shown<'p>(&self, part: usize, predicate: &'p Predicate) -> Cow<'p, Predicate> {
+        let Some(deleted) = self.snapshot.hidden(part) else { return Cow::Borrowed(predicate) };
+        let is_deleted = Predicate::Among(Dimension::Session, Arc::clone(deleted));
+        Cow::Owned(Predicate::all([predicate.clone(), is_deleted.not()]))
+    }
+
     /// Opens a part with the columns that `predicate` reads, and `more`. `None` if nothing in it matches.
     pub(crate) async fn open<'p>(
         &self,
@@ -94,6 +101,7 @@ impl<'a, S: Source> Scan<'a, S> {
         more: &[Column],
     ) -> Result<Option<OpenPart<'p>>, DbErr> {
         let Some(zone) = self.snapshot.zone(part) else { return Ok(None) };
+        let predicate = self.shown(part, predicate);
         if predicate.of_zone(&zone) == Some(false) {
             return Ok(None);
         }
@@ -113,7 +121,7 @@ impl<'a, S: Source> Scan<'a, S> {
         }
         let rest = match variants {
             Some(_) => Cow::Owned(predicate.without_required(Dimension::Variant)),
-            None => Cow::Borrowed(predicate),
+            None => predicate,
         };
         let mut columns = more.to_vec();
         if rest.of_zone(&zone).is_none() {
@@ -235,7 +243,8 @@ impl<'a, S: Source> Scan<'a, S> {
     /// Returns the number of metrics of a part that match.
     async fn count_of_part(&self, part: usize, predicate: &Predicate) -> Result<u64, DbErr> {
         let Some(zone) = self.snapshot.zone(part) else { return Ok(0) };
-        match (predicate.of_zone(&zone), predicate) {
+        let predicate = self.shown(part, predicate);
+        match (predicate.of_zone(&zone), &*predicate) {
             (Some(true), _) => return Ok(self.snapshot.len(part)),
             (Some(false), _) => return Ok(0),
             // What is not sealed has no counts.
@@ -247,7 +256,7 @@ impl<'a, S: Source> Scan<'a, S> {
             }
             (None, _) => {}
         }
-        let Some(mut open) = self.open(part, predicate, &[]).await? else { return Ok(0) };
+        let Some(mut open) = self.open(part, &predicate, &[]).await? else { return Ok(0) };
         (0..open.part.pages()).try_fold(0, |count, page| Ok(count + open.matches(page)?.count()))
     }
 

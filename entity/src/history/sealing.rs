@@ -8,11 +8,13 @@ use crate::{
     history::{
         columns::Columns,
         segment::{Blob, Sealed, seal},
+        snapshot::State,
     },
     table::segment,
 };
 
-const SELECT_SEALED: &str = "SELECT sealed_until, (SELECT COALESCE(MAX(id), 0) FROM segment) FROM history";
+const SELECT_SEALED: &str = "SELECT sealed_until, revision FROM history";
+const SELECT_LAST: &str = "SELECT COALESCE(MAX(id), 0) FROM segment";
 const SELECT_DRAINED: &str = "SELECT COALESCE(MIN(id), 0), (SELECT sealed_until FROM history) FROM metric_row";
 const DELETE_ROWS: &str = "DELETE FROM metric_row WHERE id <= $1 AND id <= (SELECT sealed_until FROM history)";
 /// Rows that one transaction deletes: so few that ingest hardly waits.
@@ -40,32 +42,51 @@ pub async fn drain(tx: &Transaction<'_>, until: i64) -> Result<(), DbErr> {
 /// A segment that is ready to be stored.
 #[derive(Debug)]
 pub struct NewSegment {
-    sealed: Sealed,
-    /// The greatest key of the segment before it.
+    /// `None` if all metrics were deleted meanwhile.
+    sealed: Option<Sealed>,
+    /// The greatest key before it.
     after: i64,
+    /// The greatest key that is sealed with it.
+    until: i64,
+    /// The revision of the history that it was made from.
+    revision: i64,
 }
 
 impl NewSegment {
-    /// Compresses metrics that follow the segment whose greatest key is `after`. This takes some milliseconds.
-    pub(crate) fn of(rows: &Columns, after: i64, page_size: usize) -> Result<Self, DbErr> {
-        Ok(Self { sealed: seal(rows, page_size)?, after })
+    /// Compresses metrics that follow the newest segment of `before`, up to the key `until`. This takes some milliseconds.
+    pub(crate) fn of(rows: &Columns, before: State, until: i64, page_size: usize) -> Result<Self, DbErr> {
+        let sealed = if rows.len() == 0 { None } else { Some(seal(rows, page_size, None)?) };
+        Ok(Self { sealed, after: before.sealed_until, until, revision: before.revision })
     }
 
-    /// Stores the segment, in the transaction that may assign keys. Returns its row; `None` if these metrics were sealed
-    /// before, by another server.
+    /// Stores the segment, in the transaction that may assign keys; not if these metrics were sealed before, by another server, or some of
+    /// them may have been deleted.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn store(&self, tx: &Transaction<'_>) -> Result<Option<segment::Model>, DbErr> {
+    pub async fn store(&self, tx: &Transaction<'_>) -> Result<(), DbErr> {
         let state = tx.select::<(i64, i64), 0>(SELECT_SEALED, []).await?.pop();
-        let Some((after, last)) = state.filter(|(after, _)| *after == self.after) else { return Ok(None) };
-        debug_assert!(after < self.sealed.row.first_metric_id, "segments are in the order of keys");
-        let row = segment::Model { id: last + 1, ..self.sealed.row.clone() };
-        tx.execute(&segment::Entity::insert(row.clone().into_active_model()).into_query()).await?;
-        let blobs = self.sealed.blobs.iter();
-        let blobs = blobs.map(|(Blob(number), bytes)| [row.id.into(), i64::from(*number).into(), bytes.clone().into()]);
-        tx.insert_rows("segment_column", ["segment_id", "number", "data"], &blobs.collect::<Vec<[Value; 3]>>()).await?;
-        tx.run(UPDATE_SEALED, [row.last_metric_id.into()]).await?;
-        Ok(Some(row))
+        if state != Some((self.after, self.revision)) {
+            return Ok(());
+        }
+        if let Some(sealed) = &self.sealed {
+            debug_assert!(self.after < sealed.row.first_metric_id, "segments are in the order of keys");
+            insert(tx, sealed).await?;
+        }
+        tx.run(UPDATE_SEALED, [self.until.into()]).await
     }
+}
+
+/// Inserts a segment under the next key.
+///
+/// # Errors
+/// If the database fails.
+pub(crate) async fn insert(tx: &Transaction<'_>, sealed: &Sealed) -> Result<(), DbErr> {
+    // The newest segment keeps its row when it is replaced, so no key comes back.
+    let last = tx.select::<i64, 0>(SELECT_LAST, []).await?.pop().unwrap_or_default();
+    let row = segment::Model { id: last + 1, ..sealed.row.clone() };
+    tx.execute(&segment::Entity::insert(row.clone().into_active_model()).into_query()).await?;
+    let blobs = sealed.blobs.iter();
+    let blobs = blobs.map(|(Blob(number), bytes)| [row.id.into(), i64::from(*number).into(), bytes.clone().into()]);
+    tx.insert_rows("segment_column", ["segment_id", "number", "data"], &blobs.collect::<Vec<[Value; 3]>>()).await
 }

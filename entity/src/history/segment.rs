@@ -12,7 +12,7 @@ use crate::{
         directory::{Directory, Occurrences},
         pages::{self, Damage, Delta, Pages},
         rows::Rows,
-        zone::Zone,
+        zone::{Range, Zone},
     },
     resource::Resource,
     table::{metric, segment},
@@ -53,16 +53,18 @@ fn cpu_usage(user_time: f64, kernel_time: f64, total_time: f64) -> f64 {
     (user_time + kernel_time) / total_time
 }
 
-/// Compresses metrics into a segment with pages of `page_size` rows.
+/// Compresses metrics into a segment with pages of `page_size` rows. `keys` is the range of keys that it takes the place of, if that is
+/// wider than the range of theirs.
 ///
 /// # Errors
 /// If there are no metrics.
-pub(crate) fn seal(rows: &Columns, page_size: usize) -> Result<Sealed, DbErr> {
+pub(crate) fn seal(rows: &Columns, page_size: usize, keys: Option<Range<i64>>) -> Result<Sealed, DbErr> {
     let lengths: Vec<usize> =
         (0..rows.len()).step_by(page_size).map(|first| page_size.min(rows.len() - first)).collect();
     let zone = |page: usize| rows.zone(page * page_size, page * page_size + lengths[page]);
     let zones: Vec<_> = (0..lengths.len()).filter_map(zone).collect();
-    let whole = zones.iter().copied().reduce(Zone::with).ok_or_else(|| failed("a segment has no metrics"))?;
+    let mut whole = zones.iter().copied().reduce(Zone::with).ok_or_else(|| failed("a segment has no metrics"))?;
+    whole.keys = keys.unwrap_or(whole.keys);
     let mut occurrences: [Occurrences; 3] = Default::default();
     let mut postings = Vec::new();
     for dimension in Dimension::ALL {

@@ -3,25 +3,43 @@
 use std::sync::Arc;
 
 use crate::{
-    history::{caches::Caches, head::Head, zone::Zone},
+    driver::row::from_row,
+    history::{caches::Caches, head::Head, key_set::KeySet, zone::Zone},
     table::segment,
 };
+
+/// What the database says of the history in one row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    /// How often something was changed that does not belong to the operation of a server.
+    pub(crate) version: i64,
+    /// How often deletions have changed what is sealed, or hidden.
+    pub(crate) revision: i64,
+    /// The number of sessions that were deleted.
+    pub(crate) deletions: i64,
+    /// The key up to which metrics are sealed.
+    pub(crate) sealed_until: i64,
+    /// The greatest key that was assigned.
+    pub(crate) last_key: i64,
+}
+
+from_row!(State { version, revision, deletions, sealed_until, last_key });
 
 /// One version of the history. It never changes: a reader keeps it for as long as it needs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Snapshot {
     /// Whether it was read from the database.
     pub(crate) is_read: bool,
-    /// How often segments were replaced, according to the database.
-    pub(crate) version: i64,
+    /// The state that it shows.
+    pub(crate) state: State,
     /// The segments, in the order of their keys.
     pub(crate) segments: Arc<Vec<segment::Model>>,
     /// What an older version left after them, in the same order.
     pub(crate) backlog: Arc<Vec<segment::Model>>,
-    /// The metrics after all these.
+    /// The metrics after all these, without those of deleted sessions.
     pub(crate) head: Head,
-    /// The greatest key that was assigned.
-    pub(crate) last_key: i64,
+    /// The sessions that are deleted, of which segments and backlog may still have metrics.
+    pub(crate) deleted: Arc<KeySet>,
     /// Caches of the segments. Those of another history are other ones.
     pub(crate) caches: Arc<Caches>,
 }
@@ -46,14 +64,15 @@ impl Extent {
 }
 
 impl Snapshot {
-    /// Returns the version, the greatest key in a segment, and the greatest key of all.
-    pub(crate) fn state(&self) -> (i64, i64, i64) {
-        (self.version, self.sealed_until(), self.last_key)
+    /// Returns the key up to which metrics are sealed.
+    pub(crate) fn sealed_until(&self) -> i64 {
+        self.state.sealed_until
     }
 
-    /// Returns the greatest key in a segment, 0 without segments.
-    pub(crate) fn sealed_until(&self) -> i64 {
-        self.segments.last().map_or(0, |segment| segment.last_metric_id)
+    /// Returns the sessions of which a part may have metrics that are deleted; `None` if it has none.
+    pub(crate) fn hidden(&self, part: usize) -> Option<&Arc<KeySet>> {
+        let range = Zone::of_segment(self.described(part)?).sessions;
+        self.deleted.overlaps(range.least, range.greatest).then_some(&self.deleted)
     }
 
     /// Returns the number of parts that a scan reads: the segments, those of the backlog, and the head.

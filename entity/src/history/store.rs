@@ -10,10 +10,12 @@ use crate::{
     history::{
         backlog,
         column::Column,
+        deleted::Deleted,
+        head::Head,
         part::Part,
         sealing::NewSegment,
         segment::{Blob, OpenSegment, TIMES},
-        snapshot::Snapshot,
+        snapshot::{Snapshot, State},
     },
     resource::Resource,
     table::{metric, segment},
@@ -42,10 +44,11 @@ pub struct History {
     first_read: Mutex<()>,
 }
 
-/// The number of replacements of segments, the greatest key in a segment, and the greatest key of all.
-type State = (i64, (i64, i64));
+const SELECT_STATE: &str = "SELECT version, revision, deletions, sealed_until, last_metric_id FROM history";
 
-const SELECT_STATE: &str = "SELECT version, sealed_until, last_metric_id FROM history";
+async fn state(db: &impl Source) -> Result<State, DbErr> {
+    Ok(db.select::<State, 0>(SELECT_STATE, []).await?.pop().unwrap_or_default())
+}
 
 impl History {
     /// Creates a history that is not read yet.
@@ -97,81 +100,117 @@ impl History {
         }
     }
 
-    /// Reads what is new since `before`. `None` if parts of the backlog were sealed and deleted meanwhile, so that it must be read again.
+    /// Reads what is new since `before`. `None` if segments were made or replaced meanwhile, so that it must be read again.
     async fn read_new(&self, db: &impl Source, before: &Arc<Snapshot>) -> Result<Option<Arc<Snapshot>>, DbErr> {
-        let (version, (sealed_until, last_key)) =
-            db.select::<State, 0>(SELECT_STATE, []).await?.pop().unwrap_or_default();
-        if before.is_read && (version, sealed_until, last_key) == before.state() {
+        let (now, old) = (state(db).await?, before.state);
+        if before.is_read && now == old {
             return Ok(Some(Arc::clone(before)));
         }
         // Another history, or an earlier state as a backup has, is read anew.
-        let (old_version, old_sealed_until, old_last_key) = before.state();
-        let is_other = version != old_version || sealed_until < old_sealed_until || last_key < old_last_key;
+        let is_earlier = now.sealed_until < old.sealed_until || now.last_key < old.last_key;
+        let is_earlier = is_earlier || now.revision < old.revision || now.deletions < old.deletions;
         // Parts of the backlog that are sealed are segments. One that is sealed in part was another server's, of other sizes.
-        let is_left = |part: &segment::Model| part.last_metric_id > sealed_until;
+        let is_left = |part: &segment::Model| part.last_metric_id > now.sealed_until;
         let left: Vec<segment::Model> = before.backlog.iter().filter(|part| is_left(part)).cloned().collect();
-        let is_other = is_other || left.first().is_some_and(|part| part.first_metric_id <= sealed_until);
-        let base = if is_other { Arc::default() } else { Arc::clone(before) };
-        // Rows first: those that are sealed meanwhile are in the segments that are read after them.
-        let after = base.last_key.max(sealed_until);
+        let is_cut = left.first().is_some_and(|part| part.first_metric_id <= now.sealed_until);
+        // Rows of its parts may be deleted.
+        let is_cut = is_cut || now.revision != old.revision && !left.is_empty();
+        let is_other = now.version != old.version || is_earlier || is_cut;
+        let mut base = if is_other { Arc::default() } else { Arc::clone(before) };
+        // Deleted sessions first: segments that are read after them have no metrics of those that are missing here.
+        let is_revised = !base.is_read || now.revision != base.state.revision;
+        if is_revised {
+            let deleted = Deleted::read(db).await?;
+            let base = Arc::make_mut(&mut base);
+            if !deleted.has_all(base.state.deletions, now.deletions) {
+                // The head may have metrics of sessions that nothing is known of any more.
+                base.head = Head::default();
+                base.state.last_key = 0;
+            }
+            base.deleted = Arc::new(deleted.sessions);
+        }
+        // Then rows: those that are sealed meanwhile are in the segments that are read after them.
+        let after = base.state.last_key.max(now.sealed_until);
         let Sizes { page, segment } = self.sizes;
-        let backlog = if base.is_read { left } else { backlog::parts(db, after, last_key, (segment, page)).await? };
+        let backlog =
+            if base.is_read { left } else { backlog::parts(db, after, now.last_key, (segment, page)).await? };
         let after = backlog.last().map_or(after, |part| part.last_metric_id.max(after));
         let new = metric::Entity::find().filter(metric::Column::Id.gt(after)).order_by_asc(metric::Column::Id);
-        let rows = db.find(new).await?;
+        let mut rows = db.find(new).await?;
+        // Where rows are missing, they were sealed and deleted since the state was read, or their session was.
+        let last_row = rows.last().map_or(after, |row| row.id);
+        let has_gap = now.last_key > last_row || last_row - after > i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        let last_key = now.last_key.max(last_row);
         let mut segments = Arc::clone(&base.segments);
-        let read_until = segments.last().map_or(0, |segment| segment.last_metric_id);
-        // Where rows are missing, they were sealed and deleted since the state was read.
-        let has_gap = last_key > after && rows.first().is_none_or(|row| row.id > after + 1);
-        if sealed_until > read_until || has_gap {
+        if is_revised || has_gap || now.sealed_until > base.state.sealed_until {
+            let read_until = if is_revised { 0 } else { base.state.sealed_until };
             let new = segment::Entity::find().filter(segment::Column::FirstMetricId.gt(read_until));
-            let new = db.find(new.order_by_asc(segment::Column::FirstMetricId)).await?;
-            Arc::make_mut(&mut segments).extend(new);
+            let new = new.filter(segment::is_current()).order_by_asc(segment::Column::FirstMetricId);
+            let new = db.find(new).await?;
+            if is_revised {
+                segments = Arc::new(new);
+            } else {
+                Arc::make_mut(&mut segments).extend(new);
+            }
+            // What was deleted meanwhile may be there in part.
+            if state(db).await?.revision != now.revision {
+                return Ok(None);
+            }
         }
-        let last_key = rows.last().map_or(last_key, |row| row.id.max(last_key));
         let (mut head, caches) = (base.head.clone(), Arc::clone(&base.caches));
-        head.extend(&rows, self.sizes.page);
+        rows.retain(|row| !base.deleted.contains(row.session_id));
+        head.extend(&rows, page);
+        if is_revised {
+            head = head.without(&base.deleted, page);
+        }
         // What was sealed since is in the segments, part by part: all servers have the same sizes.
-        let newest = segments.last().map_or(0, |segment| segment.last_metric_id);
+        let newest = segments.last().map_or(0, |segment| segment.last_metric_id).max(now.sealed_until);
         if backlog.iter().any(|part| part.first_metric_id <= newest && newest < part.last_metric_id) {
             return Ok(None);
         }
         let backlog = Arc::new(backlog.into_iter().filter(|part| part.first_metric_id > newest).collect());
-        let mut snapshot = Snapshot { is_read: true, version, segments, backlog, head, last_key, caches };
-        snapshot.head = snapshot.head.after(snapshot.sealed_until(), self.sizes.page);
-        snapshot.last_key = last_key.max(snapshot.sealed_until());
+        let head = head.after(newest, page);
+        let state = State { sealed_until: newest, last_key: last_key.max(newest), ..now };
+        let deleted = Arc::clone(&base.deleted);
+        let snapshot = Snapshot { is_read: true, state, segments, backlog, head, deleted, caches };
+        Ok(Some(self.keep(snapshot, before, is_other)))
+    }
+
+    /// Makes `snapshot` the current one, unless another reader has read further than that since `before`. Returns one of them.
+    fn keep(&self, mut snapshot: Snapshot, before: &Snapshot, is_other: bool) -> Arc<Snapshot> {
         let mut current = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
         // Everything may have been forgotten meanwhile.
         if !Arc::ptr_eq(&current.caches, &before.caches) {
-            return Ok(Some(Arc::new(snapshot)));
+            return Arc::new(snapshot);
         }
-        if !is_other && current.sealed_until() > snapshot.sealed_until() {
+        let (theirs, ours) = (current.state, snapshot.state);
+        if !is_other && (theirs.sealed_until > ours.sealed_until || theirs.revision > ours.revision) {
             // Another reader has read further. Its head may begin after the end of this one.
-            let is_later = current.last_key >= snapshot.last_key;
-            return Ok(Some(if is_later { Arc::clone(&current) } else { Arc::new(snapshot) }));
+            let is_later = theirs.last_key >= ours.last_key && theirs.revision >= ours.revision;
+            return if is_later { Arc::clone(&current) } else { Arc::new(snapshot) };
         }
-        if !is_other && current.last_key > snapshot.last_key {
+        if !is_other && theirs.last_key > ours.last_key {
             let end = |snapshot: &Snapshot| snapshot.backlog.last().map(|part| part.last_metric_id);
             if end(&current) > end(&snapshot) {
                 // Its head begins after the end of this one's backlog.
-                return Ok(Some(Arc::clone(&current)));
+                return Arc::clone(&current);
             }
-            let newer = current.head.after(snapshot.last_key, self.sizes.page);
+            let newer = current.head.after(ours.last_key, self.sizes.page).without(&snapshot.deleted, self.sizes.page);
             snapshot.head.extend(&newer.rows().collect::<Vec<_>>(), self.sizes.page);
-            snapshot.last_key = current.last_key;
+            snapshot.state.last_key = theirs.last_key;
         }
         *current = Arc::new(snapshot);
-        Ok(Some(Arc::clone(&current)))
+        Arc::clone(&current)
     }
 
     /// Adds metrics that this server has just committed. If there are others before them, the next scan reads all of them.
     pub fn append(&self, rows: &[metric::Model]) {
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return };
         let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
-        if snapshot.is_read && first.id == snapshot.last_key + 1 {
+        if snapshot.is_read && first.id == snapshot.state.last_key + 1 {
             let snapshot = Arc::make_mut(&mut snapshot);
             snapshot.head.extend(rows, self.sizes.page);
-            snapshot.last_key = last.id;
+            snapshot.state.last_key = last.id;
         }
     }
 
@@ -180,7 +219,7 @@ impl History {
         let (snapshot, due) = (self.snapshot(), 2 * self.sizes.segment);
         let unsealed = newest - snapshot.sealed_until();
         // Keys may have gaps.
-        let may_be = snapshot.last_key < newest || snapshot.head.len() >= due || !snapshot.backlog.is_empty();
+        let may_be = snapshot.state.last_key < newest || snapshot.head.len() >= due || !snapshot.backlog.is_empty();
         may_be && usize::try_from(unsealed).is_ok_and(|unsealed| unsealed >= due)
     }
 
@@ -194,7 +233,13 @@ impl History {
             return Ok(None);
         }
         let rows = snapshot.head.first(self.sizes.segment);
-        NewSegment::of(&rows, snapshot.sealed_until(), self.sizes.page).map(Some)
+        let last = rows.integers(Column::Key).last().copied().unwrap_or_default();
+        NewSegment::of(&rows, snapshot.state, last, self.sizes.page).map(Some)
+    }
+
+    /// Returns the greatest key, as far as it was read.
+    pub fn newest(&self) -> i64 {
+        self.snapshot().state.last_key
     }
 
     /// Returns the number of metrics that an older version left and that are not sealed yet.
@@ -209,9 +254,11 @@ impl History {
     pub async fn compress_backlog(&self, db: &impl Source) -> Result<Option<NewSegment>, DbErr> {
         let snapshot = self.snapshot();
         let Some(part) = snapshot.backlog.first() else { return Ok(None) };
-        let rows = backlog::rows(db, part).await?;
-        let (after, page_size) = (snapshot.sealed_until(), self.sizes.page);
-        let compressed = tokio::task::spawn_blocking(move || NewSegment::of(&rows.iter().collect(), after, page_size));
+        let mut rows = backlog::rows(db, part).await?;
+        rows.retain(|row| !snapshot.deleted.contains(row.session_id));
+        let (before, last, page_size) = (snapshot.state, part.last_metric_id, self.sizes.page);
+        let compressed =
+            tokio::task::spawn_blocking(move || NewSegment::of(&rows.iter().collect(), before, last, page_size));
         compressed.await.map_err(|error| DbErr::Custom(error.to_string()))?.map(Some)
     }
 }

@@ -129,7 +129,7 @@ proptest! {
     #[test]
     fn a_segment_has_the_metrics_that_were_sealed(rows in metrics(), page_size in 1..20_usize) {
         let columns: Columns = rows.iter().collect();
-        let mut segment = opened(seal(&columns, page_size).unwrap());
+        let mut segment = opened(seal(&columns, page_size, None).unwrap());
         let (first, last) = (rows.first().unwrap().id, rows.last().unwrap().id);
         prop_assert_eq!((segment.row.first_metric_id, segment.row.last_metric_id), (first, last));
         for (page, expected) in rows.chunks(page_size).enumerate() {
@@ -149,7 +149,7 @@ proptest! {
         rows in metrics(), page_size in 1..20_usize, predicate in predicate(),
     ) {
         let columns: Columns = rows.iter().collect();
-        let mut part = Part::Segment(Box::new(opened(seal(&columns, page_size).unwrap())));
+        let mut part = Part::Segment(Box::new(opened(seal(&columns, page_size, None).unwrap())));
         let rest = predicate.without_required(Dimension::Variant);
         let candidates: Option<Vec<Mask>> =
             predicate.required(Dimension::Variant).and_then(|variants| part.rows_of_variants(variants).unwrap());
@@ -165,7 +165,7 @@ proptest! {
 
     #[test]
     fn a_directory_is_read_as_it_was_written(rows in metrics(), page_size in 1..20_usize, at: prop::sample::Index, bit in 0..8_u8) {
-        let Sealed { blobs, .. } = seal(&rows.iter().collect(), page_size).unwrap();
+        let Sealed { blobs, .. } = seal(&rows.iter().collect(), page_size, None).unwrap();
         let bytes = &blobs.iter().find(|(blob, _)| *blob == Blob::DIRECTORY).unwrap().1;
         let directory = Directory::decode(bytes).unwrap();
         prop_assert_eq!(&directory.encode().unwrap(), bytes);

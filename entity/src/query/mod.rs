@@ -2,6 +2,7 @@
 
 pub mod groups;
 pub mod metrics;
+mod removal;
 pub mod runs;
 mod store;
 
@@ -16,6 +17,7 @@ use crate::{
         branch, build, component, execution_context, item, machine_class, pipeline, project, run, session, tag, variant,
     },
 };
+pub use removal::Removal;
 pub use store::Store;
 
 /// What a query returns.

@@ -1,6 +1,9 @@
 //! Segments: parts of the history that no longer change, one row each. Their columns are in `segment_column`.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{
+    entity::prelude::*,
+    sea_query::{Expr, ExprTrait as _},
+};
 
 use crate::{driver::row::from_row, table::plain_entity};
 
@@ -11,9 +14,9 @@ pub struct Model {
     /// The key, which counts up.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// The least key of its metrics.
+    /// The least key of its metrics when it was sealed.
     pub first_metric_id: i64,
-    /// The greatest key of its metrics.
+    /// The greatest key of its metrics when it was sealed.
     pub last_metric_id: i64,
     /// Number of metrics.
     pub metric_count: i64,
@@ -78,3 +81,8 @@ from_row!(Model {
 });
 
 plain_entity!();
+
+/// Returns the condition that no other segment has replaced it.
+pub(crate) fn is_current() -> Expr {
+    Expr::col("replaced_at").is_null()
+}

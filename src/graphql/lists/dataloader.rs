@@ -25,10 +25,7 @@ use futures_util::{
 };
 use quick_cache::sync::Cache;
 
-use crate::{
-    error::{Code, Error},
-    graphql::fairness::FairnessGate,
-};
+use crate::{error::Error, graphql::fairness::FairnessGate};
 
 /// The key of a look-up that can be batched.
 pub trait LoaderKey: Clone + Eq + Hash + Send + Sync + 'static {
@@ -170,7 +167,7 @@ impl Driver {
 /// change once stored.
 ///
 /// # Errors
-/// [`Code::Internal`] if an id has no value.
+/// [`Code::DatabaseUnavailable`](crate::error::Code::DatabaseUnavailable) if an id has no value: its row was just deleted.
 pub async fn load_cached<K: LoaderKey>(
     loaders: &Loaders,
     cache: &Cache<i64, K::Value>,
@@ -189,5 +186,5 @@ pub async fn load_cached<K: LoaderKey>(
         }
     }
     let complete: Option<Vec<_>> = found.into_iter().collect();
-    complete.ok_or_else(|| Error::new(Code::Internal, "a reference leads nowhere"))
+    complete.ok_or_else(Error::deleted_meanwhile)
 }

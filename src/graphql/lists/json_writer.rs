@@ -177,7 +177,7 @@ impl<T: Sync + 'static, U: Listed> WritableEdge<T> for ToOne<T, U> {
             let found = keys.iter().filter_map(|key| Some((*key, object(rows.get(&RowById::new(*key))?.clone())?)));
             let (found, objects): (Vec<i64>, Vec<U>) = found.unzip();
             if found.len() < keys.len() && !is_nullable {
-                return Err(Error::new(Code::Internal, "a reference leads nowhere").into());
+                return Err(Error::deleted_meanwhile().into());
             }
             let JsonList { json, ranges } = write_list(selection, &objects).await?;
             let ranges: HashMap<i64, Range<usize>> = found.into_iter().zip(ranges).collect();

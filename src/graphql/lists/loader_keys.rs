@@ -25,7 +25,7 @@ use entity::{
 };
 
 use crate::{
-    error::{Code, Error},
+    error::Error,
     graphql::{
         error::FieldResult,
         lists::dataloader::{LoaderKey, loaders_of},
@@ -74,10 +74,10 @@ impl<E: Query> LoaderKey for RowById<E> {
 /// Loads the row that a foreign key refers to.
 ///
 /// # Errors
-/// [`Code::Internal`] if there is none.
+/// [`Code::DatabaseUnavailable`](crate::error::Code::DatabaseUnavailable) if there is none: it was just deleted.
 pub async fn load_row<E: Query>(ctx: &Context<'_>, id: i64) -> FieldResult<E::Model> {
     let row = loaders_of(ctx).load(RowById::<E>::new(id)).await?;
-    Ok(row.ok_or_else(|| Error::new(Code::Internal, "a reference leads nowhere"))?)
+    Ok(row.ok_or_else(Error::deleted_meanwhile)?)
 }
 
 /// Loads a tag by its id. Tags never change once stored.

@@ -27,6 +27,7 @@ use crate::{
         },
         state::GraphState,
     },
+    ingest::Watermark,
 };
 
 /// Pause between two updates of a run: clients need a few a second, not thousands.
@@ -183,11 +184,14 @@ where
         let mut sessions = sessions.subscribe(&state, of_sessions.into());
         let mut run_state = RunState::new();
         let mut watermark = state.ingest.watermark();
-        let mut history = watermark.borrow().history;
+        let begun = |watermark: &Watermark| (watermark.history, watermark.deletions);
+        let mut present = begun(&watermark.borrow());
+        let mut is_new = true;
         loop {
             match fairness.read(Box::pin(run_state.update(&state, &run))).await {
                 Ok(changed) => {
-                    if changed || sender.borrow().is_none() {
+                    let is_first = std::mem::take(&mut is_new);
+                    if changed || is_first {
                         sender.send_replace(Some(Arc::new(run_state.progress())));
                     }
                 }
@@ -201,15 +205,15 @@ where
             let goes_on = tokio::select! {
                 news = metrics.next() => news.is_some(),
                 news = sessions.next() => news.is_some(),
-                // The history was replaced: all of it has to be read again.
-                news = watermark.wait_for(|now| now.history > history) => news.is_ok(),
+                // The history was replaced, or sessions were deleted: all of it has to be read again.
+                news = watermark.wait_for(|now| begun(now) != present) => news.is_ok(),
             };
             if !goes_on {
                 return;
             }
-            let now = watermark.borrow().history;
-            if now > history {
-                (run_state, history) = (RunState::new(), now);
+            let now = begun(&watermark.borrow());
+            if now != present {
+                (run_state, present, is_new) = (RunState::new(), now, true);
             }
             // One update covers all of it.
             metrics.skip();

@@ -10,6 +10,7 @@ use crate::{
 };
 
 /// A request: a document, the operation to run, and the values of its variables.
+#[derive(Clone)]
 pub struct Operation {
     /// The document, parsed.
     pub document: Document,

@@ -1,6 +1,9 @@
 //! Announces an execution context, before or after its first metrics.
 
-use entity::{driver::source::Source as _, table::execution_context};
+use entity::{
+    driver::{keys, source::Source as _},
+    table::execution_context,
+};
 use sea_orm::{ActiveValue::Set, DbErr, IntoActiveModel as _};
 
 use crate::{
@@ -51,7 +54,7 @@ impl Job for NewContext {
         if stored.announced.is_some() {
             return Ok(stored);
         }
-        let announced = batch.next_number("execution_context", "announced").await?;
+        let announced = keys::next(&batch.tx, "execution_context", "announced").await?;
         let row = execution_context::ActiveModel {
             announced: Set(Some(announced)),
             cpu_count: Set(Some(self.cpu_count)),

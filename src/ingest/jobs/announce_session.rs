@@ -1,6 +1,7 @@
 //! Announces a session, before or after its first metrics.
 
 use entity::{
+    driver::keys,
     table::{session, session_tag, tag},
     time::LocalDateTime,
 };
@@ -116,7 +117,7 @@ impl Job for NewSession {
             return Ok((Announced { row: stored, tags }, is_same));
         }
         let place = place(batch, self.project.as_deref(), &self.tags).await?;
-        let announced = batch.next_number("session", "announced").await?;
+        let announced = keys::next(&batch.tx, "session", "announced").await?;
         let metric_count = stored.metric_count;
         let machine = if metric_count > 0 { runs::machine_of(&batch.tx, id).await? } else { None };
         let arrival = place.arrival(self.described(), metric_count > 0, machine.clone());

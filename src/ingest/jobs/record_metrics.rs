@@ -132,7 +132,7 @@ impl Job for RecordMetrics {
 }
 
 async fn insert(metrics: &[&NewMetric], batch: &mut Batch<'_>) -> Result<Vec<Inserted>, DbErr> {
-    let first = batch.next_number("history", "last_metric_id").await?;
+    let first = batch.next_metric().await?;
     let Batch { tx, names, watermark, recorded, now, .. } = batch;
     let (sessions, contexts): (Vec<_>, Vec<_>) =
         metrics.iter().map(|m| (Name::of([&m.session_hash]), Name::of([&m.context_hash]))).unzip();

@@ -1,0 +1,149 @@
+//! `metrograph delete`: deletes sessions from the database, also while servers run on it.
+
+use std::{
+    io::{self, Write as _},
+    time::Duration,
+};
+
+use entity::{announced, table::session};
+use sea_orm::DbErr;
+
+use crate::{
+    commands::{output::print, token::Output},
+    config::{Connections, DatabaseUrl, DeleteCommand, Settings, StorageSettings},
+    db::{Database, OpenError},
+    error::Error,
+    ingest::{Deleted, Ingest},
+};
+
+/// Why the command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteError {
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Unusable(#[from] OpenError),
+    /// The database failed later.
+    #[error("--database-url: the database failed: {0}")]
+    Database(#[from] DbErr),
+    /// The database does not exist.
+    #[error("--database-url: there is no database of Metrograph at {0}: give the server's")]
+    Missing(String),
+    /// No session has such a hash.
+    #[error("--session: no session is called {0}: nothing was deleted")]
+    Unknown(String),
+    /// Some sessions were deleted, or none.
+    #[error("{reason}; {} before that", summary("deleted", .deleted))]
+    Failed {
+        /// The reason.
+        reason: String,
+        /// What was deleted.
+        deleted: Deleted,
+    },
+    /// They are deleted, and something is left of them in the database.
+    #[error("{0}: the sessions are deleted, but take space until a server or the next deletion has cleared them away")]
+    NotCleared(String),
+}
+
+/// Maximum time of a query.
+const READ_TIMEOUT: Duration = Duration::from_mins(10);
+/// Metrics that one transaction deletes, unless a single session has more: other writers wait for it.
+const MAX_METRICS: i64 = 10_000;
+
+/// Runs the command and prints what it deleted.
+pub(crate) async fn print_result(command: &DeleteCommand, settings: &Settings) -> Result<(), String> {
+    let output = run(command, &settings.database_url, &settings.storage).await;
+    let output = output.map_err(|error| settings.named(&error))?;
+    print(&output.result)?;
+    // Standard error is closed, so nothing can be reported.
+    let _ = io::stderr().write_all(output.note.as_bytes());
+    Ok(())
+}
+
+/// Deletes sessions from the database at `url`, with as few connections as possible.
+///
+/// # Errors
+/// [`DeleteError`].
+pub async fn run(command: &DeleteCommand, url: &DatabaseUrl, storage: &StorageSettings) -> Result<Output, DeleteError> {
+    if storage.read_only && !command.dry_run {
+        return Err(OpenError::ReadOnly.into());
+    }
+    if !Database::is_there(url, storage).await? {
+        return Err(DeleteError::Missing(url.shown().to_owned()));
+    }
+    let storage = StorageSettings { connections: Some(Connections::MIN), ..storage.clone() };
+    let database = Database::open(url, &storage, READ_TIMEOUT).await?;
+    let done = match sessions(&database, &command.sessions).await {
+        Ok(sessions) if command.dry_run => Ok((sessions, None)),
+        Ok(sessions) => delete(&database, &sessions).await.map(|deleted| (sessions, Some(deleted))),
+        Err(error) => Err(error),
+    };
+    database.close().await?;
+    let (sessions, deleted) = done?;
+    let result = sessions.iter().map(line).collect();
+    let metrics = sessions.iter().map(|session| session.metric_count.unsigned_abs()).sum();
+    let note = match deleted {
+        Some(deleted) => summary("deleted", &deleted),
+        None => summary("would be deleted", &Deleted { sessions: sessions.len() as u64, metrics }),
+    };
+    Ok(Output { result, note: format!("{note} from {}.\n", url.shown()) })
+}
+
+/// Returns the sessions with these hashes, each once.
+async fn sessions(database: &Database, hashes: &[String]) -> Result<Vec<session::Model>, DeleteError> {
+    let (mut found, mut unknown) = (Vec::new(), Vec::new());
+    for hash in hashes {
+        match announced::by_hash::<session::Entity>(&database.store, hash).await? {
+            Some(session) if found.contains(&session) => {}
+            Some(session) => found.push(session),
+            None => unknown.push(format!("'{hash}'")),
+        }
+    }
+    if unknown.is_empty() { Ok(found) } else { Err(DeleteError::Unknown(unknown.join(", "))) }
+}
+
+async fn delete(database: &Database, sessions: &[session::Model]) -> Result<Deleted, DeleteError> {
+    let (ingest, committer) = Ingest::without_sealer(database, crate::BranchRules::default()).await?;
+    let deleted = delete_in_parts(database, &ingest, sessions).await;
+    drop(ingest);
+    committer.finish().await;
+    deleted
+}
+
+async fn delete_in_parts(
+    database: &Database,
+    ingest: &Ingest,
+    sessions: &[session::Model],
+) -> Result<Deleted, DeleteError> {
+    let (mut deleted, mut rest) = (Deleted::default(), sessions);
+    while !rest.is_empty() {
+        let mut metrics = 0;
+        let fits = |session: &&session::Model| {
+            metrics += session.metric_count;
+            metrics <= MAX_METRICS
+        };
+        let fitting = rest.iter().take_while(fits).count().max(1);
+        let (part, later) = rest.split_at(fitting);
+        let ids: Vec<i64> = part.iter().map(|session| session.id).collect();
+        let failed = |error: Error| DeleteError::Failed { reason: error.message, deleted };
+        let of_part = ingest.delete_sessions(&database.store, &ids).await.map_err(failed)?;
+        deleted.sessions += of_part.sessions;
+        deleted.metrics += of_part.metrics;
+        rest = later;
+    }
+    ingest.clear_deleted(&database.store, database.replaced_grace()).await.map_err(DeleteError::NotCleared)?;
+    Ok(deleted)
+}
+
+/// The line of a session.
+fn line(session: &session::Model) -> String {
+    let run_date = session.run_date().map_or("not announced".to_owned(), |date| date.to_string());
+    format!("{}  {run_date}  {}\n", session.hash, counted(session.metric_count.unsigned_abs(), "metric"))
+}
+
+fn summary(what: &str, Deleted { sessions, metrics }: &Deleted) -> String {
+    format!("{} with {} {what}", counted(*sessions, "session"), counted(*metrics, "metric"))
+}
+
+fn counted(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
