@@ -7,13 +7,18 @@ use entity::{
     history::Extremes,
     query::Removal,
     resource::Resource,
+    table::session,
 };
 use sea_orm::{
-    DbErr,
+    DbErr, EntityTrait as _, QueryFilter as _,
     sea_query::{Expr, ExprTrait as _, Query, Value},
 };
 
-use crate::ingest::{batch::Batch, statements};
+use crate::ingest::{
+    batch::Batch,
+    erasing::{erase, is_childless},
+    runs, statements,
+};
 
 /// Values that one statement binds, at most: SQLite's limit is 32,766.
 const MAX_BOUND_VALUES: usize = 10_000;
@@ -32,12 +37,11 @@ pub(crate) async fn delete(batch: &mut Batch<'_>, removal: &Removal) -> Result<D
     let tx = &batch.tx;
     let among = |column: &'static str, keys: &[i64]| tx.engine().any_of(Expr::col(column), keys);
     let of_sessions = among("id", &removal.sessions);
-    let sessions = Query::select().columns(["id", "build_id"]).from("session").and_where(of_sessions.clone()).take();
-    let found: Vec<(i64, Option<i64>)> = tx.all(&sessions).await?;
+    let found = tx.find(session::Entity::find().filter(of_sessions.clone())).await?;
     if found.is_empty() {
         return Ok(Deleted::default());
     }
-    let sessions: Vec<i64> = found.iter().map(|(id, _)| *id).collect();
+    let sessions: Vec<i64> = found.iter().map(|session| session.id).collect();
     let of_children = among("session_id", &sessions);
     let distinct = |column: &'static str, table: &'static str| {
         Query::select().distinct().column(column).from(table).and_where(of_children.clone()).take()
@@ -63,14 +67,18 @@ pub(crate) async fn delete(batch: &mut Batch<'_>, removal: &Removal) -> Result<D
         tx.execute(&Query::delete().from_table(table).and_where(of_children.clone()).take()).await?;
     }
     hide(tx, &sessions, &metrics).await?;
-    for column in ["id", "announced"] {
-        note_greatest(tx, "session", column, of_sessions.clone()).await?;
-    }
-    tx.execute(&Query::delete().from_table("session").and_where(of_sessions).take()).await?;
+    erase(tx, "session", &["id", "announced"], of_sessions).await?;
     tx.run_each(statements::LEAVE_BUILD, &measured).await?;
     tx.run_each(statements::COUNT_COMPONENT_IN_BUILD, &measured).await?;
-    let builds: BTreeSet<i64> = found.iter().filter_map(|(_, build)| *build).collect();
-    delete_orphans(tx, &metrics, &Candidates { contexts, tags, builds: builds.into_iter().collect() }).await?;
+    let each = |key: fn(&session::Model) -> Option<i64>| {
+        let keys: BTreeSet<i64> = found.iter().filter_map(key).collect();
+        keys.into_iter().collect::<Vec<_>>()
+    };
+    // First: they refer to builds and branches.
+    runs::recount(tx, &each(|session| session.run_id)).await?;
+    let builds = each(|session| session.build_id);
+    let (branches, projects) = (each(|session| session.branch_id), each(|session| session.project_id));
+    delete_orphans(tx, &metrics, Candidates { contexts, tags, builds, branches, projects }).await?;
 
     // Names that lead to deleted rows are stored anew.
     batch.names.forget();
@@ -154,61 +162,42 @@ async fn hide(tx: &Transaction<'_>, sessions: &[i64], metrics: &Metrics) -> Resu
     tx.run_each(statements::HIDE_SESSION, &rows).await
 }
 
-/// Notes the greatest value of `column` of the rows that are going to be deleted, and how many there are.
-async fn note_greatest(
-    tx: &Transaction<'_>,
-    table: &'static str,
-    column: &'static str,
-    condition: Expr,
-) -> Result<(), DbErr> {
-    let select = Query::select()
-        .expr(Expr::col(column).max())
-        .expr(Expr::col(column).count())
-        .from(table)
-        .and_where(condition)
-        .take();
-    if let Some((Some(greatest), count)) = tx.all::<(Option<i64>, i64)>(&select).await?.pop() {
-        let name = format!("{table}.{column}");
-        tx.run(statements::NOTE_DELETED, [name.into(), greatest.into(), count.into()]).await?;
-    }
-    Ok(())
-}
-
 /// What may no longer be needed.
 struct Candidates {
     contexts: Vec<i64>,
     tags: Vec<i64>,
     builds: Vec<i64>,
+    branches: Vec<i64>,
+    projects: Vec<i64>,
 }
 
-/// Deletes what no session and no metric has any more.
-async fn delete_orphans(tx: &Transaction<'_>, metrics: &Metrics, candidates: &Candidates) -> Result<(), DbErr> {
+/// Deletes what no session and no metric has any more. The project without a name stays.
+async fn delete_orphans(tx: &Transaction<'_>, metrics: &Metrics, candidates: Candidates) -> Result<(), DbErr> {
+    let Candidates { contexts, tags, builds, branches, projects } = candidates;
     let variants: Vec<i64> = metrics.by_variant.keys().copied().collect();
     let items = parents(tx, "variant", "item_id", &variants).await?;
     let components = parents(tx, "item", "component_id", &items).await?;
-    let pipelines = parents(tx, "build", "pipeline_id", &candidates.builds).await?;
+    let pipelines = parents(tx, "build", "pipeline_id", &builds).await?;
+    let classes = parents(tx, "execution_context", "machine_class_id", &contexts).await?;
     let is_unused = || Expr::col("metric_count").eq(0);
-    let is_childless = |table: &'static str, column: &'static str, child: &'static str| {
-        let is_child = Expr::col((child, column)).equals((table, "id"));
-        let children = Query::select().column((child, column)).from(child).and_where(is_child).take();
-        Expr::exists(children).not()
-    };
+    let has_no_session = is_childless("project", "project_id", "session");
+    let is_named = Expr::col("name").ne("");
     let orphans = [
         ("variant", variants, is_unused()),
         ("item", items, is_childless("item", "item_id", "variant")),
         ("component", components, is_childless("component", "component_id", "item")),
-        ("build", candidates.builds.clone(), is_childless("build", "build_id", "session")),
+        ("build", builds, is_childless("build", "build_id", "session")),
         ("pipeline", pipelines, is_childless("pipeline", "pipeline_id", "build")),
-        ("tag", candidates.tags.clone(), is_childless("tag", "tag_id", "session_tag")),
-        ("execution_context", candidates.contexts.clone(), is_unused()),
+        ("branch", branches, is_childless("branch", "branch_id", "session")),
+        ("project", projects, has_no_session.and(is_named)),
+        ("tag", tags, is_childless("tag", "tag_id", "session_tag")),
+        ("execution_context", contexts, is_unused()),
+        ("machine_class", classes, is_childless("machine_class", "machine_class_id", "execution_context")),
     ];
     for (table, keys, is_orphan) in orphans {
         let condition = tx.engine().any_of(Expr::col("id"), &keys).and(is_orphan);
-        note_greatest(tx, table, "id", condition.clone()).await?;
-        if table == "execution_context" {
-            note_greatest(tx, table, "announced", condition.clone()).await?;
-        }
-        tx.execute(&Query::delete().from_table(table).and_where(condition).take()).await?;
+        let counting: &[&str] = if table == "execution_context" { &["id", "announced"] } else { &["id"] };
+        erase(tx, table, counting, condition).await?;
     }
     Ok(())
 }
@@ -221,5 +210,6 @@ async fn parents(
     keys: &[i64],
 ) -> Result<Vec<i64>, DbErr> {
     let of_keys = tx.engine().any_of(Expr::col("id"), keys);
-    tx.all(&Query::select().distinct().column(column).from(table).and_where(of_keys).take()).await
+    let query = Query::select().distinct().column(column).from(table).and_where(of_keys).take();
+    Ok(tx.all::<Option<i64>>(&query).await?.into_iter().flatten().collect())
 }

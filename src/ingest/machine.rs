@@ -3,7 +3,7 @@
 
 use entity::{
     digest::digest,
-    driver::{executor::Transaction, source::Source as _},
+    driver::{executor::Transaction, keys, source::Source as _},
     table::execution_context,
 };
 use sea_orm::{
@@ -62,8 +62,10 @@ impl MachineClass {
         let [cpu_count, ram] = numbers;
         let values = [cpu_vendor, cpu_type, cpu_count, ram, architecture, os_family, python, Value::from(digest)];
         let columns = ["cpu_vendor", "cpu_type", "cpu_count", "ram", "architecture", "os_family", "python", "digest"];
+        let own = if tx.engine().reuses_keys() { Some(keys::next(tx, "machine_class", "id").await?) } else { None };
         let mut insert = Query::insert();
-        insert.into_table("machine_class").columns(columns).values_panic(values.map(Expr::val));
+        insert.into_table("machine_class").columns(own.map(|_| "id").into_iter().chain(columns));
+        insert.values_panic(own.map(Value::from).into_iter().chain(values).map(Expr::val));
         insert.returning(Query::returning().column("id"));
         tx.all::<i64>(&insert).await?.pop().ok_or_else(|| DbErr::RecordNotFound("a machine class".to_owned()))
     }

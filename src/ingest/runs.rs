@@ -9,9 +9,8 @@ use std::collections::HashMap;
 
 use entity::{
     digest::{Digest, digest},
-    driver::{executor::Transaction, source::Source as _},
+    driver::{executor::Transaction, keys, source::Source as _},
     table::{
-        branch,
         run::{self, Kind},
         session,
     },
@@ -21,7 +20,11 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait as _, Query, Value},
 };
 
-use crate::ingest::branch::value_of;
+use crate::ingest::{
+    branch::value_of,
+    erasing::{erase, is_childless},
+    latest_runs,
+};
 
 /// How far the run dates of sessions may be apart that are taken for one run, in microseconds.
 const WINDOW: i64 = 120_000_000;
@@ -44,6 +47,13 @@ pub(crate) struct Arrival {
     pub is_measured: bool,
     /// The machine of its first metric, once that and its context have come.
     pub machine: Option<String>,
+}
+
+impl Arrival {
+    /// Returns the revision, unless it is empty.
+    fn revision(&self) -> Option<String> {
+        self.scm_ref.clone().filter(|scm_ref| !scm_ref.is_empty())
+    }
 }
 
 /// Returns by what the run of a session is found, and the digest of that.
@@ -87,8 +97,7 @@ impl Candidates {
         digests.dedup();
         let period = (first.saturating_sub(WINDOW), last.saturating_add(WINDOW));
         let runs = run::by_digests(tx, digests, period).await?;
-        let greatest = Query::select().expr(Expr::col("id").max()).from("run").take();
-        let next_id = tx.number(&greatest).await? + 1;
+        let next_id = keys::next(tx, "run", "id").await?;
         let mut by_digest: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
         for (place, run) in runs.iter().enumerate() {
             by_digest.entry(run.digest.clone()).or_default().push(place);
@@ -123,8 +132,8 @@ impl Candidates {
             if run.branch_id.is_none() {
                 run.branch_id = arrival.branch_id;
             }
-            if run.scm_ref.as_deref().unwrap_or_default().is_empty() {
-                run.scm_ref.clone_from(&arrival.scm_ref);
+            if run.scm_ref.is_none() {
+                run.scm_ref = arrival.revision();
             }
             if run.machine.is_none() && arrival.kind == Kind::Inferred {
                 run.machine.clone_from(&arrival.machine);
@@ -139,8 +148,7 @@ impl Candidates {
             run.measured_count += i64::from(arrival.is_measured);
             return run.id;
         }
-        let Arrival { kind, digest, project_id, pipeline_id, build_id, branch_id, scm_ref, run_date, .. } =
-            arrival.clone();
+        let Arrival { kind, digest, project_id, pipeline_id, build_id, branch_id, run_date, .. } = *arrival;
         let id = self.next_id;
         self.next_id += 1;
         let run = run::Model {
@@ -152,7 +160,7 @@ impl Candidates {
             pipeline_id,
             build_id,
             branch_id,
-            scm_ref,
+            scm_ref: arrival.revision(),
             machine: arrival.machine.clone().filter(|_| kind == Kind::Inferred),
             run_date,
             session_count: 1,
@@ -165,17 +173,15 @@ impl Candidates {
     }
 
     async fn store(self, tx: &Transaction<'_>) -> Result<(), DbErr> {
-        let changed = self.runs.iter().zip(&self.changed).filter(|(_, changed)| **changed).map(|(run, _)| run);
-        let of_branches: Vec<_> = changed.clone().filter_map(|run| Some((run.branch_id?, run.run_date))).collect();
         let (old, new) = self.runs.split_at(self.stored);
         let old = old.iter().zip(&self.changed).filter(|(_, changed)| **changed).map(|(run, _)| run);
         run::update(tx, &old.collect::<Vec<_>>()).await?;
-        run::insert(tx, new).await?;
-        branch::note_runs(tx, &of_branches).await
+        run::insert(tx, new).await
     }
 }
 
-/// Brings sessions into their runs, in this order, and returns the keys of these. A constant number of statements finds them.
+/// Brings sessions into their runs, in this order, and returns the keys of these. A constant number of statements finds them. Once
+/// the sessions have these keys, [`latest_runs::note_of_sessions`] is due.
 pub(crate) async fn join(tx: &Transaction<'_>, arrivals: &[Arrival]) -> Result<Vec<i64>, DbErr> {
     let mut candidates = Candidates::of(tx, arrivals).await?;
     let keys = arrivals.iter().map(|arrival| candidates.join(arrival)).collect();
@@ -221,27 +227,53 @@ const BEGIN: &str = "UPDATE run SET measured_count = measured_count + 1, run_dat
     THEN (SELECT run_date FROM session WHERE id = $1) ELSE run_date END \
     WHERE id = (SELECT run_id FROM session WHERE id = $1)";
 
-/// The branch and the run date of the run of session `$1`.
-const RUN_OF_BRANCH: &str = "SELECT branch_id, run_date FROM run WHERE branch_id IS NOT NULL \
-    AND id = (SELECT run_id FROM session WHERE id = $1)";
-
 /// Notes that these announced sessions have their first metrics.
 pub(crate) async fn begin(tx: &Transaction<'_>, sessions: &[i64]) -> Result<(), DbErr> {
+    if sessions.is_empty() {
+        return Ok(());
+    }
     let values: Vec<[Value; 1]> = sessions.iter().map(|session| [Value::from(*session)]).collect();
     tx.run_each(BEGIN, &values).await?;
-    for session in sessions {
-        let runs: Vec<(i64, i64)> = tx.select(RUN_OF_BRANCH, [(*session).into()]).await?;
-        branch::note_runs(tx, &runs).await?;
-    }
+    latest_runs::note_of_sessions(tx, sessions).await?;
     settle(tx, sessions).await
 }
 
-/// Session `$1` leaves its run: what is left of that.
-const LEAVE: &str = "UPDATE run SET session_count = session_count - 1, \
-    measured_count = measured_count - (SELECT CASE WHEN metric_count > 0 THEN 1 ELSE 0 END FROM session WHERE id = $1), \
-    run_date = COALESCE((SELECT COALESCE(MIN(CASE WHEN other.metric_count > 0 THEN other.run_date END), MIN(other.run_date)) \
-    FROM session AS other WHERE other.run_id = run.id AND other.id <> $1), run_date) \
-    WHERE id = (SELECT run_id FROM session WHERE id = $1)";
+/// What the sessions of run `$1` say of it: `$2` is what it was founded by if likeness did.
+const RECOUNT: &str = "UPDATE run SET \
+    session_count = (SELECT COUNT(*) FROM session WHERE session.run_id = $1), \
+    measured_count = (SELECT COUNT(*) FROM session WHERE session.run_id = $1 AND session.metric_count > 0), \
+    run_date = (SELECT COALESCE(MIN(CASE WHEN session.metric_count > 0 THEN session.run_date END), MIN(session.run_date)) \
+        FROM session WHERE session.run_id = $1), \
+    pipeline_id = (SELECT build.pipeline_id FROM session LEFT JOIN build ON build.id = session.build_id \
+        WHERE session.run_id = $1 ORDER BY session.announced LIMIT 1), \
+    build_id = (SELECT build.id FROM session LEFT JOIN build ON build.id = session.build_id AND build.name <> '' \
+        WHERE session.run_id = $1 ORDER BY session.announced LIMIT 1), \
+    branch_id = (SELECT session.branch_id FROM session WHERE session.run_id = $1 AND session.branch_id IS NOT NULL \
+        ORDER BY session.announced LIMIT 1), \
+    scm_ref = (SELECT session.scm_ref FROM session WHERE session.run_id = $1 AND session.scm_ref <> '' \
+        ORDER BY session.announced LIMIT 1), \
+    machine = CASE WHEN kind = $2 THEN (SELECT MIN(session.machine) FROM session WHERE session.run_id = $1) END \
+    WHERE id = $1";
+
+/// Makes these runs right after sessions have left them: they are what they would be if the other sessions had come alone, except
+/// that these stay together. Runs without sessions are deleted.
+pub(crate) async fn recount(tx: &Transaction<'_>, runs: &[i64]) -> Result<(), DbErr> {
+    let is_among = |column: &'static str, keys: &[i64]| tx.engine().any_of(Expr::col(column), keys);
+    let named = Expr::col("branch_id").is_not_null();
+    let of_branches = Query::select()
+        .distinct()
+        .column("branch_id")
+        .from("run")
+        .and_where(is_among("id", runs))
+        .and_where(named)
+        .take();
+    let mut branches: Vec<i64> = tx.all(&of_branches).await?;
+    erase(tx, "run", &["id"], is_among("id", runs).and(is_childless("run", "run_id", "session"))).await?;
+    let values: Vec<[Value; 2]> = runs.iter().map(|run| [(*run).into(), Kind::Inferred.as_str().into()]).collect();
+    tx.run_each(RECOUNT, &values).await?;
+    branches.extend(tx.all::<i64>(&of_branches).await?);
+    latest_runs::note(tx, &branches).await
+}
 
 /// Looks at these announced sessions, whose machine was unknown: if it is another one than that of their run, they move.
 pub(crate) async fn settle(tx: &Transaction<'_>, sessions: &[i64]) -> Result<(), DbErr> {
@@ -258,7 +290,7 @@ pub(crate) async fn settle(tx: &Transaction<'_>, sessions: &[i64]) -> Result<(),
             continue;
         }
         let Ok(digest) = Digest::try_from(run.digest) else { continue };
-        tx.run(LEAVE, [(*session).into()]).await?;
+        let left = run.id;
         let arrival = Arrival {
             kind: Kind::Inferred,
             digest,
@@ -273,6 +305,8 @@ pub(crate) async fn settle(tx: &Transaction<'_>, sessions: &[i64]) -> Result<(),
         };
         let joined = join(tx, &[arrival]).await?;
         tx.run("UPDATE session SET run_id = $2 WHERE id = $1", [(*session).into(), joined[0].into()]).await?;
+        recount(tx, &[left]).await?;
+        latest_runs::note_of_sessions(tx, &[*session]).await?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Engine, TestApp,
+    TestApp,
     builders::graphql::{context, metric, session},
     counters,
     live::Events,

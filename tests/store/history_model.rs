@@ -12,7 +12,11 @@ use proptest::{
 use serde_json::{Value, json};
 
 use crate::{
-    store::{conditions::holds, first_seen::FirstSeen},
+    store::{
+        announced_model::{self, CONTEXTS, SESSIONS, Session, branch, machine, number, project, tags},
+        conditions::holds,
+        first_seen::FirstSeen,
+    },
     support::{
         Engine, TestApp,
         builders::graphql::{context, session},
@@ -26,16 +30,6 @@ const RECORD: &str = "mutation($m: [MetricInput!]!) { recordMetrics(input: {metr
 const NODE: &str = "id sessionHash contextHash startedAt componentName itemPath itemName variantName location kind
     totalTime userTime kernelTime cpuUsage memoryUsage passed";
 
-/// Hash, revision, pipeline and build, which counts only with a pipeline.
-type Session = (&'static str, Option<&'static str>, Option<&'static str>, &'static str);
-const SESSIONS: &[Session] = &[
-    ("s0", Some("aaa"), Some("main"), "1"),
-    ("s1", Some("bbb"), Some("main"), "2"),
-    ("s2", None, Some("next"), "1"),
-    ("s3", Some("aaa"), Some("main"), ""),
-    ("s4", None, None, "1"),
-];
-const CONTEXTS: &[&str] = &["c0", "c1", "c2"];
 /// Component, path and name.
 const ITEMS: &[(&str, &str, &str)] = &[
     ("core", "pkg.a", "test_a"),
@@ -46,7 +40,7 @@ const ITEMS: &[(&str, &str, &str)] = &[
 const VARIANTS: &[&str] = &["test_a[1]", "Test_C[ü🙂]", ""];
 /// Fields of texts, with the values that filters are made of.
 const TEXTS: &[(&str, &[&str])] = &[
-    ("session", &["s0", "s1", "s2", "s3", "s4", "nowhere"]),
+    ("session", &["s0", "s1", "s2", "s3", "s4", "s5", "s6", "nowhere"]),
     ("context", &["c0", "c1", "c2", "nowhere"]),
     ("component", &["core", "net", ""]),
     ("path", &["pkg.a", "pkg.b", "pkg.c", "pkg.a.deep"]),
@@ -55,6 +49,8 @@ const TEXTS: &[(&str, &[&str])] = &[
     ("scmRef", &["aaa", "bbb", "ccc"]),
     ("pipeline", &["main", "next", ""]),
     ("build", &["1", "2", ""]),
+    ("project", &["p", "", "q"]),
+    ("branch", &["main", "dev", "topic"]),
 ];
 const FIGURES: &[&str] = &["totalTime", "userTime", "kernelTime", "cpuUsage", "memoryUsage"];
 const RESOURCES: &[&str] = &["TOTAL_TIME", "USER_TIME", "KERNEL_TIME", "CPU", "MEMORY"];
@@ -69,6 +65,8 @@ const PARENTS: &[Parent] = &[
     ("variants", "variant: name item { name } component { name }", &["variant", "item", "component"]),
     ("pipelines", "pipeline: name", &["pipeline"]),
     ("builds", "build: name pipeline { name }", &["build", "pipeline"]),
+    ("projects", "project: name", &["project"]),
+    ("branches", "branch: name project { name }", &["branch", "project"]),
 ];
 
 /// An order (odd ones descend, from 2 on they are by time), whether to begin at the start, and a number of metrics.
@@ -177,7 +175,9 @@ impl Model {
         match field {
             "scmRef" => json!(session.and_then(|(_, scm_ref, ..)| *scm_ref)),
             "pipeline" => json!(session.and_then(|(_, _, pipeline, _)| *pipeline)),
-            "build" => json!(session.and_then(|(_, _, pipeline, build)| pipeline.and(Some(*build)))),
+            "build" => json!(session.and_then(number)),
+            "project" => json!(session.map(project)),
+            "branch" => json!(session.and_then(branch)),
             "session" | "context" => metric[format!("{field}Hash")].clone(),
             "component" | "item" | "variant" => metric[format!("{field}Name")].clone(),
             "path" => metric["itemPath"].clone(),
@@ -222,7 +222,8 @@ impl Model {
                 "components" | "items" | "variants" => &self.metrics,
                 _ => &sessions,
             };
-            of.iter().any(|one| self.names(one, names) == *object)
+            // The project without a name stays.
+            object["project"] == "" && list == "projects" || of.iter().any(|one| self.names(one, names) == *object)
         });
         self.first_seen = first_seen;
         is_there
@@ -328,26 +329,30 @@ async fn ask(app: &TestApp, model: &Model, (kind, _, _, filter, stretch, parent,
 
 async fn play(app: &TestApp, history: Vec<(Vec<Step>, Vec<Value>)>) {
     let mut model = Model::default();
+    model.first_seen.see("projects", json!({ "project": "" }));
     for (steps, metrics) in history {
         for step in &steps {
-            let &(kind, announced, machine, ..) = step;
+            let &(kind, announced, context_hash, ..) = step;
             match kind {
                 0 | 1 => {
-                    let (hash, scm_ref, pipeline, build) = announced;
-                    let tags = json!({ "pipeline_branch": pipeline, "pipeline_build_no": build });
-                    app.announce_session(session(hash, json!({ "scmRef": scm_ref, "tags": tags }))).await;
+                    let (hash, scm_ref, ..) = announced;
+                    let sent = json!({ "scmRef": scm_ref, "tags": tags(&announced) });
+                    app.announce_session(session(hash, sent)).await;
                     model.sessions.extend((!model.sessions.contains(&announced)).then_some(announced));
-                    model.see(&json!({ "sessionHash": hash }), &["sessions", "pipelines", "builds"]);
+                    let lists = ["sessions", "pipelines", "builds", "projects", "branches"];
+                    model.see(&json!({ "sessionHash": hash }), &lists);
                 }
                 2 => {
-                    app.announce_machine(context(machine, json!({}))).await;
-                    model.contexts.extend((!model.contexts.contains(&machine)).then_some(machine));
-                    model.see(&json!({ "contextHash": machine }), &["contexts"]);
+                    let sent = json!({ "machineNode": machine(context_hash) });
+                    app.announce_machine(context(context_hash, sent)).await;
+                    model.contexts.extend((!model.contexts.contains(&context_hash)).then_some(context_hash));
+                    model.see(&json!({ "contextHash": context_hash }), &["contexts"]);
                 }
                 14 => {
                     let deleted = app.delete(&[announced.0]).await;
                     assert_eq!(deleted.is_ok(), model.delete(announced.0), "{}: {deleted:?}", announced.0);
                     counters::check(app).await;
+                    announced_model::check_runs(app, &model.sessions, &model.contexts, &model.metrics).await;
                 }
                 _ => ask(app, &model, step).await,
             }
@@ -367,6 +372,7 @@ async fn play(app: &TestApp, history: Vec<(Vec<Step>, Vec<Value>)>) {
         walk(app, &model, &json!({}), (order, order != 1, 37)).await;
     }
     counters::check(app).await;
+    announced_model::check_runs(app, &model.sessions, &model.contexts, &model.metrics).await;
 }
 
 #[test]

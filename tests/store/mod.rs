@@ -1,9 +1,11 @@
 //! Storage: ingest, SQLite, PostgreSQL.
 
 mod aggregates;
+mod announced_model;
 mod assigning;
 mod conditions;
 mod database;
+mod deleted_runs;
 mod deletions;
 mod first_seen;
 mod history_model;

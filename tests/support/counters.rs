@@ -9,7 +9,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement, TryGetableMany};
 use serde_json::{Value, json};
 
-use crate::support::TestApp;
+use crate::support::{TestApp, counted_runs};
 
 const METRICS: &str = "query($after: String) { metrics(first: 500, after: $after) { nodes { id sessionHash contextHash
     componentName itemPath itemName variantName location kind totalTime userTime kernelTime cpuUsage memoryUsage }
@@ -52,13 +52,13 @@ async fn facts(app: &TestApp) -> Vec<Fact> {
     }
 }
 
-async fn all<T: TryGetableMany>(connection: &DatabaseConnection, sql: &str) -> Vec<T> {
+pub(super) async fn all<T: TryGetableMany>(connection: &DatabaseConnection, sql: &str) -> Vec<T> {
     let statement = Statement::from_string(connection.get_database_backend(), sql);
     let rows = connection.query_all_raw(statement).await.unwrap();
     rows.iter().map(|row| T::try_get_many_by_index(row).unwrap()).collect()
 }
 
-fn same<T: Debug + Ord>(what: &str, stored: Vec<T>, expected: impl IntoIterator<Item = T>) {
+pub(super) fn same<T: Debug + Ord>(what: &str, stored: Vec<T>, expected: impl IntoIterator<Item = T>) {
     let count = stored.len();
     let (stored, expected) = (BTreeSet::from_iter(stored), BTreeSet::from_iter(expected));
     assert_eq!(count, stored.len(), "{what} twice: {stored:?}");
@@ -125,9 +125,10 @@ pub async fn check(app: &TestApp) {
     let expected = groups(&facts, |fact| (fact.session.clone(), fact.context.clone())).into_keys();
     same("session_context", all::<(String, String)>(&connection, in_contexts).await, expected);
 
-    let builds = "SELECT session.hash, pipeline.name, build.name FROM session JOIN build ON build.id = session.build_id \
-        JOIN pipeline ON pipeline.id = build.pipeline_id";
-    let builds: Vec<(String, String, String)> = all(&connection, builds).await;
+    let builds = "SELECT session.hash, project.name || CHR(10) || pipeline.name, build.name FROM session \
+        JOIN build ON build.id = session.build_id JOIN pipeline ON pipeline.id = build.pipeline_id \
+        JOIN project ON project.id = pipeline.project_id";
+    let builds: Vec<(String, String, String)> = all(&connection, &spelled(builds)).await;
     let build_of: BTreeMap<&str, (&str, &str)> = builds
         .iter()
         .map(|(session, pipeline, build)| (session.as_str(), (pipeline.as_str(), build.as_str())))
@@ -143,10 +144,15 @@ pub async fn check(app: &TestApp) {
     let expected = expected.into_iter().map(|((component, pipeline, build), (first, count))| {
         (component.to_owned(), pipeline.to_owned(), build.to_owned(), first, count)
     });
-    let in_builds = "SELECT component.name, pipeline.name, build.name, first_metric_id, metric_count FROM component_build \
+    let in_builds = "SELECT component.name, project.name || CHR(10) || pipeline.name, build.name, first_metric_id, metric_count FROM component_build \
         JOIN component ON component.id = component_id JOIN build ON build.id = build_id \
-        JOIN pipeline ON pipeline.id = build.pipeline_id AND pipeline.id = component_build.pipeline_id";
-    same("component_build", all::<(String, String, String, i64, i64)>(&connection, in_builds).await, expected);
+        JOIN pipeline ON pipeline.id = build.pipeline_id AND pipeline.id = component_build.pipeline_id \
+        JOIN project ON project.id = pipeline.project_id";
+    same(
+        "component_build",
+        all::<(String, String, String, i64, i64)>(&connection, &spelled(in_builds)).await,
+        expected,
+    );
 
     // Nothing is left that nobody refers to, and nothing refers to what is not there.
     for sql in [
@@ -169,6 +175,7 @@ pub async fn check(app: &TestApp) {
             assert_eq!(count, newest.max(deleted) - gaps, "{table}");
         }
     }
+    counted_runs::check(&connection).await;
     connection.close().await.unwrap();
 }
 

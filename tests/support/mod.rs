@@ -4,6 +4,7 @@ pub mod access;
 mod app;
 pub mod backup;
 pub mod builders;
+mod counted_runs;
 pub mod counters;
 pub mod history;
 pub mod live;

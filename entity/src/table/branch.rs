@@ -1,9 +1,6 @@
 //! Branches of projects: of the source that was tested, as tags name it.
 
-use std::collections::BTreeMap;
-
 use sea_orm::{
-    DbErr,
     entity::prelude::*,
     sea_query::{Condition, Expr, ExprTrait as _, Query},
 };
@@ -11,7 +8,7 @@ use sea_orm::{
 use crate::{
     column,
     dialect::Engine,
-    driver::{executor::Transaction, row::from_row},
+    driver::row::from_row,
     filter::{Number, Text},
     list::{Link, Listable, SqlListable},
     table::{plain_entity, project},
@@ -28,7 +25,7 @@ pub struct Model {
     pub project_id: i64,
     /// The name.
     pub name: String,
-    /// The run date of its latest run, in microseconds.
+    /// The run date of its latest run, in microseconds; that of the latest session if all of them are in runs of other branches.
     pub last_run_date: Option<i64>,
 }
 
@@ -96,21 +93,4 @@ pub(crate) fn is_named(branch: impl ColumnTrait, name: &Text, engine: Engine) ->
     let branches =
         Query::select().column(Column::Id).from(Entity).cond_where(name.on(column::of(Column::Name), engine)).take();
     column::of(branch).in_subquery(branches)
-}
-
-const SET_LAST_RUN_DATE: &str =
-    "UPDATE branch SET last_run_date = $2 WHERE id = $1 AND (last_run_date IS NULL OR last_run_date < $2)";
-
-/// Notes runs of branches: the branch's key and the run date of each.
-///
-/// # Errors
-/// If the database fails.
-pub async fn note_runs(tx: &Transaction<'_>, runs: &[(i64, i64)]) -> Result<(), DbErr> {
-    let mut latest: BTreeMap<i64, i64> = BTreeMap::new();
-    for (branch, date) in runs {
-        let latest = latest.entry(*branch).or_insert(*date);
-        *latest = Ord::max(*latest, *date);
-    }
-    let latest: Vec<[Value; 2]> = latest.into_iter().map(|(branch, date)| [branch.into(), date.into()]).collect();
-    tx.run_each(SET_LAST_RUN_DATE, &latest).await
 }

@@ -97,7 +97,7 @@ pub struct BranchWhere {
     name: Option<StringFilter>,
     /// Filter by the name of the project.
     project: Option<StringFilter>,
-    /// Start time of the latest run, on the clock of its machine.
+    /// Start time of the latest run, on the clock of its machine; of the latest session if all of them are in runs of other branches.
     last_run_date: Option<DateTimeFilter>,
 }
 
@@ -117,7 +117,7 @@ impl Where for BranchWhere {
 /// Sort keys of branches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum BranchOrderField {
-    /// Start time of the latest run, on the clock of its machine.
+    /// Start time of the latest run, on the clock of its machine; of the latest session if all of them are in runs of other branches.
     RunDate,
     /// When the first session of the branch was announced.
     FirstSeen,

@@ -13,6 +13,7 @@ use crate::{
         batch::Batch,
         branch::value_of,
         job::Job,
+        latest_runs,
         names::Name,
         queue::Ingest,
         runs::{self, Arrival},
@@ -138,6 +139,7 @@ impl Job for NewSession {
             ..stored.into_active_model()
         };
         let row = batch.tx.update(row).await?;
+        latest_runs::note_of_sessions(&batch.tx, &[id]).await?;
         let names: Vec<_> = self.tags.iter().map(|(name, value)| Name::of([name, value])).collect();
         let keys = batch.names.tags.keys(&batch.tx, &names).await?;
         session_tag::insert(&batch.tx, id, &keys).await?;

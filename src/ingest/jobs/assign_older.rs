@@ -8,15 +8,20 @@ use entity::{
     list,
     table::{build, execution_context, session, session_tag},
 };
-use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
+use sea_orm::{
+    ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    sea_query::{Expr, ExprTrait as _},
+};
 
 use crate::{
     error::Error,
     ingest::{
         batch::Batch,
         branch::value_of,
+        erasing::{erase, is_childless},
         job::Job,
         jobs::announce_session::{Place, place},
+        latest_runs,
         machine::MachineClass,
         names::Name,
         queue::Ingest,
@@ -125,6 +130,7 @@ async fn sessions(batch: &mut Batch<'_>) -> Result<u64, DbErr> {
             rows_of(rows)
         );
         batch.tx.run(&sql, []).await?;
+        latest_runs::note_of_sessions(&batch.tx, &ids).await?;
     }
     move_counters(batch, &moved).await?;
     Ok(sessions.len() as u64)
@@ -170,13 +176,11 @@ async fn move_counters(batch: &mut Batch<'_>, moved: &[(&session::Model, i64, i6
     for old in left {
         batch.tx.run("DELETE FROM component_build WHERE build_id = $1", [old.into()]).await?;
         batch.tx.run(COUNT_BUILD, [old.into()]).await?;
-        let is_empty = "DELETE FROM build WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM session WHERE build_id = $1)";
-        batch.tx.run(is_empty, [old.into()]).await?;
+        let is_empty = Expr::col("id").eq(old).and(is_childless("build", "build_id", "session"));
+        erase(&batch.tx, "build", &["id"], is_empty).await?;
     }
     if !moved.is_empty() {
-        let unused =
-            "DELETE FROM pipeline WHERE NOT EXISTS (SELECT 1 FROM build WHERE build.pipeline_id = pipeline.id)";
-        batch.tx.run(unused, []).await?;
+        erase(&batch.tx, "pipeline", &["id"], is_childless("pipeline", "pipeline_id", "build")).await?;
         // Their keys lead nowhere.
         batch.names.forget();
     }
