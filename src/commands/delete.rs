@@ -102,7 +102,7 @@ async fn sessions(database: &Database, hashes: &[String]) -> Result<Vec<session:
 }
 
 async fn delete(database: &Database, sessions: &[session::Model]) -> Result<Deleted, DeleteError> {
-    let (ingest, committer) = Ingest::without_sealer(database, crate::BranchRules::default()).await?;
+    let (ingest, committer) = Ingest::of_command(database).await?;
     let deleted = delete_in_parts(database, &ingest, sessions).await;
     drop(ingest);
     committer.finish().await;

@@ -105,22 +105,23 @@ impl Ingest {
     /// # Errors
     /// The database's.
     pub async fn start(database: &Database, branches: BranchRules) -> Result<(Self, Committer), OpenError> {
-        Self::open(database, branches, true).await
+        Self::open(database, Some(branches)).await
     }
 
-    /// Like [`Self::start`], for a command that runs beside servers: it seals nothing, and drops no rows that they keep.
+    /// Like [`Self::start`], for a command that runs beside servers: it seals nothing, drops no rows that they keep, and assigns nothing,
+    /// since the rules for branches are the server's. What an older server stored waits for the next one.
     ///
     /// # Errors
     /// The database's.
-    pub(crate) async fn without_sealer(
-        database: &Database,
-        branches: BranchRules,
-    ) -> Result<(Self, Committer), OpenError> {
-        Self::open(database, branches, false).await
+    pub(crate) async fn of_command(database: &Database) -> Result<(Self, Committer), OpenError> {
+        Self::open(database, None).await
     }
 
-    async fn open(database: &Database, branches: BranchRules, seals: bool) -> Result<(Self, Committer), OpenError> {
+    /// Without rules for branches, no session is announced, and nothing is sealed.
+    async fn open(database: &Database, branches: Option<BranchRules>) -> Result<(Self, Committer), OpenError> {
         let is_read_only = database.is_read_only();
+        let is_server = branches.is_some();
+        let branches = branches.unwrap_or_default();
         let writer = if is_read_only { None } else { Some(database.writer().await?) };
         // Its statements are not counted.
         let store = Store { reader: database.watch.clone(), history: Arc::clone(&database.store.history) };
@@ -142,7 +143,7 @@ impl Ingest {
             ingest.history_checks(),
         );
         let (end, ended) = oneshot::channel();
-        let sealer = (writer.is_some() && seals)
+        let sealer = (writer.is_some() && is_server)
             .then(|| tokio::spawn(sealer::run(store, ingest.downgrade(), ingest.watermark(), keeps_rows, grace)));
         let task = match writer {
             Some(writer) => {
@@ -158,7 +159,7 @@ impl Ingest {
                 drop(sender);
             }),
         };
-        if !is_read_only {
+        if is_server && !is_read_only {
             let assigned = ingest.assign_older(&database.watch).await;
             assigned.map_err(|error| database.unusable(DbErr::Custom(error.message)))?;
         }
