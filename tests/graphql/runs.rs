@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Engine, TestApp,
     builders::graphql::{context, metric, session},
-    on_both_engines,
+    counters, on_both_engines,
 };
 
 /// Announces a session of this second of an hour.
@@ -53,6 +53,7 @@ on_both_engines! {
             }])),
             ("{ session(hash: \"controller\") { run { sessions { totalCount } } } }", json!(3)),
         ]).await;
+        counters::check(app).await;
     }
 
     async fn a_session_on_another_machine_moves_to_a_run_of_its_own(app: &TestApp) {
@@ -74,6 +75,7 @@ on_both_engines! {
             ])),
             ("{ runs { nodes { machines } } }", json!([["node-2"], ["node-1"]])),
         ]).await;
+        counters::check(app).await;
     }
 
     /// Metrics come first, then the sessions, then the contexts.
@@ -93,6 +95,7 @@ on_both_engines! {
         begin(app, "d", 3, json!({})).await;
         assert_eq!(runs(app).await, json!([["b"], ["a", "c", "d"]]));
         assert_eq!(app.bare("{ runs { nodes { start } } }").await, json!(["2026-01-05T03:00:00", "2026-01-05T03:00:01"]));
+        counters::check(app).await;
     }
 
     async fn the_tag_comes_before_the_build_and_both_before_likeness(app: &TestApp) {
@@ -117,6 +120,7 @@ on_both_engines! {
             ("{ builds(first: 1) { nodes { runs { nodes { grouping } } } } }", json!([["BUILD", "TAG"]])),
             ("{ pipeline(name: \"main\") { runs { totalCount } } }", json!(4)),
         ]).await;
+        counters::check(app).await;
     }
 
     async fn sessions_are_alike_within_two_minutes_with_the_same_revision_and_tags(app: &TestApp) {
@@ -127,6 +131,7 @@ on_both_engines! {
         app.announce_session(session("e", json!({ "scmRef": "def", "tags": { "x": "1", "y": "2" } }))).await;
         begin(app, "f", 2, json!({ "x": "1", "y": "2", "project": "p" })).await;
         assert_eq!(runs(app).await, json!([["a", "b"], ["c"], ["d"], ["e"], ["f"]]));
+        counters::check(app).await;
     }
 
     async fn a_run_leads_to_the_one_before_it_in_its_line(app: &TestApp) {
@@ -160,6 +165,7 @@ on_both_engines! {
             ("{ branch(name: \"main\") { sessions { totalCount } } }", json!(3)),
             ("{ branch(name: \"main\", project: \"x\") { id } }", Value::Null),
         ]).await;
+        counters::check(app).await;
     }
 
     async fn a_run_is_complete_after_two_quiet_minutes_of_the_server(app: &TestApp) {
@@ -193,6 +199,7 @@ on_both_engines! {
             begin(app, &format!("new{round}"), 3000 + round * 10, json!({ "run_id": format!("new{round}") })).await;
         }
         assert_eq!(json!(found), json!(["s6", "s5", "s4", "s3", "s2", "s1", "s0"]));
+        counters::check(app).await;
     }
 
     async fn filters_find_runs_sessions_and_metrics(app: &TestApp) {
@@ -239,6 +246,7 @@ on_both_engines! {
         for filter in ["run: {eq: \"x\"}".to_owned(), format!("run: {{eq: \"{class}\"}}"), format!("machineClass: {{in: [{run}]}}")] {
             assert_eq!(app.graphql_error(&format!("{{ metricCount(where: {{{filter}}}) }}")).await, "BAD_USER_INPUT");
         }
+        counters::check(app).await;
     }
 
     /// What a cached list of sessions would have kept.
@@ -253,6 +261,7 @@ on_both_engines! {
         assert_eq!(app.bare(&query).await, json!({ "sessionCount": 2, "sessionHashes": ["a", "b"] }));
         measure(app, "b", "c2", "v", 5).await;
         assert_eq!(app.bare(&query).await, json!({ "sessionCount": 1, "sessionHashes": ["a"] }));
+        counters::check(app).await;
     }
 
     async fn the_statements_of_runs_do_not_grow_with_them(app: &TestApp) {
@@ -303,6 +312,7 @@ async fn two_servers_make_one_run_of_one_build() {
         assert_eq!(json!(runs), json!([one("BUILD"), one("INFERRED")]));
         assert_eq!((&found["branches"], &found["projects"]), (&json!(2), &json!(2)));
     }
+    counters::check(&app).await;
     other.finish().await;
     app.finish().await;
 }

@@ -83,7 +83,9 @@ impl Sink for ByVariant {
                 of_row.0[resource.index()] = (values[row], values[row]);
             }
         }
-        of_rows.iter().for_each(|(variant, of_row)| of_row.add(extremes, *variant));
+        for (variant, of_row) in of_rows.iter() {
+            of_row.add(extremes, *variant);
+        }
         Ok(())
     }
 }

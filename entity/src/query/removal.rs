@@ -53,7 +53,9 @@ impl Removal {
             Wanted { order: ScanOrder::INSERTED, after: None, before: None, limit: usize::MAX, distinct: None };
         let metrics = scan.list(&of_sessions, &wanted).await?;
         let mut removed: HashMap<i64, Extremes> = HashMap::new();
-        metrics.iter().for_each(|metric| Extremes::of(metric).add(&mut removed, metric.variant_id));
+        for metric in &metrics {
+            Extremes::of(metric).add(&mut removed, metric.variant_id);
+        }
         // Read after the metrics: what came meanwhile only widens them.
         let ids: Vec<i64> = removed.keys().copied().collect();
         let variants = list::by_ids::<variant::Entity>(db, &ids).await?;
