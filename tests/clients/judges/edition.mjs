@@ -1,4 +1,4 @@
-// npm's graphql by the specification's edition of September 2025, from which it differs in five places. There is no other
+// npm's graphql by the specification's edition of September 2025, from which it differs in six places. There is no other
 // exception.
 
 import { readFileSync } from 'node:fs';
@@ -10,6 +10,7 @@ import {
   __Directive,
   __Schema,
   buildSchema,
+  isNonNullType,
   parse as parseOther,
   specifiedRules,
   validate as validateOther,
@@ -21,6 +22,20 @@ const OPTIONS = { allowEmptySelectionSets: false };
 
 // It refuses introspection that is nested three lists deep. Section 5 has no such rule.
 const RULES = specifiedRules.filter((rule) => rule !== MaxIntrospectionDepthRule);
+
+// It takes any variable inside a OneOf input object that must not be null itself. Section 5.8.5: one that may be null needs a default.
+RULES.push((context) => ({
+  OperationDefinition: (operation) => {
+    const defined = new Map((operation.variableDefinitions ?? []).map((definition) => [definition.variable.name.value, definition]));
+    for (const { node, parentType } of context.getRecursiveVariableUsages(operation)) {
+      const isOneOf = isNonNullType(parentType) && parentType.ofType.isOneOf;
+      const { type, defaultValue } = defined.get(node.name.value) ?? {};
+      if (isOneOf && type && type.kind !== 'NonNullType' && (defaultValue?.kind ?? 'NullValue') === 'NullValue') {
+        context.reportError(new GraphQLError(`Variable "$${node.name.value}" may be null`, { nodes: node }));
+      }
+    }
+  },
+}));
 
 // Its directives can be deprecated. Section 4.2: they can't be, so no document asks for that.
 __Schema.getFields().directives.args = [];
