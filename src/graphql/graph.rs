@@ -17,7 +17,10 @@ use crate::{
     graphql::{
         error::{as_server_error, refusal, with_codes},
         fairness::{Delivery, FairnessGate},
-        lists::dataloader::{Driver, Loaders},
+        lists::{
+            dataloader::{Driver, Loaders},
+            filter_names::FilterNames,
+        },
         request::{
             authorization::Requirements,
             coerce_variables::InputTypes,
@@ -164,12 +167,19 @@ impl Graph {
     }
 
     async fn execute_once(&self, operation: Operation) -> Response {
+        let is_own = operation.document.is_own();
         let Prepared { schema, request, driver, plan, .. } = match self.prepare(operation) {
             Ok(prepared) => prepared,
             Err(refused) => return *refused,
         };
+        let names = Arc::<FilterNames>::default();
+        let request = if is_own { request } else { request.data(Arc::clone(&names)) };
         let mut response = driver.drive(schema.execute(request)).await;
         plan.clear_descriptions(&mut response.data);
+        let warnings = names.warnings(&self.0.store, &self.0.state.caches()).await;
+        if !warnings.is_empty() {
+            response.extensions.insert("warnings".to_owned(), Value::List(warnings));
+        }
         with_codes(response, self.limits())
     }
 

@@ -9,6 +9,7 @@ mod json;
 mod limits;
 mod lists;
 mod live;
+mod near_names;
 mod request;
 mod response_budget;
 mod response_options;
@@ -23,6 +24,7 @@ pub use self::{
     json::{check_values, has_long_numbers, read_exactly, text_without_bom, without_bom},
     limits::{MAX_ROWS, MAX_SHORT_LIST},
     lists::json_writer::{raw_json_bytes, write_json, write_value},
+    near_names::near_names,
     request::{
         coerce_variables::{check_scalar, coerce_number, whole},
         cost::Cost,
@@ -31,7 +33,6 @@ pub use self::{
         file::{DocumentError, read_document, read_schema},
         introspection::Disclosure,
         operation::Operation,
-        validation::suggestions::near_names,
     },
     scalars::check_text,
     schema::{metric_input::are_metrics, sdl},

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_graphql::ContextBase;
 use entity::{
     cache::{CountCache, ListCache},
+    query::names::NameOf,
     table::{tag as tag_row, variant::VariantNames},
 };
 use quick_cache::sync::Cache;
@@ -43,6 +44,8 @@ pub struct ObjectCaches {
     pub tags: Cache<i64, Arc<tag_row::Model>>,
     /// The keys of the tags of announced sessions.
     pub session_tags: Cache<i64, Arc<[i64]>>,
+    /// Names that something has.
+    pub names: Cache<(NameOf, String), ()>,
     pub counts: CountCache,
     pub lists: ListCache,
 }
@@ -55,6 +58,7 @@ impl Default for ObjectCaches {
             contexts: Cache::new(50_000),
             tags: Cache::new(50_000),
             session_tags: Cache::new(50_000),
+            names: Cache::new(10_000),
             counts: CountCache::default(),
             lists: ListCache::default(),
         }

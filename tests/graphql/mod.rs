@@ -7,6 +7,7 @@ mod consistency;
 mod descriptions;
 mod documents;
 mod field_merging;
+mod filters;
 mod groups;
 mod hostile;
 mod http;

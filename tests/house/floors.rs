@@ -21,7 +21,10 @@ const INNER_ARROWS: &[(&str, Arrows)] = &[
     (
         "src/graphql",
         &[
-            ("mod", &["error", "graph", "json", "limits", "lists", "request", "scalars", "schema", "stock"]),
+            (
+                "mod",
+                &["error", "graph", "json", "limits", "lists", "near_names", "request", "scalars", "schema", "stock"],
+            ),
             (
                 "graph",
                 &[
@@ -42,7 +45,7 @@ const INNER_ARROWS: &[(&str, Arrows)] = &[
                 &["directive", "error", "fairness", "limits", "lists", "live", "response_budget", "scalars", "state"],
             ),
             ("live", &["fairness", "lists", "state"]),
-            ("request", &["error", "json", "limits", "scalars"]),
+            ("request", &["error", "json", "limits", "near_names", "scalars"]),
             (
                 "lists",
                 &[
@@ -50,6 +53,7 @@ const INNER_ARROWS: &[(&str, Arrows)] = &[
                     "error",
                     "fairness",
                     "limits",
+                    "near_names",
                     "response_budget",
                     "response_options",
                     "scalars",
@@ -65,6 +69,7 @@ const INNER_ARROWS: &[(&str, Arrows)] = &[
             ("fairness", &[]),
             ("error", &[]),
             ("directive", &[]),
+            ("near_names", &[]),
         ],
     ),
     (

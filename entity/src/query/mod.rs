@@ -2,6 +2,7 @@
 
 pub mod groups;
 pub mod metrics;
+pub mod names;
 mod removal;
 pub mod runs;
 mod store;

@@ -55,14 +55,14 @@ pub struct ConnectionArguments<T: Listed> {
 impl<T: Listed> ConnectionArguments<T> {
     /// Checks the arguments and converts them to a query. Its limit is one row more than requested: that row shows whether
     /// there is another window.
-    fn slice(self, max_rows: u64) -> Result<Slice<T::Entity>, Error> {
+    fn slice(self, ctx: &Context<'_>, max_rows: u64) -> Result<Slice<T::Entity>, Error> {
         let Self { first, after, last, before, filter, order_by } = self;
         let (limit, from_end) = match (row_limit("first", first, max_rows)?, row_limit("last", last, max_rows)?) {
             (Some(_), Some(_)) => return Err(Error::bad_input("first, last: give one of them, not both")),
             (None, Some(last)) => (last, true),
             (first, None) => (first.unwrap_or(DEFAULT_ROWS.unsigned_abs().min(max_rows)), false),
         };
-        let filter = filter.map(|filter| filter.check()).transpose()?.unwrap_or_default();
+        let filter = filter.map(|filter| filter.check(ctx)).transpose()?.unwrap_or_default();
         let order = order_by.map(Into::into).unwrap_or_default();
         let list = ordered_list::<T>(&order);
         let position = |argument, cursor: Option<String>| {
@@ -82,7 +82,7 @@ impl<T: Listed> ConnectionArguments<T> {
 
     /// Reads the connection.
     pub async fn read(self, ctx: &Context<'_>, parent: Parent<T::Entity>) -> FieldResult<Connection<T>> {
-        let mut slice = self.slice(state_of(ctx).max_rows)?;
+        let mut slice = self.slice(ctx, state_of(ctx).max_rows)?;
         let requested = usize::try_from(slice.limit - 1).unwrap_or(usize::MAX);
         let mut rows = match &parent {
             Parent::Root => T::Entity::rows(&state_of(ctx).database.store, &slice).await.map_err(Error::from)?,

@@ -1,6 +1,6 @@
 //! Filters of `where` arguments.
 
-use async_graphql::{Enum, InputObject, InputType, Value};
+use async_graphql::{ContextBase, Enum, InputObject, InputType, Value};
 use entity::{
     filter::{Number, Text, Tree},
     list::{self, FirstSeen},
@@ -10,6 +10,7 @@ use crate::{
     error::Error,
     graphql::{
         limits::{MAX_FILTER_CONDITIONS, MAX_FILTER_VALUES, MAX_IN_VALUES, MAX_PATTERN_BYTES},
+        lists::filter_names,
         scalars::LocalDateTime,
     },
 };
@@ -170,9 +171,11 @@ pub trait Where: InputType {
     /// Splits it into the conditions of the type and those nested in `and`, `or` and `not`.
     fn split(self) -> Result<(Self::Filter, Connectives<Self>), Error>;
 
-    /// Checks the limits, and converts the filter to a condition.
-    fn check(self) -> Result<Tree<Self::Filter>, Error> {
-        FilterSize::default().add(&self.to_value())?;
+    /// Checks the limits, notes the names, and converts the filter to a condition.
+    fn check<T>(self, ctx: &ContextBase<'_, T>) -> Result<Tree<Self::Filter>, Error> {
+        let value = self.to_value();
+        FilterSize::default().add(&value)?;
+        filter_names::note(ctx, &Self::type_name(), &value);
         self.into_tree()
     }
 

@@ -77,7 +77,7 @@ pub type OrderByOf<E> = <ObjectOf<E> as Listed>::OrderBy;
 
 /// Resolves a field that counts the rows of a table that match.
 pub async fn count<E: Exposed>(ctx: &Context<'_>, filter: Option<WhereOf<E>>) -> FieldResult<Int> {
-    let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
+    let filter = filter.map(|filter| filter.check(ctx)).transpose()?.unwrap_or_default();
     Ok(ObjectOf::<E>::count(ctx, &filter).await?.into())
 }
 

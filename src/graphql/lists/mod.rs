@@ -4,6 +4,7 @@ pub mod connection;
 pub mod cost;
 pub mod dataloader;
 pub mod filter;
+pub mod filter_names;
 pub mod json_writer;
 pub mod listed;
 pub mod loader_keys;

@@ -69,7 +69,7 @@ impl<T: Listed> Page<T> {
 
     /// Reads page `number` of the rows that match `filter`.
     pub async fn read(ctx: &Context<'_>, filter: Option<T::Where>, number: Option<i64>) -> FieldResult<Self> {
-        let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
+        let filter = filter.map(|filter| filter.check(ctx)).transpose()?.unwrap_or_default();
         Self::of(ctx, &filter, number).await
     }
 

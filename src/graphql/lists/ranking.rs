@@ -67,7 +67,7 @@ impl RankingArguments {
             resource: resource.into(),
             direction: direction.unwrap_or_default().into(),
             distinct_variants: distinct == Some(DistinctBy::Variant),
-            filter: filter.map(|filter| filter.check()).transpose()?.unwrap_or_default(),
+            filter: filter.map(|filter| filter.check(ctx)).transpose()?.unwrap_or_default(),
             limit,
         };
         let rows = match parent {

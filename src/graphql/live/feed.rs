@@ -269,7 +269,7 @@ pub fn follow<T: Live>(
     ctx: &Context<'_>,
     filter: Option<T::Where>,
 ) -> Result<impl Stream<Item = Arc<T>> + use<T>, Error> {
-    let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
+    let filter = filter.map(|filter| filter.check(ctx)).transpose()?.unwrap_or_default();
     let state = shared_state(ctx);
     let events = ctx.data_unchecked::<Feeds<T>>().subscribe(state, filter);
     // A read that is running may still push rows from before.

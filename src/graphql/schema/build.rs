@@ -120,7 +120,7 @@ graph_object! {
             #[graphql(name = "where", desc = "Filter: return only items that match.")] filter: Option<BuildWhere>,
             #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
         ) -> FieldResult<NamePage> {
-            let filter = filter.map(Where::check).transpose()?.unwrap_or_default();
+            let filter = filter.map(|filter| filter.check(ctx)).transpose()?.unwrap_or_default();
             let own = row::Filter { first_of_name: true, ..row::Filter::default() };
             let builds = Page::<Build>::of(ctx, &Tree { and: vec![filter], ..own.into() }, page).await?;
             Ok(NamePage::from_page(builds, |build| build.0.name))

@@ -176,7 +176,7 @@ impl MetricGroupQuery {
         let is_continued = after.is_some();
         let (wanted, arguments) = selected(&ctx.field());
         let question = Question {
-            filter: filter.map(|filter| filter.check()).transpose()?.unwrap_or_default(),
+            filter: filter.map(|filter| filter.check(ctx)).transpose()?.unwrap_or_default(),
             by: by.clone(),
             order,
             descending: direction == Direction::Desc,

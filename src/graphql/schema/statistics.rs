@@ -139,7 +139,7 @@ impl MetricStatistics {
         resource: Resource,
         filter: Option<Box<MetricWhere>>,
     ) -> FieldResult<Self> {
-        let filter = filter.map(|filter| filter.check()).transpose()?.unwrap_or_default();
+        let filter = filter.map(|filter| filter.check(ctx)).transpose()?.unwrap_or_default();
         let mut selected = Selected::default();
         select(&mut selected, resource, &ctx.field());
         let found = loaders_of(ctx).load(ChildStatistics::key(edge, parent, &filter, selected.clone())).await?;

@@ -2,10 +2,7 @@
 
 use apollo_compiler::{Name, Schema, schema::ExtendedType};
 
-/// Names of one suggestion, at most.
-const MAX_SUGGESTIONS: usize = 3;
-/// Longer names get no suggestion: the time of a comparison grows with the product of the lengths.
-const MAX_NAME_BYTES: usize = 100;
+use crate::graphql::near_names::near_names;
 
 /// Returns a suggestion for the unknown name of the apollo-compiler error `name`, to be added to its message `reason`.
 pub fn of(schema: &Schema, name: &str, reason: &str) -> Option<String> {
@@ -53,18 +50,6 @@ fn suggestion(given: &str, candidates: &[&str]) -> Option<String> {
     (!names.is_empty()).then(|| format!(". Did you mean {}?", names.join(" or ")))
 }
 
-/// Returns the names that are near to the unknown name `given`, at most three, the nearest first.
-pub fn near_names<'n>(given: &str, candidates: &[&'n str]) -> Vec<&'n str> {
-    if given.len() > MAX_NAME_BYTES {
-        return Vec::new();
-    }
-    let distance = |name: &str| strsim::damerau_levenshtein(&given.to_lowercase(), &name.to_lowercase());
-    let mut near: Vec<(usize, &str)> = candidates.iter().map(|name| (distance(name), *name)).collect();
-    near.retain(|(distance, name)| *distance <= name.len().max(given.len()) * 2 / 5);
-    near.sort_unstable();
-    near.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +61,6 @@ mod tests {
         assert_eq!(suggested("Sesions").as_deref(), Some(". Did you mean `sessions` or `session`?"));
         assert_eq!(suggested("metric").as_deref(), Some(". Did you mean `metrics`?"));
         assert_eq!(suggested("xyz"), None);
-        assert_eq!(suggested(&"s".repeat(MAX_NAME_BYTES + 1)), None);
+        assert_eq!(suggested(&"s".repeat(101)), None);
     }
 }
