@@ -1,7 +1,10 @@
 //! Errors of responses. Each has a code in its extensions.
 
 use async_graphql::{Response, ServerError, Value};
-use entity::query::groups::{AggregateError, MAX as MAX_GROUPS};
+use entity::query::{
+    groups::{AggregateError, MAX as MAX_GROUPS},
+    points::MAX_VALUES,
+};
 
 use crate::{
     config::Limits,
@@ -40,6 +43,13 @@ impl From<AggregateError> for Error {
                 Code::LimitExceeded,
                 "distinct: there are too many groups and things to be counted: ask for fewer groups with first, or select fewer \
                  metrics with where",
+            ),
+            AggregateError::TooManyValues => Self::new(
+                Code::LimitExceeded,
+                format!(
+                    "history: the runs have more than {MAX_VALUES} metrics of these variants: ask for fewer runs with last, for \
+                     fewer variants, or select fewer metrics with where"
+                ),
             ),
             AggregateError::Database(error) => error.into(),
         }

@@ -8,6 +8,10 @@ pub const DEFAULT_ROWS: i64 = 50;
 pub const MAX_ROWS: i64 = 500;
 /// Rows of a ranking by default.
 pub const DEFAULT_RANKING_ROWS: i64 = 10;
+/// Runs of a history by default.
+pub const DEFAULT_HISTORY_RUNS: i64 = 200;
+/// Runs of a sparkline by default.
+pub const DEFAULT_SPARKLINE_RUNS: i64 = 30;
 /// Groups of metrics on a page, for each row that a connection may have: groups are small, and each page reads the history anew.
 pub const GROUPS_PER_ROW: u64 = 20;
 /// Things by which metrics are grouped at a time.

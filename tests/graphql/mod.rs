@@ -9,6 +9,7 @@ mod documents;
 mod field_merging;
 mod filters;
 mod groups;
+mod history;
 mod hostile;
 mod http;
 mod limits;

@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 /// Queries and their maximum number of statements with empty caches.
-const QUERIES: [(&str, u64); 10] = [
+const QUERIES: [(&str, u64); 11] = [
     (
         "{ sessions(first: 50) { nodes { metrics(first: 50) { nodes { context { hash } variant { name } } } } } }",
         7,
@@ -54,6 +54,11 @@ const QUERIES: [(&str, u64); 10] = [
         "{ components(first: 50) { nodes { a: stats(resource: TOTAL_TIME) { sum p95 }
             b: stats(resource: MEMORY, where: {kind: {eq: \"function\"}}) { max share } variants(first: 5) { nodes { stats(resource: CPU) { mean } } } } } }",
         10,
+    ),
+    (
+        "{ variants(first: 100) { nodes { history(resource: TOTAL_TIME, last: 5) { n median revision run { id } machineClass { id } }
+            sparkline(resource: MEMORY, last: 1, where: {tagged: {names: [\"odd\"]}}) isAmbiguous } } }",
+        14,
     ),
 ];
 

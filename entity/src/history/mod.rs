@@ -15,6 +15,7 @@ mod extremes;
 mod head;
 mod key_set;
 mod mask;
+mod measured;
 mod pages;
 mod parallel;
 mod part;
@@ -40,6 +41,9 @@ pub(crate) use aggregate::{ExactSum, Figures, Grouping, Key, NO_GROUP, WantedFig
 pub(crate) use column::Dimension;
 pub use extremes::Extremes;
 pub(crate) use extremes::extremes;
+pub(crate) use key_set::KeySet;
+pub use measured::MAX_VALUES;
+pub(crate) use measured::{Measured, measured};
 pub(crate) use predicate::Predicate;
 pub use replacement::{Deletions, Replacement, delete_rows, deleted_rows, drop_replaced, replaced};
 pub(crate) use resolve::resolve;

@@ -3,6 +3,7 @@
 pub mod groups;
 pub mod metrics;
 pub mod names;
+pub mod points;
 mod removal;
 pub mod runs;
 mod store;

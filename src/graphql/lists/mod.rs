@@ -11,6 +11,7 @@ pub mod loader_keys;
 pub mod object;
 pub mod page;
 pub mod page_number;
+pub mod point_keys;
 pub mod ranking;
 pub mod resource;
 pub mod run_loader_keys;

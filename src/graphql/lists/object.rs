@@ -6,6 +6,7 @@
 /// - fields written out as functions;
 /// - `ranking`: the metrics that used most or least of a resource;
 /// - `stats`: statistics of its metrics, with the module that has their types;
+/// - `history`: the history of a variant and its sparkline, with the module that has their types;
 /// - `short`: a field with at most [`crate::graphql::limits::MAX_SHORT_LIST`] objects;
 /// - lines for fields that read from a table: `count` (how many rows match), `page` (a numbered page), `names` (a numbered page of
 ///   names) and `list` (a connection).
@@ -155,6 +156,7 @@ macro_rules! graph_object {
         $(ranking { $(#[doc = $top_doc:literal])+ $top:ident = $top_parent:expr; })?
         $(short { $(#[doc = $about:literal])+ $($short:tt)* })?
         $(stats $statistics:ident { $of:expr })?
+        $(history $history:ident { $variant:expr })?
         $( $(#[doc = $doc:literal])+ list $name:ident: $Table:ty = $parent:expr; )*
     ) => {
         $($meta)*
@@ -231,6 +233,77 @@ macro_rules! graph_object {
                 ) -> crate::graphql::error::FieldResult<$statistics::MetricStatistics> {
                     let of: fn(&$Type) -> $statistics::Source = $of;
                     Box::pin($statistics::MetricStatistics::of(ctx, of(self), resource, filter)).await
+                }
+            )?
+            $(
+                /// The history of the variant: a point for each run and machine class with metrics of it that match, from the earliest run
+                /// to the latest, by start time. Metrics of sessions that are not announced yet are of no run. Computed for all variants of
+                /// a list together.
+                #[graphql(
+                    complexity = "crate::graphql::limits::STATISTICS_COST + crate::graphql::lists::cost::cost(
+                        None,
+                        Some(last.unwrap_or(crate::graphql::limits::DEFAULT_HISTORY_RUNS)),
+                        child_complexity,
+                    )",
+                    directive = crate::graphql::directive::access::apply(crate::config::Scope::Read)
+                )]
+                async fn history(
+                    &self,
+                    ctx: &async_graphql::Context<'_>,
+                    #[graphql(desc = "The resource.")] resource: $history::Resource,
+                    #[graphql(name = "where", desc = "Filter: only metrics that match.")]
+                    filter: Option<Box<$history::MetricWhere>>,
+                    #[graphql(
+                        desc = "Number of runs, the latest ones: 0 to 500.",
+                        default_with = "Some(crate::graphql::limits::DEFAULT_HISTORY_RUNS)"
+                    )]
+                    last: Option<i64>,
+                ) -> crate::graphql::error::FieldResult<
+                    crate::graphql::lists::json_writer::Items<$history::HistoryPoint>,
+                > {
+                    let variant: fn(&$Type) -> i64 = $variant;
+                    let last = last.unwrap_or(crate::graphql::limits::DEFAULT_HISTORY_RUNS);
+                    let arguments = $history::PointArguments { resource, filter, last };
+                    Box::pin(arguments.history(ctx, variant(self))).await
+                }
+
+                /// The medians of its latest runs, from the earliest of these to the latest, by start time, in the unit of the resource. A
+                /// median is that of all metrics of the run that match, on whatever machines; runs without have none. For a small curve:
+                /// `history` says which runs these are.
+                #[graphql(
+                    complexity = "crate::graphql::limits::STATISTICS_COST",
+                    directive = crate::graphql::directive::access::apply(crate::config::Scope::Read)
+                )]
+                async fn sparkline(
+                    &self,
+                    ctx: &async_graphql::Context<'_>,
+                    #[graphql(desc = "The resource.")] resource: $history::Resource,
+                    #[graphql(name = "where", desc = "Filter: only metrics that match.")]
+                    filter: Option<Box<$history::MetricWhere>>,
+                    #[graphql(
+                        desc = "Number of runs, the latest ones: 0 to 500.",
+                        default_with = "Some(crate::graphql::limits::DEFAULT_SPARKLINE_RUNS)"
+                    )]
+                    last: Option<i64>,
+                ) -> crate::graphql::error::FieldResult<Vec<f64>> {
+                    let variant: fn(&$Type) -> i64 = $variant;
+                    let last = last.unwrap_or(crate::graphql::limits::DEFAULT_SPARKLINE_RUNS);
+                    let arguments = $history::PointArguments { resource, filter, last };
+                    Box::pin(arguments.medians(ctx, variant(self))).await
+                }
+
+                /// Whether a session of its latest run has several metrics of it: of methods of the same name in several classes, or of
+                /// repetitions. `history` says so of each run.
+                #[graphql(
+                    complexity = "crate::graphql::limits::STATISTICS_COST",
+                    directive = crate::graphql::directive::access::apply(crate::config::Scope::Read)
+                )]
+                async fn is_ambiguous(
+                    &self,
+                    ctx: &async_graphql::Context<'_>,
+                ) -> crate::graphql::error::FieldResult<bool> {
+                    let variant: fn(&$Type) -> i64 = $variant;
+                    Box::pin($history::is_ambiguous(ctx, variant(self))).await
                 }
             )?
             $(

@@ -7,6 +7,7 @@ pub mod component;
 pub mod dimension;
 pub mod execution_context;
 pub mod global_id;
+pub mod history_point;
 pub mod hub;
 pub mod item;
 pub mod machine_class;

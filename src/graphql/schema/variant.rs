@@ -21,6 +21,7 @@ use crate::{
         schema::{
             component::Component,
             global_id::{find_by_id, global_id},
+            history_point,
             item::Item,
             statistics,
         },
@@ -119,7 +120,8 @@ graph_object! {
         top_metrics = |variant| Parent::Row(edges::METRICS_OF_VARIANT, variant.0.id);
     }
     stats statistics { |variant| (edges::METRICS_OF_VARIANT, variant.0.id) }
-    /// The history of the variant: all its metrics.
+    history history_point { |variant| variant.0.id }
+    /// The metrics of the variant.
     list metrics: metric_row::Entity = |variant| Parent::Row(edges::METRICS_OF_VARIANT, variant.0.id);
 }
 

@@ -241,6 +241,8 @@ pub enum AggregateError {
     TooManyGroups,
     /// Counting what is distinct takes more memory than there is.
     TooManyDistinct,
+    /// There are more values to be read at a time than [`crate::history::MAX_VALUES`].
+    TooManyValues,
     /// The database failed, or a page is damaged.
     Database(DbErr),
 }
