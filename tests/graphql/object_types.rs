@@ -222,13 +222,42 @@ on_both_engines! {
             assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{id}: {answer}");
             assert_eq!((&answer["data"], &answer["errors"][0]["path"]), (&json!({ "node": null }), &json!(["node"])));
         }
-        for field in ["item", "variant", "build", "tag", "run", "machineClass"] {
-            let answer = app.graphql_with(&format!("query($id: ID!) {{ {field}(id: $id) {{ id }} }}"), json!({ "id": session })).await;
+        let by = ["item", "variant", "build", "run"].map(|field| (field, "by: {id: $id}"));
+        for (field, argument) in [("tag", "id: $id"), ("machineClass", "id: $id")].into_iter().chain(by) {
+            let answer = app.graphql_with(&format!("query($id: ID!) {{ {field}({argument}) {{ id }} }}"), json!({ "id": session })).await;
             assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{field}: {answer}");
             assert_eq!(answer["data"], json!({ field: null }));
         }
         let too_many = app.graphql_with("query($ids: [ID!]!) { nodes(ids: $ids) { id } }", json!({ "ids": vec![session; 501] })).await;
         assert_eq!(too_many["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
+    }
+
+    async fn nouns_are_looked_up_by_their_names(app: &TestApp) {
+        app.seed().await;
+        let tags = json!({ "pipeline_branch": "main", "pipeline_build_no": "1", "project": "p" });
+        app.announce_session(session("s6", json!({ "tags": tags }))).await;
+        app.announce_session(session("s7", json!({ "runDate": "2026-02-01T00:00:00", "tags": { "pipeline_branch": "main", "pipeline_build_no": "1", "run_id": "x" } }))).await;
+        app.answers(&[
+            ("{ build(by: {named: {pipeline: \"main\", name: \"1\"}}) { sessions { nodes { hash } } } }", json!(["s1", "s7"])),
+            ("{ build(by: {named: {pipeline: \"main\", name: \"1\", project: \"p\"}}) { sessions { nodes { hash } } } }", json!(["s6"])),
+            ("{ build(by: {named: {pipeline: \"main\", name: \"3\"}}) { id } }", json!(null)),
+            ("{ item(by: {named: {name: \"test_b\"}}) { component { name } } }", json!("net")),
+            ("{ item(by: {named: {name: \"test_b\", component: \"core\"}}) { id } }", json!(null)),
+            ("{ item(by: {named: {name: \"test_b\", path: \"pkg.a\"}}) { name } }", json!("test_b")),
+            ("{ variant(by: {named: {name: \"test_a[1]\"}}) { metricCount } }", json!(3)),
+            ("{ variant(by: {named: {name: \"test_a[1]\", path: \"pkg.a\", location: \"pkg/a.py\", component: \"core\"}}) { metricCount } }", json!(3)),
+            ("{ variant(by: {named: {name: \"test_a[1]\", path: \"pkg\"}}) { id } }", json!(null)),
+            ("{ run(by: {session: \"s3\"}) { sessions { nodes { hash } } } }", json!(["s3"])),
+            ("{ run(by: {session: \"s9\"}) { id } }", json!(null)),
+            // Of the runs of a build, the latest one.
+            ("{ run(by: {build: {pipeline: \"main\", name: \"1\", project: \"\"}}) { sessions { nodes { hash } } } }", json!(["s7"])),
+            ("{ run(by: {build: {pipeline: \"main\", name: \"2\"}}) { start } }", json!("2026-01-06T03:00:00")),
+            ("{ run(by: {build: {pipeline: \"none\", name: \"2\"}}) { start } }", json!(null)),
+        ]).await;
+        for by in ["{}", "{id: \"x\", named: {pipeline: \"main\", name: \"1\"}}", "{named: {pipeline: \"main\"}}"] {
+            let code = app.graphql_error(&format!("{{ build(by: {by}) {{ id }} }}")).await;
+            assert!(["GRAPHQL_VALIDATION_FAILED", "BAD_USER_INPUT"].contains(&code.as_str()), "{by}: {code}");
+        }
     }
 
     async fn counts_match_what_is_listed(app: &TestApp) {

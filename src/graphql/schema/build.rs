@@ -1,6 +1,6 @@
 //! Builds, identified by the session tag `pipeline_build_no` within a pipeline.
 
-use async_graphql::{Context, ID, InputObject};
+use async_graphql::{Context, ID, InputObject, OneofObject};
 use entity::{
     edges,
     filter::{Text, Tree},
@@ -23,7 +23,7 @@ use crate::{
             page::{NamePage, Page},
         },
         schema::{
-            global_id::{find_by_id, global_id},
+            global_id::{find_by_id, find_first, global_id},
             pipeline::Pipeline,
             statistics,
         },
@@ -102,14 +102,44 @@ impl Where for BuildWhere {
     }
 }
 
+/// A build, identified by the names of its pipeline and itself.
+#[derive(Debug, InputObject)]
+pub struct BuildName {
+    /// Name of the pipeline, from the tag `pipeline_branch`.
+    pub pipeline: String,
+    /// Name of the build, from the tag `pipeline_build_no`.
+    pub name: String,
+    /// Name of the project. Default: any; of several builds with these names, the first.
+    pub project: Option<String>,
+}
+
+impl From<BuildName> for row::Filter {
+    fn from(BuildName { pipeline, name, project }: BuildName) -> Self {
+        let (name, pipeline) = (Some(Text::equals(name)), Some(Text::equals(pipeline)));
+        Self { name, pipeline, project: project.map(Text::equals), first_of_name: false }
+    }
+}
+
+/// What a build is looked up by: one of these.
+#[derive(Debug, OneofObject)]
+pub enum BuildBy {
+    /// The `id` of the build.
+    Id(ID),
+    /// Its names.
+    Named(BuildName),
+}
+
 #[derive(Default)]
 pub struct BuildQuery;
 
 graph_object! {
     impl BuildQuery {
-        /// The build with this global ID. Null if there is none.
-        async fn build(&self, ctx: &Context<'_>, #[graphql(desc = "The `id` of the build.")] id: ID) -> Option<FieldResult<Build>> {
-            find_by_id(ctx, &id).await
+        /// A build. Null if there is none.
+        async fn build(&self, ctx: &Context<'_>, #[graphql(desc = "What to look it up by.")] by: BuildBy) -> Option<FieldResult<Build>> {
+            match by {
+                BuildBy::Id(id) => find_by_id(ctx, &id).await,
+                BuildBy::Named(name) => find_first(ctx, name.into()).await,
+            }
         }
 
         /// A numbered page of the names of builds, in order of their first sessions. A name that a pipeline's namesakes in

@@ -1,8 +1,9 @@
 //! Items: test functions without their parameters.
 
-use async_graphql::{Context, ID, InputObject};
+use async_graphql::{Context, ID, InputObject, OneofObject};
 use entity::{
     edges,
+    filter::Text,
     table::{component as component_row, item as row, metric as metric_row, variant as variant_row},
 };
 
@@ -21,7 +22,7 @@ use crate::{
         scalars::Int,
         schema::{
             component::Component,
-            global_id::{find_by_id, global_id},
+            global_id::{find_by_id, find_first, global_id},
             statistics,
         },
     },
@@ -104,14 +105,40 @@ impl Where for ItemWhere {
     }
 }
 
+/// An item, identified by its names.
+#[derive(Debug, InputObject)]
+pub struct ItemName {
+    /// Exact name of the function; for a whole module, of the module.
+    name: String,
+    /// Exact import path of its module. Default: any; of several items with these names, the first.
+    path: Option<String>,
+    /// Exact name of the component. Default: any.
+    component: Option<String>,
+}
+
+/// What an item is looked up by: one of these.
+#[derive(Debug, OneofObject)]
+pub enum ItemBy {
+    /// The `id` of the item.
+    Id(ID),
+    /// Its names.
+    Named(ItemName),
+}
+
 #[derive(Default)]
 pub struct ItemQuery;
 
 graph_object! {
     impl ItemQuery {
-        /// The item with this global ID. Null if there is none.
-        async fn item(&self, ctx: &Context<'_>, #[graphql(desc = "The `id` of the item.")] id: ID) -> Option<FieldResult<Item>> {
-            find_by_id(ctx, &id).await
+        /// An item. Null if there is none.
+        async fn item(&self, ctx: &Context<'_>, #[graphql(desc = "What to look it up by.")] by: ItemBy) -> Option<FieldResult<Item>> {
+            match by {
+                ItemBy::Id(id) => find_by_id(ctx, &id).await,
+                ItemBy::Named(ItemName { name, path, component }) => {
+                    let (path, component) = (path.map(Text::equals), component.map(Text::equals));
+                    find_first(ctx, row::Filter { name: Some(Text::equals(name)), path, component }).await
+                }
+            }
         }
     }
     /// All items.

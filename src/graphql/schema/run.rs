@@ -1,11 +1,11 @@
 //! Runs: the sessions of one execution of a test suite.
 
-use async_graphql::{Context, Enum, ID, SimpleObject};
+use async_graphql::{Context, Enum, ID, OneofObject, SimpleObject};
 use entity::{
     edges,
-    filter::Tree,
-    list,
-    query::runs::Changes,
+    filter::{Text, Tree},
+    list::{self, Listable, Order, Slice},
+    query::{Query as _, runs::Changes},
     table::{
         branch as branch_row, build as build_row, execution_context as context_row, machine_class as class_row,
         metric as metric_row, pipeline as pipeline_row, project as project_row,
@@ -32,8 +32,8 @@ use crate::{
         scalars::{DateTime, Int, LocalDateTime},
         schema::{
             branch::Branch,
-            build::Build,
-            global_id::{find_by_id, global_id},
+            build::{Build, BuildName},
+            global_id::{decode_id_of, find, global_id},
             pipeline::Pipeline,
             project::Project,
             run_where::{RunOrder, RunWhere},
@@ -235,14 +235,52 @@ fn vanished<'a>(ctx: &'a Context<'_>, run: i64) -> BoxFuture<'a, Result<variant_
     )
 }
 
+/// What a run is looked up by: one of these.
+#[derive(Debug, OneofObject)]
+pub enum RunBy {
+    /// The `id` of the run.
+    Id(ID),
+    /// Its build: of several runs, the latest by start time.
+    Build(BuildName),
+    /// The hash of one of its sessions.
+    Session(String),
+}
+
+/// Returns the key of a run that is not looked up by its ID.
+async fn key_of(ctx: &Context<'_>, by: RunBy) -> Result<Option<i64>, Error> {
+    let db = &state_of(ctx).database.store;
+    match by {
+        RunBy::Id(id) => decode_id_of::<Run>("by.id", &id).map(Some),
+        RunBy::Build(BuildName { project, pipeline, name }) => {
+            let [build, pipeline] = [name, pipeline].map(|name| Some(Text::equals(name)));
+            let filter = row::Filter { project: project.map(Text::equals), pipeline, build, ..row::Filter::default() };
+            Ok(row::Entity::rows(db, &last(filter, row::Sort::RunDate)).await?.pop().map(|run| run.id))
+        }
+        RunBy::Session(hash) => {
+            let filter = session_row::Filter { hash: Some(Text::equals(hash)), ..session_row::Filter::default() };
+            let sessions = session_row::Entity::rows(db, &last(filter, session_row::Sort::Announced)).await?;
+            Ok(sessions.into_iter().find_map(|session| session.run_id))
+        }
+    }
+}
+
+/// Returns the slice with the last row that matches.
+fn last<E: Listable>(filter: E::Filter, by: E::Sort) -> Slice<E> {
+    let order = Order { by, descending: true };
+    Slice { filter: filter.into(), order, after: None, before: None, limit: 1, from_end: false }
+}
+
 #[derive(Default)]
 pub struct RunQuery;
 
 graph_object! {
     impl RunQuery {
-        /// The run with this global ID. Null if there is none.
-        async fn run(&self, ctx: &Context<'_>, #[graphql(desc = "The `id` of the run.")] id: ID) -> Option<FieldResult<Run>> {
-            find_by_id(ctx, &id).await
+        /// A run. Null if there is none.
+        async fn run(&self, ctx: &Context<'_>, #[graphql(desc = "What to look it up by.")] by: RunBy) -> Option<FieldResult<Run>> {
+            match key_of(ctx, by).await {
+                Ok(key) => find(ctx, key?).await.map_err(Into::into).transpose(),
+                Err(error) => Some(Err(error.into())),
+            }
         }
     }
     /// All runs, by default in the order of their start times.

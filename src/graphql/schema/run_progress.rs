@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, InputObject, SimpleObject, Subscription};
+use async_graphql::{Context, SimpleObject, Subscription};
 use futures_util::{Stream, StreamExt as _};
 
 use crate::{
@@ -16,21 +16,10 @@ use crate::{
             run_watcher::{Progress, Run, RunWatchers},
         },
         scalars::Int,
-        schema::{metric::Metric, session::Session, session_where::SessionWhere},
+        schema::{build::BuildName, metric::Metric, session::Session, session_where::SessionWhere},
         state::shared_state,
     },
 };
-
-/// A build, identified by the names of its pipeline and itself.
-#[derive(Debug, InputObject)]
-pub struct BuildName {
-    /// Name of the pipeline, from the tag `pipeline_branch`.
-    pipeline: String,
-    /// Name of the build, from the tag `pipeline_build_no`.
-    name: String,
-    /// Name of the project. Default: any.
-    project: Option<String>,
-}
 
 /// Progress of a run.
 #[derive(SimpleObject)]

@@ -1,8 +1,9 @@
 //! Variants: test functions with their parameters.
 
-use async_graphql::{Context, ID, InputObject, SimpleObject};
+use async_graphql::{Context, ID, InputObject, OneofObject, SimpleObject};
 use entity::{
     edges,
+    filter::Text,
     table::{component as component_row, item as item_row, metric as metric_row, variant as row},
 };
 
@@ -20,7 +21,7 @@ use crate::{
         scalars::Int,
         schema::{
             component::Component,
-            global_id::{find_by_id, global_id},
+            global_id::{find_by_id, find_first, global_id},
             history_point,
             item::Item,
             statistics,
@@ -165,18 +166,50 @@ impl Where for VariantWhere {
     }
 }
 
+/// A variant, identified by its names.
+#[derive(Debug, InputObject)]
+pub struct VariantName {
+    /// Exact name of the function with its parameters, without its class.
+    name: String,
+    /// Exact import path of its module. Default: any; of several variants with these names, the first.
+    path: Option<String>,
+    /// Exact file of the test, relative to pytest's rootdir. Default: any.
+    location: Option<String>,
+    /// Exact name of the component. Default: any.
+    component: Option<String>,
+}
+
+impl From<VariantName> for row::Filter {
+    fn from(VariantName { name, path, location, component }: VariantName) -> Self {
+        let [path, location, component] = [path, location, component].map(|text| text.map(Text::equals));
+        Self { name: Some(Text::equals(name)), path, location, component, ..Self::default() }
+    }
+}
+
+/// What a variant is looked up by: one of these.
+#[derive(Debug, OneofObject)]
+pub enum VariantBy {
+    /// The `id` of the variant.
+    Id(ID),
+    /// Its names.
+    Named(VariantName),
+}
+
 #[derive(Default)]
 pub struct VariantQuery;
 
 graph_object! {
     impl VariantQuery {
-        /// The variant with this global ID. Null if there is none.
+        /// A variant. Null if there is none.
         async fn variant(
             &self,
             ctx: &Context<'_>,
-            #[graphql(desc = "The `id` of the variant.")] id: ID,
+            #[graphql(desc = "What to look it up by.")] by: VariantBy,
         ) -> Option<FieldResult<Variant>> {
-            find_by_id(ctx, &id).await
+            match by {
+                VariantBy::Id(id) => find_by_id(ctx, &id).await,
+                VariantBy::Named(name) => find_first(ctx, name.into()).await,
+            }
         }
     }
     /// All variants.
