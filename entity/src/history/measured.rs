@@ -46,7 +46,7 @@ struct Values {
     resource: Resource,
     /// The variant, if there is only one.
     single: Option<i64>,
-    values: Vec<Measured>,
+    found: Vec<Measured>,
     /// How many all threads have read.
     read: Arc<AtomicUsize>,
 }
@@ -59,28 +59,28 @@ impl Sink for Values {
     }
 
     fn take(&mut self, part: &mut Part, _page: usize, matches: Mask) -> Result<(), DbErr> {
-        let Self { resource, single, values, read } = self;
+        let Self { resource, single, found, read } = self;
         let count = usize::try_from(matches.count()).unwrap_or(usize::MAX);
         if read.fetch_add(count, Ordering::Relaxed).saturating_add(count) > MAX_VALUES {
             return Err(DbErr::Custom(format!("there are more than {MAX_VALUES} values")));
         }
-        let first = values.len();
+        let first = found.len();
         let sessions = part.integers(Column::Of(Dimension::Session))?;
         let variant = single.unwrap_or_default();
         let of_row = |row: usize| Measured { variant, session: sessions[row], context: 0, value: 0.0 };
-        values.extend(matches.rows().map(of_row));
+        found.extend(matches.rows().map(of_row));
         let contexts = part.integers(Column::Of(Dimension::Context))?;
-        for (value, row) in values[first..].iter_mut().zip(matches.rows()) {
+        for (value, row) in found[first..].iter_mut().zip(matches.rows()) {
             value.context = contexts[row];
         }
         if single.is_none() {
             let variants = part.integers(Column::Of(Dimension::Variant))?;
-            for (value, row) in values[first..].iter_mut().zip(matches.rows()) {
+            for (value, row) in found[first..].iter_mut().zip(matches.rows()) {
                 value.variant = variants[row];
             }
         }
         let numbers = part.numbers(*resource)?;
-        for (value, row) in values[first..].iter_mut().zip(matches.rows()) {
+        for (value, row) in found[first..].iter_mut().zip(matches.rows()) {
             value.value = numbers[row];
         }
         Ok(())
@@ -122,9 +122,9 @@ pub(crate) async fn measured<S: Source + Clone + Send + 'static>(
     let kib = u32::try_from(kib).unwrap_or(u32::MAX).clamp(1, BUDGET_KIB);
     let _permit = budget.acquire_many(kib).await.map_err(|error| DbErr::Custom(error.to_string()))?;
     let read = Arc::new(AtomicUsize::new(0));
-    let sink = || Values { resource, single: variants.single(), values: Vec::new(), read: Arc::clone(&read) };
+    let sink = || Values { resource, single: variants.single(), found: Vec::new(), read: Arc::clone(&read) };
     match read_all(scan, &Arc::new(predicate), sink).await {
-        Ok(sinks) => Ok(sinks.into_iter().flat_map(|sink| sink.values).collect()),
+        Ok(sinks) => Ok(sinks.into_iter().flat_map(|sink| sink.found).collect()),
         Err(_) if read.load(Ordering::Relaxed) > MAX_VALUES => Err(AggregateError::TooManyValues),
         Err(error) => Err(error.into()),
     }

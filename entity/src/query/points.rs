@@ -253,6 +253,8 @@ fn centre(values: &[Placed]) -> (f64, f64) {
     // Their difference may be more than a number can hold.
     let median = if median.is_finite() { median } else { f64::midpoint(low, high) };
     let mut sum = ExactSum::default();
-    values.iter().for_each(|value| sum.add(value.value));
+    for value in values {
+        sum.add(value.value);
+    }
     (median, sum.value() / count as f64)
 }
