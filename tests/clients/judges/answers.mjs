@@ -4,10 +4,10 @@
 //
 // SEED in the environment repeats the queries of an earlier run.
 
-import { __Schema, parseValue, print } from 'graphql';
+import { __Schema, isRequiredArgument, parseValue, print } from 'graphql';
 
 import { parse, readSchema, validate } from './edition.mjs';
-import { int, list, text } from './nodes.mjs';
+import { float, int, list, text } from './nodes.mjs';
 import { Maker } from './maker.mjs';
 import { Random, seed } from './random.mjs';
 import { send } from './server.mjs';
@@ -29,7 +29,8 @@ const NAMES = {
   pipeline: 'pipelines',
   build: 'builds',
 };
-const OF_ONE_KIND = { item: 'Item', variant: 'Variant', build: 'Build', tag: 'Tag' };
+const OF_ONE_KIND = { item: 'Item', variant: 'Variant', build: 'Build', tag: 'Tag', run: 'Run', machineClass: 'MachineClass' };
+const GROUPS = ['[{ by: COMPONENT }]', '{ by: RUN }', '[{ by: MACHINE_CLASS }, { time: MONTH }]', '[{ tag: "quality" }, { by: OUTCOME }]'];
 
 const [address, stock, schemaFile, count = '2000'] = process.argv.slice(2);
 if (!schemaFile) {
@@ -62,6 +63,10 @@ class HistoryValues extends Values {
       }
       case 'page':
         return int(1);
+      case 'groupBy':
+        return parseValue(random.pick(GROUPS), { noLocation: true });
+      case 'p':
+        return float(random.pick(['0.5', '0.25', '0.99']));
       case 'first':
         return type.endsWith('Connection') ? undefined : int(random.below(ROWS));
       case 'id':
@@ -73,6 +78,16 @@ class HistoryValues extends Values {
         return name && String(arg.type).startsWith('String') ? text(random.pick(pools[name])) : undefined;
       }
     }
+  }
+
+  /** Filters by an id take one of its kind. */
+  object(type, variable, depth) {
+    const made = super.object(type, variable, depth);
+    for (const given of type.name.endsWith('Where') ? made.fields : []) {
+      const ids = ['run', 'machineClass'].includes(given.name.value) && this.pools.byType.get(OF_ONE_KIND[given.name.value]);
+      if (ids) given.value = parseValue(`{ eq: "${this.random.pick(ids)}" }`, { noLocation: true });
+    }
+    return made;
   }
 }
 
@@ -98,8 +113,12 @@ async function history() {
     const orders = order
       .getFields()
       .by.type.ofType.getValues()
+      // What else is ordered by takes a resource.
+      .filter(({ name }) => !order.getFields().resource || ['NAME', 'COUNT'].includes(name))
       .flatMap(({ name }) => [`{ by: ${name} }`, `{ by: ${name}, direction: DESC }`]);
     pools.orders.set(type, orders);
+    // Groups have no ids, and their cursors lead on in the same groups only.
+    if (one.args.some(isRequiredArgument)) continue;
     for (const orderBy of ['', ...orders]) {
       const { page } = await ask(
         `{ page: ${one.name}(first: 40${orderBy && `, orderBy: ${orderBy}`}) { edges { cursor node { id } } } }`,
