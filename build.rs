@@ -19,6 +19,7 @@ const WEB: &[&str] = &[
     "web/src",
     "web/public",
     "web/examples",
+    "web/questions",
 ];
 
 fn main() {

@@ -21,7 +21,7 @@ import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 
-from driver import BENCHES, ROOT, aggregates, anew, growth, loads, postgres, reads, results, storage, walks
+from driver import BENCHES, ROOT, aggregates, anew, growth, loads, postgres, questions, reads, results, storage, walks
 from driver.bench import Bench, wanted
 from driver.binaries import aggregates_beside, build
 from driver.history import say
@@ -42,7 +42,7 @@ def main():
         # Nobody else needs to know how to get into a PostgreSQL.
         command = re.sub(r"://[^/@]*@", "://", command)
         try:
-            for part in (loads, reads, anew, walks, storage, growth, aggregates, postgres):
+            for part in (loads, reads, anew, walks, storage, growth, aggregates, questions, postgres):
                 part.measure(bench)
         except BaseException:
             # An hour's figures are not lost with the one that failed.
@@ -65,7 +65,7 @@ def programs_of(given):
     """Metrograph, the yardstick and the example `aggregates`; None for an example that is not there."""
     metrograph, yardstick, example = given.metrograph, given.yardstick, given.aggregates
     if not (metrograph and yardstick):
-        asks = any(row.sql or row.id == "memory" for row in TABLE if row.id in wanted(given))
+        asks = any((row.sql and not row.is_asked) or row.id == "memory" for row in TABLE if row.id in wanted(given))
         built = build(release=not given.small, example=asks and not (example or given.metrograph))
         metrograph, yardstick = metrograph or built[0], yardstick or built[1]
     example = example or aggregates_beside(metrograph)

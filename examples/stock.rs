@@ -33,6 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         &settings.graphql,
         Disclosure { introspection: true, suggestions: true },
         &[],
+        &[],
     )?;
     let graph = Graph::new(database.clone(), ingest, settings.page_size.rows(), 1_000, documents);
     let stock = graph.stock(caller);

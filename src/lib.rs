@@ -99,7 +99,7 @@ impl App {
         let exposure = &settings.exposure;
         let disclosure =
             Disclosure { introspection: exposure.introspection.is_on(), suggestions: exposure.suggestions.is_on() };
-        let documents = DocumentStore::open(&schema, &settings.graphql, disclosure, web::DOCUMENTS)?;
+        let documents = DocumentStore::open(&schema, &settings.graphql, disclosure, web::DOCUMENTS, web::QUESTIONS)?;
         let ignored = settings.database_url.ignored();
         if !ignored.is_empty() {
             tracing::warn!("--database-url: {} is ignored", ignored.join(", "));

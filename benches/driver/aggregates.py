@@ -39,14 +39,14 @@ class Example(LineServer):
 
 
 def measure(bench):
-    rows = [row for row in TABLE if row.sql and bench.wants(row.id)]
+    rows = [row for row in TABLE if row.sql and not row.is_asked and bench.wants(row.id)]
     if not rows:
         return
     if bench.aggregates is None:
         say("AGGREGATES ARE LEFT OUT: the example `aggregates` is not beside the binary (cargo build --example aggregates)")
         return
     rival = DuckDB(bench.data / "duckdb")
-    bench.duckdb = f"{rival.version}, {rival.THREADS} threads, a file of its own, warm"
+    bench.duckdb = str(rival)
     for history, is_large in ((bench.main, False), (bench.large, True)):
         asked = [row for row in rows if row.id.startswith(LARGE) == is_large]
         if asked:

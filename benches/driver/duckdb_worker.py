@@ -111,6 +111,8 @@ def said_of(columns):
     first = next(iter(columns.values()))
     if "mean" in columns:
         numbers = [columns["metrics"].sum(), (columns["metrics"] * columns["mean"]).sum(), columns["p95"].sum()]
+    elif "average" in columns:
+        numbers = [columns[name].sum() for name in ("metrics", "least", "median", "average", "greatest")]
     elif "total_time" in columns:
         numbers = [columns["total_time"].sum(), columns["total_time"][0]]
     else:

@@ -8,6 +8,7 @@ from driver.loading import METRIC_COLUMNS, read_only
 
 class Session(NamedTuple):
     hash: str
+    run_date: str
     scm_ref: str
     pipeline: str
     build: str
@@ -27,11 +28,11 @@ class Facts:
         with read_only(file) as database:
             self.contexts = [hash for hash, in database.execute("SELECT ENV_H FROM EXECUTION_CONTEXTS ORDER BY rowid")]
             self.sessions = {}
-            for hash, scm_ref, text in database.execute(
-                "SELECT SESSION_H, SCM_REF, DESCRIPTION FROM TEST_SESSIONS ORDER BY rowid"
+            for hash, run_date, scm_ref, text in database.execute(
+                "SELECT SESSION_H, RUN_DATE, SCM_REF, DESCRIPTION FROM TEST_SESSIONS ORDER BY rowid"
             ):
                 tags = json.loads(text)
-                self.sessions[hash] = Session(hash, scm_ref, tags["pipeline_branch"], tags["pipeline_build_no"], tags)
+                self.sessions[hash] = Session(hash, run_date, scm_ref, tags["pipeline_branch"], tags["pipeline_build_no"], tags)
             self.of_place = Counter(database.execute("SELECT SESSION_H, CONTEXT_H FROM TEST_METRICS"))
             tests = Counter(database.execute("SELECT COMPONENT, ITEM, ITEM_VARIANT, KIND FROM TEST_METRICS"))
         self.of_test = Counter({Test(*names): count for names, count in tests.items()})

@@ -30,6 +30,9 @@ class DuckDB:
             raise RuntimeError(f"DuckDB could not be installed; --no-duckdb leaves it out: {done.stderr}")
         self.version = self._run("version").strip()
 
+    def __str__(self):
+        return f"{self.version}, {self.THREADS} threads, a file of its own, warm"
+
     def load(self, generated, file):
         """Makes its database of a history."""
         self._run("load", generated, file, self.THREADS)

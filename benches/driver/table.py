@@ -35,6 +35,8 @@ class Row(NamedTuple):
     aims: tuple
     # What DuckDB is asked.
     sql: str = ""
+    # Whether Metrograph answers through HTTP.
+    is_asked: bool = False
 
     def is_met(self, figures):
         """For each aim whether it is met; None if there was nothing to compare with."""
@@ -60,8 +62,8 @@ def at_most(limit, unit):
     return Aim("at most", limit, unit)
 
 
-def row(id, work, *aims, sql=""):
-    return Row(id, work, aims, sql)
+def row(id, work, *aims, sql="", is_asked=False):
+    return Row(id, work, aims, sql, is_asked)
 
 
 # Single requests. Each class counts by its slowest.
@@ -125,6 +127,59 @@ def against_duckdb(prefix, history):
     ]
 
 
+# What "the last runs" are, those of a variant's history, and those on each side of a comparison.
+LAST_RUNS = 30
+HISTORY_RUNS = 200
+COMPARED_RUNS = 10
+
+RUNS = "SELECT pipeline, build, min(run_date) AS start FROM sessions GROUP BY pipeline, build"
+IN_LAST_RUNS = "WHERE session_id IN (SELECT session_id FROM sessions WHERE run_date >= $since)"
+MONTH = "date_trunc('month', started_at)"
+KIND = "JOIN variants USING (variant_id)"
+SIDE = "median(total_time) AS median, count(*) AS n FROM metrics WHERE session_id IN (SELECT session_id FROM sessions WHERE"
+
+
+def side(name):
+    return (
+        f"(SELECT variant_id, context_id, {SIDE} run_date >= ${name}_since AND run_date < ${name}_until) "
+        f"GROUP BY variant_id, context_id) AS {name}"
+    )
+
+
+def through_http(prefix, history):
+    """The questions of every week."""
+
+    def asked(id, limit, work, sql):
+        return row(f"{prefix}ask-{id}", f"{history}through HTTP: {work}", at_most(limit, DUCKDB), sql=sql, is_asked=True)
+
+    def groups(id, work, condition):
+        by = ("component_id", MONTH, "kind")
+        names = ("component", "component-month", "component-month-kind")
+        words = ("component", "component and month", "component, month and kind")
+        for number, (name, word) in enumerate(zip(names, words), 1):
+            joined = f" {KIND}" if "kind" in by[:number] else ""
+            keys = ", ".join(by[:number]).replace("component_id", "metrics.component_id")
+            sql = f"SELECT {keys}, {STATISTICS} FROM metrics{joined} {condition}".rstrip() + " GROUP BY ALL"
+            yield asked(f"{id}{name}", 0.6, f"count, mean and p95 of total time by {word}{work}", sql)
+
+    return [
+        *groups("", "", ""),
+        *groups("last-", f", over the last {LAST_RUNS} runs", IN_LAST_RUNS),
+        asked(
+            "history", 1, f"the history of a variant, {HISTORY_RUNS} runs",
+            "SELECT start, context_id, count(*) AS metrics, min(total_time) AS least, median(total_time) AS median, "
+            "avg(total_time) AS average, max(total_time) AS greatest FROM metrics JOIN sessions USING (session_id) "
+            f"JOIN ({RUNS} ORDER BY start DESC LIMIT {HISTORY_RUNS}) AS runs USING (pipeline, build) "
+            "WHERE variant_id = $variant GROUP BY ALL ORDER BY start",
+        ),
+        asked(
+            "comparison", 1, f"two times {COMPARED_RUNS} runs compared (DuckDB: their medians by variant and machine)",
+            f"SELECT variant_id, context_id, before.median AS before, after.median AS after, before.n AS n, after.n AS m FROM "
+            f"{side('before')} JOIN {side('after')} USING (variant_id, context_id)",
+        ),
+    ]
+
+
 TABLE = [
     row(
         "post", "`POST /api/v1/metrics/`, 32 connections; 201 means on disk", at_least(0.8, YARDSTICK), at_least(1, BEFORE),
@@ -163,6 +218,8 @@ TABLE = [
     *(row(f"growth-{id}", f"the large history: {work}", at_most(1.5, MAIN_HISTORY)) for id, work in GROWING.items()),
     *against_duckdb("", ""),
     *against_duckdb("large-", "the large history: "),
+    *through_http("", ""),
+    *through_http("large-", "the large history: "),
     row("file", "the database file as loaded, indexes included", at_most(0.1, REFERENCE_FILE)),
     row("large-file", "the large history: the same", at_most(0.065, REFERENCE_FILE)),
     row("record", "`recordMetrics` in batches of 1,000, one connection", at_least(1.5, BEFORE)),

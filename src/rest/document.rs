@@ -92,7 +92,7 @@ pub(super) fn schema(sdl: &str) -> Result<Valid<Schema>, DocumentError> {
 /// The first violation of the schema or of the rules for endpoints.
 pub(super) fn read(schema: &Arc<Valid<Schema>>, file: &str, text: &str) -> Result<Document, DocumentError> {
     let executable = read_document(schema, file, text)?;
-    let checker = Checker { file, executable: &executable };
+    let checker = Checker { schema, file, executable: &executable };
     if let Some(anonymous) = &executable.operations.anonymous {
         return Err(checker.error(anonymous.location(), "every operation needs a name"));
     }
@@ -103,6 +103,7 @@ pub(super) fn read(schema: &Arc<Valid<Schema>>, file: &str, text: &str) -> Resul
 }
 
 struct Checker<'a> {
+    schema: &'a Schema,
     file: &'a str,
     executable: &'a Valid<ExecutableDocument>,
 }
@@ -168,7 +169,7 @@ impl Checker<'_> {
             at_root: argument("root").is_some_and(|value| *value == Value::Boolean(true)),
             project,
             omitted: self.omitted(operation).into(),
-            filled: filled(operation),
+            filled: filled(&operation.selection_set),
             rows: None,
             name,
             paths,
@@ -235,7 +236,7 @@ impl Checker<'_> {
     /// Finds the rows of an answer.
     fn rows(&self, endpoint: &Endpoint, operation: &Operation) -> Result<RowsForm, String> {
         let roots: Vec<&Field> = operation.root_fields(self.executable).map(|root| &**root).collect();
-        let form = RowsForm::of(self.executable, &roots)
+        let form = RowsForm::of(self.schema, self.executable, &roots)
             .map_err(|wanted| format!("reply: the root field {} is not {wanted}", roots[0].response_name()))?;
         if form.is_paged && !endpoint.variables.iter().any(|variable| variable.name == rows::AFTER) {
             return Err(format!("reply: a connection needs the variable {}, for the next page", rows::AFTER));
@@ -278,11 +279,12 @@ fn is_object(field: &Field) -> bool {
     !field.ty().is_list() && field.selection_set.is_some()
 }
 
-/// Returns `(path, variable)` for each argument of the root fields that a variable fills.
-fn filled(operation: &Operation) -> Vec<(String, String)> {
+/// Returns `(path, variable)` for each argument of a field that a variable fills. Fragments have none.
+fn filled(set: &SelectionSet) -> Vec<(String, String)> {
     fn within(path: &str, value: &Value, found: &mut Vec<(String, String)>) {
         match value {
             Value::Variable(name) => found.push((path.to_owned(), name.to_string())),
+            Value::List(items) => items.iter().for_each(|item| within(path, item, found)),
             Value::Object(members) => {
                 for (name, value) in members {
                     within(&format!("{path}.{name}"), value, found);
@@ -292,10 +294,11 @@ fn filled(operation: &Operation) -> Vec<(String, String)> {
         }
     }
     let mut found = Vec::new();
-    for selection in &operation.selection_set.selections {
-        for argument in selection.as_field().map(|field| field.arguments.as_slice()).unwrap_or_default() {
+    for field in set.selections.iter().filter_map(Selection::as_field) {
+        for argument in &field.arguments {
             within(&argument.name, &argument.value, &mut found);
         }
+        found.extend(filled(&field.selection_set));
     }
     found
 }

@@ -1,12 +1,13 @@
 //! Turns GraphQL responses into the reply forms of REST.
 
 use async_graphql::{Name, Response, Value, indexmap::IndexMap};
+use serde_json::value::RawValue;
 
 use crate::{
     error::{Code, Error},
     rest::{
         document::{Endpoint, Reply},
-        rows,
+        rows::{self, RowsForm},
         template::{query_of_page, query_with},
     },
 };
@@ -66,7 +67,7 @@ pub(super) fn outcome(
         Reply::All => Ok(if has_items(&data) { Outcome::Found(Value::Object(data)) } else { Outcome::Empty }),
         Reply::Created => created(&mut data),
         Reply::One => one(request, &mut data),
-        Reply::Rows => Ok(rows_of(request, data)),
+        Reply::Rows => rows_of(request, endpoint.rows.as_ref().ok_or_else(wrong_shape)?, data),
         Reply::Page => {
             let mut members = one_object(&mut data)?;
             if !has_items(&members) {
@@ -126,11 +127,11 @@ fn nothing_with(request: &RequestInfo<'_>) -> Error {
     Error::new(Code::NotFound, if message.is_empty() { "there is none".to_owned() } else { message })
 }
 
-fn rows_of(request: &RequestInfo<'_>, mut data: Members) -> Outcome {
-    let members = match data.swap_remove_index(0) {
-        Some((_, Value::Object(connection))) => connection,
-        list => list.into_iter().collect(),
-    };
+fn rows_of(request: &RequestInfo<'_>, form: &RowsForm, data: Members) -> Result<Outcome, Error> {
+    let mut members = data;
+    for name in &form.path {
+        members = members_of(request, members.swap_remove(name.as_str()))?;
+    }
     let next = match members.get(rows::PAGE_INFO) {
         Some(Value::Object(info)) => match (info.get(rows::HAS_NEXT_PAGE), info.get(rows::END_CURSOR)) {
             (Some(Value::Boolean(true)), Some(Value::String(cursor))) => {
@@ -140,7 +141,22 @@ fn rows_of(request: &RequestInfo<'_>, mut data: Members) -> Outcome {
         },
         _ => None,
     };
-    Outcome::Rows { members: Value::Object(members), next }
+    Ok(Outcome::Rows { members: Value::Object(members), next })
+}
+
+/// Returns the members of an object on the way to rows.
+fn members_of(request: &RequestInfo<'_>, object: Option<Value>) -> Result<Members, Error> {
+    match object {
+        Some(Value::Object(members)) => Ok(members),
+        // It wrote itself. Its members stay as they are spelled.
+        Some(Value::Binary(text)) => {
+            let members: IndexMap<String, Box<RawValue>> = serde_json::from_slice(&text).map_err(|_| wrong_shape())?;
+            let member = |(name, value): (String, Box<RawValue>)| (Name::new(name), Value::Binary(value.get().to_owned().into()));
+            Ok(members.into_iter().map(member).collect())
+        }
+        Some(Value::Null) => Err(nothing_with(request)),
+        _ => Err(wrong_shape()),
+    }
 }
 
 fn one_object(data: &mut Members) -> Result<Members, Error> {

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use apollo_compiler::{
-    ExecutableDocument,
+    ExecutableDocument, Schema,
     executable::{Field, SelectionSet},
 };
 use async_graphql::{Value, indexmap::IndexMap};
@@ -27,6 +27,10 @@ pub(super) const AFTER: &str = "after";
 /// The place of the rows in the answer of an operation, and their columns.
 #[derive(Debug, PartialEq)]
 pub(super) struct RowsForm {
+    /// The response names of the objects that lead to the list, from the root field on; none if that is the list.
+    pub path: Vec<String>,
+    /// Whether an object on the way may be null.
+    pub may_lack: bool,
     /// Whether the rows are members of a connection, which has pages.
     pub is_paged: bool,
     /// The response name of the list.
@@ -35,33 +39,39 @@ pub(super) struct RowsForm {
 }
 
 impl RowsForm {
-    /// Finds the rows: the root field, or the one member of it that is a list of objects.
+    /// Finds the rows: the root field, or the one member that is a list of objects of the object that it leads to, through objects of which
+    /// nothing else is selected.
     ///
     /// # Errors
     /// What is missing.
-    pub fn of(document: &ExecutableDocument, roots: &[&Field]) -> Result<Self, &'static str> {
-        let members: Vec<&Field> = fields(document, roots.iter().copied());
+    pub fn of(schema: &Schema, document: &ExecutableDocument, roots: &[&Field]) -> Result<Self, &'static str> {
         let is_list = |field: &&&Field| field.ty().is_list() && field.selection_set.is_some();
-        let of = |is_paged, list: &Field, all: &[&Field]| {
-            let same = all.iter().copied().filter(|field| field.response_name() == list.response_name());
-            let columns = Columns::of(document, &fields(document, same));
-            Self { is_paged, list: list.response_name().to_string(), columns }
-        };
-        if let Some(root) = roots.iter().find(is_list) {
-            return Ok(of(false, root, roots));
+        let (mut path, mut may_lack, mut parents) = (Vec::new(), false, Vec::new());
+        let mut members = roots.to_vec();
+        while let Some(only) = only_object(&members) {
+            may_lack |= !only.ty().is_non_null();
+            path.push(only.response_name().to_string());
+            parents = members;
+            members = fields(document, parents.iter().copied());
         }
         let list = members.iter().find(is_list).ok_or("a list of objects, or a connection with nodes")?;
         if members.iter().any(|field| is_list(&field) && field.response_name() != list.response_name()) {
             return Err("a connection with one list");
         }
+        let of_list = members.iter().copied().filter(|field| field.response_name() == list.response_name());
+        let columns = Columns::of(document, &fields(document, of_list));
         let infos = members.iter().copied().filter(|field| field.response_name() == PAGE_INFO);
         let infos = fields(document, infos);
         let has = |name: &str, field: &str| infos.iter().any(|info| info.response_name() == name && info.name == field);
-        if has(HAS_NEXT_PAGE, "hasNextPage") && has(END_CURSOR, "endCursor") {
-            Ok(of(true, list, &members))
-        } else {
-            Err("a connection with page_info: pageInfo { has_next_page: hasNextPage end_cursor: endCursor }")
+        let is_paged = has(HAS_NEXT_PAGE, "hasNextPage") && has(END_CURSOR, "endCursor");
+        let is_connection = parents.first().is_some_and(|parent| {
+            let fields = schema.get_object(parent.ty().inner_named_type()).map(|object| &object.fields);
+            fields.is_some_and(|fields| fields.contains_key("pageInfo"))
+        });
+        if is_connection && !is_paged {
+            return Err("a connection with page_info: pageInfo { has_next_page: hasNextPage end_cursor: endCursor }");
         }
+        Ok(Self { path, may_lack, is_paged, list: list.response_name().to_string(), columns })
     }
 
     /// Writes an answer that consists of these members in `format`.
@@ -102,6 +112,13 @@ impl RowsForm {
 
 fn wrong_shape(reason: &dyn std::fmt::Display) -> Error {
     Error::new(Code::Internal, format!("the rows do not have the form that the endpoint declares: {reason}"))
+}
+
+/// Returns the object that is all that is selected; none if there is something else, or nothing.
+fn only_object<'d>(selected: &[&'d Field]) -> Option<&'d Field> {
+    let first = selected.first()?;
+    let is_only = selected.iter().all(|field| field.response_name() == first.response_name());
+    (is_only && !first.ty().is_list() && first.selection_set.is_some()).then_some(*first)
 }
 
 /// Returns the fields that `parents` select, including those of fragments.
@@ -195,7 +212,7 @@ mod tests {
 
     use super::*;
 
-    const SCHEMA: &str = "type Query { rows: [Row!]! page: Page! } type Page { nodes: [Row!]! other: [Row!]! pageInfo: Info! } \
+    const SCHEMA: &str = "type Query { rows: [Row!]! page: Page! row: Row of: Pages! } type Pages { page: Page! } type Page { nodes: [Row!]! other: [Row!]! pageInfo: Info! } \
                           type Info { hasNextPage: Boolean! endCursor: String } \
                           type Row { a: String b: Int inner: Row tags: [Row!]! names: [String!]! }";
 
@@ -204,7 +221,7 @@ mod tests {
         let document = ExecutableDocument::parse_and_validate(&schema, operation, "document").unwrap();
         let operation = document.operations.get(None).unwrap();
         let roots: Vec<&Field> = operation.root_fields(&document).map(|field| &**field).collect();
-        RowsForm::of(&document, &roots)
+        RowsForm::of(&schema, &document, &roots)
     }
 
     fn table(form: &RowsForm, rows: &serde_json::Value) -> String {
@@ -254,6 +271,16 @@ mod tests {
         ] {
             assert!(form_of(members).unwrap_err().contains(missing), "{members}");
         }
+    }
+
+    #[test]
+    fn rows_are_found_through_objects_of_which_nothing_else_is_selected() {
+        let found = form("{ row { tags { a } } }").unwrap();
+        assert!(found.path == ["row"] && found.may_lack && !found.is_paged && found.list == "tags");
+        let info = "page_info: pageInfo { has_next_page: hasNextPage end_cursor: endCursor }";
+        let found = form(&format!("{{ of {{ page {{ nodes {{ a }} {info} }} }} }}")).unwrap();
+        assert!(found.path == ["of", "page"] && !found.may_lack && found.is_paged && found.list == "nodes");
+        assert!(form("{ row { inner { tags { a } } a } }").is_err());
     }
 
     proptest! {

@@ -53,6 +53,17 @@ pub(crate) use server::{Tls, serve};
 /// The documents that the built-in pages send, by file name.
 pub(crate) const DOCUMENTS: &[(&str, &str)] = &[("overview.graphql", include_str!("../../web/src/overview.graphql"))];
 
+/// The questions of every week, by id: trusted documents for clients.
+pub(crate) const QUESTIONS: &[(&str, &str)] = &[
+    ("appeared-and-vanished", include_str!("../../web/questions/appeared-and-vanished.graphql")),
+    ("cpu-time-by-week", include_str!("../../web/questions/cpu-time-by-week.graphql")),
+    ("half-of-the-time", include_str!("../../web/questions/half-of-the-time.graphql")),
+    ("history-of-a-test", include_str!("../../web/questions/history-of-a-test.graphql")),
+    ("slow-machines", include_str!("../../web/questions/slow-machines.graphql")),
+    ("what-a-version-changed", include_str!("../../web/questions/what-a-version-changed.graphql")),
+    ("what-got-slower", include_str!("../../web/questions/what-got-slower.graphql")),
+];
+
 /// Builds the router of the server.
 pub(crate) fn router(
     graph: &Graph,

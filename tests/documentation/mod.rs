@@ -2,6 +2,7 @@
 
 mod blocks;
 mod walk;
+mod weeks;
 
 use std::path::Path;
 
@@ -59,6 +60,7 @@ pages! {
     limits "docs/limits.md"
     live_data "docs/live-data.md"
     operating "docs/operating.md"
+    questions "docs/questions.md"
     rest_v1 "docs/rest-v1.md"
     rest_v2 "docs/rest-v2.md"
     settings "docs/settings.md"
@@ -69,6 +71,27 @@ fn every_page_with_blocks_is_followed() {
     for page in pages() {
         let is_known = FOLLOWED.contains(&page.as_str()) || WITH_REAL_CLIENTS.contains(&page.as_str());
         assert!(is_known || blocks(&page).is_empty(), "{page}: add it to the pages that are followed");
+    }
+}
+
+/// Each question is one operation: on the page, as an example in GraphiQL, and as a trusted document that comes with the program.
+#[test]
+fn questions_are_the_documents_that_are_shipped() {
+    let folder = root().join("web/questions");
+    let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut files: Vec<String> = files.collect();
+    files.sort();
+    let shown = blocks("docs/questions.md").into_iter().filter(|block| block.language == "graphql");
+    let mut shown: Vec<String> = shown.map(|block| block.text).collect();
+    shown.sort();
+    let mut shipped: Vec<String> =
+        files.iter().map(|file| std::fs::read_to_string(folder.join(file)).unwrap()).collect();
+    shipped.sort();
+    assert_eq!(shown, shipped);
+    let page = text("docs/questions.md");
+    for file in files {
+        let id = file.strip_suffix(".graphql").unwrap();
+        assert!(page.contains(&format!("`{id}`")), "docs/questions.md: the id {id}");
     }
 }
 

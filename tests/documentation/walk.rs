@@ -5,7 +5,10 @@ use std::{env, fs, path::Path, process::Command};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::blocks::{Block, root};
+use super::{
+    blocks::{Block, root},
+    weeks,
+};
 use crate::support::{
     PostgresDatabase,
     builders::rest,
@@ -53,7 +56,7 @@ impl Walk {
     pub async fn begin(page: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = Server::start(folder.path(), &[], &[ANYWHERE]);
-        seed(&server);
+        seed(&server, page);
         let created = run(folder.path(), &["token", "create", "--name=page", "--scope=admin"], &[]);
         let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let metric = rest::metric(json!({ "component": "core.sort" }));
@@ -228,10 +231,12 @@ fn shape(value: &Value) -> Value {
     }
 }
 
-/// Stores the history that the pages speak of.
-fn seed(server: &Server) {
-    let history = fs::read_to_string(root().join("tests/data/documented.json")).unwrap();
-    let history: Value = serde_json::from_str(&history).unwrap();
+/// Stores the history that a page speaks of.
+fn seed(server: &Server, page: &str) {
+    let history = match page {
+        "docs/questions.md" => weeks::history(),
+        _ => serde_json::from_str(&fs::read_to_string(root().join("tests/data/documented.json")).unwrap()).unwrap(),
+    };
     let send = |query: &str, input: Value| {
         let (_, answer) =
             server.request("POST", "/graphql", &json!({ "query": query, "variables": { "input": input } }));

@@ -282,3 +282,23 @@ async fn documents_of_the_newest_edition_are_trusted_like_others() {
         app.finish().await;
     }
 }
+
+/// The questions of docs/questions.md.
+#[tokio::test]
+async fn documents_that_come_with_the_program_have_ids_like_others() {
+    let asked = json!({ "documentId": "slow-machines", "variables": { "component": "io" } });
+    let empty = json!({ "metricGroups": { "nodes": [] } });
+    let app = app(|_| {}).await;
+    assert_eq!(send(&app, &asked).await["data"], empty);
+    let nothing = folder(&[]);
+    let trusting_only = trusting(nothing.path(), true).await;
+    assert_eq!(send(&trusting_only, &asked).await["data"], empty);
+    let other = folder(&[("slow-machines.graphql", COUNT)]);
+    assert_eq!(send(&trusting(other.path(), false).await, &asked).await["data"], json!({ "sessionCount": 0 }));
+}
+
+#[tokio::test]
+async fn a_limit_of_the_operators_leaves_them_out_and_stops_no_start() {
+    let app = app(|settings| settings.graphql.limits.max_depth = 2).await;
+    assert_eq!(code(&send(&app, &json!({ "documentId": "slow-machines" })).await), "DOCUMENT_NOT_FOUND");
+}

@@ -83,6 +83,41 @@ on_both_engines! {
         }
     }
 
+    async fn rows_within_an_object_are_a_table_as_well(app: &TestApp) {
+        fill(app).await;
+        let variant = &app.get("/api/v2/variants?first=1").await.expect(200)["nodes"][0]["id"];
+        let run = &app.get("/api/v2/runs?first=1").await.expect(200)["nodes"][0]["id"];
+        let (variant, run) = (variant.as_str().unwrap(), run.as_str().unwrap());
+        for (path, list) in [
+            (format!("/variants/{variant}/history?resource=total_time"), "history"),
+            (format!("/runs/{run}/appeared"), "nodes"),
+            (format!("/runs/{run}/vanished"), "nodes"),
+            ("/statistics/variants?resource=total_time&until_share=0.5".to_owned(), "nodes"),
+            ("/statistics/components?resource=user_time".to_owned(), "nodes"),
+            ("/statistics/machines?resource=total_time".to_owned(), "nodes"),
+            ("/comparisons/tags?resource=memory&tag=pipeline_branch&before_tag_value=a,%22b%22&after_tag_value=c".to_owned(), "nodes"),
+        ] {
+            if path.starts_with("/comparisons") {
+                app.announce("other", of_build("c", "1")).await;
+                app.record(json!({ "session_h": "other", "item": "plain", "item_variant": "plain", "mem_usage": 2.0 })).await;
+            }
+            let path = format!("/api/v2{path}");
+            let rows = app.get(&path).await.expect(200)[list].as_array().unwrap().clone();
+            assert_eq!(rows.is_empty(), path.ends_with("vanished"), "{path}");
+            assert_eq!(lines(&app.accepting(&path, NDJSON).await), rows, "{path}");
+            let (names, table) = table(&app.accepting(&path, CSV).await);
+            let expected: Vec<Vec<_>> =
+                rows.iter().map(|row| names.iter().map(|name| expected_cell(row, name)).collect()).collect();
+            assert_eq!(table, expected, "{path}");
+        }
+        for path in ["/variants/none/history?resource=memory", "/runs/none/appeared"] {
+            for format in [CSV, "application/json"] {
+                let refused = app.accepting(&format!("/api/v2{path}"), format).await;
+                assert!([400, 404].contains(&refused.status.as_u16()), "{path}: {}", refused.text());
+            }
+        }
+    }
+
     async fn a_table_is_what_graphql_answers(app: &TestApp) {
         fill(app).await;
         let (names, table) = table(&app.accepting("/api/v2/metrics", CSV).await);

@@ -9,7 +9,7 @@ import { createRoot } from 'react-dom/client';
 import './graphiql.css';
 import { accept, endpoint } from './graphql';
 
-const examples = import.meta.glob<string>('../examples/*.graphql', {
+const examples = import.meta.glob<string>(['../questions/*.graphql', '../examples/*.graphql'], {
   query: '?raw',
   import: 'default',
   eager: true,

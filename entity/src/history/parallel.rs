@@ -107,7 +107,11 @@ pub(crate) async fn run_all<T: Send + 'static>(
     Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
-async fn join<T: 'static>(mut tasks: JoinSet<Result<T, DbErr>>) -> Result<Vec<T>, DbErr> {
+/// Returns what tasks return, in the order in which they end.
+///
+/// # Errors
+/// That of one of them, or if the server is stopping.
+pub(crate) async fn join<T: 'static>(mut tasks: JoinSet<Result<T, DbErr>>) -> Result<Vec<T>, DbErr> {
     let mut results = Vec::with_capacity(tasks.len());
     while let Some(result) = tasks.join_next().await {
         let result = result.unwrap_or_else(|error| match error.try_into_panic() {

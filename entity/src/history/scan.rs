@@ -8,6 +8,7 @@ use crate::{
     driver::source::Source,
     history::{
         column::{Column, Dimension},
+        fetch::fetch,
         mask::Mask,
         part::Part,
         predicate::Predicate,
@@ -77,7 +78,7 @@ impl OpenPart<'_> {
     }
 }
 
-impl<'a, S: Source> Scan<'a, S> {
+impl<'a, S: Source + Clone + Send + 'static> Scan<'a, S> {
     /// Begins a scan of everything that is committed.
     ///
     /// # Errors
@@ -198,7 +199,7 @@ impl<'a, S: Source> Scan<'a, S> {
             lengths.push((parent, list.len()));
             found.extend(list.into_iter().map(|found| found.location));
         }
-        let mut rows = self.metrics(&found).await?.into_iter();
+        let mut rows = fetch(self.db, &self.snapshot, &found).await?.into_iter();
         Ok(lengths.into_iter().map(|(parent, length)| (parent, rows.by_ref().take(length).collect())).collect())
     }
 
@@ -218,26 +219,6 @@ impl<'a, S: Source> Scan<'a, S> {
         let wanted = Wanted { order: ScanOrder::INSERTED, after: None, before: None, limit, distinct: None };
         let selection = self.select(predicate, &wanted, &Parents::default()).await?;
         Ok(selection.into_lists().flat_map(|(_, list)| list).map(|found| found.place.1).collect())
-    }
-
-    /// Returns the metrics that were found, in the same order.
-    async fn metrics(&self, found: &[Location]) -> Result<Vec<Model>, DbErr> {
-        let mut order: Vec<usize> = (0..found.len()).collect();
-        order.sort_unstable_by_key(|index| found[*index]);
-        let mut rows: Vec<Option<Model>> = vec![None; found.len()];
-        for of_part in order.chunk_by(|a, b| found[*a].part == found[*b].part) {
-            tokio::task::yield_now().await;
-            let mut part = store::open(self.db, &self.snapshot, found[of_part[0]].part).await?;
-            store::load(self.db, &self.snapshot, &mut part, &Column::ALL, false).await?;
-            for of_page in of_part.chunk_by(|a, b| found[*a].page == found[*b].page) {
-                part.select(found[of_page[0]].page);
-                let of_rows: Vec<usize> = of_page.iter().map(|index| found[*index].row).collect();
-                for (index, row) in of_page.iter().zip(part.metrics(&of_rows)?) {
-                    rows[*index] = Some(row);
-                }
-            }
-        }
-        Ok(rows.into_iter().flatten().collect())
     }
 
     /// Returns the number of metrics of a part that match.
@@ -350,7 +331,7 @@ impl<'a, S: Source> Scan<'a, S> {
         if from_end {
             found.reverse();
         }
-        self.metrics(&found).await
+        fetch(self.db, &self.snapshot, &found).await
     }
 }
 

@@ -98,7 +98,10 @@ pub(crate) fn seal(rows: &Columns, page_size: usize, keys: Option<Range<i64>>) -
             }
             Column::Of(Dimension::Session | Dimension::Context) => {
                 let pages = rows.integers(column).chunks(page_size).zip(&zones);
-                let above = pages.flat_map(|(page, zone)| page.iter().map(move |key| key - base(column, zone)));
+                let above = pages.flat_map(|(page, zone)| {
+                    let least = keys_of(column, zone).map_or(0, |range| range.least);
+                    page.iter().map(move |key| key - least)
+                });
                 pages::compress(&above.collect::<Vec<i64>>(), &lengths, Delta::None, all)?
             }
         };
@@ -107,13 +110,13 @@ pub(crate) fn seal(rows: &Columns, page_size: usize, keys: Option<Range<i64>>) -
     Ok(Sealed { row: whole.segment(integer(rows.len()), integer(page_size)), blobs })
 }
 
-/// Returns what is subtracted from the values of a column of integers in a page: a page has few sessions and contexts, so what is left
-/// is small.
-fn base(column: Column, zone: &Zone) -> i64 {
+/// Returns the range of a column of keys of which a page has few. The least of them is subtracted from the values, so that what is left is
+/// small.
+fn keys_of(column: Column, zone: &Zone) -> Option<Range<i64>> {
     match column {
-        Column::Of(Dimension::Session) => zone.sessions.least,
-        Column::Of(Dimension::Context) => zone.contexts.least,
-        _ => 0,
+        Column::Of(Dimension::Session) => Some(zone.sessions),
+        Column::Of(Dimension::Context) => Some(zone.contexts),
+        _ => None,
     }
 }
 
@@ -343,20 +346,28 @@ impl Rows for OpenSegment {
         let rows = self.rows();
         let first = self.row.first_metric_id + i64::try_from(self.page * self.page_size).unwrap_or(i64::MAX);
         let is_dense = column == Column::Key && self.is_dense();
+        let range = self.directory.zones.get(self.page).and_then(|zone| keys_of(column, zone));
         let reader = &mut self.integers[column.index()];
-        if is_dense && reader.page != Some(self.page) {
-            reader.values = (first..).take(rows).collect();
-            reader.page = Some(self.page);
+        if reader.page == Some(self.page) {
+            return Ok(&self.integers[column.index()].values);
         }
-        if reader.page != Some(self.page) {
-            let read = reader.read(self.page, rows, &mut self.scratch);
-            let read = read.and_then(|is_read| if is_read { Ok(()) } else { Err(Damage::Page(self.page)) });
-            read.map_err(|damage| damaged(self.row.id, Blob::of(column), damage))?;
-            let base = self.directory.zones.get(self.page).map_or(0, |zone| base(column, zone));
-            if base != 0 {
-                reader.values.iter_mut().for_each(|value| *value += base);
+        match range {
+            _ if is_dense => reader.values = (first..).take(rows).collect(),
+            // Nothing needs to be decoded.
+            Some(Range { least, greatest }) if least == greatest => {
+                reader.values.clear();
+                reader.values.resize(rows, least);
+            }
+            range => {
+                let read = reader.read(self.page, rows, &mut self.scratch);
+                let read = read.and_then(|is_read| if is_read { Ok(()) } else { Err(Damage::Page(self.page)) });
+                read.map_err(|damage| damaged(self.row.id, Blob::of(column), damage))?;
+                if let Some(Range { least, .. }) = range {
+                    reader.values.iter_mut().for_each(|value| *value += least);
+                }
             }
         }
+        reader.page = Some(self.page);
         Ok(&self.integers[column.index()].values)
     }
 

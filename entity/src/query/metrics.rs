@@ -8,8 +8,9 @@ use std::{
 use sea_orm::DbErr;
 
 use crate::{
+    driver::source::Source as _,
     filter::{Number, Tree},
-    history::{Dimension, Parents, Predicate, Rank, Scan, ScanOrder, Wanted, resolve},
+    history::{Dimension, Parents, Predicate, Rank, Scan, ScanOrder, Wanted, counted, resolve},
     list::{self, Edge, Order, Slice},
     query::{Query, Store},
     resource::Resource,
@@ -134,6 +135,9 @@ impl Query for Entity {
 /// # Errors
 /// If the database fails.
 pub async fn count(db: &Store, filter: &Tree<Filter>) -> Result<u64, DbErr> {
+    if let Some(query) = counted(filter, db.engine()) {
+        return Ok(db.number(&query).await?.unsigned_abs());
+    }
     let scan = scan(db).await?;
     Ok(scan.counts_by_part(&resolve(db, filter).await?).await?.iter().sum())
 }

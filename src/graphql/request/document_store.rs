@@ -54,7 +54,8 @@ pub struct DocumentStore {
 }
 
 impl DocumentStore {
-    /// Reads the schema and the trusted documents. `own` are those of the program's own pages.
+    /// Reads the schema and the trusted documents. `own` are those of the program's own pages, by file name, `shipped` those that come with it
+    /// for clients, by id.
     ///
     /// # Errors
     /// The first document that is not valid or exceeds a limit, with file, line and reason.
@@ -63,6 +64,7 @@ impl DocumentStore {
         settings: &GraphqlSettings,
         disclosure: Disclosure,
         own: &[(&str, &str)],
+        shipped: &[(&str, &str)],
     ) -> Result<Self, DocumentError> {
         let GraphqlSettings { limits, documents, .. } = settings;
         let is_trusted_only = documents.trusted_only;
@@ -71,6 +73,9 @@ impl DocumentStore {
         let mut trusted = documents.documents_dir.as_deref().map(load).transpose()?.unwrap_or_default();
         for (name, text) in own {
             trusted.add_own(&schema, name, text)?;
+        }
+        for (id, text) in shipped {
+            trusted.add_shipped(&schema, limits, disclosure, id, text);
         }
         let bytes = documents.persisted_megabytes as u64 * 1_000_000;
         Ok(Self {

@@ -71,6 +71,24 @@ impl TrustedDocuments {
         Ok(())
     }
 
+    /// Adds a document that comes with the program, unless the operator has one with this id. One that exceeds a limit of the operator's is
+    /// left out.
+    pub fn add_shipped(
+        &mut self,
+        schema: &Arc<Valid<Schema>>,
+        limits: &Limits,
+        disclosure: Disclosure,
+        id: &str,
+        text: &str,
+    ) {
+        if self.by_id.contains_key(id) {
+            return;
+        }
+        if let Err(error) = self.add(schema, limits, disclosure, &format!("{id}.graphql"), id.to_owned(), text) {
+            tracing::info!(%error, "the trusted document {id} is left out");
+        }
+    }
+
     fn add(
         &mut self,
         schema: &Arc<Valid<Schema>>,

@@ -181,11 +181,14 @@ impl Writer<'_> {
                 "404": error("The page does not exist, or a path argument is invalid."),
             }),
             Reply::Rows => {
-                let mut rows = answer("The rows. There may be none.", body);
+                let mut rows = json!({ "200": answer("The rows. There may be none.", body) });
                 if let Some(form) = &endpoint.rows {
-                    responses::add_formats(&mut rows, form);
+                    responses::add_formats(&mut rows["200"], form);
+                    if form.may_lack {
+                        rows["404"] = error("There is no such object.");
+                    }
                 }
-                json!({ "200": rows })
+                rows
             }
             Reply::One => json!({ "200": answer("The object.", body), "404": error("There is no such object.") }),
         };

@@ -40,7 +40,15 @@ impl Writer<'_> {
                 self.components.add(&name, schema)
             }
             Reply::Page | Reply::Listing => self.envelope(&set, endpoint, &name),
-            Reply::Rows | Reply::One => {
+            Reply::Rows => {
+                let mut set = set;
+                for step in endpoint.rows.iter().flat_map(|form| &form.path) {
+                    let object = self.fields(&set).into_iter().find(|field| field.response_name() == step.as_str());
+                    set = object.and_then(|field| field.selection_set.clone()).unwrap_or(set);
+                }
+                self.selected(&set, &name)
+            }
+            Reply::One => {
                 let root = self.fields(&set).into_iter().find(|field| !field.ty().is_list());
                 let set = root.and_then(|field| field.selection_set.clone()).unwrap_or(set);
                 self.selected(&set, &name)
