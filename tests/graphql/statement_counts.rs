@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 /// Queries and their maximum number of statements with empty caches.
-const QUERIES: [(&str, u64); 10] = [
+const QUERIES: [(&str, u64); 11] = [
     (
         "{ sessions(first: 50) { nodes { metrics(first: 50) { nodes { context { hash } variant { name } } } } } }",
         7,
@@ -54,6 +54,12 @@ const QUERIES: [(&str, u64); 10] = [
         "{ components(first: 50) { nodes { a: stats(resource: TOTAL_TIME) { sum p95 }
             b: stats(resource: MEMORY, where: {kind: {eq: \"function\"}}) { max share } variants(first: 5) { nodes { stats(resource: CPU) { mean } } } } } }",
         10,
+    ),
+    (
+        "{ comparison(before: {tag: {name: \"odd\", value: \"0\"}}, after: {tag: {name: \"odd\", value: \"1\"}}, resource: TOTAL_TIME) {
+            summary { compared new regressed } confounders { tags { name before } machineClasses { before } }
+            variants(first: 500, orderBy: {by: NAME}) { nodes { variant { name item { name } } machineClass { cpuCount } status } } } }",
+        18,
     ),
 ];
 
