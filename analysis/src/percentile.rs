@@ -40,4 +40,11 @@ impl Percentile {
             value + difference * self.fraction
         }
     }
+
+    /// Returns the percentile of values in ascending order, as many as it was created for.
+    pub fn of_sorted(self, values: &[f64]) -> f64 {
+        let mut found = self.positions().filter_map(|position| values.get(usize::try_from(position).ok()?));
+        let value = found.next().copied().unwrap_or_default();
+        self.between(value, found.next().copied().unwrap_or(value))
+    }
 }

@@ -28,10 +28,7 @@ impl Sample {
 
     /// Returns the percentile `p`, from 0 to 1, as [`Percentile`] defines it.
     pub fn percentile(&self, p: f64) -> f64 {
-        let percentile = Percentile::of(p, self.values.len() as u64);
-        let mut values = percentile.positions().filter_map(|position| self.values.get(usize::try_from(position).ok()?));
-        let value = values.next().copied().unwrap_or_default();
-        percentile.between(value, values.next().copied().unwrap_or(value))
+        Percentile::of(p, self.values.len() as u64).of_sorted(&self.values)
     }
 
     /// Returns the median: of an even number of values, what lies halfway between the two in the middle.

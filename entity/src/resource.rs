@@ -24,6 +24,18 @@ impl Resource {
         self as usize
     }
 
+    /// Returns the difference up to which two medians say nothing, in the unit of the resource: twice the grain of what
+    /// pytest-monitor measures, so that 99 % of what only the grain makes is below it. `None` for CPU usage, which is not judged:
+    /// it is a ratio of the others.
+    pub const fn floor(self) -> Option<f64> {
+        match self {
+            Self::TotalTime => Some(0.005_15),
+            Self::UserTime | Self::KernelTime => Some(0.051_5),
+            Self::CpuUsage => None,
+            Self::MemoryUsage => Some(1.29),
+        }
+    }
+
     /// The name of its column in `metric_row`. In `variant`, `min_` and `max_` precede it.
     pub const fn column(self) -> &'static str {
         match self {

@@ -18,6 +18,10 @@ pub const GROUPS_PER_ROW: u64 = 20;
 pub const MAX_GROUP_KEYS: usize = 3;
 /// Fields that a field costs which reads the whole history.
 pub const SCAN_COST: usize = 10_000;
+/// Fields that a bootstrap interval costs.
+pub const INTERVAL_COST: usize = 20;
+/// Runs on one side of a comparison that are chosen as the latest ones.
+pub const MAX_SELECTED_RUNS: u64 = 500;
 /// Fields that statistics of one object cost. Those of all objects of a list are read together.
 pub const STATISTICS_COST: usize = 200;
 /// Objects of a list that is no connection.

@@ -2,6 +2,7 @@
 
 mod batches;
 mod caching;
+mod comparisons;
 mod conformance;
 mod consistency;
 mod descriptions;

@@ -60,6 +60,12 @@ const QUERIES: [(&str, u64); 11] = [
             sparkline(resource: MEMORY, last: 1, where: {tagged: {names: [\"odd\"]}}) isAmbiguous } } }",
         14,
     ),
+    (
+        "{ comparison(before: {tag: {name: \"odd\", value: \"0\"}}, after: {tag: {name: \"odd\", value: \"1\"}}, resource: TOTAL_TIME) {
+            summary { compared new regressed } confounders { tags { name before } machineClasses { before } }
+            variants(first: 500, orderBy: {by: NAME}) { nodes { variant { name item { name } } machineClass { cpuCount } status } } } }",
+        18,
+    ),
 ];
 
 /// Stores sessions of two metrics, each with a context, a component, a build and names of its own.

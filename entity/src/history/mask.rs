@@ -36,6 +36,11 @@ impl Mask {
         self.0[row / 64] |= 1 << (row % 64);
     }
 
+    /// Returns whether a row is in the set.
+    pub(crate) fn contains(self, row: usize) -> bool {
+        self.0[row / 64] >> (row % 64) & 1 == 1
+    }
+
     /// Returns the rows that are in both.
     pub(crate) fn and(self, other: Self) -> Self {
         self.zip(other, |a, b| a & b)
@@ -98,5 +103,6 @@ mod tests {
         assert!(one.is_empty());
         one.insert(200);
         assert_eq!(rows(one), [200]);
+        assert!(one.contains(200) && !one.contains(199));
     }
 }

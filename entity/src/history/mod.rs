@@ -34,6 +34,7 @@ mod store;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests;
+mod two_sides;
 mod values;
 mod zone;
 
@@ -45,6 +46,7 @@ pub(crate) use extremes::extremes;
 pub(crate) use key_set::KeySet;
 pub use measured::MAX_VALUES;
 pub(crate) use measured::{Measured, measured};
+pub(crate) use parallel::compute_all;
 pub(crate) use predicate::Predicate;
 pub use replacement::{Deletions, Replacement, delete_rows, deleted_rows, drop_replaced, replaced};
 pub(crate) use resolve::{counted, resolve};
@@ -54,6 +56,8 @@ pub(crate) use selection::{Parents, Rank, ScanOrder, rank_of_number};
 pub(crate) use session_groups::{Groups as SessionGroups, VariantSet, times_of, variants_of};
 pub(crate) use snapshot::Extent;
 pub use store::{History, Sizes};
+pub(crate) use two_sides::{Compared, ComparedBy, Sides, TwoSides, two_sides};
+pub use two_sides::{ComparisonError, MAX_COMPARED};
 pub use values::Value;
 pub(crate) use values::values_of;
 pub(crate) use zone::Range;

@@ -1,6 +1,7 @@
 //! Scans that read every part, on all processors.
 
 use std::{
+    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -104,6 +105,38 @@ pub(crate) async fn run_all<T: Send + 'static>(
     }
     let mut results = join(tasks).await?;
     results.sort_by_key(|(index, _)| *index);
+    Ok(results.into_iter().map(|(_, result)| result).collect())
+}
+
+/// Runs `work` on parts of `0..len` of this size, on all processors, and returns what it returns, in order. Between parts others get
+/// their turn, and it ends when nobody waits for it.
+///
+/// # Errors
+/// If the server is stopping.
+pub(crate) async fn compute_all<T: Send + 'static>(
+    len: usize,
+    size: usize,
+    work: impl Fn(Range<usize>) -> T + Send + Sync + 'static,
+) -> Result<Vec<T>, DbErr> {
+    let parts = len.div_ceil(size);
+    let (next, work) = (Arc::new(AtomicUsize::new(0)), Arc::new(work));
+    let mut tasks = JoinSet::new();
+    for _ in 0..threads().min(parts as u64) {
+        let (next, work) = (Arc::clone(&next), Arc::clone(&work));
+        tasks.spawn(async move {
+            let mut results = Vec::new();
+            loop {
+                let part = next.fetch_add(1, Ordering::Relaxed);
+                if part >= parts {
+                    return Ok(results);
+                }
+                results.push((part, work(part * size..len.min((part + 1) * size))));
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+    let mut results: Vec<(usize, T)> = join(tasks).await?.into_iter().flatten().collect();
+    results.sort_unstable_by_key(|(part, _)| *part);
     Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 

@@ -14,14 +14,19 @@ pub fn cost(first: Option<i64>, last: Option<i64>, row_cost: usize) -> usize {
 
 /// Returns the cost of a connection of groups: its rows, and that of reading the history.
 pub fn of_groups(first: Option<i64>, row_cost: usize) -> usize {
+    of_compared(first, row_cost).saturating_add(SCAN_COST).min(MAX_COST)
+}
+
+/// Returns the cost of a connection of compared variants, or of groups that were read already: its rows.
+pub fn of_compared(first: Option<i64>, row_cost: usize) -> usize {
     let most = MAX_ROWS.saturating_mul(i64::try_from(GROUPS_PER_ROW).unwrap_or(1));
     let rows = first.unwrap_or(DEFAULT_ROWS).clamp(1, most);
-    usize::try_from(rows).unwrap_or(1).saturating_mul(row_cost).saturating_add(SCAN_COST).min(MAX_COST)
+    usize::try_from(rows).unwrap_or(1).saturating_mul(row_cost).min(MAX_COST)
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::graphql::lists::cost::{cost, of_groups};
+    use crate::graphql::lists::cost::{cost, of_compared, of_groups};
 
     #[test]
     fn a_list_costs_its_rows() {
@@ -39,6 +44,7 @@ mod tests {
     #[test]
     fn groups_cost_a_scan_besides_their_rows() {
         assert_eq!((of_groups(Some(7), 3), of_groups(None, 3), of_groups(Some(i64::MAX), 3)), (10_021, 10_150, 40_000));
+        assert_eq!((of_compared(Some(7), 3), of_compared(None, 3), of_compared(Some(i64::MAX), 3)), (21, 150, 30_000));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 pub mod announce;
 pub mod branch;
 pub mod build;
+pub mod comparison;
+pub mod comparison_summary;
 pub mod component;
 pub mod dimension;
 pub mod execution_context;
@@ -27,12 +29,16 @@ pub mod record;
 pub mod run;
 pub mod run_progress;
 pub mod run_where;
+pub mod selection;
 pub mod session;
 pub mod session_where;
 pub mod statistics;
 pub mod tag;
 pub mod user_error;
 pub mod variant;
+pub mod variant_comparison;
+pub mod variant_comparison_connection;
+pub mod variant_comparison_json;
 
 use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
 
@@ -48,6 +54,7 @@ pub struct Query(
     metric::MetricQuery,
     ranking::TopQuery,
     metric_groups::MetricGroupQuery,
+    comparison::ComparisonQuery,
     component::ComponentQuery,
     component::MeasuredComponentQuery,
     item::ItemQuery,

@@ -232,7 +232,8 @@ pub(crate) struct Grouping {
 pub(crate) struct PageGroups {
     /// Of each row that matches, unless all have the same.
     pub(crate) groups: Vec<u32>,
-    codes: Vec<u64>,
+    /// The combination of each row that matches, where [`Grouping::codes_of_page`] writes them.
+    pub(crate) codes: Vec<u64>,
 }
 
 impl Grouping {
@@ -355,6 +356,21 @@ impl Grouping {
             groups.extend(codes.iter().map(number));
         }
         Ok(one.map(|code| number(&code)))
+    }
+
+    /// Returns the combination of all rows of the selected page, `page`, if they have the same. Otherwise, it writes those of the
+    /// rows that match to `of_page`. `u64::MAX` stands for rows that are left out.
+    ///
+    /// # Errors
+    /// If the page is damaged.
+    pub(crate) fn codes_of_page(
+        &self,
+        part: &mut Part,
+        page: usize,
+        matches: Mask,
+        of_page: &mut PageGroups,
+    ) -> Result<Option<u64>, DbErr> {
+        self.codes(part, page, matches, &mut of_page.codes)
     }
 
     /// Like [`Self::of_page`], for groups that are not numbered yet: `number` gives the number of a code.

@@ -19,7 +19,7 @@ pub(crate) use crate::history::aggregate::{
     distinct::distinct,
     exact_sum::ExactSum,
     figures::{Figures, WantedFigures, totals},
-    grouping::{Grouping, Key, NO_GROUP},
+    grouping::{Grouping, Key, NO_GROUP, PageGroups},
 };
 pub use crate::history::aggregate::{
     figures::WantedStatistics, grouping::MAX_GROUPS, moments::AggregateError, statistics::Statistics,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use sea_orm::DbErr;
 
+pub(crate) use crate::query::groups::dimension::{Things, resolved};
 use crate::{
     filter::Tree,
     history::{
@@ -18,7 +19,6 @@ use crate::{
     query::{
         Store,
         groups::{
-            dimension::resolved,
             order::{Order, Place},
             plan::{Plan, shared, shares},
         },
