@@ -158,7 +158,7 @@ pub(super) struct ServerFlags {
     pub rest_dir: Option<PathBuf>,
 
     /// Names of the tags that name the branch of a session, separated by commas: the first one that a session has counts
-    /// [default: branch, git_branch, or the pipeline of Drone]
+    /// [default: branch, `git_branch`, or the pipeline of Drone]
     #[arg(long, env = "METROGRAPH_BRANCH_TAG", value_name = "TAGS", value_delimiter = ',')]
     pub branch_tag: Vec<TagName>,
 

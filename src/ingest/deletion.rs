@@ -60,8 +60,8 @@ pub(crate) async fn delete(batch: &mut Batch<'_>, removal: &Removal) -> Result<D
     let measured: Vec<[Value; 2]> = measured.into_iter().map(|pair| [pair.0.into(), pair.1.into()]).collect();
 
     let metrics = Metrics::of(removal);
-    subtract(tx, "execution_context", &metrics.by_context).await?;
-    subtract(tx, "variant", &metrics.by_variant).await?;
+    subtract(tx, "execution_context", &metrics.contexts).await?;
+    subtract(tx, "variant", &metrics.variants).await?;
     narrow(tx, removal).await?;
     for table in ["session_component", "session_context", "session_tag"] {
         tx.execute(&Query::delete().from_table(table).and_where(of_children.clone()).take()).await?;
@@ -89,19 +89,19 @@ pub(crate) async fn delete(batch: &mut Batch<'_>, removal: &Removal) -> Result<D
 /// The numbers of the metrics that go.
 #[derive(Default)]
 struct Metrics {
-    by_context: BTreeMap<i64, i64>,
-    by_variant: BTreeMap<i64, i64>,
+    contexts: BTreeMap<i64, i64>,
+    variants: BTreeMap<i64, i64>,
     /// For each session the first and the last key, and the number.
-    by_session: BTreeMap<i64, (i64, i64, i64)>,
+    sessions: BTreeMap<i64, (i64, i64, i64)>,
 }
 
 impl Metrics {
     fn of(removal: &Removal) -> Self {
         let mut metrics = Self::default();
         for metric in &removal.metrics {
-            *metrics.by_context.entry(metric.context_id).or_default() += 1;
-            *metrics.by_variant.entry(metric.variant_id).or_default() += 1;
-            let (_, last, count) = metrics.by_session.entry(metric.session_id).or_insert((metric.id, metric.id, 0));
+            *metrics.contexts.entry(metric.context_id).or_default() += 1;
+            *metrics.variants.entry(metric.variant_id).or_default() += 1;
+            let (_, last, count) = metrics.sessions.entry(metric.session_id).or_insert((metric.id, metric.id, 0));
             (*last, *count) = (metric.id, *count + 1);
         }
         metrics
@@ -155,7 +155,7 @@ async fn hide(tx: &Transaction<'_>, sessions: &[i64], metrics: &Metrics) -> Resu
         .zip(sessions)
         .map(|(number, session)| {
             // None has key 0.
-            let (first, last, count) = metrics.by_session.get(session).copied().unwrap_or_default();
+            let (first, last, count) = metrics.sessions.get(session).copied().unwrap_or_default();
             [number, *session, first, last, count].map(Value::from)
         })
         .collect();
@@ -174,7 +174,7 @@ struct Candidates {
 /// Deletes what no session and no metric has any more. The project without a name stays.
 async fn delete_orphans(tx: &Transaction<'_>, metrics: &Metrics, candidates: Candidates) -> Result<(), DbErr> {
     let Candidates { contexts, tags, builds, branches, projects } = candidates;
-    let variants: Vec<i64> = metrics.by_variant.keys().copied().collect();
+    let variants: Vec<i64> = metrics.variants.keys().copied().collect();
     let items = parents(tx, "variant", "item_id", &variants).await?;
     let components = parents(tx, "item", "component_id", &items).await?;
     let pipelines = parents(tx, "build", "pipeline_id", &builds).await?;

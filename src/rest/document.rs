@@ -298,7 +298,7 @@ fn filled(set: &SelectionSet) -> Vec<(String, String)> {
         for argument in &field.arguments {
             within(&argument.name, &argument.value, &mut found);
         }
-        found.extend(filled(&field.selection_set));
+        found.extend(field.selection_set.iter().flat_map(filled));
     }
     found
 }

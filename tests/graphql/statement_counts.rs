@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 /// Queries and their maximum number of statements with empty caches.
-const QUERIES: [(&str, u64); 11] = [
+const QUERIES: [(&str, u64); 12] = [
     (
         "{ sessions(first: 50) { nodes { metrics(first: 50) { nodes { context { hash } variant { name } } } } } }",
         7,

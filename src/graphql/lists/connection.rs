@@ -31,6 +31,9 @@ use crate::{
 /// The order of a list of `T`.
 type OrderOf<T> = Order<<<T as Listed>::Entity as Listable>::Sort>;
 
+/// Computes the filter of a list of a row with this key.
+type FilterOf<E> = for<'a> fn(&'a Context<'_>, i64) -> BoxFuture<'a, Result<<E as Listable>::Filter, Error>>;
+
 /// The parent object of a list.
 #[derive(Debug)]
 pub enum Parent<E: Listable> {
@@ -39,7 +42,7 @@ pub enum Parent<E: Listable> {
     /// The row with this key, from which the edge leads to the rows of the list.
     Row(TableEdge<E>, i64),
     /// The row with this key, from which the filter of the rows of the list is computed.
-    Computed(for<'a> fn(&'a Context<'_>, i64) -> BoxFuture<'a, Result<E::Filter, Error>>, i64),
+    Computed(FilterOf<E>, i64),
 }
 
 /// The arguments of a connection.

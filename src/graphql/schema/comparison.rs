@@ -149,9 +149,9 @@ impl ComparisonQuery {
             Box<MetricWhere>,
         >,
     ) -> FieldResult<Comparison> {
-        let (before, without_before) = before.check("before")?;
-        let (after, without_after) = after.check("after")?;
-        let filter = filter.map(|filter| filter.check()).transpose()?.unwrap_or_default();
+        let (before, without_before) = before.check(ctx, "before")?;
+        let (after, without_after) = after.check(ctx, "after")?;
+        let filter = filter.map(|filter| filter.check(ctx)).transpose()?.unwrap_or_default();
         let question = Question { before, after, resource: resource.into(), filter };
         let refused = |error| match error {
             ComparisonError::NoSessions(false) => Error::bad_input(format!("before.{without_before}")),

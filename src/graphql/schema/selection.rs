@@ -1,6 +1,6 @@
 //! The sides of a comparison.
 
-use async_graphql::{ID, InputObject, OneofObject};
+use async_graphql::{Context, ID, InputObject, OneofObject};
 use entity::{
     filter::{Text, Tree},
     query::comparison::{self, Side},
@@ -73,8 +73,12 @@ pub struct PeriodSelection {
 }
 
 /// Checks a filter. `field` names what it belongs to in the error.
-fn check_filter(field: &str, filter: Option<Box<MetricWhere>>) -> Result<Option<Tree<metric::Filter>>, Error> {
-    let checked = filter.map(|filter| filter.check()).transpose();
+fn check_filter(
+    ctx: &Context<'_>,
+    field: &str,
+    filter: Option<Box<MetricWhere>>,
+) -> Result<Option<Tree<metric::Filter>>, Error> {
+    let checked = filter.map(|filter| filter.check(ctx)).transpose();
     checked.map_err(|error| Error { message: format!("{field}.{}", error.message), ..error })
 }
 
@@ -96,7 +100,7 @@ impl LatestRuns {
 }
 
 impl PeriodSelection {
-    fn check(self, field: &str) -> Result<Side, Error> {
+    fn check(self, ctx: &Context<'_>, field: &str) -> Result<Side, Error> {
         let [since, until] = [self.since, self.until].map(|time| time.map(|time| time.0.micros));
         if since.is_none() && until.is_none() {
             return Err(Error::bad_input(format!("{field}: give since, until or both")));
@@ -104,7 +108,7 @@ impl PeriodSelection {
         if since.zip(until).is_some_and(|(since, until)| since >= until) {
             return Err(Error::bad_input(format!("{field}.until: give a time after since")));
         }
-        let filter = check_filter(field, self.filter)?;
+        let filter = check_filter(ctx, field, self.filter)?;
         Ok(Side { selection: comparison::Selection::Period { since, until }, filter })
     }
 }
@@ -114,7 +118,7 @@ impl Selection {
     ///
     /// # Errors
     /// [`crate::error::Code::BadUserInput`] if a value is out of range.
-    pub fn check(self, argument: &str) -> Result<(Side, String), Error> {
+    pub fn check(self, ctx: &Context<'_>, argument: &str) -> Result<(Side, String), Error> {
         let plain = |selection| Side { selection, filter: None };
         Ok(match self {
             Self::Run(id) => {
@@ -140,14 +144,14 @@ impl Selection {
                 (plain(selection), missing)
             }
             Self::Tag(TagSelection { name, value, filter }) => {
-                let filter = check_filter(&format!("{argument}.tag"), filter)?;
+                let filter = check_filter(ctx, &format!("{argument}.tag"), filter)?;
                 let missing = format!(
                     "tag: no session has the tag '{name}' with the value '{value}': `tags` lists what there is"
                 );
                 (Side { selection: comparison::Selection::Tag { name, value }, filter }, missing)
             }
             Self::Period(period) => {
-                let side = period.check(&format!("{argument}.period"))?;
+                let side = period.check(ctx, &format!("{argument}.period"))?;
                 (side, "period: no session began in this period: choose a longer one".to_owned())
             }
         })
