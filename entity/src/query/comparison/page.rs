@@ -121,7 +121,7 @@ pub struct ComparedVariant {
     pub counts: [u64; 2],
     /// Medians, in the unit of the resource: before, after.
     pub medians: [Option<f64>; 2],
-    /// The ratio of the medians, see [`ratio`].
+    /// The ratio of the medians, after / before: none of a median that is negative, and none to one that is 0.
     pub ratio: Option<f64>,
     /// What the test found, if wanted and tested.
     pub finding: Option<Finding>,
