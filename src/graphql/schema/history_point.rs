@@ -38,8 +38,7 @@ const NOWHERE: i64 = -1;
 pub struct HistoryPoint(Point);
 
 graph_object! {
-    /// What a variant measured of a resource in one run on machines of one class. All values are in the unit of the
-    /// resource.
+    /// What a variant measured of a resource in one run on machines of one class.
     impl HistoryPoint {
         scalars {
             /// The start of the run, on the clock of its machine.
@@ -57,22 +56,22 @@ graph_object! {
                 self.0.count.into()
             }
 
-            /// The least value.
+            /// The least value, in the unit of the resource.
             fn min(&self) -> f64 {
                 self.0.least
             }
 
-            /// The median: of two values in the middle, their mean.
+            /// The median, in the unit of the resource: of two values in the middle, their mean.
             fn median(&self) -> f64 {
                 self.0.median
             }
 
-            /// The sum, rounded once, divided by `n`. Null if a number can't hold the sum.
+            /// The sum, rounded once, divided by `n`, in the unit of the resource. Null if a number can't hold the sum.
             fn mean(&self) -> Option<f64> {
                 Some(self.0.mean).filter(|mean| mean.is_finite())
             }
 
-            /// The greatest value.
+            /// The greatest value, in the unit of the resource.
             fn max(&self) -> f64 {
                 self.0.greatest
             }
