@@ -284,6 +284,11 @@ on_both_engines! {
         assert_eq!(compare(app, SIDES, fields).await, json!({ "confounders": { "tags": tags, "machineClasses": [] } }));
         let revisions = compare(app, "before: {scmRef: \"before\"}, after: {scmRef: \"after\"}", fields).await;
         assert_eq!(revisions["confounders"]["tags"][2], json!({ "name": "side", "before": ["before"], "after": ["after"] }));
+        // What a side is chosen by is no confounder: not the tag of a pipeline either.
+        begin(app, "weekly", "before", 5, json!({ "pipeline_branch": "weekly", "os": "mac" })).await;
+        app.record_all(vec![measured("weekly", "t", 1.0)]).await;
+        let latest = compare(app, "before: {scmRef: \"after\"}, after: {latestRuns: {pipeline: \"weekly\"}}", "confounders { tags { name } }").await;
+        assert_eq!(latest, json!({ "confounders": { "tags": [{ "name": "numpy" }, { "name": "os" }, { "name": "python" }, { "name": "side" }] } }));
     }
 
     async fn ratios_of_zeros_are_left_out_and_counted(app: &TestApp) {

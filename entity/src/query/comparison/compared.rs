@@ -15,7 +15,7 @@ use crate::{
     },
     query::{
         Store,
-        comparison::side::{Selection, SessionOfSide, Side, sessions},
+        comparison::side::{SessionOfSide, Side, sessions},
         groups::{Dimension, GroupBy, Thing, Things, resolved},
     },
     resource::Resource,
@@ -207,10 +207,6 @@ pub async fn compare(db: &Store, question: &Question) -> Result<Arc<Comparison>,
     }
     let nothing = classes.nothing().map(|number| number as usize);
     let comparable = on.iter().enumerate().map(|(class, on)| *on == [true; 2] && Some(class) != nothing).collect();
-    let chosen_tag = |side: &Side| match &side.selection {
-        Selection::Tag { name, .. } => Some(name.clone()),
-        _ => None,
-    };
     Ok(Arc::new(Comparison {
         resource: *resource,
         sides: [0, 1].map(|side| figures(&chosen[side], &found, side)),
@@ -218,7 +214,7 @@ pub async fn compare(db: &Store, question: &Question) -> Result<Arc<Comparison>,
         variants,
         classes,
         comparable,
-        chosen_tags: [before, after].into_iter().filter_map(chosen_tag).collect(),
+        chosen_tags: [before, after].into_iter().flat_map(|side| side.selection.tags()).collect(),
         findings: OnceCell::new(),
     }))
 }

@@ -41,6 +41,25 @@ pub enum Selection {
     },
 }
 
+impl Selection {
+    /// Returns the names of the tags that it is chosen by.
+    pub(super) fn tags(&self) -> Vec<String> {
+        let names: Vec<&str> = match self {
+            Self::Tag { name, .. } => vec![name],
+            Self::LatestRuns(filter, _) => {
+                let of_project = filter.project.iter().map(|_| "project");
+                let of_pipeline = filter.pipeline.iter().map(|_| "pipeline_branch");
+                of_project
+                    .chain(of_pipeline)
+                    .chain(filter.branch.iter().flat_map(|_| ["branch", "git_branch"]))
+                    .collect()
+            }
+            _ => Vec::new(),
+        };
+        names.into_iter().map(str::to_owned).collect()
+    }
+}
+
 /// A side of a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Side {
