@@ -294,7 +294,7 @@ async fn two_servers_make_one_run_of_one_build() {
     let other = app.second_server().await;
     machine(&app, "c1", "node-1").await;
     let rounds = (0..40).map(async |n: u32| {
-        let server = if n % 2 == 0 { &app } else { &other };
+        let server = if n.is_multiple_of(2) { &app } else { &other };
         let tags = match n % 4 {
             0 | 1 => json!({ "pipeline_branch": "main", "pipeline_build_no": "1", "branch": "main" }),
             _ => json!({ "branch": "main", "project": "p" }),

@@ -185,10 +185,10 @@ async fn on(engine: Engine) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_are_those_of_their_metrics_on_sqlite() {
-    on(Engine::Sqlite).await;
+    Box::pin(on(Engine::Sqlite)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_are_those_of_their_metrics_on_postgres() {
-    on(Engine::Postgres).await;
+    Box::pin(on(Engine::Postgres)).await;
 }
