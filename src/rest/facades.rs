@@ -105,13 +105,12 @@ mod tests {
     /// Returns the name of the argument that fills this place of the graph, such as `where.item.contains`.
     fn argument(path: &str) -> String {
         match path {
-            "where.tagged.names" => return "tag".to_owned(),
             "where.tagged.values" => return "tag_value".to_owned(),
             "orderBy.by" => return "order_by".to_owned(),
             "orderBy.direction" => return "direction".to_owned(),
             "orderBy.resource" => return "resource".to_owned(),
             "groupBy.time" => return "time".to_owned(),
-            "before.tag.name" | "after.tag.name" => return "tag".to_owned(),
+            "where.tagged.names" | "before.tag.name" | "after.tag.name" => return "tag".to_owned(),
             "before.period.until" | "after.period.since" => return "since".to_owned(),
             _ => {}
         }

@@ -151,7 +151,9 @@ fn members_of(request: &RequestInfo<'_>, object: Option<Value>) -> Result<Member
         // It wrote itself. Its members stay as they are spelled.
         Some(Value::Binary(text)) => {
             let members: IndexMap<String, Box<RawValue>> = serde_json::from_slice(&text).map_err(|_| wrong_shape())?;
-            let member = |(name, value): (String, Box<RawValue>)| (Name::new(name), Value::Binary(value.get().to_owned().into()));
+            let member = |(name, value): (String, Box<RawValue>)| {
+                (Name::new(name), Value::Binary(value.get().to_owned().into()))
+            };
             Ok(members.into_iter().map(member).collect())
         }
         Some(Value::Null) => Err(nothing_with(request)),

@@ -10,7 +10,13 @@ const CHANGE: u32 = 7;
 /// Hash, machine, processor and Python of the contexts, and how much longer tests take there.
 const MACHINES: [(&str, &str, &str, &str, f64); 2] = [
     ("6b1f0c33a1c5d20b9c61d4d6a7a9a40e", "ci-01.example.org", "AMD EPYC 7B13", "3.12.4 (main) [GCC 12.2.0]", 1.0),
-    ("f0b7e2a95a0e4a0d9f2ce1d1b5c7f1d3", "ci-02.example.org", "Intel(R) Xeon(R) Gold 6242", "3.13.1 (main) [GCC 12.2.0]", 1.4),
+    (
+        "f0b7e2a95a0e4a0d9f2ce1d1b5c7f1d3",
+        "ci-02.example.org",
+        "Intel(R) Xeon(R) Gold 6242",
+        "3.13.1 (main) [GCC 12.2.0]",
+        1.4,
+    ),
 ];
 /// Component, name, seconds and megabytes of the tests, and the nights on which they run.
 const TESTS: [(&str, &str, f64, f64, std::ops::RangeInclusive<u32>); 5] = [

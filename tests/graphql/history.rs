@@ -40,7 +40,7 @@ async fn history(app: &TestApp, variant: &str, arguments: &str, fields: &str) ->
     app.bare(&query).await[0].take()
 }
 
-fn point(start: &str, revision: &str, class: Value, n: u64, figures: [f64; 4], is_ambiguous: bool) -> Value {
+fn point(start: &str, revision: &str, class: &Value, n: u64, figures: [f64; 4], is_ambiguous: bool) -> Value {
     let [min, median, mean, max] = figures;
     json!({
         "run": start, "start": start, "revision": revision, "machineClass": class, "n": n, "min": min, "median": median,
