@@ -32,6 +32,10 @@ fn noise(night: u32, test: usize) -> f64 {
     f64::from((night * 7 + u32::try_from(test).unwrap() * 3) % 5) / 100.0
 }
 
+fn revision(night: u32) -> String {
+    format!("{:08x}", night.wrapping_mul(0x9e37_79b9)).repeat(5)
+}
+
 fn rounded(number: f64) -> f64 {
     (number * 10_000.0).round() / 10_000.0
 }
@@ -52,7 +56,7 @@ pub fn history() -> Value {
         for (machine, (context, .., pace)) in MACHINES.iter().enumerate() {
             let session = format!("{night:016x}{machine:016x}");
             sessions.push(json!({
-                "hash": session, "runDate": format!("{day}T02:00:00"), "scmRef": format!("{:040x}", u64::from(night) * 0x9e37_79b9),
+                "hash": session, "runDate": format!("{day}T02:00:00"), "scmRef": revision(night),
                 "tags": {
                     "pipeline_branch": "main", "pipeline_build_no": night.to_string(), "__ci__": "jenkinsci",
                     "numpy": if is_after { "2.1" } else { "1.26" },

@@ -69,11 +69,11 @@ on_both_engines! {
         ])
         .await;
         let expected = [
-            point("2026-01-01T03:00:00", "r0", json!(2), 3, [3.0, 4.0, 5.0, 8.0], true),
-            point("2026-01-02T03:00:00", "r1", json!(8), 2, [1.0, 2.5, 2.5, 4.0], false),
-            point("2026-01-02T03:00:00", "r1", json!(2), 1, [7.0, 7.0, 7.0, 7.0], false),
-            point("2026-01-03T03:00:00", "r2", json!(8), 1, [9.0, 9.0, 9.0, 9.0], false),
-            point("2026-01-03T03:00:00", "r2", Value::Null, 1, [2.0, 2.0, 2.0, 2.0], false),
+            point("2026-01-01T03:00:00", "r0", &json!(2), 3, [3.0, 4.0, 5.0, 8.0], true),
+            point("2026-01-02T03:00:00", "r1", &json!(8), 2, [1.0, 2.5, 2.5, 4.0], false),
+            point("2026-01-02T03:00:00", "r1", &json!(2), 1, [7.0, 7.0, 7.0, 7.0], false),
+            point("2026-01-03T03:00:00", "r2", &json!(8), 1, [9.0, 9.0, 9.0, 9.0], false),
+            point("2026-01-03T03:00:00", "r2", &Value::Null, 1, [2.0, 2.0, 2.0, 2.0], false),
         ];
         assert_eq!(history(app, "v", "", POINT).await, json!(expected));
         assert_eq!(history(app, "v", ", last: 2", POINT).await, json!(expected[1..]));
