@@ -31,7 +31,7 @@ COMPARISON = """
 query($before: Selection!, $after: Selection!) {
   comparison(before: $before, after: $after, resource: TOTAL_TIME) {
     summary { compared regressed improved unchanged untested }
-    variants(status: REGRESSED, first: 50) { nodes { variant { name } machineClass { id } ratio pAdjusted } }
+    variants(status: REGRESSED, first: 50) { nodes { variant { name } machineClass { id } ratio adjustedP } }
   }
 }
 """
