@@ -117,6 +117,7 @@ mod tests {
         match path.trim_start_matches("where.").split('.').collect::<Vec<_>>().as_slice() {
             ["startedAt" | "runDate" | "start", "gte"] => "since".to_owned(),
             ["startedAt" | "runDate" | "start", "lt"] => "until".to_owned(),
+            ["by", "id"] => "id".to_owned(),
             [field, "eq"] => snake(field),
             parts => parts.iter().map(|part| snake(part)).collect::<Vec<_>>().join("_"),
         }
