@@ -34,6 +34,7 @@ def sessions():
             "pipeline_build_no": str(1000 + build),
             "__ci__": "gitlabci",
             "quality": "red" if build % 3 else "green",
+            "numpy": "1.26" if build < BUILDS // 2 else "2.1",
         }
         if build % 10 == 0:
             tags["release"] = f"v1.{build // 10}"

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Engine, TestApp, builders::rest::of_build, on_both_engines};
 
-const ENTRY_POINTS: [&str; 16] = [
+const ENTRY_POINTS: [&str; 28] = [
     "/metrics",
     "/metrics/count",
     "/metrics/top",
@@ -28,6 +28,18 @@ const ENTRY_POINTS: [&str; 16] = [
     "/pipelines/{name}",
     "/builds",
     "/builds/{id}",
+    "/runs",
+    "/runs/{id}",
+    "/runs/{id}/appeared",
+    "/runs/{id}/vanished",
+    "/statistics/variants",
+    "/statistics/components",
+    "/statistics/machines",
+    "/variants/{id}/history",
+    "/comparisons/periods",
+    "/comparisons/revisions",
+    "/comparisons/runs",
+    "/comparisons/tags",
 ];
 
 /// Two builds on a machine, and a session that is not announced.

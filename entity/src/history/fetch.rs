@@ -9,10 +9,10 @@ use crate::{
     driver::source::Source,
     history::{
         column::Column,
-        parallel::{join, threads},
         selection::Location,
         snapshot::Snapshot,
         store,
+        tasks::{join, threads},
     },
     table::metric::Model,
 };

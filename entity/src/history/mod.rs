@@ -31,6 +31,7 @@ mod selection;
 mod session_groups;
 mod snapshot;
 mod store;
+mod tasks;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests;
@@ -46,7 +47,6 @@ pub(crate) use extremes::extremes;
 pub(crate) use key_set::KeySet;
 pub use measured::MAX_VALUES;
 pub(crate) use measured::{Measured, measured};
-pub(crate) use parallel::compute_all;
 pub(crate) use predicate::Predicate;
 pub use replacement::{Deletions, Replacement, delete_rows, deleted_rows, drop_replaced, replaced};
 pub(crate) use resolve::{counted, resolve};
@@ -56,6 +56,7 @@ pub(crate) use selection::{Parents, Rank, ScanOrder, rank_of_number};
 pub(crate) use session_groups::{Groups as SessionGroups, VariantSet, times_of, variants_of};
 pub(crate) use snapshot::Extent;
 pub use store::{History, Sizes};
+pub(crate) use tasks::compute_all;
 pub(crate) use two_sides::{Compared, ComparedBy, Sides, TwoSides, two_sides};
 pub use two_sides::{ComparisonError, MAX_COMPARED};
 pub use values::Value;

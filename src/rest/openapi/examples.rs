@@ -48,10 +48,11 @@ fn by_name(field: &str, name: &str) -> Option<Value> {
         "hash" | "sessionHash" | "session" => SESSION.into(),
         "name" if field.starts_with("component") => "core".into(),
         "name" if field.starts_with("pipeline") => "main".into(),
-        // Global IDs of the first ones: `Metric:1`, `Variant:1`, `Build:1`.
+        // Global IDs of the first ones: `Metric:1`, `Variant:1`, `Build:1`, `Run:1`.
         "id" if field == "node" => "TWV0cmljOjE".into(),
         "id" if field == "variant" => "VmFyaWFudDox".into(),
         "id" if field == "build" => "QnVpbGQ6MQ".into(),
+        "id" if field == "run" => "UnVuOjE".into(),
         "componentName" | "component" => "core".into(),
         "pipeline" => "main".into(),
         "build" => "100".into(),

@@ -32,6 +32,9 @@ const NAMES = {
 const OF_ONE_KIND = { item: 'Item', variant: 'Variant', build: 'Build', tag: 'Tag', run: 'Run', machineClass: 'MachineClass' };
 const GROUPS = ['[{ by: COMPONENT }]', '{ by: RUN }', '[{ by: MACHINE_CLASS }, { time: MONTH }]', '[{ tag: "quality" }, { by: OUTCOME }]'];
 
+// The sides of a comparison: both have sessions, and none in common.
+const SIDES = { before: '{ period: { until: "2024-05-01T00:00:00" } }', after: '{ period: { since: "2024-05-01T00:00:00" } }' };
+
 const [address, stock, schemaFile, count = '2000'] = process.argv.slice(2);
 if (!schemaFile) {
   console.error('usage: node answers.mjs http://127.0.0.1:PORT http://127.0.0.1:PORT-OF-STOCK schema.graphql [COUNT]');
@@ -49,6 +52,7 @@ class HistoryValues extends Values {
     const { random, pools } = this;
     const has = (...names) => given.some(({ name }) => names.includes(name.value));
     const type = String(of.type).replace(/\W/g, '');
+    if (String(arg.type).startsWith('Selection')) return parseValue(SIDES[arg.name], { noLocation: true });
     switch (arg.name) {
       case 'after':
       case 'before': {
@@ -59,7 +63,8 @@ class HistoryValues extends Values {
       // A cursor that is there already is one of the usual order.
       case 'orderBy': {
         if (has('after', 'before')) return null;
-        return random.chance(0.6) ? parseValue(random.pick(pools.orders.get(type)), { noLocation: true }) : undefined;
+        const orders = pools.orders.get(type);
+        return orders && random.chance(0.6) ? parseValue(random.pick(orders), { noLocation: true }) : undefined;
       }
       case 'page':
         return int(1);
