@@ -70,6 +70,9 @@ class HistoryValues extends Values {
         return int(1);
       case 'groupBy':
         return parseValue(random.pick(GROUPS), { noLocation: true });
+      // It fits one order only.
+      case 'untilShare':
+        return null;
       case 'p':
         return float(random.pick(['0.5', '0.25', '0.99']));
       case 'first':
@@ -85,9 +88,11 @@ class HistoryValues extends Values {
     }
   }
 
-  /** Filters by an id take one of its kind. */
+  /** Filters and look-ups by an id take one of its kind. */
   object(type, variable, depth) {
     const made = super.object(type, variable, depth);
+    const own = type.name.endsWith('By') && this.pools.byType.get(type.name.slice(0, -2));
+    if (own) return parseValue(`{ id: "${this.random.pick(own)}" }`, { noLocation: true });
     for (const given of type.name.endsWith('Where') ? made.fields : []) {
       const ids = ['run', 'machineClass'].includes(given.name.value) && this.pools.byType.get(OF_ONE_KIND[given.name.value]);
       if (ids) given.value = parseValue(`{ eq: "${this.random.pick(ids)}" }`, { noLocation: true });
