@@ -1,20 +1,13 @@
 """Questions over the whole history, answered by Metrograph's own code and by DuckDB in turn, and answered alike."""
-import math
-import statistics
-from collections import defaultdict
 from typing import NamedTuple
 
+from driver import duel
+from driver.duel import LARGE
 from driver.endpoints import middle
 from driver.history import say
 from driver.loading import METRIC
-from driver.rival import DuckDB
 from driver.servers import LineServer
-from driver.table import DUCKDB, TABLE, Result
-from driver.timing import spread
-
-LARGE = "large-"
-# Sums of floating-point numbers depend on their order.
-CLOSE = 1e-9
+from driver.table import TABLE
 
 SELECT_VARIANT = "SELECT variant_id FROM variants WHERE location = $location AND name = $name"
 
@@ -33,8 +26,8 @@ class Example(LineServer):
     def __init__(self, binary, database):
         super().__init__("the example aggregates", [binary, "--database-url", f"sqlite://{database}", "--read-only"])
 
-    def answer(self, line):
-        seconds, rows, *numbers = self.ask(line).split("\t")
+    def answer(self, asked):
+        seconds, rows, *numbers = self.ask(asked.line).split("\t")
         return float(seconds), int(rows), [float(number) for number in numbers]
 
 
@@ -45,45 +38,9 @@ def measure(bench):
     if bench.aggregates is None:
         say("AGGREGATES ARE LEFT OUT: the example `aggregates` is not beside the binary (cargo build --example aggregates)")
         return
-    rival = DuckDB(bench.data / "duckdb")
-    bench.duckdb = str(rival)
-    for history, is_large in ((bench.main, False), (bench.large, True)):
-        asked = [row for row in rows if row.id.startswith(LARGE) == is_large]
-        if asked:
-            compare(bench, rival, history, asked)
-
-
-def compare(bench, rival, history, rows):
-    ours, theirs, counts = defaultdict(list), defaultdict(list), {}
-    with Example(bench.aggregates, history.database(bench.present)) as example, rival.serve(history.duckdb(rival)) as duckdb:
-        questions = {row.id: question(history.facts(), row, duckdb) for row in rows}
-        for asked in questions.values():
-            # What comes first reads the files.
-            both(example, duckdb, asked)
-        for number in range(bench.rounds):
-            say(f"Aggregates of {history}, round {number + 1} of {bench.rounds}")
-            for id, asked in questions.items():
-                answers = [both(example, duckdb, asked) for _ in range(bench.answers)]
-                for figures, place in ((ours, 0), (theirs, 1)):
-                    figures[id].append(statistics.median(answer[place] * 1000 for answer in answers))
-                counts[id] = answers[0][2]
-    for id in questions:
-        ratio = statistics.median(ours[id]) / statistics.median(theirs[id])
-        note = "1 row" if counts[id] == 1 else f"{counts[id]:,} rows"
-        texts = (spread("{:.2f} ms", figures[id]) for figures in (ours, theirs))
-        bench.results[id] = Result({DUCKDB: ratio}, next(texts), f"DuckDB: {next(texts)}", note=note)
-
-
-def both(example, duckdb, asked):
-    """The seconds of either, and the number of rows. They answer the same."""
-    ours, rows, numbers = example.answer(asked.line)
-    theirs, their_rows, their_numbers = duckdb.answer(asked.sql, **asked.parameters)
-    is_same = rows == their_rows and len(numbers) == len(their_numbers) and all(
-        math.isclose(number, other, rel_tol=CLOSE) for number, other in zip(numbers, their_numbers)
+    duel.measure(
+        bench, rows, "Aggregates", lambda history: Example(bench.aggregates, history.database(bench.present)), question,
     )
-    if not is_same:
-        raise RuntimeError(f"{asked.line!r}: {rows} rows with {numbers}, and DuckDB has {their_rows} with {their_numbers}")
-    return ours, theirs, rows
 
 
 def question(facts, row, duckdb):

@@ -1,16 +1,14 @@
 """The questions of every week: Metrograph answers each through HTTP, by one GraphQL operation, and DuckDB in turn, and they answer alike."""
 import json
 import math
-import statistics
-from collections import defaultdict
+from contextlib import contextmanager
 from typing import NamedTuple
 
-from driver.aggregates import CLOSE, LARGE, SELECT_VARIANT, variant
-from driver.history import say
-from driver.rival import DuckDB
+from driver import duel
+from driver.aggregates import SELECT_VARIANT, variant
+from driver.duel import LARGE
 from driver.subjects import Subject, connections
-from driver.table import COMPARED_RUNS, DUCKDB, HISTORY_RUNS, LAST_RUNS, TABLE, Result
-from driver.timing import spread
+from driver.table import COMPARED_RUNS, HISTORY_RUNS, LAST_RUNS, TABLE
 from driver.wire import message
 
 GROUPS = """
@@ -53,50 +51,27 @@ def measure(bench):
     rows = [row for row in TABLE if row.is_asked and bench.wants(row.id)]
     if not rows:
         return
-    rival = DuckDB(bench.data / "duckdb")
-    bench.duckdb = str(rival)
-    for history, is_large in ((bench.main, False), (bench.large, True)):
-        asked = [row for row in rows if row.id.startswith(LARGE) == is_large]
-        if asked:
-            compare(bench, rival, history, asked)
+    duel.measure(bench, rows, "Questions", lambda history: asking(Subject(bench.present, history)), question)
 
 
-def compare(bench, rival, history, rows):
-    ours, theirs, counts = defaultdict(list), defaultdict(list), {}
-    subject = Subject(bench.present, history)
-    with connections([subject]) as opened, rival.serve(history.duckdb(rival)) as duckdb:
-        connection = opened[subject]
-        questions = {row.id: question(history.facts(), row, duckdb) for row in rows}
-        for asked in questions.values():
-            # What comes first reads the files.
-            both(connection, duckdb, asked)
-        for number in range(bench.rounds):
-            say(f"Questions of {history}, round {number + 1} of {bench.rounds}")
-            for id, asked in questions.items():
-                answers = [both(connection, duckdb, asked) for _ in range(bench.answers)]
-                for figures, place in ((ours, 0), (theirs, 1)):
-                    figures[id].append(statistics.median(answer[place] * 1000 for answer in answers))
-                counts[id] = answers[0][2]
-    for id in questions:
-        ratio = statistics.median(ours[id]) / statistics.median(theirs[id])
-        texts = (spread("{:.2f} ms", figures[id]) for figures in (ours, theirs))
-        bench.results[id] = Result({DUCKDB: ratio}, next(texts), f"DuckDB: {next(texts)}", note=f"{counts[id]:,} rows")
+class OverHttp:
+    """A server that is asked on one connection."""
+
+    def __init__(self, connection):
+        self.connection = connection
+
+    def answer(self, asked):
+        answer = self.connection.send(asked.request)
+        found = answer.json()
+        if "errors" in found or answer.status != 200:
+            raise RuntimeError(f"{asked.request!r}: {answer.status} {answer.body[:1000]!r}")
+        return answer.seconds, *asked.read(found["data"])
 
 
-def both(connection, duckdb, asked):
-    """The seconds of either, and the number of rows. They answer the same."""
-    answer = connection.send(asked.request)
-    found = answer.json()
-    if "errors" in found or answer.status != 200:
-        raise RuntimeError(f"{asked.request!r}: {answer.status} {answer.body[:1000]!r}")
-    rows, numbers = asked.read(found["data"])
-    theirs, their_rows, their_numbers = duckdb.answer(asked.sql, **asked.parameters)
-    is_same = rows == their_rows and len(numbers) == len(their_numbers) and all(
-        math.isclose(number, other, rel_tol=CLOSE) for number, other in zip(numbers, their_numbers)
-    )
-    if not is_same:
-        raise RuntimeError(f"{asked.request!r}: {rows} rows, {numbers}; DuckDB has {their_rows} rows, {their_numbers}")
-    return answer.seconds, theirs, rows
+@contextmanager
+def asking(subject):
+    with connections([subject]) as opened:
+        yield OverHttp(opened[subject])
 
 
 def question(facts, row, duckdb):
