@@ -100,7 +100,7 @@ def memory(bench):
     if bench.aggregates:
         with aggregates.Example(bench.aggregates, bench.large.database(bench.present)) as example:
             for what, line in aggregates.lines(facts).items():
-                watched(what, example, example.answer, line)
+                watched(what, example, example.ask, line)
     what = max(most, key=most.get)
     return Result({MEGABYTES: most[what]}, f"{most[what]:.0f} MB", note=f"most under `{what}` of {', '.join(most)}")
 
