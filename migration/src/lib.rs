@@ -14,6 +14,7 @@ mod m0007_committers;
 mod m0008_history;
 mod m0009_runs;
 mod m0010_deletions;
+mod m0011_latest_runs;
 
 /// Every migration, oldest first.
 pub struct Migrator;
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_history::Migration),
             Box::new(m0009_runs::Migration),
             Box::new(m0010_deletions::Migration),
+            Box::new(m0011_latest_runs::Migration),
         ]
     }
 }

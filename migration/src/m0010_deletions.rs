@@ -4,7 +4,10 @@
 //! Rows of metrics no longer refer to other tables by constraints: without an index on `metric_row`, each variant that is deleted would
 //! be looked for in all of them.
 
-use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
+use sea_orm_migration::{
+    prelude::*,
+    sea_orm::{DbBackend, Statement},
+};
 
 use crate::{m0001_base::table, m0008_history::ROWS};
 
@@ -32,7 +35,9 @@ const UP: [&str; 3] = [
     "ALTER TABLE segment ADD COLUMN replaced_at BIGINT",
 ];
 
-const DOWN: [&str; 3] = [
+const DOWN: [&str; 5] = [
+    "DELETE FROM segment_column WHERE segment_id IN (SELECT id FROM segment WHERE replaced_at IS NOT NULL)",
+    "DELETE FROM segment WHERE replaced_at IS NOT NULL",
     "ALTER TABLE segment DROP COLUMN replaced_at",
     "ALTER TABLE history DROP COLUMN revision",
     "ALTER TABLE history DROP COLUMN deletions",
@@ -103,6 +108,11 @@ impl MigrationTrait for Migration {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let (connection, backend) = (manager.get_connection(), manager.get_database_backend());
+        let hidden = Statement::from_string(backend, "SELECT id FROM deletion LIMIT 1");
+        if connection.query_one_raw(hidden).await?.is_some() {
+            let reason = "metrics of deleted sessions are still being cleared away: start the server, and try again when they are";
+            return Err(DbErr::Migration(reason.to_owned()));
+        }
         for statement in DOWN {
             connection.execute_unprepared(statement).await?;
         }

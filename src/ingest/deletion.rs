@@ -17,6 +17,7 @@ use sea_orm::{
 use crate::ingest::{
     batch::Batch,
     erasing::{erase, is_childless},
+    latest_runs::Touched,
     runs, statements,
 };
 
@@ -59,6 +60,7 @@ pub(crate) async fn delete(batch: &mut Batch<'_>, removal: &Removal) -> Result<D
     let measured: Vec<(i64, i64)> = tx.all(&measured).await?;
     let measured: Vec<[Value; 2]> = measured.into_iter().map(|pair| [pair.0.into(), pair.1.into()]).collect();
 
+    let touched = Touched::of_sessions(tx, &sessions).await?;
     let metrics = Metrics::of(removal);
     subtract(tx, "execution_context", &metrics.contexts).await?;
     subtract(tx, "variant", &metrics.variants).await?;
@@ -75,7 +77,7 @@ pub(crate) async fn delete(batch: &mut Batch<'_>, removal: &Removal) -> Result<D
         keys.into_iter().collect::<Vec<_>>()
     };
     // First: they refer to builds and branches.
-    runs::recount(tx, &each(|session| session.run_id)).await?;
+    runs::recount(tx, &each(|session| session.run_id), touched).await?;
     let builds = each(|session| session.build_id);
     let (branches, projects) = (each(|session| session.branch_id), each(|session| session.project_id));
     delete_orphans(tx, &metrics, Candidates { contexts, tags, builds, branches, projects }).await?;

@@ -17,13 +17,13 @@ use entity::{
 };
 use sea_orm::{
     DbErr, EntityTrait as _,
-    sea_query::{Expr, ExprTrait as _, Query, Value},
+    sea_query::{Expr, ExprTrait as _, Value},
 };
 
 use crate::ingest::{
     branch::value_of,
     erasing::{erase, is_childless},
-    latest_runs,
+    latest_runs::{self, Touched},
 };
 
 /// How far the run dates of sessions may be apart that are taken for one run, in microseconds.
@@ -256,23 +256,15 @@ const RECOUNT: &str = "UPDATE run SET \
     WHERE id = $1";
 
 /// Makes these runs right after sessions have left them: they are what they would be if the other sessions had come alone, except
-/// that these stay together. Runs without sessions are deleted.
-pub(crate) async fn recount(tx: &Transaction<'_>, runs: &[i64]) -> Result<(), DbErr> {
-    let is_among = |column: &'static str, keys: &[i64]| tx.engine().any_of(Expr::col(column), keys);
-    let named = Expr::col("branch_id").is_not_null();
-    let of_branches = Query::select()
-        .distinct()
-        .column("branch_id")
-        .from("run")
-        .and_where(is_among("id", runs))
-        .and_where(named)
-        .take();
-    let mut branches: Vec<i64> = tx.all(&of_branches).await?;
-    erase(tx, "run", &["id"], is_among("id", runs).and(is_childless("run", "run_id", "session"))).await?;
+/// that these stay together. Runs without sessions are deleted. `touched` is what else has lost a session.
+pub(crate) async fn recount(tx: &Transaction<'_>, runs: &[i64], mut touched: Touched) -> Result<(), DbErr> {
+    touched.extend(Touched::of_runs(tx, runs).await?);
+    let is_one = tx.engine().any_of(Expr::col("id"), runs);
+    erase(tx, "run", &["id"], is_one.and(is_childless("run", "run_id", "session"))).await?;
     let values: Vec<[Value; 2]> = runs.iter().map(|run| [(*run).into(), Kind::Inferred.as_str().into()]).collect();
     tx.run_each(RECOUNT, &values).await?;
-    branches.extend(tx.all::<i64>(&of_branches).await?);
-    latest_runs::note(tx, &branches).await
+    touched.extend(Touched::of_runs(tx, runs).await?);
+    touched.note(tx).await
 }
 
 /// Looks at these announced sessions, whose machine was unknown: if it is another one than that of their run, they move.
@@ -305,7 +297,7 @@ pub(crate) async fn settle(tx: &Transaction<'_>, sessions: &[i64]) -> Result<(),
         };
         let joined = join(tx, &[arrival]).await?;
         tx.run("UPDATE session SET run_id = $2 WHERE id = $1", [(*session).into(), joined[0].into()]).await?;
-        recount(tx, &[left]).await?;
+        recount(tx, &[left], Touched::default()).await?;
         latest_runs::note_of_sessions(tx, &[*session]).await?;
     }
     Ok(())

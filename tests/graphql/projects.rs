@@ -53,6 +53,52 @@ on_both_engines! {
         ]).await;
     }
 
+    /// A build without a number is not listed.
+    async fn builds_and_pipelines_are_in_the_order_of_their_latest_runs(app: &TestApp) {
+        let announce = async |hash: &str, day: u32, pipeline: &str, build: &str, more: Value| {
+            let mut tags = json!({ "pipeline_branch": pipeline });
+            for (name, value) in [("pipeline_build_no", json!(build))].into_iter().filter(|_| !build.is_empty()).chain(
+                more.as_object().unwrap().iter().map(|(name, value)| (name.as_str(), value.clone())),
+            ) {
+                tags[name] = value;
+            }
+            app.announce_session(session(hash, json!({ "runDate": format!("2026-01-{day:02}T03:00:00"), "tags": tags }))).await;
+        };
+        for (hash, day, pipeline, build) in [("a", 5, "main", "1"), ("b", 3, "main", "2"), ("c", 4, "next", "1"), ("d", 2, "main", "")] {
+            announce(hash, day, pipeline, build, json!({})).await;
+        }
+        let by = |order: &str| {
+            let list = |field: &str, selection: &str| format!("{field}(orderBy: {{by: RUN_DATE{order}}}) {{ nodes {selection} }}");
+            let builds = "{ name pipeline { name } }";
+            format!(
+                "{{ {} {} pipeline(name: \"main\") {{ {} }} }}",
+                list("builds", builds), list("pipelines", "{ name }"), list("builds", "{ name }")
+            )
+        };
+        let of = |name: &str, pipeline: &str| json!({ "name": name, "pipeline": pipeline });
+        app.answers(&[
+            (by("").as_str(), json!({
+                "builds": [of("2", "main"), of("1", "next"), of("1", "main")], "pipelines": ["next", "main"], "pipeline": ["2", "1"],
+            })),
+            (by(", direction: DESC").as_str(), json!({
+                "builds": [of("1", "main"), of("1", "next"), of("2", "main")], "pipelines": ["main", "next"], "pipeline": ["1", "2"],
+            })),
+            ("{ builds { nodes { name } } pipelines { nodes { name } } }", json!({ "builds": ["1", "2", "1"], "pipelines": ["main", "next"] })),
+            ("{ builds(where: {lastRunDate: {lt: \"2026-01-05T03:00:00\"}}) { totalCount } \
+                pipelines(where: {lastRunDate: {gte: \"2026-01-05T03:00:00\"}}) { nodes { name } } }",
+                json!({ "builds": 2, "pipelines": ["main"] })),
+        ]).await;
+        // A run by tag that is in build 2 and later than all others; then one that is older than all.
+        announce("e", 6, "main", "2", json!({ "run_id": "r" })).await;
+        announce("f", 1, "next", "2", json!({})).await;
+        let latest = "orderBy: {by: RUN_DATE, direction: DESC}, first: 2";
+        let first = app.graphql(&format!("{{ builds({latest}) {{ nodes {{ name }} pageInfo {{ endCursor }} }} }}")).await;
+        assert_eq!(first["builds"]["nodes"], json!([{ "name": "2" }, { "name": "1" }]));
+        let cursor = first["builds"]["pageInfo"]["endCursor"].as_str().unwrap();
+        let next = app.bare(&format!("{{ builds({latest}, after: \"{cursor}\") {{ nodes {{ name pipeline {{ name }} }} }} }}")).await;
+        assert_eq!(next, json!([of("1", "next"), of("2", "next")]));
+    }
+
     async fn machines_of_one_class_differ_in_name_and_frequency(app: &TestApp) {
         let python = |version: &str| json!({ "pythonInfo": version, "systemInfo": "Linux - 6.1.0", "ramTotal": 15_886 });
         let with = |mut own: Value, more: Value| {

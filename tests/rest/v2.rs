@@ -121,13 +121,18 @@ on_both_engines! {
             ("passed=false", vec!["test_a", "test_b"]),
             ("context=c&kind=function&path=tests.test_a&location=tests/test_a.py&first=1", vec!["test_a"]),
             ("context=d", vec![]),
+            ("tag=python&tag_value=3.13", vec!["test_a", "test_b"]),
+            ("tag=python&tag=pipeline_build_no&tag_value=3.13,7", vec![]),
+            ("machine=ci-1&component=core&first=1", vec!["test_a"]),
+            ("project=p", vec![]),
+            ("branch=main", vec![]),
             ("order_by=started_at&direction=desc&first=3", vec!["test_c", "test_b", "test_a"]),
             ("direction=DESC&first=1", vec!["test_c"]),
             ("first=0", vec![]),
         ] {
             assert_eq!(column(app, &format!("/metrics?{query}"), "item_name").await, json!(items), "{query}");
         }
-        for (query, count) in [("", 5), ("pipeline=main", 4), ("since=2026-01-06&passed=true", 0), ("variant_contains=test_b", 2)] {
+        for (query, count) in [("", 5), ("pipeline=main", 4), ("since=2026-01-06&passed=true", 0), ("variant_contains=test_b", 2), ("tag=python", 4)] {
             let answer = app.get(&format!("/api/v2/metrics/count?{query}")).await.expect(200);
             assert_eq!(answer, json!({ "metric_count": count }), "{query}");
         }
@@ -166,6 +171,8 @@ on_both_engines! {
             ("/pipelines", "name", json!(["main"])),
             ("/pipelines?name=next", "name", json!([])),
             ("/builds?pipeline=main", "name", json!(["7", "8"])),
+            ("/builds?order_by=run_date&direction=desc", "name", json!(["8", "7"])),
+            ("/pipelines?order_by=run_date", "name", json!(["main"])),
             ("/builds?name=8", "pipeline", json!([{ "name": "main" }])),
         ] {
             assert_eq!(column(app, path, member).await, expected, "{path}");

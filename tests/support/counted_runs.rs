@@ -22,6 +22,32 @@ const RUNS: &str = "SELECT run.id, run.kind, run.run_date, COALESCE(run.scm_ref,
     FROM run JOIN project ON project.id = run.project_id LEFT JOIN build ON build.id = run.build_id \
     LEFT JOIN pipeline ON pipeline.id = run.pipeline_id LEFT JOIN branch ON branch.id = run.branch_id";
 
+/// Names of a project, of something that has runs, and of its pipeline if that is part of what it is.
+type Names = (String, String, String);
+
+/// What keeps its latest run: table, SQL, names by session and by run.
+const LATEST_RUNS: [(&str, &str, fn(&Session) -> Names, fn(&Run) -> Names); 3] = [
+    (
+        "branch",
+        "SELECT project.name, branch.name, '', branch.last_run_date FROM branch JOIN project ON project.id = branch.project_id",
+        |session| (session.9.clone(), session.8.clone(), String::new()),
+        |run| (run.10.clone(), run.9.clone(), String::new()),
+    ),
+    (
+        "build",
+        "SELECT project.name, build.name, pipeline.name, build.last_run_date FROM build \
+         JOIN pipeline ON pipeline.id = build.pipeline_id JOIN project ON project.id = pipeline.project_id WHERE build.name <> ''",
+        |session| (session.9.clone(), session.7.clone(), session.6.clone()),
+        |run| (run.10.clone(), run.8.clone(), run.7.clone()),
+    ),
+    (
+        "pipeline",
+        "SELECT project.name, pipeline.name, '', pipeline.last_run_date FROM pipeline JOIN project ON project.id = pipeline.project_id",
+        |session| (session.9.clone(), session.6.clone(), String::new()),
+        |run| (run.10.clone(), run.7.clone(), String::new()),
+    ),
+];
+
 /// What the sessions of a run say of it.
 fn run_of(kind: &str, sessions: &[&Session]) -> Run {
     let measured: Vec<_> = sessions.iter().filter(|session| session.4 > 0).collect();
@@ -86,22 +112,21 @@ pub async fn check(connection: &DatabaseConnection) {
     let expected = of_runs.iter().map(|(run, sessions)| run_of(kinds.get(run).unwrap_or(&"missing"), sessions));
     same("run", runs.clone(), expected);
 
-    let mut of_sessions: BTreeMap<(&str, &str), i64> = BTreeMap::new();
-    let mut of_their_runs: BTreeMap<(&str, &str), i64> = BTreeMap::new();
-    for (project, branch, date) in sessions.iter().map(|session| (&session.9, &session.8, session.2)) {
-        let latest = of_sessions.entry((project, branch)).or_insert(date);
-        *latest = date.max(*latest);
+    // By the names of the project and of a branch, of a build and its pipeline, or of a pipeline alone.
+    let latest = |dates: Vec<(Names, i64)>| {
+        let mut latest: BTreeMap<Names, i64> = BTreeMap::new();
+        for (names, date) in dates.into_iter().filter(|(names, _)| !names.1.is_empty()) {
+            latest.entry(names).and_modify(|other| *other = date.max(*other)).or_insert(date);
+        }
+        latest
+    };
+    for (table, sql, of_session, of_run) in LATEST_RUNS {
+        let mut expected = latest(sessions.iter().map(|session| (of_session(session), session.2)).collect());
+        let of_runs = latest(runs.iter().map(|run| (of_run(run), run.2)).collect());
+        expected.extend(of_runs);
+        let stored: Vec<(String, String, String, i64)> = all(connection, sql).await;
+        same(table, stored, expected.into_iter().map(|((project, name, pipeline), date)| (project, name, pipeline, date)));
     }
-    for (project, branch, date) in runs.iter().map(|run| (&run.10, &run.9, run.2)) {
-        let latest = of_their_runs.entry((project, branch)).or_insert(date);
-        *latest = date.max(*latest);
-    }
-    let expected = of_sessions.iter().filter(|((_, branch), _)| !branch.is_empty()).map(|(names, date)| {
-        let (project, branch) = *names;
-        (project.to_owned(), branch.to_owned(), *of_their_runs.get(names).unwrap_or(date))
-    });
-    let branches = "SELECT project.name, branch.name, branch.last_run_date FROM branch JOIN project ON project.id = branch.project_id";
-    same("branch", all::<(String, String, i64)>(connection, branches).await, expected);
     let projects: BTreeSet<String> = sessions.iter().map(|session| session.9.clone()).chain([String::new()]).collect();
     let stored: Vec<(String,)> = all(connection, "SELECT name FROM project").await;
     same("project", stored.into_iter().map(|(name,)| name).collect(), projects);

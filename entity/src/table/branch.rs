@@ -10,7 +10,7 @@ use crate::{
     dialect::Engine,
     driver::row::from_row,
     filter::{Number, Text},
-    list::{Link, Listable, SqlListable},
+    list::{self, SqlListable},
     table::{plain_entity, project},
 };
 
@@ -44,32 +44,7 @@ pub struct Filter {
     pub last_run_date: Option<Number<i64>>,
 }
 
-/// The sort orders of branches.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub enum Sort {
-    /// The run date of the latest run.
-    #[default]
-    RunDate,
-    /// The first session.
-    FirstSeen,
-}
-
-impl Listable for Entity {
-    type Filter = Filter;
-    type Sort = Sort;
-    type Link = Link;
-
-    fn sort_key(sort: Sort, row: &Model) -> i64 {
-        match sort {
-            Sort::RunDate => row.last_run_date.unwrap_or_default(),
-            Sort::FirstSeen => row.id,
-        }
-    }
-
-    fn id(row: &Model) -> i64 {
-        row.id
-    }
-}
+list::in_order_of_latest_run!(Filter, default: RunDate);
 
 impl SqlListable for Entity {
     fn condition(filter: &Filter, engine: Engine) -> Condition {
@@ -81,10 +56,7 @@ impl SqlListable for Entity {
     }
 
     fn sort_column(sort: Sort) -> Option<Column> {
-        match sort {
-            Sort::RunDate => Some(Column::LastRunDate),
-            Sort::FirstSeen => None,
-        }
+        sort.column()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     column,
     dialect::Engine,
     driver::row::from_row,
-    filter::Text,
+    filter::{Number, Text},
     list::{self, SqlListable},
     table::{pipeline, plain_entity, project},
 };
@@ -26,9 +26,12 @@ pub struct Model {
     pub pipeline_id: i64,
     /// The value of the tag.
     pub name: String,
+    /// The run date of its latest run, in microseconds; that of the latest session if all of them are in runs of other builds. None
+    /// for the build with the empty name.
+    pub last_run_date: Option<i64>,
 }
 
-from_row!(Model { id, pipeline_id, name });
+from_row!(Model { id, pipeline_id, name, last_run_date });
 
 plain_entity!();
 
@@ -41,6 +44,8 @@ pub struct Filter {
     pub pipeline: Option<Text>,
     /// The name of its project.
     pub project: Option<Text>,
+    /// The run date of the latest run, in microseconds.
+    pub last_run_date: Option<Number<i64>>,
     /// Of builds of one name in pipelines of one name, only the first.
     pub first_of_name: bool,
 }
@@ -65,16 +70,21 @@ const IS_FIRST_OF_NAME: &str = "NOT EXISTS (SELECT 1 FROM build AS other \
     JOIN pipeline AS theirs ON theirs.id = other.pipeline_id JOIN pipeline AS ours ON ours.id = build.pipeline_id \
     WHERE other.name = build.name AND other.id < build.id AND theirs.name = ours.name)";
 
-list::in_order_first_seen!(Filter);
+list::in_order_of_latest_run!(Filter, default: FirstSeen);
 
 impl SqlListable for Entity {
     fn condition(filter: &Filter, engine: Engine) -> Condition {
-        let Filter { name, pipeline, project, first_of_name } = filter;
+        let Filter { name, pipeline, project, last_run_date, first_of_name } = filter;
         Condition::all()
             .add_option(name.as_ref().map(|text| text.on(column::of(Column::Name), engine)))
             .add_option(pipeline.as_ref().map(|text| is_of_pipeline(Column::PipelineId, text, engine)))
             .add_option(project.as_ref().map(|text| is_of_project(Column::PipelineId, text, engine)))
+            .add_option(last_run_date.as_ref().map(|number| number.on(column::of(Column::LastRunDate))))
             .add_option(first_of_name.then(|| Expr::cust(IS_FIRST_OF_NAME)))
+    }
+
+    fn sort_column(sort: Sort) -> Option<Column> {
+        sort.column()
     }
 
     fn listed() -> Condition {

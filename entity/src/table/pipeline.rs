@@ -9,7 +9,7 @@ use crate::{
     column,
     dialect::Engine,
     driver::row::from_row,
-    filter::Text,
+    filter::{Number, Text},
     list::{self, SqlListable},
     table::{plain_entity, project},
 };
@@ -25,9 +25,11 @@ pub struct Model {
     pub name: String,
     /// The key of the project.
     pub project_id: i64,
+    /// The run date of its latest run, in microseconds; that of the latest session if all of them are in runs of other pipelines.
+    pub last_run_date: Option<i64>,
 }
 
-from_row!(Model { id, name, project_id });
+from_row!(Model { id, name, project_id, last_run_date });
 
 plain_entity!();
 
@@ -38,16 +40,23 @@ pub struct Filter {
     pub name: Option<Text>,
     /// The name of the project.
     pub project: Option<Text>,
+    /// The run date of the latest run, in microseconds.
+    pub last_run_date: Option<Number<i64>>,
 }
 
-list::in_order_first_seen!(Filter);
+list::in_order_of_latest_run!(Filter, default: FirstSeen);
 
 impl SqlListable for Entity {
     fn condition(filter: &Filter, engine: Engine) -> Condition {
-        let Filter { name, project } = filter;
+        let Filter { name, project, last_run_date } = filter;
         Condition::all()
             .add_option(name.as_ref().map(|text| text.on(column::of(Column::Name), engine)))
             .add_option(project.as_ref().map(|text| project::is_named(Column::ProjectId, text, engine)))
+            .add_option(last_run_date.as_ref().map(|number| number.on(column::of(Column::LastRunDate))))
+    }
+
+    fn sort_column(sort: Sort) -> Option<Column> {
+        sort.column()
     }
 }
 

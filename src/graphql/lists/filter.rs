@@ -4,6 +4,7 @@ use async_graphql::{ContextBase, Enum, InputObject, InputType, Value};
 use entity::{
     filter::{Number, Text, Tree},
     list::{self, FirstSeen},
+    table::{branch, build, pipeline},
 };
 
 use crate::{
@@ -216,14 +217,14 @@ impl Direction {
     }
 }
 
-/// Sort keys of components, items, variants, pipelines, builds and tags.
+/// Sort keys of components, items, variants and tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum FirstSeenOrderField {
     /// When the name first appeared in a request.
     FirstSeen,
 }
 
-/// Sort order of components, items, variants, pipelines, builds and tags.
+/// Sort order of components, items, variants and tags.
 #[derive(Debug, Clone, Copy, InputObject)]
 pub struct FirstSeenOrder {
     /// The sort key.
@@ -240,6 +241,42 @@ impl From<FirstSeenOrder> for list::Order<FirstSeen> {
         })
     }
 }
+
+/// Sort keys of pipelines, builds and branches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub enum LatestRunOrderField {
+    /// Start time of the latest run, on the clock of its machine. If all sessions are in runs of others, as the tag `run_id` allows, that
+    /// of the latest session.
+    RunDate,
+    /// When the first session was announced.
+    FirstSeen,
+}
+
+/// Sort order of pipelines, builds and branches.
+#[derive(Debug, Clone, Copy, InputObject)]
+pub struct LatestRunOrder {
+    /// The sort key.
+    by: LatestRunOrderField,
+    /// The sort direction.
+    #[graphql(default)]
+    direction: Direction,
+}
+
+/// Turns a [`LatestRunOrder`] into that of these tables.
+macro_rules! order_of_latest_run {
+    ($($table:ident),*) => {
+        $(impl From<LatestRunOrder> for list::Order<$table::Sort> {
+            fn from(LatestRunOrder { by, direction }: LatestRunOrder) -> Self {
+                direction.order(match by {
+                    LatestRunOrderField::RunDate => $table::Sort::RunDate,
+                    LatestRunOrderField::FirstSeen => $table::Sort::FirstSeen,
+                })
+            }
+        })*
+    };
+}
+
+order_of_latest_run!(branch, build, pipeline);
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test")]

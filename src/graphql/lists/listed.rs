@@ -137,6 +137,9 @@ pub struct SelectionContext<'a> {
 /// Implements [`Listed`] for a type that wraps its row.
 macro_rules! listed_as_row {
     ($Type:ident, $Where:ident) => {
+        crate::graphql::lists::listed::listed_as_row!($Type, $Where, crate::graphql::lists::filter::FirstSeenOrder);
+    };
+    ($Type:ident, $Where:ident, $OrderBy:ty) => {
         impl crate::graphql::lists::listed::Exposed for row::Entity {
             type Object = $Type;
         }
@@ -144,7 +147,7 @@ macro_rules! listed_as_row {
         impl crate::graphql::lists::listed::Listed for $Type {
             type Entity = row::Entity;
             type Where = $Where;
-            type OrderBy = crate::graphql::lists::filter::FirstSeenOrder;
+            type OrderBy = $OrderBy;
 
             async fn from_rows(
                 _: &async_graphql::Context<'_>,

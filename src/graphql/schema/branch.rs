@@ -1,10 +1,9 @@
 //! Branches of projects, as tags of sessions name them.
 
-use async_graphql::{Context, Enum, ID, InputObject};
+use async_graphql::{Context, ID, InputObject};
 use entity::{
     edges,
-    filter::{Text, Tree},
-    list,
+    filter::Text,
     table::{branch as row, metric as metric_row, project as project_row, run as run_row, session as session_row},
 };
 
@@ -14,8 +13,8 @@ use crate::{
         error::FieldResult,
         lists::{
             connection::Parent,
-            filter::{Connectives, DateTimeFilter, Direction, StringFilter, Where, check},
-            listed::{Exposed, Listed},
+            filter::{Connectives, DateTimeFilter, LatestRunOrder, StringFilter, Where, check},
+            listed::listed_as_row,
             loader_keys::load_row,
             object::graph_object,
         },
@@ -24,30 +23,13 @@ use crate::{
             project::Project,
             statistics,
         },
-        state::state_of,
     },
 };
 
 /// A stored branch.
 pub struct Branch(pub row::Model);
 
-impl Exposed for row::Entity {
-    type Object = Branch;
-}
-
-impl Listed for Branch {
-    type Entity = row::Entity;
-    type Where = BranchWhere;
-    type OrderBy = BranchOrder;
-
-    async fn from_rows(_: &Context<'_>, rows: Vec<row::Model>) -> Result<Vec<Self>, Error> {
-        Ok(rows.into_iter().map(Self).collect())
-    }
-
-    async fn count(ctx: &Context<'_>, filter: &Tree<row::Filter>) -> Result<u64, Error> {
-        Ok(list::count::<row::Entity>(&state_of(ctx).database.store, filter).await?)
-    }
-}
+listed_as_row!(Branch, BranchWhere, LatestRunOrder);
 
 graph_object! {
     /// A branch of the source of a project, as tags of sessions name it: `branch`, else `git_branch`, else the pipeline
@@ -97,7 +79,7 @@ pub struct BranchWhere {
     name: Option<StringFilter>,
     /// Filter by the name of the project.
     project: Option<StringFilter>,
-    /// Start time of the latest run, on the clock of its machine; of the latest session if all of them are in runs of other branches.
+    /// Start time of the latest run, on the clock of its machine; of the latest session if all of them are in runs of others.
     last_run_date: Option<DateTimeFilter>,
 }
 
@@ -111,34 +93,6 @@ impl Where for BranchWhere {
             last_run_date: check!(self.last_run_date, "lastRunDate"),
         };
         Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
-    }
-}
-
-/// Sort keys of branches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-pub enum BranchOrderField {
-    /// Start time of the latest run, on the clock of its machine; of the latest session if all of them are in runs of other branches.
-    RunDate,
-    /// When the first session of the branch was announced.
-    FirstSeen,
-}
-
-/// Sort order of branches.
-#[derive(Debug, Clone, Copy, InputObject)]
-pub struct BranchOrder {
-    /// The sort key.
-    by: BranchOrderField,
-    /// The sort direction.
-    #[graphql(default)]
-    direction: Direction,
-}
-
-impl From<BranchOrder> for list::Order<row::Sort> {
-    fn from(BranchOrder { by, direction }: BranchOrder) -> Self {
-        direction.order(match by {
-            BranchOrderField::RunDate => row::Sort::RunDate,
-            BranchOrderField::FirstSeen => row::Sort::FirstSeen,
-        })
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
         error::FieldResult,
         lists::{
             connection::Parent,
-            filter::{Connectives, StringFilter, Where, check},
+            filter::{Connectives, DateTimeFilter, LatestRunOrder, StringFilter, Where, check},
             listed::listed_as_row,
             loader_keys::load_row,
             object::graph_object,
@@ -33,7 +33,7 @@ use crate::{
 /// A stored build.
 pub struct Build(pub row::Model);
 
-listed_as_row!(Build, BuildWhere);
+listed_as_row!(Build, BuildWhere, LatestRunOrder);
 
 graph_object! {
     /// A build of a CI pipeline, identified by the session tag `pipeline_build_no`.
@@ -86,6 +86,8 @@ pub struct BuildWhere {
     pipeline: Option<StringFilter>,
     /// Filter by the name of the project.
     project: Option<StringFilter>,
+    /// Start time of the latest run, on the clock of its machine; of the latest session if all of them are in runs of others.
+    last_run_date: Option<DateTimeFilter>,
 }
 
 impl Where for BuildWhere {
@@ -96,6 +98,7 @@ impl Where for BuildWhere {
             name: check!(self.name, "name"),
             pipeline: check!(self.pipeline, "pipeline"),
             project: check!(self.project, "project").filter(|project| *project != Text::default()),
+            last_run_date: check!(self.last_run_date, "lastRunDate"),
             first_of_name: false,
         };
         Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
@@ -116,7 +119,7 @@ pub struct BuildName {
 impl From<BuildName> for row::Filter {
     fn from(BuildName { pipeline, name, project }: BuildName) -> Self {
         let (name, pipeline) = (Some(Text::equals(name)), Some(Text::equals(pipeline)));
-        Self { name, pipeline, project: project.map(Text::equals), first_of_name: false }
+        Self { name, pipeline, project: project.map(Text::equals), ..Self::default() }
     }
 }
 

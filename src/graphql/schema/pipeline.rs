@@ -17,7 +17,7 @@ use crate::{
         error::FieldResult,
         lists::{
             connection::Parent,
-            filter::{Connectives, StringFilter, Where, check},
+            filter::{Connectives, DateTimeFilter, LatestRunOrder, StringFilter, Where, check},
             listed::listed_as_row,
             loader_keys::load_row,
             object::graph_object,
@@ -35,7 +35,7 @@ use crate::{
 /// A stored pipeline.
 pub struct Pipeline(pub row::Model);
 
-listed_as_row!(Pipeline, PipelineWhere);
+listed_as_row!(Pipeline, PipelineWhere, LatestRunOrder);
 
 graph_object! {
     /// A CI pipeline of a project, identified by the session tag `pipeline_branch`.
@@ -86,13 +86,19 @@ pub struct PipelineWhere {
     name: Option<StringFilter>,
     /// Filter by the name of the project.
     project: Option<StringFilter>,
+    /// Start time of the latest run, on the clock of its machine; of the latest session if all of them are in runs of others.
+    last_run_date: Option<DateTimeFilter>,
 }
 
 impl Where for PipelineWhere {
     type Filter = row::Filter;
 
     fn split(self) -> Result<(row::Filter, Connectives<Self>), Error> {
-        let own = row::Filter { name: check!(self.name, "name"), project: check!(self.project, "project") };
+        let own = row::Filter {
+            name: check!(self.name, "name"),
+            project: check!(self.project, "project"),
+            last_run_date: check!(self.last_run_date, "lastRunDate"),
+        };
         Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
     }
 }
@@ -110,7 +116,8 @@ graph_object! {
             #[graphql(desc = "Exact name of the project. Default: that of the first pipeline with this name.")]
             project: Option<String>,
         ) -> Option<FieldResult<Pipeline>> {
-            find_first(ctx, row::Filter { name: Some(Text::equals(name)), project: project.map(Text::equals) }).await
+            let (name, project) = (Some(Text::equals(name)), project.map(Text::equals));
+            find_first(ctx, row::Filter { name, project, last_run_date: None }).await
         }
 
         /// The names of all pipelines, in order of their first sessions. A name that several projects have appears once.
