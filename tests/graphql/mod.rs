@@ -24,6 +24,7 @@ mod rankings;
 mod response_size;
 mod runs;
 mod rust_client;
+mod sealing;
 mod statement_counts;
 mod tags;
 mod validation;

@@ -80,3 +80,39 @@ pub(crate) async fn join<T: 'static>(mut tasks: JoinSet<Result<T, DbErr>>) -> Re
     }
     Ok(results)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        time::Duration,
+    };
+
+    use super::compute_all;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn work_is_done_in_order_and_ends_when_nobody_waits_for_it() {
+        let parts = compute_all(10, 4, |range| range).await.unwrap();
+        assert_eq!(parts, [0..4, 4..8, 8..10]);
+        let (done, all) = (Arc::new(AtomicUsize::new(0)), 1_000_000);
+        let counted = Arc::clone(&done);
+        let work = compute_all(all, 1, move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_micros(100));
+        });
+        let work = tokio::spawn(work);
+        while done.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        work.abort();
+        // Nothing else holds it once the tasks have ended.
+        while Arc::strong_count(&done) > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(done.load(Ordering::Relaxed) < all);
+    }
+}

@@ -82,7 +82,6 @@ pub fn write_list<'a, T: Writable>(
             let (name, key) = (field.name.node.as_str(), field.response_key().node.as_str());
             let member_path: Vec<&str> = path.iter().copied().chain([key]).collect();
             let is_omitted = options.omitted.iter().any(|omitted| *omitted == member_path);
-            let key = ["\"", key, "\":"].concat();
             let member = match (T::writable_edge(name), T::scalar(name)) {
                 (Some(edge), _) => {
                     let selection = SelectionContext { ctx, set: &field.selection_set.node, path: member_path };
@@ -91,7 +90,7 @@ pub fn write_list<'a, T: Writable>(
                 (None, Some(write)) => Member::Scalar(write),
                 (None, None) => Member::TypeName,
             };
-            members.push((key, member, is_omitted));
+            members.push((member_key(field), member, is_omitted));
         }
         let type_name = T::type_name();
         let mut json = Vec::with_capacity(objects.len() * ESTIMATED_OBJECT_BYTES);
@@ -136,6 +135,29 @@ pub fn write_list<'a, T: Writable>(
     })
 }
 
+/// Returns the response name of a field as it stands before its value.
+pub fn member_key(field: &Field) -> String {
+    ["\"", field.response_key().node.as_str(), "\":"].concat()
+}
+
+/// Writes an object of these members, each with its [`member_key`].
+pub fn write_object<M>(members: &[(String, M)], json: &mut Vec<u8>, write: impl Fn(&M, &mut Vec<u8>)) {
+    json.push(b'{');
+    for (number, (key, member)) in members.iter().enumerate() {
+        if number > 0 {
+            json.push(b',');
+        }
+        json.extend_from_slice(key.as_bytes());
+        write(member, json);
+    }
+    json.push(b'}');
+}
+
+/// Writes a scalar, as a [`WriteField`] does.
+pub fn write_scalar(value: impl Serialize, json: &mut Vec<u8>) -> serde_json::Result<()> {
+    serde_json::to_writer(json, &value)
+}
+
 /// Writes a value as JSON.
 pub fn write_value(value: impl Serialize, json: &mut Vec<u8>) {
     let before = json.len();
@@ -148,8 +170,8 @@ pub fn write_value(value: impl Serialize, json: &mut Vec<u8>) {
 
 /// An edge to one object, by a foreign key.
 pub struct ToOne<T, U: Listed> {
-    /// Returns the foreign key.
-    pub key: fn(&T) -> i64,
+    /// Returns the foreign key, if there is one.
+    pub key: fn(&T) -> Option<i64>,
     /// Converts the row to an object, if the schema exposes it.
     pub object: fn(RowOf<U>) -> Option<U>,
     /// Whether the object may be missing.
@@ -168,7 +190,7 @@ impl<T: Sync + 'static, U: Listed> WritableEdge<T> for ToOne<T, U> {
     ) -> BoxFuture<'a, FieldResult<WriteEdge<T>>> {
         Box::pin(async move {
             let Self { key, object, is_nullable } = *self;
-            let mut keys: Vec<i64> = objects.iter().map(key).collect();
+            let mut keys: Vec<i64> = objects.iter().filter_map(key).collect();
             keys.sort_unstable();
             keys.dedup();
             let rows = loaders_of(selection.ctx)
@@ -181,7 +203,7 @@ impl<T: Sync + 'static, U: Listed> WritableEdge<T> for ToOne<T, U> {
             }
             let JsonList { json, ranges } = write_list(selection, &objects).await?;
             let ranges: HashMap<i64, Range<usize>> = found.into_iter().zip(ranges).collect();
-            Ok(Box::new(move |from: &T, out: &mut Vec<u8>| match ranges.get(&key(from)) {
+            Ok(Box::new(move |from: &T, out: &mut Vec<u8>| match key(from).and_then(|key| ranges.get(&key)) {
                 Some(range) => out.extend_from_slice(&json[range.clone()]),
                 None => out.extend_from_slice(b"null"),
             }) as WriteEdge<T>)

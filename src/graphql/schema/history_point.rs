@@ -31,9 +31,6 @@ use crate::{
     },
 };
 
-/// No row has this key.
-const NOWHERE: i64 = -1;
-
 /// What a variant measured in a run on machines of one class.
 pub struct HistoryPoint(Point);
 
@@ -98,12 +95,9 @@ graph_object! {
 impl Writable for HistoryPoint {
     fn writable_edge(field: &str) -> Option<&'static dyn WritableEdge<Self>> {
         const RUN: ToOne<HistoryPoint, Run> =
-            ToOne { key: |point| point.0.run, object: |row| Some(Run(row)), is_nullable: false };
-        const MACHINE_CLASS: ToOne<HistoryPoint, MachineClass> = ToOne {
-            key: |point| point.0.machine_class.unwrap_or(NOWHERE),
-            object: |row| Some(MachineClass(row)),
-            is_nullable: true,
-        };
+            ToOne { key: |point| Some(point.0.run), object: |row| Some(Run(row)), is_nullable: false };
+        const MACHINE_CLASS: ToOne<HistoryPoint, MachineClass> =
+            ToOne { key: |point| point.0.machine_class, object: |row| Some(MachineClass(row)), is_nullable: true };
         match field {
             "run" => Some(&RUN),
             "machineClass" => Some(&MACHINE_CLASS),

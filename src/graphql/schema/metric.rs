@@ -64,15 +64,18 @@ impl Listed for Metric {
 
     fn edge(field: &str) -> Option<&'static dyn WritableEdge<Self>> {
         const SESSION: ToOne<Metric, Session> =
-            ToOne { key: |metric| metric.row.session_id, object: Session::announced, is_nullable: true };
+            ToOne { key: |metric| Some(metric.row.session_id), object: Session::announced, is_nullable: true };
         const CONTEXT: ToOne<Metric, ExecutionContext> =
-            ToOne { key: |metric| metric.row.context_id, object: ExecutionContext::announced, is_nullable: true };
+            ToOne { key: |metric| Some(metric.row.context_id), object: ExecutionContext::announced, is_nullable: true };
         const VARIANT: ToOne<Metric, Variant> =
-            ToOne { key: |metric| metric.row.variant_id, object: |row| Some(Variant(row)), is_nullable: false };
+            ToOne { key: |metric| Some(metric.row.variant_id), object: |row| Some(Variant(row)), is_nullable: false };
         const ITEM: ToOne<Metric, Item> =
-            ToOne { key: |metric| metric.names.item_id, object: |row| Some(Item(row)), is_nullable: false };
-        const COMPONENT: ToOne<Metric, Component> =
-            ToOne { key: |metric| metric.names.component_id, object: |row| Some(Component(row)), is_nullable: false };
+            ToOne { key: |metric| Some(metric.names.item_id), object: |row| Some(Item(row)), is_nullable: false };
+        const COMPONENT: ToOne<Metric, Component> = ToOne {
+            key: |metric| Some(metric.names.component_id),
+            object: |row| Some(Component(row)),
+            is_nullable: false,
+        };
         match field {
             "session" => Some(&SESSION),
             "context" => Some(&CONTEXT),

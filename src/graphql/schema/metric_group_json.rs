@@ -10,7 +10,6 @@ use entity::{
     time,
 };
 use futures_util::future::BoxFuture;
-use serde::Serialize;
 
 use crate::{
     error::{Code, Error},
@@ -18,7 +17,7 @@ use crate::{
         error::FieldResult,
         lists::{
             dataloader::loaders_of,
-            json_writer::{ToOne, fields, write_value},
+            json_writer::{ToOne, fields, member_key, write_object, write_scalar, write_value},
             listed::{SelectionContext, Writable, WritableEdge, WriteEdge, WriteField, WriteJson},
             loader_keys::{HashById, RowById},
         },
@@ -41,38 +40,31 @@ use crate::{
     },
 };
 
-/// No row has this key.
-const NOWHERE: i64 = -1;
-
 fn text(thing: Option<&Thing>) -> Option<&str> {
     if let Some(Thing::Text(text)) = thing { Some(text) } else { None }
 }
 
-fn write(value: impl Serialize, json: &mut Vec<u8>) -> serde_json::Result<()> {
-    serde_json::to_writer(json, &value)
-}
-
 fn write_time(micros: Option<i64>, json: &mut Vec<u8>) -> serde_json::Result<()> {
-    write(micros.map(|micros| LocalDateTime(time::LocalDateTime::from_parts(micros, None))), json)
+    write_scalar(micros.map(|micros| LocalDateTime(time::LocalDateTime::from_parts(micros, None))), json)
 }
 
 impl WriteJson for MetricGroup {
     fn scalar(field: &str) -> Option<WriteField<Self>> {
         Some(match field {
-            "kind" => |group, json| write(text(group.thing(Grouped::Kind)), json),
-            "scmRef" => |group, json| write(text(group.thing(Grouped::ScmRef)), json),
-            "machine" => |group, json| write(text(group.thing(Grouped::Machine)), json),
+            "kind" => |group, json| write_scalar(text(group.thing(Grouped::Kind)), json),
+            "scmRef" => |group, json| write_scalar(text(group.thing(Grouped::ScmRef)), json),
+            "machine" => |group, json| write_scalar(text(group.thing(Grouped::Machine)), json),
             "outcome" => |group, json| {
                 let outcome =
                     group.passed().map(|outcome| if outcome == Outcome::Passed { "PASSED" } else { "FAILED" });
-                write(outcome, json)
+                write_scalar(outcome, json)
             },
             "tag" => |group, json| {
                 let tag = group.tag_named(None).map_err(<serde_json::Error as serde::ser::Error>::custom)?;
-                write(text(tag), json)
+                write_scalar(text(tag), json)
             },
             "bucket" => |group, json| write_time(group.since(), json),
-            "metricCount" => |group, json| write(Int::from(group.group.count), json),
+            "metricCount" => |group, json| write_scalar(Int::from(group.group.count), json),
             "firstSeen" => |group, json| write_time(group.group.seen.map(|(first, _)| first), json),
             "lastSeen" => |group, json| write_time(group.group.seen.map(|(_, last)| last), json),
             _ => return None,
@@ -82,31 +74,28 @@ impl WriteJson for MetricGroup {
 
 impl Writable for MetricGroup {
     fn writable_edge(field: &str) -> Option<&'static dyn WritableEdge<Self>> {
-        const COMPONENT: ToOne<MetricGroup, Component> = ToOne {
-            key: |group| key(group, Grouped::Component),
-            object: |row| Some(Component(row)),
-            is_nullable: true,
-        };
+        const COMPONENT: ToOne<MetricGroup, Component> =
+            ToOne { key: |group| group.row(Grouped::Component), object: |row| Some(Component(row)), is_nullable: true };
         const ITEM: ToOne<MetricGroup, Item> =
-            ToOne { key: |group| key(group, Grouped::Item), object: |row| Some(Item(row)), is_nullable: true };
+            ToOne { key: |group| group.row(Grouped::Item), object: |row| Some(Item(row)), is_nullable: true };
         const VARIANT: ToOne<MetricGroup, Variant> =
-            ToOne { key: |group| key(group, Grouped::Variant), object: |row| Some(Variant(row)), is_nullable: true };
+            ToOne { key: |group| group.row(Grouped::Variant), object: |row| Some(Variant(row)), is_nullable: true };
         const SESSION: ToOne<MetricGroup, Session> =
-            ToOne { key: |group| key(group, Grouped::Session), object: Session::announced, is_nullable: true };
+            ToOne { key: |group| group.row(Grouped::Session), object: Session::announced, is_nullable: true };
         const PIPELINE: ToOne<MetricGroup, Pipeline> =
-            ToOne { key: |group| key(group, Grouped::Pipeline), object: |row| Some(Pipeline(row)), is_nullable: true };
+            ToOne { key: |group| group.row(Grouped::Pipeline), object: |row| Some(Pipeline(row)), is_nullable: true };
         const BUILD: ToOne<MetricGroup, Build> =
-            ToOne { key: |group| key(group, Grouped::Build), object: |row| Some(Build(row)), is_nullable: true };
+            ToOne { key: |group| group.row(Grouped::Build), object: |row| Some(Build(row)), is_nullable: true };
         const CONTEXT: ToOne<MetricGroup, ExecutionContext> =
-            ToOne { key: |group| key(group, Grouped::Context), object: ExecutionContext::announced, is_nullable: true };
+            ToOne { key: |group| group.row(Grouped::Context), object: ExecutionContext::announced, is_nullable: true };
         const PROJECT: ToOne<MetricGroup, Project> =
-            ToOne { key: |group| key(group, Grouped::Project), object: |row| Some(Project(row)), is_nullable: true };
+            ToOne { key: |group| group.row(Grouped::Project), object: |row| Some(Project(row)), is_nullable: true };
         const RUN: ToOne<MetricGroup, Run> =
-            ToOne { key: |group| key(group, Grouped::Run), object: |row| Some(Run(row)), is_nullable: true };
+            ToOne { key: |group| group.row(Grouped::Run), object: |row| Some(Run(row)), is_nullable: true };
         const BRANCH: ToOne<MetricGroup, Branch> =
-            ToOne { key: |group| key(group, Grouped::Branch), object: |row| Some(Branch(row)), is_nullable: true };
+            ToOne { key: |group| group.row(Grouped::Branch), object: |row| Some(Branch(row)), is_nullable: true };
         const MACHINE_CLASS: ToOne<MetricGroup, MachineClass> = ToOne {
-            key: |group| key(group, Grouped::MachineClass),
+            key: |group| group.row(Grouped::MachineClass),
             object: |row| Some(MachineClass(row)),
             is_nullable: true,
         };
@@ -135,10 +124,6 @@ impl Writable for MetricGroup {
     fn reads_arguments(field: &str) -> bool {
         matches!(field, "stats" | "distinct")
     }
-}
-
-fn key(group: &MetricGroup, by: Grouped) -> i64 {
-    group.row(by).unwrap_or(NOWHERE)
 }
 
 /// Leads to the hash of a session or context, announced or not.
@@ -207,34 +192,29 @@ impl WritableEdge<MetricGroup> for StatsEdge {
             let Some(Argument::Resource(index)) = argument_at(groups, path) else { return Err(unknown().into()) };
             let mut members = Vec::new();
             for field in fields(set) {
-                let (name, key) = (field.name.node.as_str(), field.response_key().node.as_str());
+                let name = field.name.node.as_str();
                 let member = match name {
                     "__typename" => Member::TypeName,
                     "metricCount" => Member::Count,
                     "percentile" => {
-                        let argument = argument_at(groups, &[path, &[key]].concat());
+                        let argument = argument_at(groups, &[path, &[field.response_key().node.as_str()]].concat());
                         let Some(Argument::Percentile(p)) = argument else { return Err(unknown().into()) };
                         Member::Figure(Figure::of_field(name, Some(p)).ok_or_else(unknown)?)
                     }
                     name => Member::Figure(Figure::of_field(name, None).ok_or_else(unknown)?),
                 };
-                members.push((format!("\"{key}\":"), member));
+                members.push((member_key(field), member));
             }
             Ok(Box::new(move |group: &MetricGroup, out: &mut Vec<u8>| {
                 let MetricGroup { group, shared } = group;
                 let statistics = &group.statistics[index];
                 let computed = &shared.selected.resources[index].1.percentiles;
                 let share = group.shares.get(index).copied().flatten();
-                for (number, (key, member)) in members.iter().enumerate() {
-                    out.push(if number == 0 { b'{' } else { b',' });
-                    out.extend_from_slice(key.as_bytes());
-                    match member {
-                        Member::TypeName => write_value("MetricStatistics", out),
-                        Member::Count => write_value(Int::from(statistics.count), out),
-                        Member::Figure(figure) => write_value(figure.value(statistics, computed, share), out),
-                    }
-                }
-                out.push(b'}');
+                write_object(&members, out, |member, out| match member {
+                    Member::TypeName => write_value("MetricStatistics", out),
+                    Member::Count => write_value(Int::from(statistics.count), out),
+                    Member::Figure(figure) => write_value(figure.value(statistics, computed, share), out),
+                });
             }) as WriteEdge<MetricGroup>)
         })
     }

@@ -2,12 +2,11 @@
 
 use async_graphql::parser::types::SelectionSet;
 use futures_util::future::BoxFuture;
-use serde::Serialize;
 
 use crate::graphql::{
     error::FieldResult,
     lists::{
-        json_writer::{ToOne, fields, write_value},
+        json_writer::{ToOne, fields, member_key, write_object, write_scalar, write_value},
         listed::{SelectionContext, Writable, WritableEdge, WriteEdge, WriteField, WriteJson},
     },
     schema::{
@@ -17,26 +16,19 @@ use crate::graphql::{
     },
 };
 
-/// No row has this key.
-const NOWHERE: i64 = -1;
-
-fn write(value: impl Serialize, json: &mut Vec<u8>) -> serde_json::Result<()> {
-    serde_json::to_writer(json, &value)
-}
-
 impl WriteJson for VariantComparison {
     fn scalar(field: &str) -> Option<WriteField<Self>> {
         Some(match field {
-            "presence" => |of, json| write(name_of_presence(of.row.presence), json),
-            "isComparable" => |of, json| write(of.row.is_comparable, json),
-            "isAmbiguous" => |of, json| write(of.row.is_ambiguous, json),
-            "status" => |of, json| write(of.row.judgement.map(ChangeStatus::from).map(name_of_change), json),
-            "difference" => |of, json| write(of.difference_of_medians(), json),
-            "ratio" => |of, json| write(of.row.ratio, json),
-            "p" => |of, json| write(of.row.finding.map(|finding| finding.p), json),
-            "adjustedP" => |of, json| write(of.row.adjusted_p, json),
-            "delta" => |of, json| write(of.row.finding.map(|finding| finding.delta), json),
-            "magnitude" => |of, json| write(of.magnitude_of_delta().map(name_of_magnitude), json),
+            "presence" => |of, json| write_scalar(name_of_presence(of.row.presence), json),
+            "isComparable" => |of, json| write_scalar(of.row.is_comparable, json),
+            "isAmbiguous" => |of, json| write_scalar(of.row.is_ambiguous, json),
+            "status" => |of, json| write_scalar(of.row.judgement.map(ChangeStatus::from).map(name_of_change), json),
+            "difference" => |of, json| write_scalar(of.difference_of_medians(), json),
+            "ratio" => |of, json| write_scalar(of.row.ratio, json),
+            "p" => |of, json| write_scalar(of.row.finding.map(|finding| finding.p), json),
+            "adjustedP" => |of, json| write_scalar(of.row.adjusted_p, json),
+            "delta" => |of, json| write_scalar(of.row.finding.map(|finding| finding.delta), json),
+            "magnitude" => |of, json| write_scalar(of.magnitude_of_delta().map(name_of_magnitude), json),
             _ => return None,
         })
     }
@@ -45,12 +37,9 @@ impl WriteJson for VariantComparison {
 impl Writable for VariantComparison {
     fn writable_edge(field: &str) -> Option<&'static dyn WritableEdge<Self>> {
         const VARIANT: ToOne<VariantComparison, Variant> =
-            ToOne { key: |of| of.row.variant, object: |row| Some(Variant(row)), is_nullable: false };
-        const MACHINE_CLASS: ToOne<VariantComparison, MachineClass> = ToOne {
-            key: |of| of.row.machine_class.unwrap_or(NOWHERE),
-            object: |row| Some(MachineClass(row)),
-            is_nullable: true,
-        };
+            ToOne { key: |of| Some(of.row.variant), object: |row| Some(Variant(row)), is_nullable: false };
+        const MACHINE_CLASS: ToOne<VariantComparison, MachineClass> =
+            ToOne { key: |of| of.row.machine_class, object: |row| Some(MachineClass(row)), is_nullable: true };
         const BEFORE: Inner = Inner { type_name: "VariantSide", is_there: |_| true, member: of_side::<0> };
         const AFTER: Inner = Inner { type_name: "VariantSide", is_there: |_| true, member: of_side::<1> };
         const INTERVAL: Inner = Inner {
@@ -109,22 +98,16 @@ impl WritableEdge<VariantComparison> for Inner {
         _: &'a [VariantComparison],
     ) -> BoxFuture<'a, FieldResult<WriteEdge<VariantComparison>>> {
         let Self { type_name, is_there, member } = *self;
-        let members: Vec<(String, Option<WriteMember>)> = fields(set)
-            .map(|field| (format!("\"{}\":", field.response_key().node), member(field.name.node.as_str())))
-            .collect();
+        let members: Vec<(String, Option<WriteMember>)> =
+            fields(set).map(|field| (member_key(field), member(field.name.node.as_str()))).collect();
         let write = move |of: &VariantComparison, out: &mut Vec<u8>| {
             if !is_there(of) {
                 return write_value((), out);
             }
-            for (number, (key, member)) in members.iter().enumerate() {
-                out.push(if number == 0 { b'{' } else { b',' });
-                out.extend_from_slice(key.as_bytes());
-                match member {
-                    Some(member) => member(of, out),
-                    None => write_value(type_name, out),
-                }
-            }
-            out.push(b'}');
+            write_object(&members, out, |member, out| match member {
+                Some(member) => member(of, out),
+                None => write_value(type_name, out),
+            });
         };
         Box::pin(async move { Ok(Box::new(write) as WriteEdge<VariantComparison>) })
     }

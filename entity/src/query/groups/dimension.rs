@@ -245,7 +245,6 @@ impl Things {
 pub(crate) async fn resolved(db: &Store, by: &GroupBy, extent: &Extent) -> Result<(Key, Things), DbErr> {
     match by {
         GroupBy::Time(bucket) => Ok(periods(*bucket, extent.zone.started_at)),
-        GroupBy::By(Dimension::Outcome) => Ok((Key::Passed, Things::Outcomes)),
         GroupBy::Tag(name) => {
             let Range { least, greatest } = extent.zone.sessions;
             let bounds = [least.into(), greatest.into(), name.as_str().into()];
@@ -269,6 +268,7 @@ pub(crate) async fn resolved(db: &Store, by: &GroupBy, extent: &Extent) -> Resul
                 };
                 Ok(numbered(of, range, rows))
             }
+            // Of the dimensions, only the outcome is a column.
             (None, None) => Ok((Key::Passed, Things::Outcomes)),
         },
     }
