@@ -81,53 +81,6 @@ macro_rules! in_order_first_seen {
 }
 pub(crate) use in_order_first_seen;
 
-/// Implements [`Listable`] for an entity with runs, whose lists are in the order of the latest run of each or in order of arrival.
-macro_rules! in_order_of_latest_run {
-    ($Filter:ty, default: $default:ident) => {
-        /// The sort orders.
-        #[derive(Debug, Clone, Copy, PartialEq)]
-        pub enum Sort {
-            /// The run date of the latest run.
-            RunDate,
-            /// The first session.
-            FirstSeen,
-        }
-
-        impl Default for Sort {
-            fn default() -> Self {
-                Self::$default
-            }
-        }
-
-        impl Sort {
-            fn column(self) -> Option<Column> {
-                match self {
-                    Self::RunDate => Some(Column::LastRunDate),
-                    Self::FirstSeen => None,
-                }
-            }
-        }
-
-        impl crate::list::Listable for Entity {
-            type Filter = $Filter;
-            type Sort = Sort;
-            type Link = crate::list::Link;
-
-            fn sort_key(sort: Sort, row: &Model) -> i64 {
-                match sort {
-                    Sort::RunDate => row.last_run_date.unwrap_or_default(),
-                    Sort::FirstSeen => row.id,
-                }
-            }
-
-            fn id(row: &Model) -> i64 {
-                row.id
-            }
-        }
-    };
-}
-pub(crate) use in_order_of_latest_run;
-
 /// The order of a list. Ties are broken by the row's key in the same direction.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Order<S> {
@@ -170,6 +123,14 @@ impl<E: Listable> PartialEq for Slice<E> {
             && *order == other.order
             && (*after, *before) == (other.after, other.before)
             && (*limit, *from_end) == (other.limit, other.from_end)
+    }
+}
+
+impl<E: Listable> Slice<E> {
+    /// Returns the slice of everything that matches, in order of arrival.
+    pub fn all(filter: Tree<E::Filter>) -> Self {
+        let limit = i64::MAX.unsigned_abs();
+        Self { filter, order: Order::default(), after: None, before: None, limit, from_end: false }
     }
 }
 

@@ -12,13 +12,16 @@ const EVERYTHING: &[Scope] = &[Scope::Read, Scope::Ingest, Scope::Admin];
 pub struct Caller {
     token: Option<i64>,
     scopes: Result<&'static [Scope], Error>,
+    /// Whether tokens are ignored.
+    is_open: bool,
 }
 
 /// Returns the scopes of a token of this scope; `None`: without a token.
 fn scopes(mode: AccessMode, token: Option<Scope>) -> &'static [Scope] {
     match (mode, token) {
-        (AccessMode::Open, _) | (_, Some(Scope::Admin)) => EVERYTHING,
-        (AccessMode::Read, Some(Scope::Ingest)) => &[Scope::Read, Scope::Ingest],
+        (AccessMode::Read | AccessMode::Closed, Some(Scope::Admin)) => EVERYTHING,
+        // Tokens are ignored, and nobody deletes anything without one.
+        (AccessMode::Open, _) | (AccessMode::Read, Some(Scope::Ingest)) => &[Scope::Read, Scope::Ingest],
         (AccessMode::Read, _) | (AccessMode::Closed, Some(Scope::Read)) => &[Scope::Read],
         (AccessMode::Closed, Some(Scope::Ingest)) => &[Scope::Ingest],
         (AccessMode::Closed, None) => &[],
@@ -27,15 +30,15 @@ fn scopes(mode: AccessMode, token: Option<Scope>) -> &'static [Scope] {
 
 impl Caller {
     pub(super) fn without_token(mode: AccessMode) -> Self {
-        Self { token: None, scopes: Ok(scopes(mode, None)) }
+        Self { token: None, scopes: Ok(scopes(mode, None)), is_open: mode == AccessMode::Open }
     }
 
     pub(super) fn with_token(mode: AccessMode, token: i64, scope: Scope) -> Self {
-        Self { token: Some(token), scopes: Ok(scopes(mode, Some(scope))) }
+        Self { token: Some(token), scopes: Ok(scopes(mode, Some(scope))), is_open: false }
     }
 
     pub(super) fn refused(reason: Error) -> Self {
-        Self { token: None, scopes: Err(reason) }
+        Self { token: None, scopes: Err(reason), is_open: false }
     }
 
     /// Returns the key of a valid token.
@@ -79,12 +82,20 @@ impl Caller {
     pub(crate) fn check(&self, needed: &[Scope]) -> Result<(), Error> {
         self.enter()?;
         let scopes = self.scopes.clone()?;
-        let Some(lacking) = needed.iter().find(|scope| !scopes.contains(scope)) else { return Ok(()) };
+        // A token with the scope admin has all others.
+        let lacking = needed.iter().filter(|scope| !scopes.contains(scope)).min_by_key(|scope| **scope != Scope::Admin);
+        let Some(lacking) = lacking else { return Ok(()) };
+        let scope = lacking.as_str();
+        if self.is_open {
+            let message = "this requires a token with the scope admin, and --access open ignores tokens: set --access read or closed; \
+                           metrograph delete needs no token";
+            return Err(Error::lacks(scope, message));
+        }
         if self.token.is_none() {
             return Err(token_needed());
         }
-        let lacking = lacking.as_str();
-        Err(Error::lacks(lacking, format!("this requires a token with the scope {lacking} or admin")))
+        let or_admin = if *lacking == Scope::Admin { "" } else { " or admin" };
+        Err(Error::lacks(scope, format!("this requires a token with the scope {scope}{or_admin}")))
     }
 }
 

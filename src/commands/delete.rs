@@ -5,15 +5,15 @@ use std::{
     time::Duration,
 };
 
-use entity::{announced, table::session};
+use entity::{announced, list::Slice, query::Query as _, table::session};
 use sea_orm::DbErr;
 
 use crate::{
     commands::{output::print, token::Output},
     config::{Connections, DatabaseUrl, DeleteCommand, Settings, StorageSettings},
     db::{Database, OpenError},
-    error::Error,
-    ingest::{Deleted, Ingest},
+    graphql::session_filter,
+    ingest::{Deleted, Deleter, Incomplete, Ingest},
 };
 
 /// Why the command failed.
@@ -31,6 +31,12 @@ pub enum DeleteError {
     /// No session has such a hash.
     #[error("--session: no session is called {0}: nothing was deleted")]
     Unknown(String),
+    /// The filter makes no sense.
+    #[error("{0}")]
+    Filter(String),
+    /// The runs have no session.
+    #[error("--run: no session matches {0}: nothing was deleted")]
+    NoneMatches(String),
     /// Some sessions were deleted, or none.
     #[error("{reason}; {} before that", summary("deleted", .deleted))]
     Failed {
@@ -46,8 +52,6 @@ pub enum DeleteError {
 
 /// Maximum time of a query.
 const READ_TIMEOUT: Duration = Duration::from_mins(10);
-/// Metrics that one transaction deletes, unless a single session has more: other writers wait for it.
-const MAX_METRICS: i64 = 10_000;
 
 /// Runs the command and prints what it deleted.
 pub(crate) async fn print_result(command: &DeleteCommand, settings: &Settings) -> Result<(), String> {
@@ -72,9 +76,9 @@ pub async fn run(command: &DeleteCommand, url: &DatabaseUrl, storage: &StorageSe
     }
     let storage = StorageSettings { connections: Some(Connections::MIN), ..storage.clone() };
     let database = Database::open(url, &storage, READ_TIMEOUT).await?;
-    let done = match sessions(&database, &command.sessions).await {
+    let done = match sessions(&database, command).await {
         Ok(sessions) if command.dry_run => Ok((sessions, None)),
-        Ok(sessions) => delete(&database, &sessions).await.map(|deleted| (sessions, Some(deleted))),
+        Ok(sessions) => delete(&database, &sessions, command).await.map(|deleted| (sessions, Some(deleted))),
         Err(error) => Err(error),
     };
     database.close().await?;
@@ -88,10 +92,19 @@ pub async fn run(command: &DeleteCommand, url: &DatabaseUrl, storage: &StorageSe
     Ok(Output { result, note: format!("{note} from {}.\n", url.shown()) })
 }
 
-/// Returns the sessions with these hashes, each once.
-async fn sessions(database: &Database, hashes: &[String]) -> Result<Vec<session::Model>, DeleteError> {
+/// Returns the sessions to delete, each once.
+async fn sessions(database: &Database, command: &DeleteCommand) -> Result<Vec<session::Model>, DeleteError> {
+    if command.sessions.is_empty() {
+        let filter = session_filter(&subject(command)).map_err(|error| DeleteError::Filter(error.message))?;
+        let found = session::Entity::rows(&database.store, &Slice::all(filter)).await?;
+        return if found.is_empty() && command.filter.is_none() {
+            Err(DeleteError::NoneMatches(subject(command)))
+        } else {
+            Ok(found)
+        };
+    }
     let (mut found, mut unknown) = (Vec::new(), Vec::new());
-    for hash in hashes {
+    for hash in &command.sessions {
         match announced::by_hash::<session::Entity>(&database.store, hash).await? {
             Some(session) if found.contains(&session) => {}
             Some(session) => found.push(session),
@@ -101,37 +114,36 @@ async fn sessions(database: &Database, hashes: &[String]) -> Result<Vec<session:
     if unknown.is_empty() { Ok(found) } else { Err(DeleteError::Unknown(unknown.join(", "))) }
 }
 
-async fn delete(database: &Database, sessions: &[session::Model]) -> Result<Deleted, DeleteError> {
+async fn delete(
+    database: &Database,
+    sessions: &[session::Model],
+    command: &DeleteCommand,
+) -> Result<Deleted, DeleteError> {
     let (ingest, committer) = Ingest::of_command(database).await?;
-    let deleted = delete_in_parts(database, &ingest, sessions).await;
+    let deleter = Deleter { token: None, subject: subject(command) };
+    let failed = |Incomplete { error, deleted }| DeleteError::Failed { reason: error.message, deleted };
+    let deleted = match ingest.delete_sessions(&database.store, sessions, &deleter).await.map_err(failed) {
+        Ok(deleted) => {
+            let cleared = ingest.clear_deleted(&database.store, database.replaced_grace()).await;
+            cleared.map(|()| deleted).map_err(DeleteError::NotCleared)
+        }
+        Err(error) => Err(error),
+    };
     drop(ingest);
     committer.finish().await;
     deleted
 }
 
-async fn delete_in_parts(
-    database: &Database,
-    ingest: &Ingest,
-    sessions: &[session::Model],
-) -> Result<Deleted, DeleteError> {
-    let (mut deleted, mut rest) = (Deleted::default(), sessions);
-    while !rest.is_empty() {
-        let mut metrics = 0;
-        let fits = |session: &&session::Model| {
-            metrics += session.metric_count;
-            metrics <= MAX_METRICS
-        };
-        let fitting = rest.iter().take_while(fits).count().max(1);
-        let (part, later) = rest.split_at(fitting);
-        let ids: Vec<i64> = part.iter().map(|session| session.id).collect();
-        let failed = |error: Error| DeleteError::Failed { reason: error.message, deleted };
-        let of_part = ingest.delete_sessions(&database.store, &ids).await.map_err(failed)?;
-        deleted.sessions += of_part.sessions;
-        deleted.metrics += of_part.metrics;
-        rest = later;
+/// Returns the filter of the sessions, as GraphQL writes it.
+fn subject(command: &DeleteCommand) -> String {
+    let DeleteCommand { sessions, runs, filter, .. } = command;
+    // The strings of JSON are strings of GraphQL.
+    let among = |name: &str, values: &[String]| format!("{{{name}: {{in: {}}}}}", serde_json::json!(values));
+    match filter {
+        Some(filter) => filter.clone(),
+        None if runs.is_empty() => among("hash", sessions),
+        None => among("run", runs),
     }
-    ingest.clear_deleted(&database.store, database.replaced_grace()).await.map_err(DeleteError::NotCleared)?;
-    Ok(deleted)
 }
 
 /// The line of a session.

@@ -4,6 +4,7 @@
 mod directive;
 mod error;
 mod fairness;
+mod filter_text;
 mod graph;
 mod json;
 mod limits;
@@ -20,6 +21,7 @@ mod stock;
 
 pub use self::{
     error::{limit_exceeded, refusal},
+    filter_text::session_filter,
     graph::Graph,
     json::{check_values, has_long_numbers, read_exactly, text_without_bom, without_bom},
     limits::{MAX_ROWS, MAX_SHORT_LIST},

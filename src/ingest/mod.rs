@@ -3,6 +3,7 @@
 //!
 //! A new kind of write is a file in `jobs`: an implementation of `Job`, and a method of [`Ingest`] that sends it.
 
+mod audit;
 mod batch;
 mod branch;
 mod cleaner;
@@ -36,12 +37,14 @@ use tokio::{
 };
 
 use crate::db::{Database, OpenError};
+pub use audit::Deleter;
 pub use branch::BranchRules;
 use condition::Condition;
 pub use deletion::Deleted;
 pub use jobs::{
     announce_context::NewContext,
     announce_session::{Announced, NewSession},
+    delete_sessions::Incomplete,
     record_metrics::{NewMetric, Recorded},
 };
 pub(crate) use limits::MAX_METRICS;

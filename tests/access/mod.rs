@@ -1,5 +1,6 @@
 //! Who may do what: tokens, scopes, secrets.
 
+mod deletions;
 mod scopes;
 mod secrets;
 mod token_database;

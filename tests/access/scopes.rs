@@ -372,8 +372,12 @@ fn the_schema_names_the_scope_of_each_field() {
             let TypeKind::Object(object) = &ty.node.kind else { continue };
             let on_type = access(&ty.node.directives);
             if ["Query", "Mutation", "Subscription"].contains(&ty.node.name.node.as_str()) {
-                let scope = if ty.node.name.node == "Mutation" { "INGEST" } else { "READ" };
                 for field in &object.fields {
+                    let scope = match field.node.name.node.as_str() {
+                        "deleteSessions" | "auditRecords" => "ADMIN",
+                        _ if ty.node.name.node == "Mutation" => "INGEST",
+                        _ => "READ",
+                    };
                     let own = access(&field.node.directives).or_else(|| on_type.clone());
                     assert_eq!(own.as_deref(), Some(scope), "{}", field.node.name.node);
                 }

@@ -23,7 +23,19 @@ const INNER_ARROWS: &[(&str, Arrows)] = &[
         &[
             (
                 "mod",
-                &["error", "graph", "json", "limits", "lists", "near_names", "request", "scalars", "schema", "stock"],
+                &[
+                    "error",
+                    "filter_text",
+                    "graph",
+                    "json",
+                    "limits",
+                    "lists",
+                    "near_names",
+                    "request",
+                    "scalars",
+                    "schema",
+                    "stock",
+                ],
             ),
             (
                 "graph",
@@ -40,6 +52,7 @@ const INNER_ARROWS: &[(&str, Arrows)] = &[
                 ],
             ),
             ("stock", &["fairness", "lists", "response_budget", "schema"]),
+            ("filter_text", &["lists", "request", "schema"]),
             (
                 "schema",
                 &["directive", "error", "fairness", "limits", "lists", "live", "response_budget", "scalars", "state"],

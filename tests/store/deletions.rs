@@ -6,10 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use metrograph::{
-    commands::{DeleteError, delete_sessions},
-    config::{DeleteCommand, SegmentSizes},
-};
+use metrograph::{commands::DeleteError, config::SegmentSizes};
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement};
 use serde_json::{Value, json};
 
@@ -217,9 +214,7 @@ on_both_engines! {
     async fn a_dry_run_and_an_unknown_hash_delete_nothing(app: &TestApp) {
         fill(app, &[0, 1]).await;
         let before = answers(app).await;
-        let (url, storage) = (&app.settings().database_url, &app.settings().storage);
-        let command = DeleteCommand { sessions: vec!["s1".to_owned()], dry_run: true };
-        let output = delete_sessions(&command, url, storage).await.unwrap();
+        let output = app.delete_as(&["--session", "s1", "--dry-run"]).await.unwrap();
         assert_eq!(output.result, "s1  2026-01-05T03:00:00  90 metrics\n");
         assert!(output.note.starts_with("1 session with 90 metrics would be deleted from "), "{output:?}");
         let error = app.delete(&["s0", "nowhere", "s"]).await.unwrap_err();

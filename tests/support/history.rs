@@ -2,7 +2,7 @@
 
 use metrograph::{
     commands::{self, DeleteError, Output},
-    config::DeleteCommand,
+    config::{self, Command},
 };
 use serde_json::{Value, json};
 
@@ -73,8 +73,15 @@ impl TestApp {
 
     /// Runs `metrograph delete` on its database.
     pub async fn delete(&self, sessions: &[&str]) -> Result<Output, DeleteError> {
-        let sessions = sessions.iter().map(|hash| (*hash).to_owned()).collect();
-        let command = DeleteCommand { sessions, dry_run: false };
+        let arguments: Vec<&str> = sessions.iter().flat_map(|hash| ["--session", hash]).collect();
+        self.delete_as(&arguments).await
+    }
+
+    /// Runs `metrograph delete` with these arguments.
+    pub async fn delete_as(&self, arguments: &[&str]) -> Result<Output, DeleteError> {
+        let line = ["metrograph", "delete"].iter().chain(arguments);
+        let (command, _) = config::from(line.copied()).unwrap();
+        let Command::Delete(command) = command else { panic!("{command:?}") };
         commands::delete_sessions(&command, &self.settings().database_url, &self.settings().storage).await
     }
 

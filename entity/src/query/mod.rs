@@ -17,7 +17,8 @@ use crate::{
     filter::Tree,
     list::{self, Edge, Listable, Slice},
     table::{
-        branch, build, component, execution_context, item, machine_class, pipeline, project, run, session, tag, variant,
+        audit_record, branch, build, component, execution_context, item, machine_class, pipeline, project, run,
+        session, tag, variant,
     },
 };
 pub use removal::Removal;
@@ -110,4 +111,4 @@ macro_rules! query_by_sql {
         })*
     };
 }
-query_by_sql!(branch build component execution_context item machine_class pipeline project run session tag variant);
+query_by_sql!(audit_record branch build component execution_context item machine_class pipeline project run session tag variant);

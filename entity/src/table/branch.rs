@@ -10,8 +10,8 @@ use crate::{
     dialect::Engine,
     driver::row::from_row,
     filter::{Number, Text},
-    list::{self, SqlListable},
-    table::{plain_entity, project},
+    list::SqlListable,
+    table::{in_order_of_latest_run, plain_entity, project},
 };
 
 /// A row of `branch`.
@@ -44,7 +44,7 @@ pub struct Filter {
     pub last_run_date: Option<Number<i64>>,
 }
 
-list::in_order_of_latest_run!(Filter, default: RunDate);
+in_order_of_latest_run!(Filter, default: RunDate);
 
 impl SqlListable for Entity {
     fn condition(filter: &Filter, engine: Engine) -> Condition {

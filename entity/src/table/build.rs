@@ -11,8 +11,8 @@ use crate::{
     dialect::Engine,
     driver::row::from_row,
     filter::{Number, Text},
-    list::{self, SqlListable},
-    table::{pipeline, plain_entity, project},
+    list::SqlListable,
+    table::{in_order_of_latest_run, pipeline, plain_entity, project},
 };
 
 /// A row of `build`.
@@ -70,7 +70,7 @@ const IS_FIRST_OF_NAME: &str = "NOT EXISTS (SELECT 1 FROM build AS other \
     JOIN pipeline AS theirs ON theirs.id = other.pipeline_id JOIN pipeline AS ours ON ours.id = build.pipeline_id \
     WHERE other.name = build.name AND other.id < build.id AND theirs.name = ours.name)";
 
-list::in_order_of_latest_run!(Filter, default: FirstSeen);
+in_order_of_latest_run!(Filter, default: FirstSeen);
 
 impl SqlListable for Entity {
     fn condition(filter: &Filter, engine: Engine) -> Condition {

@@ -2,6 +2,7 @@
 //! [`crate::edges`].
 
 pub mod access_token;
+pub mod audit_record;
 pub mod branch;
 pub mod build;
 pub mod component;
@@ -32,3 +33,50 @@ macro_rules! plain_entity {
     };
 }
 pub(crate) use plain_entity;
+
+/// Implements [`crate::list::Listable`] for an entity with runs, whose lists are in the order of the latest run of each or in order of arrival.
+macro_rules! in_order_of_latest_run {
+    ($Filter:ty, default: $default:ident) => {
+        /// The sort orders.
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        pub enum Sort {
+            /// The run date of the latest run.
+            RunDate,
+            /// The first session.
+            FirstSeen,
+        }
+
+        impl Default for Sort {
+            fn default() -> Self {
+                Self::$default
+            }
+        }
+
+        impl Sort {
+            fn column(self) -> Option<Column> {
+                match self {
+                    Self::RunDate => Some(Column::LastRunDate),
+                    Self::FirstSeen => None,
+                }
+            }
+        }
+
+        impl crate::list::Listable for Entity {
+            type Filter = $Filter;
+            type Sort = Sort;
+            type Link = crate::list::Link;
+
+            fn sort_key(sort: Sort, row: &Model) -> i64 {
+                match sort {
+                    Sort::RunDate => row.last_run_date.unwrap_or_default(),
+                    Sort::FirstSeen => row.id,
+                }
+            }
+
+            fn id(row: &Model) -> i64 {
+                row.id
+            }
+        }
+    };
+}
+pub(crate) use in_order_of_latest_run;

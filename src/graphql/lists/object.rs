@@ -9,7 +9,7 @@
 /// - `history`: the history of a variant and its sparkline, with the module that has their types;
 /// - `short`: a field with at most [`crate::graphql::limits::MAX_SHORT_LIST`] objects;
 /// - lines for fields that read from a table: `count` (how many rows match), `page` (a numbered page), `names` (a numbered page of
-///   names) and `list` (a connection).
+///   names) and `list` (a connection; `for` another scope than READ).
 macro_rules! graph_object {
     (
         $(#[$meta:meta])*
@@ -157,7 +157,7 @@ macro_rules! graph_object {
         $(short { $(#[doc = $about:literal])+ $($short:tt)* })?
         $(stats $statistics:ident { $of:expr })?
         $(history $history:ident { $variant:expr })?
-        $( $(#[doc = $doc:literal])+ list $name:ident: $Table:ty = $parent:expr; )*
+        $( $(#[doc = $doc:literal])+ list $name:ident: $Table:ty $(, for $scope:ident)? = $parent:expr; )*
     ) => {
         $($meta)*
         #[async_graphql::Object]
@@ -310,7 +310,9 @@ macro_rules! graph_object {
                 $(#[doc = $doc])+
                 #[graphql(
                     complexity = "crate::graphql::lists::cost::cost(first, last, child_complexity)",
-                    directive = crate::graphql::directive::access::apply(crate::config::Scope::Read)
+                    directive = crate::graphql::directive::access::apply(
+                        crate::graphql::lists::object::scope_of_list!($($scope)?)
+                    )
                 )]
                 #[allow(clippy::too_many_arguments, reason = "the arguments of a Relay connection")]
                 async fn $name(
@@ -344,6 +346,17 @@ macro_rules! graph_object {
     };
 }
 pub(crate) use graph_object;
+
+/// The scope that a list takes.
+macro_rules! scope_of_list {
+    () => {
+        crate::config::Scope::Read
+    };
+    ($scope:ident) => {
+        crate::config::Scope::$scope
+    };
+}
+pub(crate) use scope_of_list;
 
 /// Whether `field` is `name`, which is in snake case, in camel case. Compares byte by byte without allocating: the JSON writer asks
 /// for each scalar of a type.

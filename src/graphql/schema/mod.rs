@@ -1,11 +1,13 @@
 //! The schema: object types, queries, mutations and subscriptions.
 
 pub mod announce;
+pub mod audit;
 pub mod branch;
 pub mod build;
 pub mod comparison;
 pub mod comparison_summary;
 pub mod component;
+pub mod deletion;
 pub mod dimension;
 pub mod execution_context;
 pub mod global_id;
@@ -66,12 +68,18 @@ pub struct Query(
     run::RunQuery,
     machine_class::MachineClassQuery,
     tag::TagQuery,
+    audit::AuditQuery,
 );
 
 /// Write operations. A successful response means that the data is on disk.
 #[derive(Default, MergedObject)]
 #[graphql(directive = access::apply(Scope::Ingest))]
-pub struct Mutation(announce::SessionMutation, announce::ContextMutation, record::RecordMutation);
+pub struct Mutation(
+    announce::SessionMutation,
+    announce::ContextMutation,
+    record::RecordMutation,
+    deletion::DeletionMutation,
+);
 
 /// Events, pushed as they are recorded.
 #[derive(Default, MergedSubscription)]
