@@ -2,6 +2,8 @@
 
 use std::{num::NonZeroU32, str::FromStr};
 
+use clap::ValueEnum;
+
 /// Rows per page of REST v1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageSize(NonZeroU32);
@@ -51,6 +53,15 @@ impl FromStr for TagName {
         let name = text.trim();
         if name.is_empty() { Err("give names of tags, such as branch or git_ref") } else { Ok(Self(name.to_owned())) }
     }
+}
+
+/// The form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object on each line.
+    Json,
 }
 
 /// The filter of the log.

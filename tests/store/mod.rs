@@ -3,6 +3,7 @@
 mod aggregates;
 mod announced_model;
 mod assigning;
+mod busy;
 mod conditions;
 mod database;
 mod deleted_runs;
