@@ -30,6 +30,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use config::{HttpLimits, Settings};
 use db::OpenError;
 use ingest::Committer;
+use telemetry::Traces;
 use web::{Figures, Health, Observer, Tls};
 
 // Called by benchmarks, examples and tests. Everything else is private, so that the compiler detects dead code.
@@ -75,6 +76,9 @@ pub enum StartError {
     /// The figures.
     #[error("the server's figures can't be kept: {0}")]
     Figures(#[from] prometheus::Error),
+    /// The address of a collector.
+    #[error("--otlp-endpoint: {0}")]
+    Traces(#[from] opentelemetry_otlp::ExporterBuildError),
 }
 
 /// A component that the server cannot run without ended by itself.
@@ -109,6 +113,7 @@ pub struct App {
     stopping: watch::Sender<bool>,
     health: Health,
     observer: Observer,
+    traces: Option<Traces>,
     /// The figures, and the address of their own that they are shown at.
     figures: (Figures, Option<TcpListener>),
     /// How long the port stays open after a signal to stop.
@@ -155,10 +160,14 @@ impl App {
         let (stopping, is_stopping) = watch::channel(false);
         let figures = Figures::new()?;
         let router = web::router(&graph, rest_apis, &access, &health, &is_stopping, &figures, settings)?;
-        let observer = Observer::new(figures.clone());
+        let traces = match &settings.otlp_endpoint {
+            Some(endpoint) => Some(Traces::start(endpoint.as_str(), version::VERSION)?),
+            None => None,
+        };
+        let observer = Observer::new(figures.clone(), traces.clone());
         let figures = (figures, listener);
         let (limits, drain) = (settings.limits.clone(), settings.stop.drain);
-        Ok(Self { router, limits, tls, stopping, health, observer, figures, drain, database, committer })
+        Ok(Self { router, limits, tls, stopping, health, observer, traces, figures, drain, database, committer })
     }
 
     /// Returns the router.
@@ -176,7 +185,8 @@ impl App {
     /// # Errors
     /// A component that the server cannot run without ended by itself. The log has the reason, too.
     pub async fn serve(self, listener: TcpListener, end: impl Future<Output = ()> + Send) -> Result<(), Died> {
-        let Self { router, limits, tls, stopping, health, observer, figures, drain, database, mut committer } = self;
+        let Self { router, limits, tls, stopping, health, observer, traces, figures, drain, database, mut committer } =
+            self;
         let (figures, own_listener) = figures;
         let _showing = own_listener.map(|listener| {
             let (router, limits) = (web::figures_router(&figures), limits.clone());
@@ -208,7 +218,12 @@ impl App {
                 return Err(Died(reason));
             }
         }
-        Self::finish(database, committer).await;
+        let sent = async {
+            if let Some(traces) = traces {
+                traces.stop().await;
+            }
+        };
+        tokio::join!(Self::finish(database, committer), sent);
         Ok(())
     }
 

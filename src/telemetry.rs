@@ -1,10 +1,14 @@
-//! Logging. It goes to standard error; standard output is for the results of commands.
+//! Logging and traces. The log goes to standard error; standard output is for the results of commands.
+
+mod traces;
 
 use std::{backtrace::Backtrace, io::IsTerminal as _, panic, thread};
 
 use tracing::{Level, Metadata};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+pub(crate) use traces::{RequestSpan, Traces};
 
 /// Minimum level of some crates, whatever the filter: WebSocket messages may contain tokens; each step of each migration says
 /// nothing to an operator.

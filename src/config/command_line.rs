@@ -21,7 +21,7 @@ use super::{
     limits::HttpLimits,
     live::LiveSettings,
     refusal::{Given, Stop, refusal},
-    server::{LogFilter, LogFormat, PageSize, TagName},
+    server::{LogFilter, LogFormat, OtlpEndpoint, PageSize, TagName},
     stop::StopSettings,
     storage::{ConnectionFlags, PoolFlags},
     tls::TlsFlags,
@@ -163,6 +163,12 @@ pub(super) struct ServerFlags {
     #[arg(long, env = "METROGRAPH_METRICS_LISTEN", value_name = "HOST:PORT",
         value_parser = NonEmptyStringValueParser::new().try_map(|text| address(&text)))]
     pub metrics_listen: Option<SocketAddr>,
+
+    /// Collector of OpenTelemetry that is sent a span for each request (OTLP over HTTP), such as `http://127.0.0.1:4318`
+    /// [default: none]
+    #[arg(long, env = "METROGRAPH_OTLP_ENDPOINT", value_name = "URL",
+        value_parser = NonEmptyStringValueParser::new().try_map(|text| OtlpEndpoint::from_str(&text)))]
+    pub otlp_endpoint: Option<OtlpEndpoint>,
 
     /// Rows per numbered page (REST v1) [default: 500; `MONITOR_SERVER_PAGINATION_COUNT` is honoured]
     #[arg(long, env = "METROGRAPH_PAGE_SIZE", value_name = "ROWS")]

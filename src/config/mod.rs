@@ -32,7 +32,7 @@ pub use limits::{HttpLimits, Rate, RateLimit};
 pub use live::LiveSettings;
 pub(crate) use redaction::{redacted_name, redacted_path};
 pub use refusal::Stop;
-pub use server::{LogFilter, LogFormat, PageSize, TagName};
+pub use server::{LogFilter, LogFormat, OtlpEndpoint, PageSize, TagName};
 pub use stop::StopSettings;
 use storage::ConnectionFlags;
 pub use storage::{Connections, DirectUrl, SegmentSizes, StorageSettings};
@@ -62,6 +62,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Another address at which the server's figures are shown.
     pub metrics_listen: Option<SocketAddr>,
+    /// The collector that is sent traces.
+    pub otlp_endpoint: Option<OtlpEndpoint>,
     /// Settings of `/graphql`.
     pub graphql: GraphqlSettings,
     /// The access mode.
@@ -110,6 +112,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<
         log,
         log_format,
         metrics_listen,
+        otlp_endpoint,
         page_size,
         rest_dir,
         branch_tag,
@@ -141,6 +144,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<
         log,
         log_format,
         metrics_listen,
+        otlp_endpoint,
         graphql,
         access,
         live,

@@ -40,18 +40,24 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a database may be busy before the server is no longer ready: other programs hold locks for a moment.
 const UNREADY_AFTER: Duration = Duration::from_secs(5);
 
+/// What the committer works with.
+pub(super) struct Tools {
+    pub writer: Writer,
+    pub history: Arc<History>,
+    pub condition: Condition,
+    pub branches: BranchRules,
+    pub last_moment: LastMoment,
+    pub figures: Figures,
+}
+
 /// Runs until every handle is gone, or `end` comes, and the queue is empty. On SQLite it blocks its thread.
 pub(crate) async fn run(
-    writer: Writer,
-    history: Arc<History>,
-    condition: Condition,
-    branches: BranchRules,
-    last_moment: LastMoment,
-    figures: Figures,
+    tools: Tools,
     mut queue: UnboundedReceiver<Waiting>,
     watermark: watch::Sender<Watermark>,
     mut end: oneshot::Receiver<()>,
 ) {
+    let Tools { writer, history, condition, branches, last_moment, figures } = tools;
     let (names, trail, continuity) = (Names::new(), CommitTrail::default(), Continuity::Continues);
     let mut committer =
         Committer { writer, history, names, branches, trail, continuity, condition, last_moment, figures };

@@ -42,6 +42,7 @@ use tokio::{
 
 use crate::db::{Database, OpenError};
 pub use branch::BranchRules;
+use committer::Tools;
 use condition::Condition;
 pub use deletion::Deleted;
 use figures::Figures;
@@ -164,6 +165,7 @@ impl Ingest {
             sender.clone(),
             Arc::clone(&history),
             ingest.history_checks(),
+            ingest.outdated_flag(),
         );
         let (end, ended) = oneshot::channel();
         let sealer = (writer.is_some() && is_server)
@@ -172,18 +174,9 @@ impl Ingest {
             Some(writer) => {
                 // A thread of its own: SQLite blocks the one that writes.
                 let runtime = Handle::current();
+                let tools = Tools { writer, history, condition, branches, last_moment, figures };
                 tokio::task::spawn_blocking(move || {
-                    runtime.block_on(committer::run(
-                        writer,
-                        history,
-                        condition,
-                        branches,
-                        last_moment,
-                        figures,
-                        queue,
-                        sender,
-                        ended,
-                    ));
+                    runtime.block_on(committer::run(tools, queue, sender, ended));
                 })
             }
             None => tokio::spawn(async move {

@@ -31,6 +31,7 @@ pub struct Ingest {
     watermark: watch::Receiver<Watermark>,
     is_read_only: bool,
     is_failing: Arc<AtomicBool>,
+    is_outdated: Arc<AtomicBool>,
     patience: Duration,
     figures: Figures,
 }
@@ -46,7 +47,10 @@ impl Ingest {
     ) -> (Self, mpsc::UnboundedReceiver<Waiting>) {
         let (queue, waiting) = mpsc::unbounded_channel();
         let places = Arc::new(Semaphore::new(MAX_QUEUED_ROWS));
-        (Self { queue, places, watermark, is_read_only, is_failing, patience, figures }, waiting)
+        (
+            Self { queue, places, watermark, is_read_only, is_failing, is_outdated: Arc::default(), patience, figures },
+            waiting,
+        )
     }
 
     /// Whether the committer is at work; also where there is nothing for it to do.
@@ -62,6 +66,16 @@ impl Ingest {
     /// Whether the last attempt to store has failed for the database's fault, and none has succeeded since.
     pub(crate) fn is_failing(&self) -> bool {
         self.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// Whether a newer version has changed the tables since this server started.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.is_outdated.load(Ordering::Relaxed)
+    }
+
+    /// Returns what notes that.
+    pub(super) fn outdated_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_outdated)
     }
 
     /// How long a write waits for a database that is busy.
@@ -98,6 +112,12 @@ impl Ingest {
             return Err(Error::new(
                 Code::ReadOnly,
                 "this server stores nothing (--read-only): send this to one that does",
+            ));
+        }
+        if self.is_outdated() {
+            return Err(Error::new(
+                Code::DatabaseUnavailable,
+                "a newer version of Metrograph has changed the tables: this server stores nothing more; start that version in its place",
             ));
         }
         let rows = u32::try_from(job.rows()).unwrap_or(u32::MAX);

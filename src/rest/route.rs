@@ -159,8 +159,7 @@ fn argument<'a>(path: &'a HashMap<String, String>, name: &'a str) -> (&'a str, &
 async fn handle(
     State(route): State<Arc<Route>>,
     Extension(caller): Extension<Caller>,
-    project: Option<Extension<ProjectName>>,
-    facts: Option<Extension<RequestFacts>>,
+    (project, facts): (Option<Extension<ProjectName>>, Option<Extension<RequestFacts>>),
     arguments: Result<RawPathParams, RawPathParamsRejection>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,

@@ -88,7 +88,10 @@ impl Figures {
                     Opts::new("metrograph_database_connections", "Connections to the database for reading."),
                     &["state"],
                 )?,
-                log: IntGauge::new("metrograph_sqlite_wal_bytes", "Size of the write-ahead log of SQLite.")?,
+                log: IntGauge::new(
+                    "metrograph_database_wal_bytes",
+                    "Size of the write-ahead log next to the database's file.",
+                )?,
                 metrics: IntGauge::new("metrograph_stored_metrics", "Metrics in the database.")?,
                 sessions: IntGauge::new("metrograph_stored_sessions", "Announced sessions in the database.")?,
                 cache_hits: counter("metrograph_cache_hits_total", "Look-ups that a cache answered.", &["cache"])?,

@@ -6,7 +6,9 @@ mod graphql;
 mod guard;
 mod health;
 mod limits;
+mod observer;
 mod pages;
+mod request_id;
 mod server;
 mod state;
 
@@ -50,8 +52,9 @@ use crate::{
 
 pub(crate) use figures::{Figures, router as figures_router};
 pub(crate) use health::Health;
+pub(crate) use observer::Observer;
 pub use server::TlsError;
-pub(crate) use server::{Observer, Tls, serve};
+pub(crate) use server::{Tls, serve};
 
 /// The documents that the built-in pages send, by file name.
 pub(crate) const DOCUMENTS: &[(&str, &str)] = &[("overview.graphql", include_str!("../../web/src/overview.graphql"))];

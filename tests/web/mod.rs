@@ -13,4 +13,5 @@ mod request_log;
 mod security;
 mod slow_readers;
 mod tls;
+mod traces;
 mod wire;

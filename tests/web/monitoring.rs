@@ -70,7 +70,7 @@ on_both_engines! {
             assert!(connections.iter().sum::<f64>() >= 1.0, "{connections:?}");
             assert!(found.contains_key("metrograph_cache_hits_total{cache=\"columns\"}"));
             assert!(found["metrograph_cache_misses_total{cache=\"documents\"}"] >= 1.0);
-            assert_eq!(found.contains_key("metrograph_sqlite_wal_bytes"), app.engine() == Engine::Sqlite);
+            assert_eq!(found.contains_key("metrograph_database_wal_bytes"), app.engine() == Engine::Sqlite);
         }
         // What is posted there is a metric, as before.
         app.post("/metrics/", &metric_of("test_c")).await.expect(201);

@@ -1,7 +1,7 @@
 //! Kinds of errors, the same for both drivers.
 
 use rusqlite::{ErrorCode, ffi};
-use sea_orm::{DbErr, RuntimeErr};
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
 
 /// Why a statement failed, as far as it matters for what to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl ErrorKind {
         match error {
             // See `failed`.
             DbErr::Exec(RuntimeErr::Internal(message)) => Self::Value(message.clone()),
-            DbErr::Conn(RuntimeErr::Internal(_)) => Self::Busy,
+            DbErr::Conn(RuntimeErr::Internal(_)) | DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => Self::Busy,
             DbErr::RecordNotFound(_) => Self::Collision,
             DbErr::Exec(RuntimeErr::SqlxError(error))
             | DbErr::Query(RuntimeErr::SqlxError(error))

@@ -41,7 +41,7 @@ use crate::{
             CLOSE_TIMEOUT, CONNECTION_INIT_TIMEOUT, KEEP_ALIVE_INTERVAL, MAX_MESSAGES_PER_FLUSH, MAX_SOCKET_OPERATIONS,
             MAX_UNANSWERED_PINGS, SOCKET_BUFFER_BYTES,
         },
-        server::Observed,
+        observer::Observed,
         state::AppState,
     },
 };

@@ -24,7 +24,8 @@ use crate::{
         guard::{paths::is_graphql, security_headers},
         health,
         limits::{ACCEPT_BACKOFF, ACCEPT_LOG_INTERVAL, MAX_REFUSED_CONNECTIONS, REFUSED_CONNECTION_TIMEOUT},
-        server::{connection::Connection, observer::Observer, tls::Tls},
+        observer::Observer,
+        server::{connection::Connection, tls::Tls},
     },
 };
 

@@ -24,9 +24,9 @@ use crate::{
     web::{
         guard::{hosts, security_headers},
         limits::{FIRST_REQUEST_GRACE, HTTP2_GOAWAY_TIMEOUT, HTTP2_KEEP_ALIVE_INTERVAL, MAX_HTTP2_STREAMS},
+        observer::Observer,
         server::{
             idle::InFlight,
-            observer::Observer,
             tls::H2,
             unread::UnreadBody,
             wire::{ClientStream, Linger, Transport},

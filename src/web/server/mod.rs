@@ -4,13 +4,10 @@ mod accept;
 mod connection;
 mod heads;
 mod idle;
-mod observer;
-mod request_id;
 mod tls;
 mod unread;
 mod wire;
 
 pub(crate) use accept::serve;
-pub(crate) use observer::{Observed, Observer};
 pub(crate) use tls::Tls;
 pub use tls::TlsError;

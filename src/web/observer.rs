@@ -21,9 +21,10 @@ use hyper::body::{Frame, SizeHint};
 
 use crate::{
     http::facts::{Refused, RequestFacts},
+    telemetry::{RequestSpan, Traces},
     web::{
         figures::Figures,
-        server::request_id::{X_REQUEST_ID, request_id},
+        request_id::{X_REQUEST_ID, request_id},
     },
 };
 
@@ -35,21 +36,26 @@ const CLIENT_GONE: u16 = 499;
 
 /// Observes the requests of a server.
 #[derive(Clone)]
-pub(crate) struct Observer(Figures);
+pub(crate) struct Observer {
+    figures: Figures,
+    traces: Option<Traces>,
+}
 
 impl Observer {
-    pub(crate) fn new(figures: Figures) -> Self {
-        Self(figures)
+    pub(crate) fn new(figures: Figures, traces: Option<Traces>) -> Self {
+        Self { figures, traces }
     }
 
     /// Begins to observe `request`, which `peer` has sent. What is learnt of it meanwhile goes into its extensions.
     pub(crate) fn begin<B>(&self, request: &mut Request<B>, peer: SocketAddr) -> Observed {
         let facts = RequestFacts::default();
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let span = self.traces.as_ref().map(|traces| traces.begin(method.as_str(), &path, peer, request.headers()));
         let observed = Observed(Arc::new(Inner {
-            figures: self.0.clone(),
+            figures: self.figures.clone(),
             began: Instant::now(),
-            method: request.method().clone(),
-            path: request.uri().path().to_owned(),
+            method,
+            path,
             peer,
             forwarded_for: forwarded_for(request.headers()),
             id: request_id(request.headers()),
@@ -57,6 +63,7 @@ impl Observer {
             status: AtomicU16::new(CLIENT_GONE),
             bytes: AtomicU64::new(0),
             refused: Mutex::default(),
+            span: span.map(Mutex::new),
         }));
         request.extensions_mut().insert(facts);
         request.extensions_mut().insert(observed.clone());
@@ -88,6 +95,7 @@ struct Inner {
     /// Bytes of the body that were handed over for sending.
     bytes: AtomicU64,
     refused: Mutex<Option<Refused>>,
+    span: Option<Mutex<RequestSpan>>,
 }
 
 impl Observed {
@@ -108,7 +116,7 @@ impl Observed {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let Self { figures, began, method, path, peer, forwarded_for, id, facts, status, bytes, refused } = self;
+        let Self { figures, began, method, path, peer, forwarded_for, id, facts, status, bytes, refused, span } = self;
         let (time, status) = (began.elapsed(), *status.get_mut());
         let refused = refused.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         let operation = facts.operation();
@@ -116,6 +124,13 @@ impl Drop for Inner {
         let is_stream = operation.is_some_and(|performed| performed.is_stream) || status == 101;
         figures.answered(group, status, time, is_stream);
         let name = operation.map(|performed| performed.name.as_deref().unwrap_or(&performed.group));
+        let id = id.to_str().unwrap_or_default();
+        let trace = span.as_mut().map(|span| {
+            let span = span.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let refused = refused.as_ref().map(|refused| (refused.code.as_str(), refused.reason.as_str()));
+            span.end(method.as_str(), name.unwrap_or(group), status, id, refused);
+            span.trace_id()
+        });
         tracing::info!(
             target: "metrograph::request",
             %method,
@@ -127,7 +142,8 @@ impl Drop for Inner {
             client = %peer,
             forwarded_for = forwarded_for.map(tracing::field::display),
             token = facts.token(),
-            id = id.to_str().unwrap_or_default(),
+            id,
+            trace,
             code = refused.as_ref().map(|refused| refused.code.as_str()),
             reason = refused.as_ref().map(|refused| refused.reason.as_str()),
             "request"
