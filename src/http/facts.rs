@@ -77,7 +77,7 @@ fn without_quotes(text: &str) -> String {
     for sign in text.chars() {
         match closing {
             Some(close) if sign == close => {
-                kept.push_str("…");
+                kept.push('…');
                 kept.push(sign);
                 closing = None;
             }
