@@ -6,7 +6,7 @@
 //!
 //! This is what Metrograph's answers are held against (`tests/clients/judges.py`), not a way to serve it: see ARCHITECTURE.md.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use async_graphql::Executor as _;
 use async_graphql_axum::{GraphQLRequest, GraphQLResponse, GraphQLSubscription};
@@ -26,7 +26,7 @@ async fn answer(State(stock): State<Stock>, request: GraphQLRequest) -> GraphQLR
 async fn main() -> Result<(), Box<dyn Error>> {
     let (_, settings) = config::read().map_err(|stop| format!("{stop:?}"))?;
     let database = Database::open(&settings.database_url, &settings.storage, settings.limits.request_timeout).await?;
-    let (ingest, committer) = Ingest::start(&database, BranchRules::default()).await?;
+    let (ingest, committer) = Ingest::start(&database, BranchRules::default(), Duration::from_secs(10)).await?;
     let caller = Access::new(AccessMode::Open, &database, ingest.clone()).caller_of(None).await;
     let documents = DocumentStore::open(
         &metrograph::sdl(),

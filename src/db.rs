@@ -35,6 +35,9 @@ pub use open_error::OpenError;
 /// See [`Database::replaced_grace`]: longer than a scan takes.
 const REPLACED_GRACE: Duration = Duration::from_secs(5);
 
+/// How long the connection that writes waits for the lock of a file by itself: then the committer tries again.
+const WRITER_LOCK_TIMEOUT: Duration = Duration::from_millis(200);
+
 /// An open database.
 #[derive(Debug, Clone)]
 pub struct Database {
@@ -105,6 +108,17 @@ impl Database {
         self.access.check().map_err(|error| error.to_string())
     }
 
+    /// Returns the number of open connections for reading, and of those that no statement uses.
+    pub(crate) fn connections(&self) -> (usize, usize) {
+        self.store.reader.connections()
+    }
+
+    /// Returns the size of a file's write-ahead log in bytes; `None` where there is no file.
+    pub(crate) fn log_bytes(&self) -> Option<u64> {
+        let file = self.file.as_ref()?;
+        Some(std::fs::metadata(file::log_of(file.path())).map_or(0, |found| found.len()))
+    }
+
     /// Checks that it answers a small query.
     ///
     /// # Errors
@@ -154,7 +168,8 @@ impl Database {
             return Ok(Writer::Orm(connection, postgres::sessions(&self.storage, Duration::ZERO)));
         };
         // Enough for the pages that inserts touch again and again, above all those of variants and their counters.
-        let pragmas = format!("{}; PRAGMA cache_size = -32000", file::PRAGMAS);
+        let patience = WRITER_LOCK_TIMEOUT.as_millis();
+        let pragmas = format!("{}; PRAGMA cache_size = -32000; PRAGMA busy_timeout = {patience}", file::PRAGMAS);
         let connection = Connection::open(file, &pragmas, Counter::clone(&self.statements));
         connection.map(Writer::Direct).map_err(|error| self.unusable(error))
     }

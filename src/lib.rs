@@ -22,15 +22,16 @@ mod rest;
 mod telemetry;
 mod web;
 
-use std::{pin::pin, time::Duration};
+use std::{net::SocketAddr, pin::pin, time::Duration};
 
 use axum::Router;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use config::{HttpLimits, Settings};
 use db::OpenError;
 use ingest::Committer;
-use web::{Health, Tls};
+use telemetry::Traces;
+use web::{Figures, Health, Observer, Tls};
 
 // Called by benchmarks, examples and tests. Everything else is private, so that the compiler detects dead code.
 pub use access::Access;
@@ -51,6 +52,11 @@ const FAILURE_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Added to the request timeout for reads of the database, so that the error is the timeout's, not the database's.
 const READ_TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
+/// What is left of the request timeout once a write has waited for a busy database, so that the error is the database's, and sure: at most
+/// this, and a tenth.
+const ANSWER_MARGIN: Duration = Duration::from_secs(1);
+/// How long before the end of a stop writes no longer wait for a busy database.
+const STOP_MARGIN: Duration = Duration::from_secs(2);
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -64,12 +70,39 @@ pub enum StartError {
     /// The TLS certificate or its key.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The address of the figures.
+    #[error("--metrics-listen: {0} can't be listened on: {1}")]
+    MetricsListen(SocketAddr, std::io::Error),
+    /// The figures.
+    #[error("the server's figures can't be kept: {0}")]
+    Figures(#[from] prometheus::Error),
+    /// The address of a collector.
+    #[error("--otlp-endpoint: {0}")]
+    Traces(#[from] opentelemetry_otlp::ExporterBuildError),
 }
 
 /// A component that the server cannot run without ended by itself.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Died(String);
+
+/// Listens on the address of the figures.
+async fn listen_for_metrics(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = TcpListener::bind(address).await.map_err(|error| StartError::MetricsListen(address, error))?;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!("figures for Prometheus at http://{address}/metrics");
+    }
+    Ok(listener)
+}
+
+/// A task that ends with its owner.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
 
 /// The server with its database open.
 pub struct App {
@@ -79,6 +112,10 @@ pub struct App {
     /// Ends streams when it becomes true.
     stopping: watch::Sender<bool>,
     health: Health,
+    observer: Observer,
+    traces: Option<Traces>,
+    /// The figures, and the address of their own that they are shown at.
+    figures: (Figures, Option<TcpListener>),
     /// How long the port stays open after a signal to stop.
     drain: Duration,
     database: Database,
@@ -94,6 +131,10 @@ impl App {
     /// opened.
     pub async fn open(settings: &Settings) -> Result<Self, StartError> {
         let tls = settings.tls.as_ref().map(Tls::load).transpose()?;
+        let listener = match settings.metrics_listen {
+            Some(address) => Some(listen_for_metrics(address).await?),
+            None => None,
+        };
         let schema = sdl();
         let rest_apis = rest::load(&schema, settings.rest_dir.as_deref())?;
         let exposure = &settings.exposure;
@@ -106,17 +147,27 @@ impl App {
         }
         let read_timeout = settings.limits.request_timeout + READ_TIMEOUT_MARGIN;
         let database = Database::open(&settings.database_url, &settings.storage, read_timeout).await?;
+        let timeout = settings.limits.request_timeout;
+        let patience = timeout - ANSWER_MARGIN.min(timeout / 10);
         let branch_tags = settings.branch_tags.iter().map(|tag| tag.as_str().to_owned());
-        let (ingest, committer) = Ingest::start(&database, BranchRules::of_tags(branch_tags.collect())).await?;
+        let (ingest, committer) =
+            Ingest::start(&database, BranchRules::of_tags(branch_tags.collect()), patience).await?;
         let access = Access::new(settings.access.mode, &database, ingest.clone());
         access.warn(settings.listen.ip()).await.map_err(|error| database.unusable(error))?;
         let buffer = usize::try_from(settings.live.buffer.get()).unwrap_or(usize::MAX);
         let health = Health::new(database.clone(), ingest.clone());
         let graph = Graph::new(database.clone(), ingest, settings.page_size.rows(), buffer, documents);
         let (stopping, is_stopping) = watch::channel(false);
-        let router = web::router(&graph, rest_apis, &access, &health, &is_stopping, settings);
+        let figures = Figures::new()?;
+        let router = web::router(&graph, rest_apis, &access, &health, &is_stopping, &figures, settings)?;
+        let traces = match &settings.otlp_endpoint {
+            Some(endpoint) => Some(Traces::start(endpoint.as_str(), version::VERSION)?),
+            None => None,
+        };
+        let observer = Observer::new(figures.clone(), traces.clone());
+        let figures = (figures, listener);
         let (limits, drain) = (settings.limits.clone(), settings.stop.drain);
-        Ok(Self { router, limits, tls, stopping, health, drain, database, committer })
+        Ok(Self { router, limits, tls, stopping, health, observer, traces, figures, drain, database, committer })
     }
 
     /// Returns the router.
@@ -134,14 +185,25 @@ impl App {
     /// # Errors
     /// A component that the server cannot run without ended by itself. The log has the reason, too.
     pub async fn serve(self, listener: TcpListener, end: impl Future<Output = ()> + Send) -> Result<(), Died> {
-        let Self { router, limits, tls, stopping, health, drain, database, mut committer } = self;
-        let mut serving = pin!(web::serve(listener, router, &limits, tls, stopping.subscribe()));
+        let Self { router, limits, tls, stopping, health, observer, traces, figures, drain, database, mut committer } =
+            self;
+        let (figures, own_listener) = figures;
+        let _showing = own_listener.map(|listener| {
+            let (router, limits) = (web::figures_router(&figures), limits.clone());
+            let (stopping, observer) = (stopping.subscribe(), observer.clone());
+            AbortOnDrop(tokio::spawn(async move {
+                web::serve(listener, router, &limits, None, stopping, observer).await;
+            }))
+        });
+        let hurry = committer.hurry();
+        let mut serving = pin!(web::serve(listener, router, &limits, tls, stopping.subscribe(), observer));
         let drained = async {
             end.await;
             tracing::info!("stopping: waiting for requests in flight");
             health.set_stopping();
             tokio::time::sleep(drain).await;
             stopping.send_replace(true);
+            hurry.end_after(REQUEST_DRAIN_TIMEOUT - STOP_MARGIN);
             tokio::time::sleep(REQUEST_DRAIN_TIMEOUT).await;
         };
         tokio::select! {
@@ -156,7 +218,12 @@ impl App {
                 return Err(Died(reason));
             }
         }
-        Self::finish(database, committer).await;
+        let sent = async {
+            if let Some(traces) = traces {
+                traces.stop().await;
+            }
+        };
+        tokio::join!(Self::finish(database, committer), sent);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
-//! Signals and limits of the operating system.
+//! Signals and limits of the operating system, and the socket that a supervisor hands over.
 
-use std::io;
+use std::{io, net::TcpListener};
 
 /// File descriptors besides connections: database files or sockets, the log, and connections over the limit.
 #[cfg(unix)]
@@ -26,6 +26,41 @@ pub(crate) fn raise_open_files(connections: u32) -> u32 {
          are served at a time; raise its hard limit (ulimit -Hn, LimitNOFILE=), or lower --max-connections"
     );
     supported
+}
+
+/// Returns the socket to listen on that the supervisor has handed over, as systemd does (`LISTEN_FDS`), if there is one.
+///
+/// # Errors
+/// Several sockets, or one that is not for TCP.
+#[cfg(unix)]
+pub(crate) fn inherited_listener() -> Result<Option<TcpListener>, String> {
+    let mut inherited = listenfd::ListenFd::from_env();
+    match inherited.len() {
+        0 => return Ok(None),
+        1 => {}
+        several => {
+            return Err(format!(
+                "the supervisor hands over {several} sockets (LISTEN_FDS): give one, with one ListenStream= in the socket unit"
+            ));
+        }
+    }
+    let listener = inherited.take_tcp_listener(0).and_then(|listener| {
+        if let Some(listener) = &listener {
+            listener.set_nonblocking(true)?;
+        }
+        Ok(listener)
+    });
+    listener.map_err(|error| {
+        format!(
+            "the socket that the supervisor hands over can't be listened on: give a TCP port (ListenStream=): {error}"
+        )
+    })
+}
+
+/// Sockets are handed over on Unix only.
+#[cfg(not(unix))]
+pub(crate) fn inherited_listener() -> Result<Option<TcpListener>, String> {
+    Ok(None)
 }
 
 /// No such limit is known on this platform.

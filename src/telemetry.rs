@@ -1,10 +1,14 @@
-//! Logging. It goes to standard error; standard output is for the results of commands.
+//! Logging and traces. The log goes to standard error; standard output is for the results of commands.
+
+mod traces;
 
 use std::{backtrace::Backtrace, io::IsTerminal as _, panic, thread};
 
 use tracing::{Level, Metadata};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+pub(crate) use traces::{RequestSpan, Traces};
 
 /// Minimum level of some crates, whatever the filter: WebSocket messages may contain tokens; each step of each migration says
 /// nothing to an operator.
@@ -33,19 +37,21 @@ impl Drop for Log {
 }
 
 /// Starts logging with this filter, on a thread of its own, so that a blocked standard error blocks nothing else.
-/// Panics are logged, too. Only the first call of a process has an effect.
-pub(crate) fn start(filter: &str) -> Log {
+/// As JSON, each line is an object. Panics are logged, too. Only the first call of a process has an effect.
+pub(crate) fn start(filter: &str, is_json: bool) -> Log {
     let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(MAX_BUFFERED_LINES).thread_name("log");
     let (writer, guard) = writer.finish(std::io::stderr());
-    let started = fmt()
+    let log = fmt()
         .with_env_filter(EnvFilter::new(format!("{filter},{QUIET_TARGETS}")))
         .with_writer(writer)
-        .with_ansi(std::io::stderr().is_terminal())
         // They would go to standard error.
-        .log_internal_errors(false)
-        .finish()
-        .with(filter_fn(|event| !may_contain_secrets(event)))
-        .try_init();
+        .log_internal_errors(false);
+    let secrets = filter_fn(|event| !may_contain_secrets(event));
+    let started = if is_json {
+        log.json().flatten_event(true).with_current_span(false).with_span_list(false).finish().with(secrets).try_init()
+    } else {
+        log.with_ansi(std::io::stderr().is_terminal()).finish().with(secrets).try_init()
+    };
     if started.is_ok() {
         panic::set_hook(Box::new(|panicked| tracing::error!(backtrace = %Backtrace::capture(), "{panicked}")));
     }

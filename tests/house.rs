@@ -17,9 +17,9 @@ const RUST: &[&str] = &["rs"];
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["commands"]),
     ("commands", &["lib", "rest", "graphql", "access", "ingest", "db", "entity", "process", "telemetry", "config"]),
-    ("lib", &["web", "rest", "graphql", "access", "ingest", "db", "config"]),
+    ("lib", &["web", "rest", "graphql", "access", "ingest", "db", "telemetry", "config", "version"]),
     // Health is asked of what stores and of what it is stored in.
-    ("web", &["rest", "graphql", "access", "ingest", "db", "http", "error", "config", "version"]),
+    ("web", &["rest", "graphql", "access", "ingest", "db", "http", "error", "telemetry", "config", "version"]),
     ("rest", &["graphql", "access", "http", "error"]),
     // What both of them know of HTTP, and what it makes of a failure.
     ("http", &["error"]),

@@ -1,5 +1,7 @@
 //! The caller of a request and its scopes.
 
+use std::sync::Arc;
+
 use crate::{
     config::{AccessMode, Scope},
     error::{Code, Error},
@@ -10,7 +12,7 @@ const EVERYTHING: &[Scope] = &[Scope::Read, Scope::Ingest, Scope::Admin];
 /// The caller of a request.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    token: Option<i64>,
+    token: Option<(i64, Arc<str>)>,
     scopes: Result<&'static [Scope], Error>,
     /// Whether tokens are ignored.
     is_open: bool,
@@ -33,8 +35,8 @@ impl Caller {
         Self { token: None, scopes: Ok(scopes(mode, None)), is_open: mode == AccessMode::Open }
     }
 
-    pub(super) fn with_token(mode: AccessMode, token: i64, scope: Scope) -> Self {
-        Self { token: Some(token), scopes: Ok(scopes(mode, Some(scope))), is_open: false }
+    pub(super) fn with_token(mode: AccessMode, token: i64, name: &str, scope: Scope) -> Self {
+        Self { token: Some((token, name.into())), scopes: Ok(scopes(mode, Some(scope))), is_open: false }
     }
 
     pub(super) fn refused(reason: Error) -> Self {
@@ -43,7 +45,12 @@ impl Caller {
 
     /// Returns the key of a valid token.
     pub(crate) fn token(&self) -> Option<i64> {
-        self.token
+        self.token.as_ref().map(|(token, _)| *token)
+    }
+
+    /// Returns the name of a valid token.
+    pub(crate) fn token_name(&self) -> Option<Arc<str>> {
+        self.token.as_ref().map(|(_, name)| Arc::clone(name))
     }
 
     /// Whether every scope is granted, so that nothing needs to be checked.

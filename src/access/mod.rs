@@ -12,7 +12,7 @@ use std::{
 };
 
 use entity::{
-    driver::executor::Reader,
+    driver::{error_kind::ErrorKind, executor::Reader},
     table::access_token::{self as row, Model},
 };
 use sea_orm::DbErr;
@@ -33,6 +33,8 @@ pub(crate) use token::{hash, random as random_token};
 const CACHE_MAX_AGE: Duration = Duration::from_secs(1);
 /// Minimum age of the cache before an unknown token makes it reload: the token may be new.
 const MISS_MAX_AGE: Duration = Duration::from_millis(100);
+/// Pause between two tries to read the tokens while the database is busy or out of reach.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// Minimum time between two updates of a token's last use, in microseconds.
 const LAST_USE_INTERVAL: i64 = 60_000_000;
 
@@ -99,21 +101,30 @@ impl Access {
         };
         let Some(secret) = token::sent_in(credentials) else { return Caller::refused(caller::not_understood()) };
         let hash = token::hash(&secret);
-        let mut cache = cache.lock().await;
-        let age = if cache.find(&hash).is_some() { CACHE_MAX_AGE } else { MISS_MAX_AGE };
-        if let Err(error) = cache.refresh(reader, age).await {
-            return Caller::refused(error.into());
-        }
-        let Some(Model { id, scope, last_used_at, .. }) = cache.find(&hash) else {
+        let began = Instant::now();
+        let mut cache = loop {
+            let mut cache = cache.lock().await;
+            let age = if cache.find(&hash).is_some() { CACHE_MAX_AGE } else { MISS_MAX_AGE };
+            match cache.refresh(reader, age).await {
+                Ok(()) => break cache,
+                // A write must not fail because the database restarts; a revoked token must not be accepted meanwhile.
+                Err(error) if ErrorKind::of(&error) == ErrorKind::Busy && began.elapsed() < ingest.patience() => {}
+                Err(error) => return Caller::refused(error.into()),
+            }
+            drop(cache);
+            tokio::time::sleep(RETRY_INTERVAL).await;
+        };
+        let Some(Model { id, name, scope, last_used_at, .. }) = cache.find(&hash) else {
             return Caller::refused(caller::unknown_token());
         };
         let Some(scope) = Scope::named(scope) else { return Caller::refused(caller::unknown_token()) };
+        let caller = Caller::with_token(*mode, *id, name, scope);
         let (id, now) = (*id, now());
         let last_recorded = cache.recorded.get(&id).copied().max(*last_used_at);
         if last_recorded.is_none_or(|last| now - last >= LAST_USE_INTERVAL) && ingest.note_token_use(id, now) {
             cache.recorded.insert(id, now);
         }
-        Caller::with_token(*mode, id, scope)
+        caller
     }
 
     /// Waits until the token of `caller` is revoked or expires, and returns the error; for ever without a token.

@@ -1,13 +1,13 @@
 //! `metrograph serve`: runs the server until a signal stops it.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{net, num::NonZeroU32, time::Duration};
 
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     App, SHUTDOWN_TIMEOUT,
     commands::{failure::Failure, output::print, runtime::on_runtime},
-    config::Settings,
+    config::{LogFormat, Settings},
     process::{self, Signals},
     telemetry,
 };
@@ -19,8 +19,10 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Runs the server until a signal stops it.
 pub(crate) fn run(mut settings: Settings) -> Result<(), Failure> {
+    // While there is one thread.
+    let inherited = process::inherited_listener()?;
     // Dropped last.
-    let _log = telemetry::start(settings.log.as_str());
+    let _log = telemetry::start(settings.log.as_str(), settings.log_format == LogFormat::Json);
     let connections = &mut settings.limits.max_connections;
     *connections = NonZeroU32::new(process::raise_open_files(connections.get())).unwrap_or(*connections);
     on_runtime(async move {
@@ -28,7 +30,7 @@ pub(crate) fn run(mut settings: Settings) -> Result<(), Failure> {
         let timeout = settings.stop.drain + SHUTDOWN_TIMEOUT + CLOSE_TIMEOUT;
         let (stop, stopped) = watch::channel(false);
         // On a worker thread, because of its stack; the main thread has the system's default.
-        let serving = tokio::spawn(serve_until(settings, stopped));
+        let serving = tokio::spawn(serve_until(settings, inherited, stopped));
         // On the main thread, which never blocks.
         let ended_otherwise = async {
             signals.stop().await;
@@ -54,9 +56,16 @@ pub(crate) fn run(mut settings: Settings) -> Result<(), Failure> {
     })
 }
 
-/// Serves until `stop` is true, also while starting.
-async fn serve_until(settings: Settings, mut stopped: watch::Receiver<bool>) -> Result<(), Failure> {
-    let listener = TcpListener::bind(settings.listen).await;
+/// Serves until `stop` is true, also while starting: a socket that a supervisor holds, or one of its own.
+async fn serve_until(
+    settings: Settings,
+    inherited: Option<net::TcpListener>,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    let listener = match inherited {
+        Some(listener) => TcpListener::from_std(listener),
+        None => TcpListener::bind(settings.listen).await,
+    };
     let listener = listener.map_err(|error| format!("--listen: {} can't be listened on: {error}", settings.listen))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let mut starting = stopped.clone();

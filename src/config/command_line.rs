@@ -21,7 +21,7 @@ use super::{
     limits::HttpLimits,
     live::LiveSettings,
     refusal::{Given, Stop, refusal},
-    server::{LogFilter, PageSize, TagName},
+    server::{LogFilter, LogFormat, OtlpEndpoint, PageSize, TagName},
     stop::StopSettings,
     storage::{ConnectionFlags, PoolFlags},
     tls::TlsFlags,
@@ -147,6 +147,28 @@ pub(super) struct ServerFlags {
     #[arg(long, env = "METROGRAPH_LOG", default_value = "info", value_name = "FILTER",
         value_parser = NonEmptyStringValueParser::new().try_map(|text| LogFilter::from_str(&text)))]
     pub log: LogFilter,
+
+    /// Form of the log: text, or json with an object on each line
+    #[arg(
+        long,
+        env = "METROGRAPH_LOG_FORMAT",
+        default_value = "text",
+        value_name = "text|json",
+        hide_possible_values = true
+    )]
+    pub log_format: LogFormat,
+
+    /// Another address and port at which /metrics shows the server's figures to Prometheus, without a token, such as
+    /// 127.0.0.1:9181 [default: none; /metrics of the server takes a token where reading does]
+    #[arg(long, env = "METROGRAPH_METRICS_LISTEN", value_name = "HOST:PORT",
+        value_parser = NonEmptyStringValueParser::new().try_map(|text| address(&text)))]
+    pub metrics_listen: Option<SocketAddr>,
+
+    /// Collector of OpenTelemetry that is sent a span for each request (OTLP over HTTP), such as `http://127.0.0.1:4318`
+    /// [default: none]
+    #[arg(long, env = "METROGRAPH_OTLP_ENDPOINT", value_name = "URL",
+        value_parser = NonEmptyStringValueParser::new().try_map(|text| OtlpEndpoint::from_str(&text)))]
+    pub otlp_endpoint: Option<OtlpEndpoint>,
 
     /// Rows per numbered page (REST v1) [default: 500; `MONITOR_SERVER_PAGINATION_COUNT` is honoured]
     #[arg(long, env = "METROGRAPH_PAGE_SIZE", value_name = "ROWS")]

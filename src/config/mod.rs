@@ -32,7 +32,7 @@ pub use limits::{HttpLimits, Rate, RateLimit};
 pub use live::LiveSettings;
 pub(crate) use redaction::{redacted_name, redacted_path};
 pub use refusal::Stop;
-pub use server::{LogFilter, PageSize, TagName};
+pub use server::{LogFilter, LogFormat, OtlpEndpoint, PageSize, TagName};
 pub use stop::StopSettings;
 use storage::ConnectionFlags;
 pub use storage::{Connections, DirectUrl, SegmentSizes, StorageSettings};
@@ -58,6 +58,12 @@ pub struct Settings {
     pub branch_tags: Vec<TagName>,
     /// The filter of the log.
     pub log: LogFilter,
+    /// The form of the log.
+    pub log_format: LogFormat,
+    /// Another address at which the server's figures are shown.
+    pub metrics_listen: Option<SocketAddr>,
+    /// The collector that is sent traces.
+    pub otlp_endpoint: Option<OtlpEndpoint>,
     /// Settings of `/graphql`.
     pub graphql: GraphqlSettings,
     /// The access mode.
@@ -101,7 +107,17 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let (command, flags, database_given_by) = command_line::read(&arguments)?;
     let Flags { server, database, pool, access, tls, limits, graphql, live, exposure, stop } = flags;
-    let ServerFlags { listen, log, page_size, rest_dir, branch_tag, monitor_server_pagination_count } = server;
+    let ServerFlags {
+        listen,
+        log,
+        log_format,
+        metrics_listen,
+        otlp_endpoint,
+        page_size,
+        rest_dir,
+        branch_tag,
+        monitor_server_pagination_count,
+    } = server;
     let DatabaseFlags { database_url, connection, monitor_server_database_uri } = database;
     let ConnectionFlags { direct_url, read_only } = connection;
     let storage = StorageSettings {
@@ -126,6 +142,9 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<
         rest_dir,
         branch_tags: branch_tag,
         log,
+        log_format,
+        metrics_listen,
+        otlp_endpoint,
         graphql,
         access,
         live,

@@ -2,6 +2,9 @@
 
 use std::{num::NonZeroU32, str::FromStr};
 
+use clap::ValueEnum;
+use url::Url;
+
 /// Rows per page of REST v1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageSize(NonZeroU32);
@@ -51,6 +54,46 @@ impl FromStr for TagName {
         let name = text.trim();
         if name.is_empty() { Err("give names of tags, such as branch or git_ref") } else { Ok(Self(name.to_owned())) }
     }
+}
+
+/// The address of a collector of traces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtlpEndpoint(String);
+
+impl OtlpEndpoint {
+    /// Returns the address.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for OtlpEndpoint {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // The text is not repeated: an address may hold a password, given by mistake.
+        let is_plain = |url: &Url| {
+            url.scheme() == "http"
+                && url.has_host()
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none()
+        };
+        match Url::parse(text.trim()) {
+            Ok(url) if is_plain(&url) => Ok(Self(url.into())),
+            _ => Err("give the address of a collector nearby, such as http://127.0.0.1:4318, without login and TLS"),
+        }
+    }
+}
+
+/// The form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object on each line.
+    Json,
 }
 
 /// The filter of the log.

@@ -336,7 +336,7 @@ fn remedy(error: &DbErr, read_only: bool) -> String {
 }
 
 /// SQLite's write-ahead log, which exists while a process has the database open, or if none closed it in order.
-fn log_of(path: &Path) -> PathBuf {
+pub(super) fn log_of(path: &Path) -> PathBuf {
     with_suffix(path, "-wal")
 }
 

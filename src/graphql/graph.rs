@@ -6,7 +6,12 @@ use std::{
 };
 
 use async_graphql::{InputType as _, Request, Response, ServerError, ValidationMode, Value};
-use entity::query::Store;
+use entity::{
+    filter::Tree,
+    history::CacheUse,
+    query::{Store, metrics},
+    table::session,
+};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 
 use crate::{
@@ -103,6 +108,36 @@ impl Graph {
             state,
             documents,
         }))
+    }
+
+    /// Returns the database.
+    pub(crate) fn database(&self) -> &Database {
+        &self.0.state.database
+    }
+
+    /// Returns what stores.
+    pub(crate) fn ingest(&self) -> &Ingest {
+        &self.0.state.ingest
+    }
+
+    /// Returns the number of metrics and of announced sessions.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn row_counts(&self) -> Result<(u64, u64), Error> {
+        let Inner { store, state, .. } = &*self.0;
+        let metrics = metrics::count(store, &Tree::default()).await?;
+        let sessions = state.caches().lists.count::<session::Entity>(&store.reader, &Tree::default()).await?;
+        Ok((metrics, sessions))
+    }
+
+    /// Returns how often caches had what was looked for.
+    pub(crate) fn cache_uses(&self) -> Vec<CacheUse> {
+        let Inner { store, state, .. } = &*self.0;
+        let caches = state.caches();
+        let variants = CacheUse { name: "variants", hits: caches.variants.hits(), misses: caches.variants.misses() };
+        let sessions = CacheUse { name: "sessions", hits: caches.sessions.hits(), misses: caches.sessions.misses() };
+        store.history.cache_uses().into_iter().chain([variants, sessions, self.0.documents.cache_use()]).collect()
     }
 
     /// Returns the limits of documents and requests.

@@ -6,13 +6,18 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::error::{Code, Error};
+use crate::{
+    error::{Code, Error},
+    http::facts::Refused,
+};
 
 impl IntoResponse for Error {
     /// Builds `{"message": …}`, the form of every error outside `/graphql`.
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let refused = Refused::new(self.code, &self.message);
         let mut response = (status, Json(serde_json::json!({ "message": self.message }))).into_response();
+        response.extensions_mut().insert(refused);
         advise(response.headers_mut(), self.code, self.scope, self.retry_after);
         response
     }

@@ -4,6 +4,7 @@ mod error_response;
 
 pub(crate) mod encodings;
 pub(crate) mod etag;
+pub(crate) mod facts;
 pub(crate) mod media_type;
 pub(crate) mod options;
 

@@ -56,7 +56,7 @@ impl Condition {
 
     /// Notes a failure at `now`. A refused value or a collision predicts nothing for the next attempt.
     pub fn failed(&mut self, error: &DbErr, now: Instant) {
-        if ErrorKind::of(error) != ErrorKind::Database {
+        if matches!(ErrorKind::of(error), ErrorKind::Value(_) | ErrorKind::Collision) {
             return;
         }
         if retry::is_full_disk(error) {

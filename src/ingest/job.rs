@@ -4,7 +4,10 @@ use std::any::{Any, TypeId};
 
 use futures_util::future::LocalBoxFuture;
 use sea_orm::DbErr;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::{
+    sync::{OwnedSemaphorePermit, oneshot},
+    time::Instant,
+};
 
 use crate::{
     error::{Code, Error},
@@ -53,15 +56,26 @@ pub(crate) trait Job: Send + Sized + 'static {
 /// A job in the queue, of any kind.
 pub(crate) struct Waiting {
     job: Box<dyn AnyJob>,
+    /// Until when it waits for a database that is busy.
+    deadline: Instant,
     /// Held until the sender is answered.
     _places: OwnedSemaphorePermit,
 }
 
 impl Waiting {
     /// Queues `job` under the places that it takes. The answer comes through the receiver.
-    pub fn new<J: Job>(job: J, places: OwnedSemaphorePermit) -> (Self, oneshot::Receiver<Result<J::Answer, Error>>) {
+    pub fn new<J: Job>(
+        job: J,
+        deadline: Instant,
+        places: OwnedSemaphorePermit,
+    ) -> (Self, oneshot::Receiver<Result<J::Answer, Error>>) {
         let (answer, answered) = oneshot::channel();
-        (Self { job: Box::new(Pending { job, stored: None, answer }), _places: places }, answered)
+        (Self { job: Box::new(Pending { job, stored: None, answer }), deadline, _places: places }, answered)
+    }
+
+    /// Returns until when it waits for a database that is busy.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
     }
 
     /// See [`Job::rows`].

@@ -12,12 +12,14 @@ mod condition;
 mod counters;
 mod deletion;
 mod erasing;
+mod figures;
 mod job;
 mod jobs;
 mod latest_runs;
 mod limits;
 mod machine;
 mod names;
+mod patience;
 mod queue;
 mod retry;
 mod runs;
@@ -26,7 +28,10 @@ mod statements;
 mod watcher;
 mod watermark;
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use entity::{driver::history::HistorySnapshot, query::Store};
 use sea_orm::DbErr;
@@ -39,8 +44,10 @@ use tokio::{
 use crate::db::{Database, OpenError};
 pub use audit::Deleter;
 pub use branch::BranchRules;
+use committer::Tools;
 use condition::Condition;
 pub use deletion::Deleted;
+use figures::Figures;
 pub use jobs::{
     announce_context::NewContext,
     announce_session::{Announced, NewSession},
@@ -48,6 +55,7 @@ pub use jobs::{
     record_metrics::{NewMetric, Recorded},
 };
 pub(crate) use limits::MAX_METRICS;
+pub(crate) use patience::Hurry;
 pub use queue::Ingest;
 use watcher::HistoryWatcher;
 pub use watermark::Watermark;
@@ -58,6 +66,7 @@ pub use watermark::Watermark;
 pub struct Committer {
     end: oneshot::Sender<()>,
     task: JoinHandle<()>,
+    hurry: Hurry,
     /// Ends after the committer. A server that only reads has none, nor has a command.
     sealer: Option<JoinHandle<()>>,
     watcher: HistoryWatcher,
@@ -90,6 +99,11 @@ impl Committer {
         )
     }
 
+    /// Returns what ends the waiting of writes for a busy database.
+    pub(crate) fn hurry(&self) -> Hurry {
+        self.hurry.clone()
+    }
+
     /// Closes the queue, and waits until every job in it is stored.
     pub async fn finish(self) {
         let Self { end, task, watcher: _watcher, .. } = self;
@@ -103,12 +117,16 @@ impl Committer {
 
 impl Ingest {
     /// Starts the committer, unless the database is only read from. What an older server stored gets its project, branch, run and
-    /// machine class before this returns.
+    /// machine class before this returns. While the database is busy, a write waits for as long as `patience`.
     ///
     /// # Errors
     /// The database's.
-    pub async fn start(database: &Database, branches: BranchRules) -> Result<(Self, Committer), OpenError> {
-        Self::open(database, Some(branches)).await
+    pub async fn start(
+        database: &Database,
+        branches: BranchRules,
+        patience: Duration,
+    ) -> Result<(Self, Committer), OpenError> {
+        Self::open(database, Some(branches), patience).await
     }
 
     /// Like [`Self::start`], for a command that runs beside servers: it seals nothing, drops no rows that they keep, and assigns nothing,
@@ -117,11 +135,15 @@ impl Ingest {
     /// # Errors
     /// The database's.
     pub(crate) async fn of_command(database: &Database) -> Result<(Self, Committer), OpenError> {
-        Self::open(database, None).await
+        Self::open(database, None, limits::COMMAND_PATIENCE).await
     }
 
     /// Without rules for branches, no session is announced, and nothing is sealed.
-    async fn open(database: &Database, branches: Option<BranchRules>) -> Result<(Self, Committer), OpenError> {
+    async fn open(
+        database: &Database,
+        branches: Option<BranchRules>,
+        patience: Duration,
+    ) -> Result<(Self, Committer), OpenError> {
         let is_read_only = database.is_read_only();
         let is_server = branches.is_some();
         let branches = branches.unwrap_or_default();
@@ -135,7 +157,9 @@ impl Ingest {
         let (sender, watermark) = watch::channel(Watermark::first(&first));
         let is_failing = Arc::<AtomicBool>::default();
         let condition = Condition::shown_by(Arc::clone(&is_failing));
-        let (ingest, queue) = Self::new(watermark, is_read_only, is_failing);
+        let figures = Figures::new().map_err(|error| database.unusable(DbErr::Custom(error.to_string())))?;
+        let (ingest, queue) = Self::new(watermark, is_read_only, is_failing, patience, figures.clone());
+        let (hurry, last_moment) = Hurry::new();
         let history = Arc::clone(&store.history);
         let watcher = HistoryWatcher::start(
             database.watch.clone(),
@@ -144,6 +168,7 @@ impl Ingest {
             sender.clone(),
             Arc::clone(&history),
             ingest.history_checks(),
+            ingest.outdated_flag(),
         );
         let (end, ended) = oneshot::channel();
         let sealer = (writer.is_some() && is_server)
@@ -152,8 +177,9 @@ impl Ingest {
             Some(writer) => {
                 // A thread of its own: SQLite blocks the one that writes.
                 let runtime = Handle::current();
+                let tools = Tools { writer, history, condition, branches, last_moment, figures };
                 tokio::task::spawn_blocking(move || {
-                    runtime.block_on(committer::run(writer, history, condition, branches, queue, sender, ended));
+                    runtime.block_on(committer::run(tools, queue, sender, ended));
                 })
             }
             None => tokio::spawn(async move {
@@ -166,6 +192,6 @@ impl Ingest {
             let assigned = ingest.assign_older(&database.watch).await;
             assigned.map_err(|error| database.unusable(DbErr::Custom(error.message)))?;
         }
-        Ok((ingest, Committer { end, task, sealer, watcher }))
+        Ok((ingest, Committer { end, task, hurry, sealer, watcher }))
     }
 }

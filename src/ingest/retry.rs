@@ -5,7 +5,7 @@ use std::time::Duration;
 use entity::driver::error_kind::ErrorKind;
 use sea_orm::{DbErr, RuntimeErr};
 
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// How often a transaction that collided with another one is tried.
 const MAX_TRIES: u32 = 8;
@@ -13,11 +13,16 @@ const MAX_TRIES: u32 = 8;
 /// Pause before the second try; it doubles before each later one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(5);
 
+/// Pause between two tries while the database is busy.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+
 /// What comes next.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// The same again, after a pause.
     Retry(Duration),
+    /// The same after a pause, until the jobs may wait no longer.
+    Wait(Duration),
     /// Each half of it, unless it is a single job.
     Split,
     /// Nothing: its senders get the error.
@@ -25,10 +30,11 @@ pub(crate) enum Next {
 }
 
 impl Next {
-    /// Decides after try number `tries` (from 1) failed with `error`.
+    /// Decides after try number `tries` (from 1, without those that found the database busy) failed with `error`.
     pub fn after(tries: u32, error: &DbErr) -> Self {
         match ErrorKind::of(error) {
             ErrorKind::Collision if tries < MAX_TRIES => Self::Retry(FIRST_BACKOFF * 2_u32.pow(tries - 1)),
+            ErrorKind::Busy => Self::Wait(BUSY_PAUSE),
             ErrorKind::Value(_) => Self::Split,
             ErrorKind::Collision | ErrorKind::Database => Self::GiveUp,
         }
@@ -42,8 +48,16 @@ pub(crate) fn refusal(error: DbErr) -> Error {
             tracing::warn!(%error, "the database refused a value");
             Error::bad_input(format!("the database rejected a value: {reason}; nothing was stored"))
         }
-        ErrorKind::Collision | ErrorKind::Database => Error::from(error),
+        ErrorKind::Collision | ErrorKind::Busy | ErrorKind::Database => Error::from(error),
     }
+}
+
+/// The error that the sender of a job gets which has waited long enough for a busy database. `is_sure`: whether it was not stored.
+pub(crate) fn waited_in_vain(is_sure: bool) -> Error {
+    let outcome = if is_sure { "nothing was stored" } else { "it may have been stored" };
+    let message =
+        format!("the database was busy, or out of reach, for as long as a request may take: {outcome}; try again");
+    Error::new(Code::DatabaseUnavailable, message)
 }
 
 /// Whether the disk is full, or failed: a transaction that needs hardly any space may pass meanwhile.
@@ -83,5 +97,13 @@ mod tests {
     fn a_refused_value_splits_the_batch_and_a_failure_ends_it() {
         assert_eq!(Next::after(1, &DbErr::Exec(RuntimeErr::Internal("too big".to_owned()))), Next::Split);
         assert_eq!(Next::after(1, &DbErr::Query(RuntimeErr::Internal("disk is full".to_owned()))), Next::GiveUp);
+    }
+
+    #[test]
+    fn a_busy_database_is_waited_for() {
+        let busy = DbErr::Conn(RuntimeErr::Internal("database is locked".to_owned()));
+        for tries in [1, MAX_TRIES, 1_000] {
+            assert!(matches!(Next::after(tries, &busy), Next::Wait(_)));
+        }
     }
 }

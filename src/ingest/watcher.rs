@@ -1,15 +1,23 @@
 //! Watches what other servers commit, and whether the history continues.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use entity::{
     driver::{
         executor::Reader,
         history::{Continuity, HistorySnapshot},
+        source::Source as _,
     },
     history::History,
 };
 use futures_util::future::select_all;
+use migration::{Migrator, MigratorTrait as _};
 use sea_orm::DbErr;
 use tokio::{
     sync::{Notify, watch},
@@ -37,6 +45,7 @@ impl HistoryWatcher {
         watermark: watch::Sender<Watermark>,
         history: Arc<History>,
         check_later: CheckLater,
+        is_outdated: Arc<AtomicBool>,
     ) -> Self {
         let wake = Arc::new(Notify::new());
         let poller = Poller {
@@ -45,6 +54,7 @@ impl HistoryWatcher {
             watermark: watermark.clone(),
             history: Arc::clone(&history),
             check_later,
+            is_outdated,
         };
         let polling = tokio::spawn(poller.run(Arc::clone(&wake)));
         let listening = listener.map(|listener| tokio::spawn(listen(listener, watermark, history, wake)));
@@ -101,7 +111,11 @@ struct Poller {
     watermark: watch::Sender<Watermark>,
     history: Arc<History>,
     check_later: CheckLater,
+    is_outdated: Arc<AtomicBool>,
 }
+
+/// The steps that have changed the tables.
+const SELECT_STEPS: &str = "SELECT version FROM seaql_migrations";
 
 impl Poller {
     async fn run(mut self, wake: Arc<Notify>) {
@@ -141,6 +155,21 @@ impl Poller {
             Watermark::restart(Continuity::Replaced, &snapshot, &self.watermark);
         }
         self.seen = (before.history, snapshot);
+        self.check_version().await
+    }
+
+    /// Looks whether a newer version has changed the tables. This one would store what that one does not expect.
+    async fn check_version(&self) -> Result<(), DbErr> {
+        let steps = self.reader.select::<String, 0>(SELECT_STEPS, []).await?;
+        let own: Vec<String> = Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
+        let newer = steps.iter().find(|step| !own.contains(step));
+        let was_outdated = self.is_outdated.swap(newer.is_some(), Ordering::Relaxed);
+        if let Some(step) = newer.filter(|_| !was_outdated) {
+            tracing::error!(
+                step,
+                "a newer version has changed the tables: nothing is stored any more; start that version in place of this one"
+            );
+        }
         Ok(())
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     graphql::{
         Document as Runnable, Graph, Operation, check_values, has_long_numbers, read_exactly, without_bom, write_json,
     },
-    http::media_type::MediaType,
+    http::{facts::RequestFacts, media_type::MediaType},
     rest::{
         document::Endpoint,
         format::Format,
@@ -159,12 +159,15 @@ fn argument<'a>(path: &'a HashMap<String, String>, name: &'a str) -> (&'a str, &
 async fn handle(
     State(route): State<Arc<Route>>,
     Extension(caller): Extension<Caller>,
-    project: Option<Extension<ProjectName>>,
+    (project, facts): (Option<Extension<ProjectName>>, Option<Extension<RequestFacts>>),
     arguments: Result<RawPathParams, RawPathParamsRejection>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
+    if let Some(Extension(facts)) = facts {
+        facts.note_operation(route.endpoint.name.clone().into(), None, false);
+    }
     let project = project.as_ref().map(|Extension(ProjectName(name))| name.as_str());
     let response = route.respond(caller, project, arguments, query, &headers, body).await;
     let mut response = response.unwrap_or_else(IntoResponse::into_response);

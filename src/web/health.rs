@@ -55,6 +55,12 @@ impl Health {
         if is_stopping.load(Ordering::Relaxed) {
             failed.insert("server".to_owned(), "it is stopping".into());
         }
+        if ingest.is_outdated() {
+            failed.insert(
+                "version".to_owned(),
+                "a newer version has changed the tables: start that one in place of this server".into(),
+            );
+        }
         if !ingest.is_alive() {
             failed.insert(
                 "committer".to_owned(),

@@ -18,6 +18,8 @@ pub(crate) const MAX_HTTP2_STREAMS: u32 = 128;
 pub(crate) const HTTP2_KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// How long an idle client of HTTP/2 has to end its connection after GOAWAY.
 pub(crate) const HTTP2_GOAWAY_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a connection that is new when the server stops has to send its first request.
+pub(crate) const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
 /// Bytes that a client may take in and still be idle: acknowledgements of the protocol itself.
 pub(crate) const MAX_IDLE_BYTES: u64 = 1024;
 /// Bytes of an unread body that are discarded so that a connection can be used again.

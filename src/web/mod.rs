@@ -1,11 +1,14 @@
 //! The HTTP server: routes of `/graphql`, REST, pages and health, and the middleware around them.
 
 mod fallback;
+mod figures;
 mod graphql;
 mod guard;
 mod health;
 mod limits;
+mod observer;
 mod pages;
+mod request_id;
 mod server;
 mod state;
 
@@ -39,6 +42,7 @@ use crate::{
     http::{encodings, options},
     rest::{self, Paths, RestApi},
     web::{
+        figures::Sources,
         graphql::{handlers, refusal::refused, websocket},
         guard::{Guard, authentication, security_headers},
         limits::MIN_COMPRESSED_BYTES,
@@ -46,7 +50,9 @@ use crate::{
     },
 };
 
+pub(crate) use figures::{Figures, router as figures_router};
 pub(crate) use health::Health;
+pub(crate) use observer::Observer;
 pub use server::TlsError;
 pub(crate) use server::{Tls, serve};
 
@@ -65,17 +71,22 @@ pub(crate) const QUESTIONS: &[(&str, &str)] = &[
 ];
 
 /// Builds the router of the server.
+///
+/// # Errors
+/// None: figures have different names.
 pub(crate) fn router(
     graph: &Graph,
     rest_apis: Vec<RestApi>,
     access: &Access,
     health: &Health,
     stopping: &watch::Receiver<bool>,
+    figures: &Figures,
     settings: &Settings,
-) -> Router {
+) -> Result<Router, prometheus::Error> {
     let guard = Guard::new(settings, refused);
     let is_tls = settings.tls.is_some();
     let state = AppState::new(graph, access, stopping, settings);
+    figures.show(Sources { graph: graph.clone(), subscriptions: state.subscriptions.clone() })?;
     // Streams are not compressed: a compressor would hold pieces back.
     let is_worth_it = SizeAbove::new(MIN_COMPRESSED_BYTES)
         .and(DefaultPredicate::new())
@@ -90,6 +101,7 @@ pub(crate) fn router(
         .route("/graphql/ws/", get(websocket::open))
         .with_state(state)
         .merge(rest::router(rest_apis, graph))
+        .merge(figures::checked_router(figures))
         .route_layer(
             ServiceBuilder::new()
                 .layer(from_fn_with_state(access.clone(), authentication::identify))
@@ -127,5 +139,5 @@ pub(crate) fn router(
         .layer(MapRequestLayer::new(encodings::settle))
         .layer(CompressionLayer::new().compress_when(is_worth_it))
         .layer(from_fn_with_state(guard.clone(), guard::limit_time));
-    routes.layer(around)
+    Ok(routes.layer(around))
 }

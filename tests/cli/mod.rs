@@ -7,4 +7,5 @@ mod settings_help;
 mod settings_secrets;
 mod settings_units;
 mod shipped;
+mod sockets;
 mod supervision;

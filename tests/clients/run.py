@@ -17,6 +17,7 @@ from plugin import Run
 from plugin_check import BUILD, SCM_REF, check_plugin
 from processes import end_children_on_sigterm, plain_environment, run_group
 from report import Report
+from restarts_check import check_restarts
 from server import Server
 
 HERE = Path(__file__).parent
@@ -44,6 +45,8 @@ def main():
 
         on_fresh_server(report, f"plugin, {way}", binary, with_plugin)
 
+    with tempfile.TemporaryDirectory(prefix="metrograph-clients-") as folder:
+        check_restarts(report, binary, plugin, Path(folder), PAGE_SIZE)
     on_fresh_server(
         report, "plugin, closed server", binary, lambda server, folder: check_access(report, server, plugin, folder),
         "--access", "closed",

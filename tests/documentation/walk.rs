@@ -126,7 +126,7 @@ impl Walk {
     }
 
     fn bash(&self, block: &Block, script: &str) -> String {
-        let programs = ["curl", "sqlite3"].iter().filter(|name| script.contains(**name));
+        let programs = ["curl", "sqlite3", "systemd-socket-activate"].iter().filter(|name| script.contains(**name));
         if script.is_empty() || !programs.into_iter().all(|name| is_installed(name)) {
             return String::new();
         }

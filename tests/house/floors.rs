@@ -88,12 +88,21 @@ const INNER_ARROWS: &[(&str, Arrows)] = &[
     (
         "src/web",
         &[
-            ("mod", &["fallback", "graphql", "guard", "health", "limits", "pages", "server", "state"]),
-            ("server", &["graphql", "guard", "health", "limits"]),
+            (
+                "mod",
+                &[
+                    "fallback", "figures", "graphql", "guard", "health", "limits", "observer", "pages", "server",
+                    "state",
+                ],
+            ),
+            ("server", &["graphql", "guard", "health", "limits", "observer"]),
             ("health", &["limits"]),
-            ("graphql", &["guard", "limits", "pages", "state"]),
+            ("graphql", &["guard", "limits", "observer", "pages", "state"]),
             ("state", &["guard"]),
             ("pages", &[]),
+            ("observer", &["figures", "request_id"]),
+            ("request_id", &[]),
+            ("figures", &["guard", "limits"]),
             ("guard", &["limits"]),
             ("limits", &[]),
             ("fallback", &[]),

@@ -3,10 +3,12 @@
 mod aggregates;
 mod announced_model;
 mod assigning;
+mod busy;
 mod conditions;
 mod database;
 mod deleted_runs;
 mod deletions;
+mod faults;
 mod first_seen;
 mod history_model;
 mod ingest;
@@ -21,3 +23,4 @@ mod restores;
 mod sealing;
 mod sqlite_file;
 mod sqlite_start;
+mod versions;

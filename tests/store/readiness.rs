@@ -57,7 +57,7 @@ fn assert_well_again(server: &Server) {
 #[test]
 fn a_file_that_another_process_writes_to_is_not_ready_until_it_can_be_written() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path(), &[], &[ANYWHERE]);
+    let server = Server::start(folder.path(), &["--request-timeout", "3s"], &[ANYWHERE]);
     server.record("test_before");
     let other = Connection::open(folder.path().join("metrograph.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -135,7 +135,8 @@ async fn a_database_that_takes_no_connections_is_not_ready_until_it_does() {
     let Some(database) = PostgresDatabase::create().await else { return };
     let Some(other) = PostgresDatabase::create().await else { return };
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path(), &["--database-url", &database.url()], &[ANYWHERE]);
+    let server =
+        Server::start(folder.path(), &["--database-url", &database.url(), "--request-timeout", "3s"], &[ANYWHERE]);
     server.record("test_before");
     let name = database.name();
     other.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;

@@ -15,7 +15,7 @@ mod rest;
 pub mod sources;
 
 pub use app::{Engine, Reply, TestApp};
-pub use postgres::{PostgresDatabase, Role, Standby};
+pub use postgres::{Cluster, PostgresDatabase, Role, Standby};
 
 /// Runs each behaviour as a test on SQLite and one on PostgreSQL, with pages of 500 rows. `async fn name(app: &TestApp, page_size: 5)`
 /// sets another size; any other setting goes through [`TestApp::with`].

@@ -135,8 +135,15 @@ fn given() -> Option<Server> {
     Some(Server { before: address[..end].to_owned(), after })
 }
 
-/// Starts a cluster in a temporary folder. A shell waits for the end of this process, however it ends, and removes it.
+/// Starts a cluster in a temporary folder.
 fn start() -> Option<Server> {
+    let (_, folder) = start_cluster()?;
+    Some(Server { before: "postgres://postgres@localhost".to_owned(), after: format!("?host={}", folder.display()) })
+}
+
+/// Starts a cluster in a temporary folder, and returns where its programs and the folder are. A shell waits for the end of this
+/// process, however it ends, and removes it.
+fn start_cluster() -> Option<(PathBuf, PathBuf)> {
     let Some(programs) = programs() else {
         left_out("neither METROGRAPH_TEST_POSTGRES_URL nor initdb is there (Debian: apt-get install postgresql)");
         return None;
@@ -156,7 +163,50 @@ fn start() -> Option<Server> {
     let log = folder.join("log");
     succeed(as_owner("pg_ctl").arg("-D").arg(&data).arg("-l").arg(&log).args(["-w", "-o", &options, "start"]));
     watch(&as_owner("pg_ctl"), &data, &folder);
-    Some(Server { before: "postgres://postgres@localhost".to_owned(), after: format!("?host={socket}") })
+    Some((programs, folder))
+}
+
+/// A cluster of a test's own, which may be stopped and started.
+pub struct Cluster {
+    programs: PathBuf,
+    folder: PathBuf,
+}
+
+impl Cluster {
+    /// Starts one; `None` where tests on PostgreSQL are left out.
+    pub fn start() -> Option<Self> {
+        let (programs, folder) = start_cluster()?;
+        Some(Self { programs, folder })
+    }
+
+    /// Returns the address of its database.
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@localhost/postgres?host={}", self.folder.display())
+    }
+
+    fn control(&self, arguments: &[&str]) {
+        let mut control = as_owner(&self.programs, "pg_ctl");
+        control.arg("-D").arg(self.folder.join("data")).arg("-w").arg("-l").arg(self.folder.join("log"));
+        succeed(control.args(arguments));
+    }
+
+    /// Stops it: `fast` cuts connections, `immediate` is a crash.
+    pub fn stop(&self, mode: &str) {
+        self.control(&["-m", mode, "stop"]);
+    }
+
+    /// Starts it again, with more options.
+    pub fn start_again(&self, options: &str) {
+        let options =
+            format!("-c listen_addresses= -c unix_socket_directories={} -c fsync=off {options}", self.folder.display());
+        self.control(&["-o", &options, "start"]);
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.stop("immediate");
+    }
 }
 
 fn is_root() -> bool {

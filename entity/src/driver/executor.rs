@@ -71,6 +71,17 @@ impl Reader {
         }
     }
 
+    /// Returns the number of open connections, and of those that no statement uses.
+    pub fn connections(&self) -> (usize, usize) {
+        match self {
+            Self::Direct(pool) => pool.connections(),
+            Self::Orm(connection, _) => {
+                let pool = connection.get_postgres_connection_pool();
+                (pool.size() as usize, pool.num_idle())
+            }
+        }
+    }
+
     /// Ends or awaits the running statements, then closes every connection.
     ///
     /// # Errors
@@ -170,6 +181,21 @@ impl Writer {
         }
         trail.restart(&transaction).await?;
         Ok((transaction, Continuity::Replaced))
+    }
+
+    /// Whether the last commit on `trail`, whose confirmation was lost, took place. A file says so itself.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn has_committed(&self, trail: &CommitTrail) -> Result<bool, DbErr> {
+        if let Self::Direct(_) = self {
+            return Ok(false);
+        }
+        // Waits until a transaction that is still committed has ended.
+        let transaction = self.begin().await?;
+        let is_there = trail.is_there(&transaction).await?;
+        transaction.commit().await?;
+        Ok(is_there)
     }
 
     fn engine(&self) -> Engine {

@@ -62,6 +62,13 @@ impl CommitTrail {
         }
     }
 
+    /// Whether the commit that was tried last is there, though its confirmation was lost. No other transaction of this server may be open.
+    pub(crate) async fn is_there(&self, db: &impl Source) -> Result<bool, DbErr> {
+        let sql = "SELECT commits FROM committer WHERE name = $1";
+        let statement = db.engine().statement(sql, [self.name.as_str().into()]);
+        Ok(db.all_of::<i64>(statement).await?.pop() == Some(self.tried))
+    }
+
     /// Returns the statement that counts the next commit, and affects a row if the last one is there and no other server has deleted
     /// sessions since; `None` before the first.
     pub(crate) fn next_commit(&mut self) -> Option<String> {

@@ -320,6 +320,11 @@ impl Pool {
         Ok(Self { idle, permits, cancel_flags, file: Arc::clone(file) })
     }
 
+    /// Returns the number of its connections, and of those that no statement uses.
+    pub(crate) fn connections(&self) -> (usize, usize) {
+        (self.cancel_flags.len(), self.permits.available_permits())
+    }
+
     /// Checks that the file is where it was opened.
     pub(crate) fn check(&self) -> Result<(), FileError> {
         self.file.check()
@@ -387,5 +392,5 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn unavailable(reason: &str) -> DbErr {
-    DbErr::Conn(RuntimeErr::Internal(reason.to_owned()))
+    DbErr::Query(RuntimeErr::Internal(reason.to_owned()))
 }

@@ -38,6 +38,17 @@ impl Default for Caches {
     }
 }
 
+/// How often a cache had what was looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct CacheUse {
+    /// What is cached.
+    pub name: &'static str,
+    /// How often it was there.
+    pub hits: u64,
+    /// How often it was not.
+    pub misses: u64,
+}
+
 /// Weighs what is cached by its size in bytes.
 #[derive(Debug, Clone)]
 struct ByBytes;
@@ -58,6 +69,14 @@ const SELECT_BLOBS: &str = "SELECT number, data FROM segment_column WHERE segmen
 const SELECT_BLOB: &str = "SELECT number, data FROM segment_column WHERE segment_id = $1 AND number = $2";
 
 impl Caches {
+    /// Returns how often columns and directories were found, and how often not.
+    pub(crate) fn uses(&self) -> [CacheUse; 2] {
+        [
+            CacheUse { name: "columns", hits: self.columns.hits(), misses: self.columns.misses() },
+            CacheUse { name: "directories", hits: self.directories.hits(), misses: self.directories.misses() },
+        ]
+    }
+
     /// Returns columns of a segment that has this many pages, in any order.
     ///
     /// # Errors

@@ -41,6 +41,7 @@ mod zone;
 
 pub use aggregate::{AggregateError, MAX_GROUPS, Statistics, WantedStatistics};
 pub(crate) use aggregate::{ExactSum, Figures, Grouping, Key, NO_GROUP, WantedFigures, distinct, totals};
+pub use caches::CacheUse;
 pub(crate) use column::Dimension;
 pub use extremes::Extremes;
 pub(crate) use extremes::extremes;

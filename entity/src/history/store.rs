@@ -9,6 +9,7 @@ use crate::{
     driver::source::Source,
     history::{
         backlog,
+        caches::CacheUse,
         column::Column,
         deleted::Deleted,
         head::Head,
@@ -69,6 +70,11 @@ impl History {
     /// Returns the memory that aggregates share, in KiB.
     pub(crate) fn budget(&self) -> &Semaphore {
         &self.budget
+    }
+
+    /// Returns how often its caches had what scans looked for.
+    pub fn cache_uses(&self) -> [CacheUse; 2] {
+        self.snapshot().caches.uses()
     }
 
     /// Forgets everything: the database holds another history than before.

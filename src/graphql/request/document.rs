@@ -187,7 +187,8 @@ impl DocumentOperation {
         }
     }
 
-    fn name(&self) -> Option<&str> {
+    /// Returns its name, if it has one.
+    pub fn name(&self) -> Option<&str> {
         self.operation.name.as_deref()
     }
 

@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use apollo_compiler::{Schema, validation::Valid};
+use entity::history::CacheUse;
 use quick_cache::{Weighter, sync::Cache};
 
 use crate::{
@@ -111,6 +112,11 @@ impl DocumentStore {
             (Some(text), None, None) => self.parse(text),
             (None, None, None) => refuse(Code::ParseFailed, "query: it is required: the text of a GraphQL document"),
         }
+    }
+
+    /// Returns how often a text was found parsed.
+    pub(crate) fn cache_use(&self) -> CacheUse {
+        CacheUse { name: "documents", hits: self.parsed.hits(), misses: self.parsed.misses() }
     }
 
     /// Parses and validates a text, or takes it from the cache.

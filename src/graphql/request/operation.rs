@@ -34,6 +34,11 @@ impl Operation {
         )
     }
 
+    /// Returns the name that the document gives the operation.
+    pub fn own_name(&self) -> Option<&str> {
+        self.document.operation(self.name.as_deref()).ok().and_then(DocumentOperation::name)
+    }
+
     /// Returns the kind of the operation; `None` if no operation has the name.
     pub fn kind(&self) -> Option<OperationType> {
         self.document.operation(self.name.as_deref()).ok().map(DocumentOperation::kind)

@@ -33,6 +33,13 @@ impl WeakIngest {
     /// # Errors
     /// Those of [`Self::run`].
     pub(crate) async fn seal(&self, segment: NewSegment) -> Result<(), Error> {
-        self.run(SealSegment(segment)).await
+        let timer = self.figures.sealing();
+        let stored = self.run(SealSegment(segment)).await;
+        if stored.is_ok() {
+            timer.observe_duration();
+        } else {
+            timer.stop_and_discard();
+        }
+        stored
     }
 }

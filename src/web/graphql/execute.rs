@@ -1,6 +1,6 @@
 //! Prepares and executes operations: document, rate limit, cost.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use async_graphql::{Response as GraphqlResponse, parser::types::OperationType};
 
@@ -8,6 +8,7 @@ use crate::{
     access::Caller,
     error::{Code, Error},
     graphql::{Cost, Operation, refusal},
+    http::facts::RequestFacts,
     web::{
         graphql::{request::Request, status::may_have_stored},
         guard::rate_limit::Client,
@@ -24,6 +25,8 @@ const NO_STREAM: &str = "a subscription is sent by itself: over a WebSocket to t
 pub(crate) struct Requester {
     pub(crate) caller: Caller,
     pub(crate) client: Client,
+    /// What is noted of the request.
+    pub(crate) facts: RequestFacts,
 }
 
 /// An operation that is ready to be executed.
@@ -39,7 +42,7 @@ pub(crate) struct PreparedOperation {
 /// more data counts.
 pub(crate) fn prepare(
     state: &AppState,
-    Requester { caller, client }: Requester,
+    Requester { caller, client, facts }: Requester,
     request: Request,
 ) -> Result<PreparedOperation, Box<GraphqlResponse>> {
     let Request { query, document_id, operation_name, variables, extensions } = request;
@@ -51,11 +54,25 @@ pub(crate) fn prepare(
     })?;
     let name = operation_name.filter(|name| !name.is_empty());
     let operation = Operation { document, name, variables, omitted: Arc::default(), caller };
+    note(&facts, &operation);
     let only_stores = operation.kind() == Some(OperationType::Mutation) && !state.graph.reads(&operation);
     if !only_stores {
         client.check_rate().map_err(|error| Box::new(refusal(error)))?;
     }
     Ok(PreparedOperation { operation, cost: extensions.cost, uncounted: only_stores.then_some(client) })
+}
+
+/// Notes the operation: those of the program and its operator have names of their own, of others the kind counts.
+fn note(facts: &RequestFacts, operation: &Operation) {
+    let (kind, name) = (operation.kind(), operation.own_name());
+    let group = match kind {
+        _ if operation.document.is_own() => name.map(|name| Cow::Owned(name.to_owned())),
+        Some(OperationType::Query) => Some(Cow::Borrowed("query")),
+        Some(OperationType::Mutation) => Some(Cow::Borrowed("mutation")),
+        Some(OperationType::Subscription) => Some(Cow::Borrowed("subscription")),
+        None => None,
+    };
+    facts.note_operation(group.unwrap_or("graphql".into()), name, kind == Some(OperationType::Subscription));
 }
 
 /// Executes an operation with a single response.

@@ -18,6 +18,7 @@ use crate::{
     error::Code,
     graphql::{Operation, check_values, limit_exceeded, refusal},
     http::{
+        facts::RequestFacts,
         media_type::MediaType,
         options::{is_options, respond_to_options},
     },
@@ -47,12 +48,13 @@ pub(crate) async fn post(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
     Extension(client): Extension<Client>,
+    facts: Option<Extension<RequestFacts>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let Some(accepted) = Accepted::of(&headers) else { return respond_counted(&client, Media::Json, not_acceptable()) };
     let media = accepted.for_one();
-    let requester = Requester { caller, client };
+    let requester = Requester { caller, client, facts: facts.map(|Extension(facts)| facts).unwrap_or_default() };
     match read(&requester.caller, media, &headers, body, state.settings.limits.max_batch) {
         Ok(PostBody::One(request)) if request.names_a_document() => one(&state, requester, accepted, request).await,
         Ok(PostBody::One(_)) => respond_counted(&requester.client, media, no_document(media)),
@@ -96,6 +98,7 @@ pub(crate) async fn get(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
     Extension(client): Extension<Client>,
+    facts: Option<Extension<RequestFacts>>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
@@ -115,7 +118,8 @@ pub(crate) async fn get(
         Ok(_) => return respond_counted(&client, media, no_document(media)),
         Err(reason) => return respond_counted(&client, media, malformed(media, Code::ParseFailed, reason)),
     };
-    let prepared = match prepare(&state, Requester { caller, client: client.clone() }, request) {
+    let facts = facts.map(|Extension(facts)| facts).unwrap_or_default();
+    let prepared = match prepare(&state, Requester { caller, client: client.clone(), facts }, request) {
         Ok(prepared) => prepared,
         Err(answer) if media == Media::EventStream => return no_stream(&state, media, *answer),
         Err(answer) => return cached(&state, &headers, media, &answer),

@@ -1,17 +1,20 @@
 //! Responses to requests that are not executed.
 
 use async_graphql::{Response as GraphqlResponse, Value};
-use axum::{http::HeaderMap, response::Response};
+use axum::{
+    http::{Extensions, HeaderMap},
+    response::Response,
+};
 
 use crate::{
     error::{Code, Error},
     graphql::refusal,
-    http,
+    http::{self, facts::Refused},
     web::{
         graphql::{
             media::{Accepted, Media},
             response::{body, respond},
-            status::Outcome,
+            status::{Outcome, code},
         },
         guard::rate_limit::Client,
     },
@@ -24,7 +27,17 @@ pub(crate) const NO_DOCUMENT: &str = "query: it is required: the text of a Graph
 pub(crate) fn respond_with(media: Media, answer: &GraphqlResponse) -> Response {
     let mut response = respond(media, Outcome::of(answer), body(answer));
     advise(response.headers_mut(), answer);
+    response.extensions_mut().extend(refused_by(answer));
     response
+}
+
+/// Returns why a request was refused, or the first of its errors, as an extension of its response.
+fn refused_by(answer: &GraphqlResponse) -> Extensions {
+    let mut extensions = Extensions::new();
+    if let Some(error) = answer.errors.first() {
+        extensions.insert(Refused::new(code(error), &error.message));
+    }
+    extensions
 }
 
 /// Builds the response to a request that was rejected before it was read.
@@ -34,7 +47,11 @@ pub(crate) fn refused(headers: &HeaderMap, error: Error) -> Response {
 
 /// Builds the response to a malformed request.
 pub(crate) fn malformed(media: Media, code: Code, message: impl Into<String>) -> Response {
-    respond(media, Outcome::Malformed(code), body(&refusal(Error::new(code, message))))
+    let message = message.into();
+    let refused = Refused::new(code, &message);
+    let mut response = respond(media, Outcome::Malformed(code), body(&refusal(Error::new(code, message))));
+    response.extensions_mut().insert(refused);
+    response
 }
 
 pub(crate) fn not_acceptable() -> Response {

@@ -61,7 +61,8 @@ pub(crate) fn may_have_stored(answer: &GraphqlResponse) -> bool {
     was_run(answer) && (has_payload || !answer.errors.is_empty())
 }
 
-fn code(error: &ServerError) -> Code {
+/// Returns the code of an error.
+pub(crate) fn code(error: &ServerError) -> Code {
     let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
     match code {
         Some(Value::String(text)) => Code::parse(text).unwrap_or(Code::Internal),

@@ -25,6 +25,7 @@ use crate::{
     access::Caller,
     error::{Code, Error},
     graphql::refusal,
+    http::facts::RequestFacts,
     web::{
         graphql::{
             close_code::{CloseCode, close, close_with},
@@ -40,6 +41,7 @@ use crate::{
             CLOSE_TIMEOUT, CONNECTION_INIT_TIMEOUT, KEEP_ALIVE_INTERVAL, MAX_MESSAGES_PER_FLUSH, MAX_SOCKET_OPERATIONS,
             MAX_UNANSWERED_PINGS, SOCKET_BUFFER_BYTES,
         },
+        observer::Observed,
         state::AppState,
     },
 };
@@ -67,11 +69,13 @@ pub(crate) async fn upgrade_or_pass(State(state): State<AppState>, request: extr
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
     let caller = Extension::from_request_parts(&mut parts, &()).await;
     let client = Extension::from_request_parts(&mut parts, &()).await;
+    let facts = parts.extensions.get().cloned().map(Extension);
+    let observed = parts.extensions.get().cloned().map(Extension);
     let (caller, client) = match (caller, client) {
         (Ok(caller), Ok(client)) => (caller, client),
         (Err(rejection), _) | (_, Err(rejection)) => return rejection.into_response(),
     };
-    open(State(state), caller, client, upgrade).await.into_response()
+    open(State(state), caller, client, facts, observed, upgrade).await.into_response()
 }
 
 /// Opens a WebSocket. Browsers let pages of any site open sockets to any server; the CSRF guard has rejected those of
@@ -80,6 +84,8 @@ pub(crate) async fn open(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
     Extension(client): Extension<Client>,
+    facts: Option<Extension<RequestFacts>>,
+    observed: Option<Extension<Observed>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Error> {
     // Credentials may still follow in `connection_init`.
@@ -94,8 +100,10 @@ pub(crate) async fn open(
         Error::bad_input(format!("Sec-WebSocket-Protocol: offer {supported}, which this server supports"))
     })?;
     let upgrade = upgrade.max_message_size(state.max_body).max_frame_size(state.max_body);
-    Ok(upgrade
-        .on_upgrade(move |socket| serve(socket, SocketConnection::new(state, protocol, Requester { caller, client }))))
+    let facts = facts.map(|Extension(facts)| facts).unwrap_or_default();
+    let connection = SocketConnection::new(state, protocol, Requester { caller, client, facts });
+    let observed = observed.map(|Extension(observed)| observed);
+    Ok(upgrade.on_upgrade(move |socket| serve(socket, connection, observed)))
 }
 
 /// Returns the error of a failed handshake.
@@ -123,9 +131,10 @@ fn handshake_error(rejection: &WebSocketUpgradeRejection, supported: &str) -> Er
     }
 }
 
-async fn serve(mut socket: WebSocket, connection: SocketConnection) {
+/// Serves a socket, whose request ends with it.
+async fn serve(mut socket: WebSocket, connection: SocketConnection, observed: Option<Observed>) {
     let protocol = connection.protocol;
-    let last = connection.run(&mut socket).await;
+    let last = connection.run(&mut socket, observed.as_ref()).await;
     let is_too_big = last.as_ref().is_some_and(|frame| CloseCode::MessageTooBig.is_of(frame));
     let closing = async {
         if let Some(reason) = last.as_ref().and_then(|frame| protocol.refused(frame)) {
@@ -141,6 +150,14 @@ async fn serve(mut socket: WebSocket, connection: SocketConnection) {
         }
     };
     let _ = timeout(CLOSE_TIMEOUT, closing).await;
+}
+
+fn bytes_of(message: &Message) -> usize {
+    match message {
+        Message::Text(text) => text.len(),
+        Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),
+        Message::Close(_) => 0,
+    }
 }
 
 /// Rejects callers that may do nothing here.
@@ -191,7 +208,7 @@ impl SocketConnection {
     }
 
     /// Serves the socket until either side closes. Returns the close frame to send.
-    async fn run(mut self, socket: &mut WebSocket) -> Option<CloseFrame> {
+    async fn run(mut self, socket: &mut WebSocket, observed: Option<&Observed>) -> Option<CloseFrame> {
         let mut stopped = pin!(server_stopped(self.state.stopping.clone()));
         let mut init_timeout = pin!(sleep(CONNECTION_INIT_TIMEOUT));
         let mut keep_alive = interval_at(Instant::now() + KEEP_ALIVE_INTERVAL, KEEP_ALIVE_INTERVAL);
@@ -238,6 +255,9 @@ impl SocketConnection {
             };
             let written = async {
                 for message in messages {
+                    if let Some(observed) = observed {
+                        observed.add_bytes(bytes_of(&message));
+                    }
                     socket.feed(message).await?;
                 }
                 socket.flush().await
@@ -270,7 +290,12 @@ impl SocketConnection {
                     // Ambiguous credentials count as invalid.
                     let credentials = credentials.as_str().filter(|_| given.next().is_none()).unwrap_or_default();
                     let caller = self.state.access.caller_of(Some(credentials)).await;
-                    self.requester = Requester { client: self.requester.client.clone().with_token_of(&caller), caller };
+                    if let Some(name) = caller.token_name() {
+                        self.requester.facts.note_token(name);
+                    }
+                    let Requester { client, facts, .. } = &self.requester;
+                    let (client, facts) = (client.clone().with_token_of(&caller), facts.clone());
+                    self.requester = Requester { caller, client, facts };
                 }
                 check_caller(&self.requester.caller)?;
                 self.is_initialised = true;

@@ -7,12 +7,15 @@ use axum::{
     response::Response,
 };
 
-use crate::access::Access;
+use crate::{access::Access, http::facts::RequestFacts};
 
 /// Adds the caller to the request. Never rejects: which scopes are needed depends on the operation.
 pub(crate) async fn identify(State(access): State<Access>, mut request: Request, next: Next) -> Response {
     let headers = request.headers();
     let caller = access.caller_of(credentials(headers)).await;
+    if let (Some(facts), Some(name)) = (request.extensions().get::<RequestFacts>(), caller.token_name()) {
+        facts.note_token(name);
+    }
     request.extensions_mut().insert(caller);
     next.run(request).await
 }

@@ -22,6 +22,11 @@ impl SubscriptionLimit {
         Self { most, free: Arc::new(Semaphore::new(most as usize)) }
     }
 
+    /// Returns the number of open subscriptions.
+    pub(crate) fn count(&self) -> usize {
+        (self.most as usize).saturating_sub(self.free.available_permits())
+    }
+
     /// Opens a subscription.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ use crate::{
         guard::{paths::is_graphql, security_headers},
         health,
         limits::{ACCEPT_BACKOFF, ACCEPT_LOG_INTERVAL, MAX_REFUSED_CONNECTIONS, REFUSED_CONNECTION_TIMEOUT},
+        observer::Observer,
         server::{connection::Connection, tls::Tls},
     },
 };
@@ -35,6 +36,7 @@ pub(crate) async fn serve(
     limits: &HttpLimits,
     mut tls: Option<Tls>,
     mut stopping: watch::Receiver<bool>,
+    observer: Observer,
 ) {
     let free = Arc::new(Semaphore::new(limits.max_connections.get() as usize));
     let refusals = Arc::new(Semaphore::new(MAX_REFUSED_CONNECTIONS));
@@ -64,6 +66,7 @@ pub(crate) async fn serve(
         let mut connection = Connection {
             peer,
             router: router.clone(),
+            observer: observer.clone(),
             time: limits.request_timeout,
             tls: tls.as_ref().map(Tls::current),
             stopping: is_stopping.clone(),

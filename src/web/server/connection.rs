@@ -12,7 +12,7 @@ use hyper::{body::Incoming, server::conn, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
-    sync::{OwnedSemaphorePermit, watch},
+    sync::{Notify, OwnedSemaphorePermit, watch},
     time::timeout,
 };
 use tokio_io_timeout::TimeoutWriter;
@@ -23,7 +23,8 @@ use crate::{
     http::options::allow_options,
     web::{
         guard::{hosts, security_headers},
-        limits::{HTTP2_GOAWAY_TIMEOUT, HTTP2_KEEP_ALIVE_INTERVAL, MAX_HTTP2_STREAMS},
+        limits::{FIRST_REQUEST_GRACE, HTTP2_GOAWAY_TIMEOUT, HTTP2_KEEP_ALIVE_INTERVAL, MAX_HTTP2_STREAMS},
+        observer::Observer,
         server::{
             idle::InFlight,
             tls::H2,
@@ -37,6 +38,7 @@ use crate::{
 pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
     pub(crate) router: Router,
+    pub(crate) observer: Observer,
     pub(crate) time: Duration,
     pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) stopping: watch::Receiver<bool>,
@@ -45,7 +47,7 @@ pub(crate) struct Connection {
 impl Connection {
     /// Serves the connection until it ends. Handshake, request heads and writes each time out after `time`.
     pub(crate) async fn serve(self, socket: TcpStream, permit: OwnedSemaphorePermit) {
-        let Self { peer, router, time, tls, mut stopping } = self;
+        let Self { peer, router, observer, time, tls, mut stopping } = self;
         let is_tls = tls.is_some();
         let mut socket = Box::pin(TimeoutWriter::new(socket));
         socket.as_mut().set_timeout_pinned(Some(time));
@@ -63,7 +65,8 @@ impl Connection {
         let in_flight = InFlight::default();
         let linger = Linger::default();
         let io = TokioIo::new(ClientStream::new(transport, is_h2, in_flight.clone(), linger.clone(), permit));
-        let handler = RequestHandler { router, peer, is_tls, linger };
+        let begun = Arc::new(Notify::new());
+        let handler = RequestHandler { router, observer, peer, is_tls, linger, begun: Arc::clone(&begun) };
         let answer = move |request| handler.clone().answer(request);
         let stops = async move {
             let _ = stopping.wait_for(|stopping| *stopping).await;
@@ -109,9 +112,15 @@ impl Connection {
                     .serve_connection(io, service_fn(answer))
                     .with_upgrades()
             );
+            // hyper closes a connection without a request at once; but the first one may be on its way.
+            let may_stop = async {
+                stops.await;
+                let _ = timeout(FIRST_REQUEST_GRACE, begun.notified()).await;
+            };
             tokio::select! {
+                biased;
                 outcome = &mut connection => outcome,
-                () = stops => {
+                () = may_stop => {
                     connection.as_mut().graceful_shutdown();
                     connection.await
                 }
@@ -127,20 +136,26 @@ impl Connection {
 #[derive(Clone)]
 struct RequestHandler {
     router: Router,
+    observer: Observer,
     peer: SocketAddr,
     is_tls: bool,
     linger: Linger,
+    /// Notified of each request.
+    begun: Arc<Notify>,
 }
 
 impl RequestHandler {
-    async fn answer(self, request: Request<Incoming>) -> Result<Response, Infallible> {
-        let Self { router, peer, is_tls, linger } = self;
-        if let Err(error) = hosts::check_form(&request) {
-            return Ok(security_headers::add(closing(error.into_response(), &linger), is_tls));
-        }
-        let is_h1 = request.version() < Version::HTTP_2;
+    async fn answer(self, mut request: Request<Incoming>) -> Result<Response, Infallible> {
+        let Self { router, observer, peer, is_tls, linger, begun } = self;
+        begun.notify_one();
         // The extensions hold the client's capitalisation of header names, which hyper looks up in the response.
         let spelling = request.headers().contains_key(header::UPGRADE).then(|| request.extensions().clone());
+        let observed = observer.begin(&mut request, peer);
+        if let Err(error) = hosts::check_form(&request) {
+            let response = observed.answered(closing(error.into_response(), &linger));
+            return Ok(security_headers::add(response, is_tls));
+        }
+        let is_h1 = request.version() < Version::HTTP_2;
         let (unread, expects_continue) = (UnreadBody::default(), request.headers().contains_key(header::EXPECT));
         let mut request = request.map(|body| unread.watch(body, expects_continue));
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -149,7 +164,7 @@ impl RequestHandler {
         let response = allow_options(response);
         // In HTTP/1 the rest of an unread body would be parsed as the next request. In HTTP/2 only its stream ends.
         let is_drained = unread.drain().await;
-        Ok(if is_h1 && !is_drained { closing(response, &linger) } else { response })
+        Ok(observed.answered(if is_h1 && !is_drained { closing(response, &linger) } else { response }))
     }
 }
 
