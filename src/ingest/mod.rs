@@ -41,8 +41,9 @@ use condition::Condition;
 pub use deletion::Deleted;
 pub use jobs::{
     announce_context::NewContext,
-    announce_session::{Announced, NewSession},
+    announce_session::{Announced, Defaults, NewSession},
     record_metrics::{NewMetric, Recorded},
+    record_missing::{Missing, NumberedMetric},
 };
 pub(crate) use limits::MAX_METRICS;
 pub use queue::Ingest;

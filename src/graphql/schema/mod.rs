@@ -26,6 +26,7 @@ pub mod pipeline;
 pub mod project;
 pub mod ranking;
 pub mod record;
+mod record_missing;
 pub mod run;
 pub mod run_progress;
 pub mod run_where;
@@ -71,7 +72,12 @@ pub struct Query(
 /// Write operations. A successful response means that the data is on disk.
 #[derive(Default, MergedObject)]
 #[graphql(directive = access::apply(Scope::Ingest))]
-pub struct Mutation(announce::SessionMutation, announce::ContextMutation, record::RecordMutation);
+pub struct Mutation(
+    announce::SessionMutation,
+    announce::ContextMutation,
+    record::RecordMutation,
+    record_missing::RecordMissingMutation,
+);
 
 /// Events, pushed as they are recorded.
 #[derive(Default, MergedSubscription)]
