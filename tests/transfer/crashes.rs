@@ -5,7 +5,7 @@ use std::{fs, thread, time::Duration};
 use super::{CONTEXTS, LATER, Target, metrics, write};
 use crate::support::{Engine, program::command};
 
-const ROWS: u32 = 25_000;
+const ROWS: u32 = 12_000;
 
 #[tokio::test]
 async fn an_export_is_the_same_after_one_import_and_after_three_of_which_one_was_killed() {
@@ -26,7 +26,7 @@ async fn an_export_is_the_same_after_one_import_and_after_three_of_which_one_was
 
         let arguments = ["import", "whole.pymon", "--database-url", &often.url];
         let mut was_interrupted = false;
-        for wait in [100, 200, 400] {
+        for wait in [100, 250] {
             let mut child = command(folder.path(), &arguments, &[]).spawn().unwrap();
             thread::sleep(Duration::from_millis(wait));
             was_interrupted |= child.try_wait().unwrap().is_none();
