@@ -1,6 +1,7 @@
 //! Opens the database and runs its migrations.
 
 mod file;
+mod in_use;
 mod migrations;
 pub(crate) mod notification_listener;
 mod open_error;
@@ -83,6 +84,17 @@ impl Database {
             file: None,
             statements,
         })
+    }
+
+    /// Returns where it is.
+    pub(crate) fn url(&self) -> &DatabaseUrl {
+        &self.url
+    }
+
+    /// Returns the process that has the file open, if there is one and the system tells. It must be asked before this process opens
+    /// the file. On PostgreSQL, which several processes may use, there is none.
+    pub(crate) fn user(url: &DatabaseUrl) -> Option<i32> {
+        in_use::user(&url.sqlite_file()?)
     }
 
     /// Whether nothing is stored.

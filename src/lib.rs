@@ -20,6 +20,7 @@ mod ingest;
 mod process;
 mod rest;
 mod telemetry;
+mod transfer;
 mod web;
 
 use std::{net::SocketAddr, pin::pin, time::Duration};

@@ -16,11 +16,16 @@ const RUST: &[&str] = &["rs"];
 /// table is exact: a new arrow is added here, one that is no longer needed is removed.
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["commands"]),
-    ("commands", &["lib", "rest", "graphql", "access", "ingest", "db", "entity", "process", "telemetry", "config"]),
+    (
+        "commands",
+        &["lib", "transfer", "rest", "graphql", "access", "ingest", "db", "entity", "process", "telemetry", "config"],
+    ),
     ("lib", &["web", "rest", "graphql", "access", "ingest", "db", "telemetry", "config", "version"]),
     // Health is asked of what stores and of what it is stored in.
     ("web", &["rest", "graphql", "access", "ingest", "db", "http", "error", "telemetry", "config", "version"]),
     ("rest", &["graphql", "access", "http", "error"]),
+    // Checks texts as the graph does.
+    ("transfer", &["graphql", "ingest", "db", "entity", "error", "config"]),
     // What both of them know of HTTP, and what it makes of a failure.
     ("http", &["error"]),
     // The schema names the scopes.
@@ -71,6 +76,9 @@ const ENGINES: &[(&str, &str)] = &[
     ("src/db/reason.rs", "what a server says, and what helps"),
     ("src/db.rs", "how each is opened"),
     ("src/ingest/counters.rs", "what is cheaper where the database is a function call away"),
+    ("src/transfer/source/file_tables.rs", "tables that others made in a file"),
+    ("src/transfer/source/mod.rs", "what a source is"),
+    ("src/transfer/source/server_tables.rs", "tables that others made on a server"),
 ];
 
 /// The top module or crate that a file belongs to.

@@ -12,4 +12,5 @@ mod house;
 mod live;
 mod rest;
 mod store;
+mod transfer;
 mod web;

@@ -67,10 +67,25 @@ class More:
             hashes = {row["sessionHash"] for row in rows}
             again = ({**session, "session_h": another(session["session_h"])} for session in sessions(database))
             self.sessions = [session for session in again if session["session_h"] in hashes]
+        self.rows = rows
         self.requests = list(bodies(iter(rows)))
 
     def announce(self, port):
         post_all(port, [("/api/v1/sessions/", session) for session in self.sessions])
+
+    def write(self, file):
+        """Writes them to a file in the plugin's layout."""
+        columns = METRIC_COLUMNS.replace("CONTEXT_H", "ENV_H")
+        with closing(sqlite3.connect(file)) as database, database:
+            database.execute("CREATE TABLE TEST_SESSIONS (SESSION_H, RUN_DATE, SCM_ID, RUN_DESCRIPTION)")
+            database.execute(f"CREATE TABLE TEST_METRICS ({columns})")
+            database.executemany(
+                "INSERT INTO TEST_SESSIONS VALUES (?, ?, ?, ?)",
+                ((s["session_h"], s["run_date"], s["scm_ref"], json.dumps(s["description"])) for s in self.sessions),
+            )
+            database.executemany(
+                f"INSERT INTO TEST_METRICS VALUES ({', '.join('?' * len(METRIC))})", (tuple(row[name] for name in METRIC) for row in self.rows)
+            )
 
 
 def another(hash):

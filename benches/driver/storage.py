@@ -1,5 +1,12 @@
 """What is stored: how large the file is, how fast many metrics get into it, and what others notice when it is compressed."""
+import statistics
+import subprocess
+import tempfile
+import time
 from collections import defaultdict
+from pathlib import Path
+
+from processes import plain_environment
 
 from driver import loading, wrk
 from driver.contestants import OfMetrograph
@@ -7,7 +14,8 @@ from driver.history import say, scratch
 from driver.loading import read_only
 from driver.loads import WRITES
 from driver.subjects import of_rounds
-from driver.table import REFERENCE_FILE, Result
+from driver.table import RECORDED, REFERENCE_FILE, Result
+from driver.timing import spread
 
 # A round of POST ends when segments were sealed in so many of its seconds.
 SEALING_SECONDS = 2
@@ -19,6 +27,8 @@ def measure(bench):
             bench.results[row] = file_size(bench, history)
     if bench.wants("record"):
         bench.results["record"] = recording(bench)
+    if bench.wants("import"):
+        bench.results["import"] = importing(bench)
     if bench.wants("post-p99"):
         bench.results["post-p99"] = sealing(bench)
 
@@ -45,6 +55,31 @@ def recording(bench):
                 count, seconds = loading.record(server.port, more.requests[first:])
                 rates[program].append(count / seconds)
     return of_rounds("{:,.0f}/s", *(rates[program] for program in bench.programs))
+
+
+def importing(bench):
+    """The same rows by `recordMetrics` and from a file, in turn."""
+    program, ours, recorded = bench.present, [], []
+    more = loading.More(bench.main.generated(), bench.batches)
+    with tempfile.TemporaryDirectory(prefix="metrograph-import-") as folder:
+        file = Path(folder) / "history.pymon"
+        more.write(file)
+        for number in range(bench.rounds):
+            say(f"import, round {number + 1} of {bench.rounds}")
+            with scratch(bench.main.database(program)) as database:
+                with program.serve(database) as server:
+                    more.announce(server.port)
+                    count, seconds = loading.record(server.port, more.requests)
+                recorded.append(count / seconds)
+            with scratch(bench.main.database(program)) as database:
+                began = time.perf_counter()
+                subprocess.run(
+                    [program.binary, "import", file, "--database-url", f"sqlite://{database}"],
+                    check=True, stdout=subprocess.DEVNULL, env=plain_environment(),
+                )
+                ours.append(len(more.rows) / (time.perf_counter() - began))
+    ratio = statistics.median(ours) / statistics.median(recorded)
+    return Result({RECORDED: ratio}, spread("{:,.0f}/s", ours), f"`recordMetrics`: {spread('{:,.0f}/s', recorded)}")
 
 
 def sealing(bench):

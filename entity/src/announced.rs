@@ -10,6 +10,7 @@ use sea_orm::{
 
 use crate::{
     column,
+    digest::digest,
     driver::{keys, row::from_row, source::Source},
     filter::Tree,
     list::{self, Order, Position, Slice, SqlListable},
@@ -36,6 +37,36 @@ impl Announced for execution_context::Entity {}
 /// Returns the row with this hash, announced or not.
 pub async fn by_hash<E: Announced>(db: &impl Source, hash: &str) -> Result<Option<E::Model>, DbErr> {
     db.find_one(E::find().filter(column::has_digest::<E>(&[hash]))).await
+}
+
+/// Returns all announced rows, in order of announcement.
+///
+/// # Errors
+/// If the database fails.
+pub async fn all<E: Announced>(db: &impl Source) -> Result<Vec<E::Model>, DbErr> {
+    page::<E>(db, 1, i64::MAX.unsigned_abs()).await
+}
+
+/// Hashes that one statement looks up.
+const MAX_LOOKED_UP: usize = 500;
+
+/// Returns the keys of those of these hashes that have metrics.
+///
+/// # Errors
+/// If the database fails.
+pub async fn measured<E: Announced>(db: &impl Source, hashes: &[&str]) -> Result<Vec<i64>, DbErr> {
+    let mut found = Vec::new();
+    for part in hashes.chunks(MAX_LOOKED_UP) {
+        let digests = part.iter().map(|hash| digest(&[hash]).to_vec());
+        let query = Query::select()
+            .column("id")
+            .from(E::default())
+            .and_where(Expr::col("digest").is_in(digests))
+            .and_where(Expr::col("metric_count").gt(0))
+            .take();
+        found.extend(db.all::<i64>(&query).await?);
+    }
+    Ok(found)
 }
 
 /// Returns the hashes of these rows, in one statement. They never change once stored.

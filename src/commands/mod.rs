@@ -2,10 +2,14 @@
 
 mod completions;
 mod delete;
+mod export;
 mod failure;
+mod import;
 mod man;
 mod openapi;
 mod output;
+mod progress;
+mod push;
 mod runtime;
 mod schema;
 mod serve;
@@ -34,6 +38,13 @@ pub fn run() -> ExitCode {
         Ok((Command::Delete(command), settings)) => {
             on_runtime(async move { delete::print_result(&command, &settings).await.map_err(Failure::Refused) })
         }
+        Ok((Command::Import(command), settings)) => {
+            on_runtime(async move { import::print_result(&command, &settings).await })
+        }
+        Ok((Command::Export(command), settings)) => {
+            on_runtime(async move { export::print_result(&command, &settings).await.map_err(Failure::Refused) })
+        }
+        Ok((Command::Push(command), _)) => on_runtime(async move { push::print_result(&command).await }),
         Ok((Command::Schema, _)) => schema::run().map_err(Failure::Refused),
         Ok((Command::Openapi { api, version }, _)) => openapi::run(&api, version).map_err(Failure::Refused),
         Ok((Command::Completions { shell }, _)) => print(&completions::script(shell)).map_err(Failure::Refused),

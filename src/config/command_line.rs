@@ -18,8 +18,10 @@ use super::{
     delete::DeleteCommand,
     exposure::Exposure,
     graphql::GraphqlSettings,
+    import::{ExportCommand, ImportCommand},
     limits::HttpLimits,
     live::LiveSettings,
+    push::PushCommand,
     refusal::{Given, Stop, refusal},
     server::{LogFilter, LogFormat, OtlpEndpoint, PageSize, TagName},
     stop::StopSettings,
@@ -58,6 +60,16 @@ pub enum Command {
     /// Delete sessions and their metrics, also while servers run
     #[command(arg_required_else_help = false)]
     Delete(DeleteCommand),
+    /// Bring what pytest-monitor, its server or another Metrograph has stored into the database, each row once
+    #[command(arg_required_else_help = false)]
+    Import(ImportCommand),
+    /// Write the whole history to a file, in an order of its own
+    #[command(arg_required_else_help = false)]
+    Export(ExportCommand),
+    /// Send files of pytest-monitor to a running server, each row once: the last step of a CI job. It fails only with
+    /// --strict
+    #[command(arg_required_else_help = false)]
+    Push(PushCommand),
     /// Print a shell completion script
     Completions {
         /// Shell
@@ -179,10 +191,8 @@ pub(super) struct ServerFlags {
         value_parser = PathBufValueParser::new().try_map(folder))]
     pub rest_dir: Option<PathBuf>,
 
-    /// Names of the tags that name the branch of a session, separated by commas: the first one that a session has counts
-    /// [default: branch, `git_branch`, or the pipeline of Drone]
-    #[arg(long, env = "METROGRAPH_BRANCH_TAG", value_name = "TAGS", value_delimiter = ',')]
-    pub branch_tag: Vec<TagName>,
+    #[command(flatten)]
+    pub branch: BranchFlags,
 
     #[arg(
         long = "monitor-server-pagination-count",
@@ -191,6 +201,16 @@ pub(super) struct ServerFlags {
         hide_env = true
     )]
     pub monitor_server_pagination_count: Option<PageSize>,
+}
+
+// No doc comment: clap would use it as the help of each command with these arguments.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Server")]
+pub(super) struct BranchFlags {
+    /// Names of the tags that name the branch of a session, separated by commas: the first one that a session has counts
+    /// [default: branch, `git_branch`, or the pipeline of Drone]
+    #[arg(long, env = "METROGRAPH_BRANCH_TAG", value_name = "TAGS", value_delimiter = ',')]
+    pub branch_tag: Vec<TagName>,
 }
 
 /// Returns the commands with their settings. Without a command, the program takes those of `serve`.
@@ -207,6 +227,8 @@ pub fn commands() -> clap::Command {
         .mut_subcommand("serve", serving)
         .mut_subcommand("token", |token| asking(token.mut_subcommands(asking)))
         .mut_subcommand("delete", asking)
+        .mut_subcommand("export", asking)
+        .mut_subcommand("import", |import| BranchFlags::augment_args(PoolFlags::augment_args(asking(import))))
 }
 
 /// Applies `change` to the arguments of a command and of its subcommands.
@@ -246,12 +268,19 @@ pub(super) fn read(arguments: &[OsString]) -> Result<(Command, Flags, &'static s
         levels.iter().any(|level| level.try_contains_id(argument.get_id().as_str()).is_ok_and(|given| given))
     };
     let database = DatabaseFlags::augment_args(clap::Command::new("metrograph"));
+    let storing = BranchFlags::augment_args(PoolFlags::augment_args(database.clone()));
+    let is_among = |command: &clap::Command, argument: &Arg| {
+        command.get_arguments().any(|setting| setting.get_id() == argument.get_id())
+    };
     let is_taken = |argument: &Arg| match command {
         Command::Serve => true,
-        Command::Token(_) | Command::Delete(_) => {
-            database.get_arguments().any(|setting| setting.get_id() == argument.get_id())
-        }
-        Command::Schema | Command::Openapi { .. } | Command::Completions { .. } | Command::Man { .. } => false,
+        Command::Token(_) | Command::Delete(_) | Command::Export(_) => is_among(&database, argument),
+        Command::Import(_) => is_among(&storing, argument),
+        Command::Push(_)
+        | Command::Schema
+        | Command::Openapi { .. }
+        | Command::Completions { .. }
+        | Command::Man { .. } => false,
     };
     let merged = settings.clone().mut_args(|argument| {
         if is_taken(&argument) && !is_given(&argument) { argument } else { argument.env(Resettable::Reset) }
@@ -276,8 +305,19 @@ fn update(flags: &mut Flags, command: &Command, levels: &[&ArgMatches]) -> Resul
     for level in inner {
         match command {
             Command::Serve => flags.update_from_arg_matches(level)?,
-            Command::Token(_) | Command::Delete(_) => flags.database.update_from_arg_matches(level)?,
-            Command::Schema | Command::Openapi { .. } | Command::Completions { .. } | Command::Man { .. } => {}
+            Command::Token(_) | Command::Delete(_) | Command::Export(_) => {
+                flags.database.update_from_arg_matches(level)?;
+            }
+            Command::Import(_) => {
+                flags.database.update_from_arg_matches(level)?;
+                flags.pool.update_from_arg_matches(level)?;
+                flags.server.branch.update_from_arg_matches(level)?;
+            }
+            Command::Push(_)
+            | Command::Schema
+            | Command::Openapi { .. }
+            | Command::Completions { .. }
+            | Command::Man { .. } => {}
         }
     }
     Ok(())

@@ -71,6 +71,20 @@ impl DatabaseUrl {
         form_urlencoded::parse(parameters.as_bytes()).into_owned().collect()
     }
 
+    /// Whether this is an address, not the path of a file.
+    pub(crate) fn is_address(text: &str) -> bool {
+        text.starts_with("sqlite:") || text.contains("://")
+    }
+
+    /// Returns the URL of an existing file.
+    ///
+    /// # Errors
+    /// A path that no URL can hold.
+    pub(crate) fn of_file(path: &Path) -> Result<Self, String> {
+        let text = path.to_str().ok_or("its path is not UTF-8")?;
+        Self::sqlite(text, "")
+    }
+
     /// Parses a URL in SQLAlchemy's syntax, as monitor-server uses it: three slashes before a relative path, four
     /// before an absolute one.
     pub(super) fn from_sqlalchemy(text: &str) -> Result<Self, String> {

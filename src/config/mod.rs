@@ -2,13 +2,16 @@
 
 mod access;
 mod arguments;
+mod ci;
 mod command_line;
 mod database;
 mod delete;
 mod exposure;
 mod graphql;
+mod import;
 mod limits;
 mod live;
+mod push;
 mod redaction;
 mod refusal;
 mod server;
@@ -21,6 +24,7 @@ mod units;
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 pub use access::{AccessMode, AccessSettings, Scope};
+pub(crate) use ci::CiBuild;
 pub(crate) use command_line::commands;
 pub use command_line::{Command, OpenApiVersion};
 use command_line::{DatabaseFlags, Flags, ServerFlags};
@@ -28,8 +32,10 @@ pub use database::DatabaseUrl;
 pub use delete::DeleteCommand;
 pub use exposure::{CorsOrigin, Exposure, HostName, Switch};
 pub use graphql::{Documents, GraphqlSettings, Limits};
+pub use import::{ExportCommand, ExportFormat, ImportCommand, SourceAddress};
 pub use limits::{HttpLimits, Rate, RateLimit};
 pub use live::LiveSettings;
+pub use push::{PushCommand, RetryTime, ServerAddress, TagDefault};
 pub(crate) use redaction::{redacted_name, redacted_path};
 pub use refusal::Stop;
 pub use server::{LogFilter, LogFormat, OtlpEndpoint, PageSize, TagName};
@@ -115,7 +121,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<
         otlp_endpoint,
         page_size,
         rest_dir,
-        branch_tag,
+        branch,
         monitor_server_pagination_count,
     } = server;
     let DatabaseFlags { database_url, connection, monitor_server_database_uri } = database;
@@ -140,7 +146,7 @@ pub fn from(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<
         storage,
         page_size: page_size.or(monitor_server_pagination_count).unwrap_or_default(),
         rest_dir,
-        branch_tags: branch_tag,
+        branch_tags: branch.branch_tag,
         log,
         log_format,
         metrics_listen,

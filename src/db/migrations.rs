@@ -38,12 +38,13 @@ pub(super) async fn is_lacking(url: &DatabaseUrl, read_only: bool) -> Result<boo
 pub(super) async fn applied(url: &DatabaseUrl, read_only: bool) -> Result<Option<Vec<String>>, OpenError> {
     let Some(path) = url.sqlite_file() else {
         let connection = postgres::counted(postgres::single_connection(url).await?, &Counter::default());
-        let judged = judge(&connection, postgres::TABLES).await?;
+        let judged = judge(&connection, url, postgres::TABLES).await?;
         connection.close().await?;
         return judged;
     };
     let Some(connection) = file::look(url, &path, read_only).await? else { return Ok(None) };
-    let judged = judge(&connection, file::TABLES).await.map_err(|error| file::refused(&path, &error, read_only))?;
+    let judged =
+        judge(&connection, url, file::TABLES).await.map_err(|error| file::refused(&path, &error, read_only))?;
     connection.close().await.map_err(|error| file::refused(&path, &error, read_only))?;
     judged.map_err(|error| match error {
         OpenError::Newer(step) => file::newer(&path, &step),
@@ -53,7 +54,11 @@ pub(super) async fn applied(url: &DatabaseUrl, read_only: bool) -> Result<Option
 
 /// Whether it is ours, if it has tables at all, and not ahead of us: then the migrations that have run. `tables` asks for the names of
 /// its tables.
-async fn judge(connection: &DatabaseConnection, tables: &str) -> Result<Result<Option<Vec<String>>, OpenError>, DbErr> {
+async fn judge(
+    connection: &DatabaseConnection,
+    url: &DatabaseUrl,
+    tables: &str,
+) -> Result<Result<Option<Vec<String>>, OpenError>, DbErr> {
     let engine = connection.get_database_backend();
     let names = async |sql: &str, column: &str| -> Result<Vec<String>, DbErr> {
         let rows = connection.query_all_raw(Statement::from_string(engine, sql)).await?;
@@ -62,7 +67,7 @@ async fn judge(connection: &DatabaseConnection, tables: &str) -> Result<Result<O
     let names_of_tables = names(tables, "name").await?;
     let has = |table: &str| names_of_tables.iter().any(|name| name == table);
     if has("TEST_METRICS") {
-        return Ok(Err(OpenError::MonitorServer));
+        return Ok(Err(OpenError::MonitorServer(url.shown().to_owned())));
     }
     if !has("seaql_migrations") {
         let foreign = migration::tables().find(|table| has(table));

@@ -10,9 +10,9 @@ pub enum OpenError {
     /// It belongs to a monitor-server, and is left untouched.
     #[error(
         "the database holds the tables of a monitor-server (TEST_METRICS); it was left untouched: give --database-url \
-         another file or database"
+         another file or database, and bring into that what this one holds: metrograph import {0} --database-url URL"
     )]
-    MonitorServer,
+    MonitorServer(String),
     /// It belongs to another program, which has a table with one of our names, and is left untouched.
     #[error(
         "--database-url: the database holds a table '{0}' of another program; it was left untouched: give another file or \

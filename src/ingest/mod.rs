@@ -50,9 +50,10 @@ pub use deletion::Deleted;
 use figures::Figures;
 pub use jobs::{
     announce_context::NewContext,
-    announce_session::{Announced, NewSession},
+    announce_session::{Announced, Defaults, NewSession},
     delete_sessions::Incomplete,
     record_metrics::{NewMetric, Recorded},
+    record_missing::{Missing, NumberedMetric},
 };
 pub(crate) use limits::MAX_METRICS;
 pub(crate) use patience::Hurry;

@@ -37,6 +37,10 @@ fn each_command_lists_only_its_own_settings() {
     let create = [&way[..], &["--name", "--scope", "--expires", "--create-database"]].concat();
     assert_eq!(flags(&["token", "create"]), set(&create));
     assert_eq!(flags(&["delete"]), set(&[&way[..], &["--session", "--run", "--where", "--dry-run"]].concat()));
+    assert_eq!(flags(&["export"]), set(&[&way[..], &["--format", "--output"]].concat()));
+    let import = ["--dry-run", "--branch-tag", "--database-connections", "--keep-rows"];
+    assert_eq!(flags(&["import"]), set(&[&way[..], &import].concat()));
+    assert_eq!(flags(&["push"]), set(&["--help", "--to", "--token", "--tag", "--retry", "--strict"]));
     let (mut program, serve) = (flags(&[]), flags(&["serve"]));
     assert!(program.remove("--version") && program.len() > 30);
     assert_eq!(program, serve);

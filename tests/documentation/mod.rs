@@ -59,6 +59,7 @@ pages! {
     graphql "docs/graphql.md"
     limits "docs/limits.md"
     live_data "docs/live-data.md"
+    migrating "docs/migrating.md"
     operating "docs/operating.md"
     questions "docs/questions.md"
     rest_v1 "docs/rest-v1.md"

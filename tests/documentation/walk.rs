@@ -2,6 +2,7 @@
 
 use std::{env, fs, path::Path, process::Command};
 
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -66,6 +67,17 @@ impl Walk {
             ("metric.json", metric.to_string()),
         ] {
             fs::write(folder.path().join(name), text).unwrap();
+        }
+        if page == "docs/migrating.md" {
+            for (name, sql) in [
+                ("monitor.db", include_str!("../data/monitor_server.sql")),
+                (".pymon", include_str!("../data/pymon.sql")),
+            ] {
+                let url = format!("sqlite://{}?mode=rwc", folder.path().join(name).display());
+                let connection = sea_orm::Database::connect(url).await.unwrap();
+                connection.execute_unprepared(sql).await.unwrap();
+                connection.close().await.unwrap();
+            }
         }
         let uses_postgres = super::text(page).contains("postgres://metrograph");
         let postgres = if uses_postgres { PostgresDatabase::create().await } else { None };

@@ -117,7 +117,7 @@ const INNER_ARROWS: &[(&str, Arrows)] = &[
             ("listing", &["column", "digest", "driver", "filter", "table"]),
             ("cache", &["announced", "digest", "driver", "filter", "list"]),
             ("edges", &["column", "list", "table"]),
-            ("announced", &["column", "driver", "filter", "list", "table"]),
+            ("announced", &["column", "digest", "driver", "filter", "list", "table"]),
             ("history", &["dialect", "driver", "filter", "list", "resource", "table"]),
             ("table", &["column", "dialect", "driver", "filter", "list", "resource", "time"]),
             ("time", &[]),

@@ -69,6 +69,11 @@ impl Snapshot {
         self.state.sealed_until
     }
 
+    /// Returns the greatest key that was assigned.
+    pub(crate) fn last_key(&self) -> i64 {
+        self.state.last_key
+    }
+
     /// Returns the sessions of which a part may have metrics that are deleted; `None` if it has none.
     pub(crate) fn hidden(&self, part: usize) -> Option<&Arc<KeySet>> {
         let range = Zone::of_segment(self.described(part)?).sessions;

@@ -8,6 +8,7 @@ pub mod points;
 mod removal;
 pub mod runs;
 mod store;
+pub mod stored;
 
 use std::collections::{HashMap, HashSet};
 

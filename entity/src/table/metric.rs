@@ -1,9 +1,13 @@
 //! Metrics: one measurement of one test each, with keys that refer to all other tables (a fact table).
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{
+    entity::prelude::*,
+    sea_query::{ExprTrait as _, Query},
+};
 
 use crate::{
-    driver::{executor::Transaction, row::from_row},
+    column,
+    driver::{executor::Transaction, row::from_row, source::Source},
     filter::{self, Number, Text},
     list::{Edge, Listable},
     resource::Resource,
@@ -73,6 +77,28 @@ impl Model {
             Resource::KernelTime => self.kernel_time,
             Resource::CpuUsage => self.cpu_usage,
             Resource::MemoryUsage => self.memory_usage,
+        }
+    }
+}
+
+/// All that a metric says, without its key. Equal contents are told apart by nothing but their number.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Content {
+    keys: [i64; 3],
+    started_at: (i64, Option<String>),
+    values: [u64; 5],
+    passed: Option<bool>,
+}
+
+impl Model {
+    /// Returns all that it says, without its key.
+    pub fn content(&self) -> Content {
+        Content {
+            keys: [self.session_id, self.context_id, self.variant_id],
+            started_at: (self.started_at, self.started_at_text.clone()),
+            // Both zeros are equal, and SQLite stores one of them.
+            values: Resource::ALL.map(|resource| (self.resource(resource) + 0.0).to_bits()),
+            passed: self.passed,
         }
     }
 }
@@ -244,6 +270,21 @@ impl Listable for Entity {
     fn id(row: &Model) -> i64 {
         row.id
     }
+}
+
+/// Returns the rows of these sessions with keys after `after`, in their order. Rows that are sealed may be gone.
+///
+/// # Errors
+/// If the database fails.
+pub async fn rows_after(db: &impl Source, sessions: &[i64], after: i64) -> Result<Vec<Model>, DbErr> {
+    let query = Query::select()
+        .columns(COLUMNS)
+        .from(Entity)
+        .and_where(column::of(Column::Id).gt(after))
+        .and_where(db.engine().any_of(column::of(Column::SessionId), sessions))
+        .order_by(Column::Id, sea_orm::sea_query::Order::Asc)
+        .take();
+    db.all(&query).await
 }
 
 /// Inserts `rows`.

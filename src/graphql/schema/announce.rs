@@ -17,7 +17,7 @@ use crate::{
         },
         state::{ObjectCaches, state_of},
     },
-    ingest::{Announced, NewContext, NewSession},
+    ingest::{Announced, Defaults, NewContext, NewSession},
 };
 
 /// The description of a session to announce.
@@ -34,13 +34,38 @@ pub struct AnnounceSessionInput {
     tags: Tags,
     /// The project. Default: the tag `project`. The name may be empty.
     project: Option<String>,
+    /// What the session gets besides, unless it has its own or is stored already. If it is stored, it may then have
+    /// more tags and a revision, and still is the same. For clients that send files again.
+    defaults: Option<SessionDefaultsInput>,
+}
+
+/// What a session gets besides, unless it has its own or is stored already.
+#[derive(Debug, InputObject)]
+pub struct SessionDefaultsInput {
+    /// The revision under test.
+    scm_ref: Option<String>,
+    /// The tags, each unless the session has one of its name.
+    tags: Tags,
+}
+
+impl From<SessionDefaultsInput> for Defaults {
+    fn from(input: SessionDefaultsInput) -> Self {
+        let SessionDefaultsInput { scm_ref, tags: Tags(tags) } = input;
+        Self { scm_ref, tags }
+    }
 }
 
 impl From<AnnounceSessionInput> for NewSession {
     fn from(input: AnnounceSessionInput) -> Self {
-        let AnnounceSessionInput { hash, run_date: LocalDateTime(run_date), scm_ref, tags: Tags(tags), project } =
-            input;
-        Self { hash, run_date, scm_ref, tags, project }
+        let AnnounceSessionInput {
+            hash,
+            run_date: LocalDateTime(run_date),
+            scm_ref,
+            tags: Tags(tags),
+            project,
+            defaults,
+        } = input;
+        Self { hash, run_date, scm_ref, tags, project, defaults: defaults.map(Into::into) }
     }
 }
 

@@ -28,6 +28,7 @@ pub mod pipeline;
 pub mod project;
 pub mod ranking;
 pub mod record;
+mod record_missing;
 pub mod run;
 pub mod run_progress;
 pub mod run_where;
@@ -78,6 +79,7 @@ pub struct Mutation(
     announce::SessionMutation,
     announce::ContextMutation,
     record::RecordMutation,
+    record_missing::RecordMissingMutation,
     deletion::DeletionMutation,
 );
 

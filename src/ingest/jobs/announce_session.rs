@@ -1,5 +1,7 @@
 //! Announces a session, before or after its first metrics.
 
+use std::borrow::Cow;
+
 use entity::{
     driver::keys,
     table::{session, session_tag, tag},
@@ -34,6 +36,17 @@ pub struct NewSession {
     pub tags: Vec<(String, String)>,
     /// The project, where it is given besides the tags; it wins over the tag `project`.
     pub project: Option<String>,
+    /// Set if this is brought from a source, and may be stored already with more tags, or a revision.
+    pub defaults: Option<Defaults>,
+}
+
+/// What a session that is brought gets besides, unless it is stored already or has its own.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Defaults {
+    /// The revision under test.
+    pub scm_ref: Option<String>,
+    /// Names and values.
+    pub tags: Vec<(String, String)>,
 }
 
 /// A session as it was stored.
@@ -111,24 +124,26 @@ impl Job for NewSession {
         let stored = batch.row::<session::Entity>(id).await?;
         if let Some(announced) = stored.announced {
             let tags = session_tag::by_sessions(&batch.tx, &[id]).await?.remove(&id).unwrap_or_default();
-            let is_same = self.is(&stored, &tags);
+            let is_same =
+                if self.defaults.is_some() { self.is_within(&stored, &tags) } else { self.is(&stored, &tags) };
             if is_same {
                 batch.watermark.session = batch.watermark.session.max(announced);
             }
             return Ok((Announced { row: stored, tags }, is_same));
         }
-        let place = place(batch, self.project.as_deref(), &self.tags).await?;
+        let completed = self.completed();
+        let place = place(batch, self.project.as_deref(), &completed.tags).await?;
         let announced = keys::next(&batch.tx, "session", "announced").await?;
         let metric_count = stored.metric_count;
         let machine = if metric_count > 0 { runs::machine_of(&batch.tx, id).await? } else { None };
-        let arrival = place.arrival(self.described(), metric_count > 0, machine.clone());
+        let arrival = place.arrival(completed.described(), metric_count > 0, machine.clone());
         let run_id = runs::join(&batch.tx, &[arrival]).await?.pop();
         let Place { project_id, build_id, branch_id, .. } = place;
         let row = session::ActiveModel {
             announced: Set(Some(announced)),
             run_date: Set(Some(self.run_date.micros)),
             run_date_text: Set(self.run_date.text.clone()),
-            scm_ref: Set(self.scm_ref.clone()),
+            scm_ref: Set(completed.scm_ref.clone()),
             build_id: Set(build_id),
             project_id: Set(Some(project_id)),
             branch_id: Set(branch_id),
@@ -140,14 +155,14 @@ impl Job for NewSession {
         };
         let row = batch.tx.update(row).await?;
         latest_runs::note_of_sessions(&batch.tx, &[id]).await?;
-        let names: Vec<_> = self.tags.iter().map(|(name, value)| Name::of([name, value])).collect();
+        let names: Vec<_> = completed.tags.iter().map(|(name, value)| Name::of([name, value])).collect();
         let keys = batch.names.tags.keys(&batch.tx, &names).await?;
         session_tag::insert(&batch.tx, id, &keys).await?;
         if let (Some(build), true) = (build_id, metric_count > 0) {
             let values = [Value::from(id), Value::from(build)];
             batch.tx.run(statements::JOIN_BUILD, values).await?;
         }
-        let tags = keys.into_iter().zip(&self.tags);
+        let tags = keys.into_iter().zip(&completed.tags);
         let tags =
             tags.map(|(id, (name, value))| tag::Model { id, name: name.clone(), value: value.clone() }).collect();
         batch.watermark.session = batch.watermark.session.max(announced);
@@ -168,6 +183,29 @@ impl NewSession {
     /// What its run is found by: revision, run date in microseconds, tags.
     fn described(&self) -> (Option<&str>, i64, &[(String, String)]) {
         (self.scm_ref.as_deref(), self.run_date.micros, &self.tags)
+    }
+
+    /// Returns it with the defaults that it lacks.
+    fn completed(&self) -> Cow<'_, Self> {
+        let Some(Defaults { scm_ref, tags }) = &self.defaults else { return Cow::Borrowed(self) };
+        let mut completed = self.clone();
+        if completed.scm_ref.as_deref().unwrap_or_default().is_empty() && scm_ref.is_some() {
+            completed.scm_ref.clone_from(scm_ref);
+        }
+        for (name, value) in tags {
+            if !self.tags.iter().any(|(own, _)| own == name) {
+                completed.tags.push((name.clone(), value.clone()));
+            }
+        }
+        Cow::Owned(completed)
+    }
+
+    /// Whether what was stored has all that this has, where this is brought from a source.
+    fn is_within(&self, stored: &session::Model, tags: &[tag::Model]) -> bool {
+        let own = self.scm_ref.as_deref().unwrap_or_default();
+        stored.run_date().as_ref() == Some(&self.run_date)
+            && (own.is_empty() || stored.scm_ref.as_deref().unwrap_or_default() == own)
+            && self.tags.iter().all(|(name, value)| tags.iter().any(|tag| tag.name == *name && tag.value == *value))
     }
 
     /// Whether this is what was stored. The order of tags does not matter, nor does a missing revision differ from an empty one.

@@ -64,7 +64,7 @@ impl NewMetric {
     ///
     /// # Errors
     /// [`Code::BadUserInput`] for one that is not.
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         let figures = [
             ("totalTime", self.total_time),
             ("userTime", self.user_time),
@@ -94,11 +94,11 @@ pub struct Recorded {
     pub component_id: i64,
 }
 
-/// A row that was inserted, with the keys of what it measures.
-struct Inserted {
-    row: metric::Model,
-    item_id: i64,
-    component_id: i64,
+/// A row with the keys of what it measures.
+pub(crate) struct Inserted {
+    pub row: metric::Model,
+    pub item_id: i64,
+    pub component_id: i64,
 }
 
 struct RecordMetrics(Vec<NewMetric>);
@@ -132,8 +132,13 @@ impl Job for RecordMetrics {
 }
 
 async fn insert(metrics: &[&NewMetric], batch: &mut Batch<'_>) -> Result<Vec<Inserted>, DbErr> {
-    let first = batch.next_metric().await?;
-    let Batch { tx, names, watermark, recorded, now, .. } = batch;
+    let rows = rows_of(metrics, batch).await?;
+    insert_rows(rows, batch).await
+}
+
+/// Returns the rows of metrics, which have no keys yet. New names are stored.
+pub(crate) async fn rows_of(metrics: &[&NewMetric], batch: &mut Batch<'_>) -> Result<Vec<Inserted>, DbErr> {
+    let Batch { tx, names, .. } = batch;
     let (sessions, contexts): (Vec<_>, Vec<_>) =
         metrics.iter().map(|m| (Name::of([&m.session_hash]), Name::of([&m.context_hash]))).unzip();
     let sessions = names.sessions.keys(tx, &sessions).await?;
@@ -147,32 +152,45 @@ async fn insert(metrics: &[&NewMetric], batch: &mut Batch<'_>) -> Result<Vec<Ins
     let variants: Vec<_> = variants.map(|(m, item)| Name::within(*item, [&m.variant, &m.location, &m.kind])).collect();
     let variants = names.variants.keys(tx, &variants).await?;
 
-    let keys = (first..).zip(sessions).zip(contexts.into_iter().zip(variants));
-    let rows: Vec<metric::Model> = (metrics.iter().zip(keys))
-        .map(|(m, ((id, session_id), (context_id, variant_id)))| metric::Model {
-            id,
-            session_id,
-            context_id,
-            variant_id,
-            started_at: m.started_at.micros,
-            started_at_text: m.started_at.text.clone(),
-            total_time: m.total_time,
-            user_time: m.user_time,
-            kernel_time: m.kernel_time,
-            cpu_usage: m.cpu_usage,
-            memory_usage: m.memory_usage,
-            passed: m.passed,
-        })
-        .collect();
+    let keys = sessions.into_iter().zip(contexts).zip(variants.into_iter().zip(items.into_iter().zip(components)));
+    let rows =
+        metrics.iter().zip(keys).map(|(m, ((session_id, context_id), (variant_id, (item_id, component_id))))| {
+            let row = metric::Model {
+                id: 0,
+                session_id,
+                context_id,
+                variant_id,
+                started_at: m.started_at.micros,
+                started_at_text: m.started_at.text.clone(),
+                total_time: m.total_time,
+                user_time: m.user_time,
+                kernel_time: m.kernel_time,
+                cpu_usage: m.cpu_usage,
+                memory_usage: m.memory_usage,
+                passed: m.passed,
+            };
+            Inserted { row, item_id, component_id }
+        });
+    Ok(rows.collect())
+}
+
+/// Inserts rows under the next keys, and counts them.
+pub(crate) async fn insert_rows(mut inserted: Vec<Inserted>, batch: &mut Batch<'_>) -> Result<Vec<Inserted>, DbErr> {
+    let first = batch.next_metric().await?;
+    for (inserted, id) in inserted.iter_mut().zip(first..) {
+        inserted.row.id = id;
+    }
+    let Batch { tx, names, watermark, recorded, now, .. } = batch;
+    let rows: Vec<metric::Model> = inserted.iter().map(|inserted| inserted.row.clone()).collect();
+    let components: Vec<i64> = inserted.iter().map(|inserted| inserted.component_id).collect();
     let beginning = beginning(tx, names, &rows).await?;
     metric::insert(tx, &rows).await?;
     let last = rows.last().map_or(first, |row| row.id);
     counters::count(tx, &rows, &components, *now).await?;
     runs::begin(tx, &beginning).await?;
     watermark.metric = last;
-    recorded.extend_from_slice(&rows);
-    let stored = rows.into_iter().zip(items.into_iter().zip(components));
-    Ok(stored.map(|(row, (item_id, component_id))| Inserted { row, item_id, component_id }).collect())
+    recorded.extend(rows);
+    Ok(inserted)
 }
 
 /// Returns the announced sessions of which these are the first metrics. Those that have some are remembered, so that this takes no
@@ -193,22 +211,29 @@ async fn beginning(tx: &Transaction<'_>, names: &mut Names, rows: &[metric::Mode
     Ok(beginning)
 }
 
+/// Checks metrics that are to be stored together.
+///
+/// # Errors
+/// [`Code::TooLarge`] for more than [`MAX_METRICS`], [`Code::BadUserInput`] for figures that are no numbers.
+pub(crate) fn check_all<'a>(mut metrics: impl ExactSizeIterator<Item = &'a NewMetric>) -> Result<(), Error> {
+    if metrics.len() > MAX_METRICS {
+        let (most, given) = (MAX_METRICS, metrics.len());
+        let message = format!("metrics: at most {most} at a time, not {given}: send them in parts");
+        return Err(Error::new(Code::TooLarge, message));
+    }
+    metrics.try_for_each(NewMetric::check)
+}
+
 impl Ingest {
     /// Stores metrics, all or none, and returns them in the same order once they are on disk.
     ///
     /// # Errors
-    /// [`Code::TooLarge`] for more than [`MAX_METRICS`], [`Code::BadUserInput`] for figures that are no numbers, and those of
-    /// [`Self::run`].
+    /// Those of [`check_all`] and of [`Self::run`].
     pub(crate) async fn record(&self, metrics: Vec<NewMetric>) -> Result<Vec<Recorded>, Error> {
         if metrics.is_empty() {
             return Ok(Vec::new());
         }
-        if metrics.len() > MAX_METRICS {
-            let (most, given) = (MAX_METRICS, metrics.len());
-            let message = format!("metrics: at most {most} at a time, not {given}: send them in parts");
-            return Err(Error::new(Code::TooLarge, message));
-        }
-        metrics.iter().try_for_each(NewMetric::check)?;
+        check_all(metrics.iter())?;
         self.run(RecordMetrics(metrics)).await
     }
 }
