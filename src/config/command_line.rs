@@ -18,6 +18,7 @@ use super::{
     delete::DeleteCommand,
     exposure::Exposure,
     graphql::GraphqlSettings,
+    keep::{BackupCommand, CheckCommand, RestoreCommand},
     limits::HttpLimits,
     live::LiveSettings,
     refusal::{Given, Stop, refusal},
@@ -58,6 +59,14 @@ pub enum Command {
     /// Delete sessions and their metrics, also while servers run
     #[command(arg_required_else_help = false)]
     Delete(DeleteCommand),
+    /// Check counters, lists and checksums against the stored metrics, also while servers run
+    Check(CheckCommand),
+    /// Back up a SQLite database to a new file, also while the server runs
+    #[command(arg_required_else_help = false)]
+    Backup(BackupCommand),
+    /// Restore a SQLite database from a backup; the file that was there is kept
+    #[command(arg_required_else_help = false)]
+    Restore(RestoreCommand),
     /// Print a shell completion script
     Completions {
         /// Shell
@@ -185,6 +194,9 @@ pub fn commands() -> clap::Command {
         .mut_subcommand("serve", serving)
         .mut_subcommand("token", |token| asking(token.mut_subcommands(asking)))
         .mut_subcommand("delete", asking)
+        .mut_subcommand("check", asking)
+        .mut_subcommand("backup", asking)
+        .mut_subcommand("restore", asking)
 }
 
 /// Applies `change` to the arguments of a command and of its subcommands.
@@ -226,7 +238,7 @@ pub(super) fn read(arguments: &[OsString]) -> Result<(Command, Flags, &'static s
     let database = DatabaseFlags::augment_args(clap::Command::new("metrograph"));
     let is_taken = |argument: &Arg| match command {
         Command::Serve => true,
-        Command::Token(_) | Command::Delete(_) => {
+        Command::Token(_) | Command::Delete(_) | Command::Check(_) | Command::Backup(_) | Command::Restore(_) => {
             database.get_arguments().any(|setting| setting.get_id() == argument.get_id())
         }
         Command::Schema | Command::Openapi { .. } | Command::Completions { .. } | Command::Man { .. } => false,
@@ -254,7 +266,9 @@ fn update(flags: &mut Flags, command: &Command, levels: &[&ArgMatches]) -> Resul
     for level in inner {
         match command {
             Command::Serve => flags.update_from_arg_matches(level)?,
-            Command::Token(_) | Command::Delete(_) => flags.database.update_from_arg_matches(level)?,
+            Command::Token(_) | Command::Delete(_) | Command::Check(_) | Command::Backup(_) | Command::Restore(_) => {
+                flags.database.update_from_arg_matches(level)?;
+            }
             Command::Schema | Command::Openapi { .. } | Command::Completions { .. } | Command::Man { .. } => {}
         }
     }

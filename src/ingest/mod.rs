@@ -10,6 +10,7 @@ mod committer;
 mod condition;
 mod counters;
 mod deletion;
+mod derived;
 mod erasing;
 mod job;
 mod jobs;
@@ -39,6 +40,8 @@ use crate::db::{Database, OpenError};
 pub use branch::BranchRules;
 use condition::Condition;
 pub use deletion::Deleted;
+pub(crate) use derived::Derived;
+pub(crate) use jobs::repair::Repair;
 pub use jobs::{
     announce_context::NewContext,
     announce_session::{Announced, NewSession},

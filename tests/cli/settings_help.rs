@@ -37,6 +37,10 @@ fn each_command_lists_only_its_own_settings() {
     let create = [&way[..], &["--name", "--scope", "--expires", "--create-database"]].concat();
     assert_eq!(flags(&["token", "create"]), set(&create));
     assert_eq!(flags(&["delete"]), set(&[&way[..], &["--session", "--dry-run"]].concat()));
+    assert_eq!(flags(&["check"]), set(&[&way[..], &["--repair"]].concat()));
+    for command in ["backup", "restore"] {
+        assert_eq!(flags(&[command]), set(&way), "{command}");
+    }
     let (mut program, serve) = (flags(&[]), flags(&["serve"]));
     assert!(program.remove("--version") && program.len() > 30);
     assert_eq!(program, serve);

@@ -125,7 +125,11 @@ pub async fn check(connection: &DatabaseConnection) {
         let of_runs = latest(runs.iter().map(|run| (of_run(run), run.2)).collect());
         expected.extend(of_runs);
         let stored: Vec<(String, String, String, i64)> = all(connection, sql).await;
-        same(table, stored, expected.into_iter().map(|((project, name, pipeline), date)| (project, name, pipeline, date)));
+        same(
+            table,
+            stored,
+            expected.into_iter().map(|((project, name, pipeline), date)| (project, name, pipeline, date)),
+        );
     }
     let projects: BTreeSet<String> = sessions.iter().map(|session| session.9.clone()).chain([String::new()]).collect();
     let stored: Vec<(String,)> = all(connection, "SELECT name FROM project").await;

@@ -9,4 +9,5 @@ pub(crate) mod delete_sessions;
 pub(crate) mod drain_rows;
 pub(crate) mod note_token_use;
 pub(crate) mod record_metrics;
+pub(crate) mod repair;
 pub(crate) mod seal_segment;
