@@ -1,5 +1,6 @@
 //! Opens the database and runs its migrations.
 
+mod copy;
 mod file;
 mod in_use;
 mod migrations;
@@ -30,6 +31,8 @@ use sea_orm::{
 use sqlx::PgPool;
 
 use crate::config::{DatabaseUrl, DirectUrl, SegmentSizes, StorageSettings};
+pub(crate) use copy::{CopyError, Partial, copy, sync_folder};
+pub(crate) use file::is_open_elsewhere;
 use notification_listener::NotificationListener;
 pub use open_error::OpenError;
 

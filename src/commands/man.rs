@@ -18,7 +18,8 @@ const EXIT_STATUS: [(&str, &str); 4] = [
     ("0", "The command succeeded, or the server stopped as requested."),
     (
         "1",
-        "An essential part of the server failed, or the stop took too long: see the log. Of import: rows were left out.",
+        "An essential part of the server failed, or the stop took too long: see the log. Of import: rows were left out. Of check: something is \
+         wrong.",
     ),
     ("2", "Startup or the command failed, for the reason in the one line on standard error."),
     ("128 + signal", "The server was ended by a second signal."),

@@ -1,5 +1,7 @@
 //! The commands of the program, one file each, and their exit codes.
 
+mod backup;
+mod check;
 mod completions;
 mod delete;
 mod export;
@@ -10,6 +12,7 @@ mod openapi;
 mod output;
 mod progress;
 mod push;
+mod restore;
 mod runtime;
 mod schema;
 mod serve;
@@ -22,7 +25,10 @@ use std::{
 
 use self::{failure::Failure, output::print, runtime::on_runtime};
 use crate::config::{self, Command, Stop};
+pub use backup::{BackupError, run as back_up};
+pub use check::{CheckError, Checked, run as check};
 pub use delete::{DeleteError, run as delete_sessions};
+pub use restore::{RestoreError, run as restore};
 pub use token::{Output, TokenError, run as manage_tokens};
 
 /// The exit code of a failed start or command.
@@ -45,6 +51,15 @@ pub fn run() -> ExitCode {
             on_runtime(async move { export::print_result(&command, &settings).await.map_err(Failure::Refused) })
         }
         Ok((Command::Push(command), _)) => on_runtime(async move { push::print_result(&command).await }),
+        Ok((Command::Check(command), settings)) => {
+            on_runtime(async move { check::print_result(command, &settings).await })
+        }
+        Ok((Command::Backup(command), settings)) => {
+            on_runtime(async move { backup::print_result(&command, &settings).await.map_err(Failure::Refused) })
+        }
+        Ok((Command::Restore(command), settings)) => {
+            on_runtime(async move { restore::print_result(&command, &settings).await.map_err(Failure::Refused) })
+        }
         Ok((Command::Schema, _)) => schema::run().map_err(Failure::Refused),
         Ok((Command::Openapi { api, version }, _)) => openapi::run(&api, version).map_err(Failure::Refused),
         Ok((Command::Completions { shell }, _)) => print(&completions::script(shell)).map_err(Failure::Refused),

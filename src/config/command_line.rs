@@ -19,6 +19,7 @@ use super::{
     exposure::Exposure,
     graphql::GraphqlSettings,
     import::{ExportCommand, ImportCommand},
+    keep::{BackupCommand, CheckCommand, RestoreCommand},
     limits::HttpLimits,
     live::LiveSettings,
     push::PushCommand,
@@ -70,6 +71,14 @@ pub enum Command {
     /// --strict
     #[command(arg_required_else_help = false)]
     Push(PushCommand),
+    /// Check counters, lists and checksums against the stored metrics, also while servers run
+    Check(CheckCommand),
+    /// Back up a SQLite database to a new file, also while the server runs
+    #[command(arg_required_else_help = false)]
+    Backup(BackupCommand),
+    /// Restore a SQLite database from a backup; the file that was there is kept
+    #[command(arg_required_else_help = false)]
+    Restore(RestoreCommand),
     /// Print a shell completion script
     Completions {
         /// Shell
@@ -229,6 +238,9 @@ pub fn commands() -> clap::Command {
         .mut_subcommand("delete", asking)
         .mut_subcommand("export", asking)
         .mut_subcommand("import", |import| BranchFlags::augment_args(PoolFlags::augment_args(asking(import))))
+        .mut_subcommand("check", asking)
+        .mut_subcommand("backup", asking)
+        .mut_subcommand("restore", asking)
 }
 
 /// Applies `change` to the arguments of a command and of its subcommands.
@@ -274,13 +286,18 @@ pub(super) fn read(arguments: &[OsString]) -> Result<(Command, Flags, &'static s
     };
     let is_taken = |argument: &Arg| match command {
         Command::Serve => true,
-        Command::Token(_) | Command::Delete(_) | Command::Export(_) => is_among(&database, argument),
-        Command::Import(_) => is_among(&storing, argument),
-        Command::Push(_)
-        | Command::Schema
-        | Command::Openapi { .. }
-        | Command::Completions { .. }
-        | Command::Man { .. } => false,
+            Command::Token(_)
+            | Command::Delete(_)
+            | Command::Check(_)
+            | Command::Backup(_)
+            | Command::Restore(_)
+            | Command::Export(_) => is_among(&database, argument),
+            Command::Import(_) => is_among(&storing, argument),
+            Command::Push(_)
+            | Command::Schema
+            | Command::Openapi { .. }
+            | Command::Completions { .. }
+            | Command::Man { .. } => false,
     };
     let merged = settings.clone().mut_args(|argument| {
         if is_taken(&argument) && !is_given(&argument) { argument } else { argument.env(Resettable::Reset) }
@@ -305,7 +322,12 @@ fn update(flags: &mut Flags, command: &Command, levels: &[&ArgMatches]) -> Resul
     for level in inner {
         match command {
             Command::Serve => flags.update_from_arg_matches(level)?,
-            Command::Token(_) | Command::Delete(_) | Command::Export(_) => {
+        Command::Token(_)
+        | Command::Delete(_)
+        | Command::Check(_)
+        | Command::Backup(_)
+        | Command::Restore(_)
+        | Command::Export(_) => {
                 flags.database.update_from_arg_matches(level)?;
             }
             Command::Import(_) => {

@@ -10,7 +10,7 @@ use std::{
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::config::redaction::redacted_path;
+use crate::config::redaction::{redacted_name, redacted_path};
 use postgres::{Parts, Spelling};
 
 /// Characters that are percent-encoded in the path of a URL.
@@ -58,6 +58,30 @@ impl DatabaseUrl {
     pub fn sqlite_file(&self) -> Option<PathBuf> {
         let path = self.without_parameters().strip_prefix("sqlite://")?;
         Some(PathBuf::from(&*percent_decode_str(path).decode_utf8_lossy()))
+    }
+
+    /// Returns the URL of the file at `path`, which is not made if it is not there.
+    ///
+    /// # Errors
+    /// Why there can't be such a file.
+    pub(crate) fn of_file(path: &Path) -> Result<Self, String> {
+        let path = path.to_str().ok_or("the path is not UTF-8")?;
+        Self::sqlite(path, "mode=rw").map_err(|reason| reason.trim_start_matches("sqlite:***: ").to_owned())
+    }
+
+    /// Returns the arguments by which PostgreSQL's own programs find the database, without the password; nothing for a file.
+    pub(crate) fn arguments_of_postgres(&self) -> String {
+        let given = self.parameters();
+        let argument = |(name, flag): (&str, &str)| {
+            let (_, value) = given.iter().find(|(given, _)| given == name)?;
+            let shown =
+                if value.starts_with('/') { redacted_path(Path::new(value)) } else { redacted_name(value).to_owned() };
+            Some(format!(" {flag}={}", quoted(&shown)))
+        };
+        [("host", "--host"), ("port", "--port"), ("user", "--username"), ("dbname", "--dbname")]
+            .into_iter()
+            .filter_map(argument)
+            .collect()
     }
 
     /// Returns the URL up to the `?`.
@@ -176,6 +200,16 @@ impl FromStr for DatabaseUrl {
             }
             _ => Err(format!("{}: {GIVE}", hidden(text))),
         }
+    }
+}
+
+/// Returns a word as a shell reads it.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |sign: char| sign.is_ascii_alphanumeric() || "._-/:@%+,*".contains(sign);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
 

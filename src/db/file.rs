@@ -161,7 +161,7 @@ fn may_write(_: &Path, _: bool) -> Result<(), String> {
 
 /// How a file that must not change is opened. In WAL mode a reader creates a log and its index, or needs those that are there.
 #[cfg(unix)]
-fn to_read(url: &DatabaseUrl, path: &Path) -> Purpose {
+pub(super) fn to_read(url: &DatabaseUrl, path: &Path) -> Purpose {
     use rustix::fs::Access;
 
     let path = real(path);
@@ -182,8 +182,30 @@ fn to_read(url: &DatabaseUrl, path: &Path) -> Purpose {
 
 /// Other processes may write to it.
 #[cfg(not(unix))]
-fn to_read(_: &DatabaseUrl, _: &Path) -> Purpose {
+pub(super) fn to_read(_: &DatabaseUrl, _: &Path) -> Purpose {
     Purpose::Read
+}
+
+/// Whether another process holds a lock on a file, as SQLite's do while they have it open. For a file that SQLite can't open itself.
+#[cfg(unix)]
+pub(crate) fn is_open_elsewhere(path: &Path) -> bool {
+    use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk};
+
+    // The bytes that SQLite locks: pending, reserved and shared.
+    let all = Flock {
+        start: 0x4000_0000,
+        length: 512,
+        pid: None,
+        typ: FlockType::WriteLock,
+        offset_type: FlockOffsetType::Set,
+    };
+    fs::File::open(path).is_ok_and(|file| fcntl_getlk(&file, &all).is_ok_and(|held| held.is_some()))
+}
+
+/// Nothing is found out elsewhere.
+#[cfg(not(unix))]
+pub(crate) fn is_open_elsewhere(_: &Path) -> bool {
+    false
 }
 
 #[cfg(unix)]
@@ -194,11 +216,11 @@ fn may(path: &Path, access: rustix::fs::Access) -> io::Result<()> {
 }
 
 /// The real path, wherever a link leads.
-fn real(path: &Path) -> PathBuf {
+pub(super) fn real(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
-fn folder_of(path: &Path) -> &Path {
+pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -341,7 +363,7 @@ pub(super) fn log_of(path: &Path) -> PathBuf {
 }
 
 /// The path with a suffix.
-fn with_suffix(path: &Path, end: &str) -> PathBuf {
+pub(super) fn with_suffix(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     name.into()

@@ -1,6 +1,6 @@
 //! When the latest run of each branch, build and pipeline was: kept with these, since lists are in this order.
 
-use entity::driver::{executor::Transaction, source::Source as _};
+use entity::driver::{executor::Transaction, source::Source};
 use sea_orm::{
     DbErr,
     sea_query::{Expr, ExprTrait as _, Query, SelectStatement, UnionType},
@@ -17,11 +17,36 @@ const KEPT: [(&str, &str, &str); 3] = [
     ),
 ];
 
+/// Returns SQL for when the latest run of a row was: that of the latest session if all of them are in runs of others.
+fn latest(table: &str, column: &str, sessions: &str) -> String {
+    format!(
+        "COALESCE((SELECT MAX(run.run_date) FROM run WHERE run.{column} = {table}.id), \
+         (SELECT MAX(session.run_date) FROM {sessions}))"
+    )
+}
+
 /// Keys of branches, builds and pipelines whose runs change.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Touched([Vec<i64>; 3]);
 
 impl Touched {
+    /// Returns those that keep another date than that of their latest run.
+    pub(crate) async fn wrong(db: &impl Source) -> Result<Self, DbErr> {
+        let mut wrong = Self::default();
+        for ((table, column, sessions), keys) in KEPT.into_iter().zip(&mut wrong.0) {
+            let latest = latest(table, column, sessions);
+            let sql =
+                format!("SELECT id FROM {table} WHERE {table}.last_run_date IS DISTINCT FROM {latest} ORDER BY id");
+            *keys = db.select(&sql, []).await?;
+        }
+        Ok(wrong)
+    }
+
+    /// Returns the tables with their keys.
+    pub(crate) fn by_table(&self) -> impl Iterator<Item = (&'static str, i64)> {
+        KEPT.iter().zip(&self.0).flat_map(|((table, ..), keys)| keys.iter().map(|key| (*table, *key)))
+    }
+
     /// Returns those of these sessions, and of their runs.
     pub(crate) async fn of_sessions(tx: &Transaction<'_>, sessions: &[i64]) -> Result<Self, DbErr> {
         let of_sessions = Query::select()
@@ -69,10 +94,7 @@ impl Touched {
             if keys.is_empty() {
                 continue;
             }
-            let latest = format!(
-                "COALESCE((SELECT MAX(run.run_date) FROM run WHERE run.{column} = {table}.id), \
-                 (SELECT MAX(session.run_date) FROM {sessions}))"
-            );
+            let latest = latest(table, column, sessions);
             let is_other = Expr::cust(format!("{table}.last_run_date IS DISTINCT FROM {latest}"));
             let mut update = Query::update();
             update

@@ -11,6 +11,7 @@ mod committer;
 mod condition;
 mod counters;
 mod deletion;
+mod derived;
 mod erasing;
 mod figures;
 mod job;
@@ -47,7 +48,9 @@ pub use branch::BranchRules;
 use committer::Tools;
 use condition::Condition;
 pub use deletion::Deleted;
+pub(crate) use derived::Derived;
 use figures::Figures;
+pub(crate) use jobs::repair::Repair;
 pub use jobs::{
     announce_context::NewContext,
     announce_session::{Announced, Defaults, NewSession},

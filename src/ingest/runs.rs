@@ -5,7 +5,7 @@
 //! other session that is like it. If its machine turns out to be another one than that of the run, it moves. So the sessions of
 //! one pytest run with workers are one run, and the controller, which never measures anything, is in it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::LazyLock};
 
 use entity::{
     digest::{Digest, digest},
@@ -238,22 +238,47 @@ pub(crate) async fn begin(tx: &Transaction<'_>, sessions: &[i64]) -> Result<(), 
     settle(tx, sessions).await
 }
 
-/// What the sessions of run `$1` say of it: `$2` is what it was founded by if likeness did.
-const RECOUNT: &str = "UPDATE run SET \
-    session_count = (SELECT COUNT(*) FROM session WHERE session.run_id = $1), \
-    measured_count = (SELECT COUNT(*) FROM session WHERE session.run_id = $1 AND session.metric_count > 0), \
-    run_date = (SELECT COALESCE(MIN(CASE WHEN session.metric_count > 0 THEN session.run_date END), MIN(session.run_date)) \
-        FROM session WHERE session.run_id = $1), \
-    pipeline_id = (SELECT build.pipeline_id FROM session LEFT JOIN build ON build.id = session.build_id \
-        WHERE session.run_id = $1 ORDER BY session.announced LIMIT 1), \
-    build_id = (SELECT build.id FROM session LEFT JOIN build ON build.id = session.build_id AND build.name <> '' \
-        WHERE session.run_id = $1 ORDER BY session.announced LIMIT 1), \
-    branch_id = (SELECT session.branch_id FROM session WHERE session.run_id = $1 AND session.branch_id IS NOT NULL \
-        ORDER BY session.announced LIMIT 1), \
-    scm_ref = (SELECT session.scm_ref FROM session WHERE session.run_id = $1 AND session.scm_ref <> '' \
-        ORDER BY session.announced LIMIT 1), \
-    machine = CASE WHEN kind = $2 THEN (SELECT MIN(session.machine) FROM session WHERE session.run_id = $1) END \
-    WHERE id = $1";
+/// What its sessions say of a row of `run`: columns, and SQL for what must be in them.
+pub(crate) const SAID_BY_SESSIONS: [(&str, &str); 8] = [
+    ("session_count", "(SELECT COUNT(*) FROM session WHERE session.run_id = run.id)"),
+    ("measured_count", "(SELECT COUNT(*) FROM session WHERE session.run_id = run.id AND session.metric_count > 0)"),
+    (
+        "run_date",
+        "(SELECT COALESCE(MIN(CASE WHEN session.metric_count > 0 THEN session.run_date END), MIN(session.run_date)) \
+         FROM session WHERE session.run_id = run.id)",
+    ),
+    (
+        "pipeline_id",
+        "(SELECT build.pipeline_id FROM session LEFT JOIN build ON build.id = session.build_id \
+         WHERE session.run_id = run.id ORDER BY session.announced LIMIT 1)",
+    ),
+    (
+        "build_id",
+        "(SELECT build.id FROM session LEFT JOIN build ON build.id = session.build_id AND build.name <> '' \
+         WHERE session.run_id = run.id ORDER BY session.announced LIMIT 1)",
+    ),
+    (
+        "branch_id",
+        "(SELECT session.branch_id FROM session WHERE session.run_id = run.id AND session.branch_id IS NOT NULL \
+         ORDER BY session.announced LIMIT 1)",
+    ),
+    (
+        "scm_ref",
+        "(SELECT session.scm_ref FROM session WHERE session.run_id = run.id AND session.scm_ref <> '' \
+         ORDER BY session.announced LIMIT 1)",
+    ),
+    // Only likeness founds a run by its machine.
+    (
+        "machine",
+        "(SELECT MIN(CASE WHEN run.kind = 'inferred' THEN session.machine END) FROM session WHERE session.run_id = run.id)",
+    ),
+];
+
+/// Makes run `$1` what its sessions say of it.
+static RECOUNT: LazyLock<String> = LazyLock::new(|| {
+    let set = SAID_BY_SESSIONS.map(|(column, said)| format!("{column} = {said}"));
+    format!("UPDATE run SET {} WHERE id = $1", set.join(", "))
+});
 
 /// Makes these runs right after sessions have left them: they are what they would be if the other sessions had come alone, except
 /// that these stay together. Runs without sessions are deleted. `touched` is what else has lost a session.
@@ -261,8 +286,8 @@ pub(crate) async fn recount(tx: &Transaction<'_>, runs: &[i64], mut touched: Tou
     touched.extend(Touched::of_runs(tx, runs).await?);
     let is_one = tx.engine().any_of(Expr::col("id"), runs);
     erase(tx, "run", &["id"], is_one.and(is_childless("run", "run_id", "session"))).await?;
-    let values: Vec<[Value; 2]> = runs.iter().map(|run| [(*run).into(), Kind::Inferred.as_str().into()]).collect();
-    tx.run_each(RECOUNT, &values).await?;
+    let values: Vec<[Value; 1]> = runs.iter().map(|run| [(*run).into()]).collect();
+    tx.run_each(&RECOUNT, &values).await?;
     touched.extend(Touched::of_runs(tx, runs).await?);
     touched.note(tx).await
 }

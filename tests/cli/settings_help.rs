@@ -41,6 +41,10 @@ fn each_command_lists_only_its_own_settings() {
     let import = ["--dry-run", "--branch-tag", "--database-connections", "--keep-rows"];
     assert_eq!(flags(&["import"]), set(&[&way[..], &import].concat()));
     assert_eq!(flags(&["push"]), set(&["--help", "--to", "--token", "--tag", "--retry", "--strict"]));
+    assert_eq!(flags(&["check"]), set(&[&way[..], &["--repair"]].concat()));
+    for command in ["backup", "restore"] {
+        assert_eq!(flags(&[command]), set(&way), "{command}");
+    }
     let (mut program, serve) = (flags(&[]), flags(&["serve"]));
     assert!(program.remove("--version") && program.len() > 30);
     assert_eq!(program, serve);

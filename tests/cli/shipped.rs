@@ -175,6 +175,8 @@ fn bash_completes_commands_flags_and_values() {
     assert_eq!(completed(&["metrograph", "token", "create", "--scope", "i"]), ["ingest"]);
     assert_eq!(completed(&["metrograph", "delete", "--d"]).len(), 3);
     assert_eq!(completed(&["metrograph", "delete", "--dr"]), ["--dry-run"]);
+    assert_eq!(completed(&["metrograph", "check", "--rep"]), ["--repair"]);
+    assert_eq!(completed(&["metrograph", "res"]), ["restore"]);
 }
 
 #[test]

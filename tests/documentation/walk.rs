@@ -129,6 +129,12 @@ impl Walk {
             if is_serving(command) {
                 output += &self.bash(block, &std::mem::take(&mut script));
                 self.serve(command);
+            } else if command.starts_with("metrograph restore ") {
+                output += &self.bash(block, &std::mem::take(&mut script));
+                // The page says so.
+                self.server.take().unwrap().stop();
+                run(self.folder.path(), &command.split(' ').skip(1).collect::<Vec<_>>(), &[]).assert_done();
+                self.server = Some(Server::start(self.folder.path(), &[], &[ANYWHERE]));
             } else {
                 script.extend([command, "\n"]);
             }

@@ -35,6 +35,11 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// Asserts a command that did what it was asked for.
+    pub fn assert_done(&self) {
+        assert_eq!(self.code, Some(0), "{self:?}");
+    }
+
     /// Asserts a start that was refused in one line that contains all of `words`.
     pub fn assert_refused(&self, words: &[&str]) {
         assert_eq!(self.code, Some(2), "{self:?}");

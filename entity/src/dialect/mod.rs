@@ -38,6 +38,14 @@ impl Engine {
         }
     }
 
+    /// Selects what is wrong with the file, or `ok`; `None` where the server looks after that.
+    pub fn integrity_check(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => Some(sqlite::INTEGRITY_CHECK),
+            Self::Postgres => None,
+        }
+    }
+
     /// Builds the statement in the engine's dialect.
     pub(crate) fn build(self, statement: &impl QueryStatementWriter) -> Statement {
         let (sql, values) = match self {

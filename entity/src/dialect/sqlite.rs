@@ -57,6 +57,15 @@ pub(crate) fn with_numbered_parameters(sql: &str) -> String {
 pub(crate) const FREE_PAGES: &str = "SELECT CASE WHEN (SELECT auto_vacuum FROM pragma_auto_vacuum) = 2 \
     THEN (SELECT freelist_count FROM pragma_freelist_count) ELSE 0 END";
 
+/// Looks at every page, and at every index and its table.
+pub(crate) const INTEGRITY_CHECK: &str = "PRAGMA integrity_check(20)";
+
+/// Writes a copy, as it is at this moment, to the file `?1`.
+pub(crate) const COPY: &str = "VACUUM INTO ?1";
+
+/// Folds the log into the file, and locks it. Both fail if another process has it open.
+pub(crate) const LOCK: &str = "PRAGMA busy_timeout = 500; PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE";
+
 /// Returns the statement that gives up to `pages` of them back.
 pub(crate) fn give_back(pages: u32) -> String {
     format!("PRAGMA incremental_vacuum({pages})")

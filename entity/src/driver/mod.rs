@@ -1,5 +1,6 @@
 //! What runs statements: on SQLite through rusqlite, on PostgreSQL through the ORM.
 
+pub mod copy;
 pub mod error_kind;
 pub mod executor;
 pub mod file;

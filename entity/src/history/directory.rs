@@ -43,6 +43,11 @@ impl Occurrences {
         (occurrences, rows.into_iter().map(|(_, row)| row).collect())
     }
 
+    /// Returns the number of rows.
+    pub(crate) fn rows(&self) -> u64 {
+        self.starts.last().copied().map_or(0, u64::from)
+    }
+
     /// Returns each key with the places that its rows have among those of all keys.
     pub(crate) fn ranges(&self) -> impl Iterator<Item = (i64, std::ops::Range<u32>)> {
         self.keys.iter().zip(self.starts.windows(2)).map(|(key, range)| (*key, range[0]..range[1]))

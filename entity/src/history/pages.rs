@@ -162,6 +162,19 @@ impl<T: Number> Pages<T> {
         self.ranges.get(page).is_some_and(Option::is_none)
     }
 
+    /// Returns the pages whose bytes are not those that their checksums are of.
+    pub(crate) fn damaged(&self) -> impl Iterator<Item = usize> {
+        let pages = self.ranges.iter().enumerate().filter_map(|(page, range)| Some((page, range.clone()?)));
+        pages.filter(|(page, range)| self.compressed(*page, range).is_none()).map(|(page, _)| page)
+    }
+
+    /// Returns the bytes of a page, if they are those that its checksum is of.
+    fn compressed(&self, page: usize, range: &Range<u32>) -> Option<&[u8]> {
+        let compressed = self.bytes.get(range.start as usize..range.end as usize)?;
+        let checksum = self.bytes.get(self.entries + page * ENTRY + 2..)?.first_chunk()?;
+        (u32::from_le_bytes(*checksum) == crc32fast::hash(compressed)).then_some(compressed)
+    }
+
     /// Returns the size in memory, in bytes, roughly.
     pub(crate) fn weight(&self) -> usize {
         let tables = self.chunk.as_ref().map_or(0, |chunk| {
@@ -185,11 +198,7 @@ impl<T: Number> Pages<T> {
     ) -> Result<(), Damage> {
         let damage = || Damage::Page(page);
         let range = self.ranges.get(page).cloned().flatten().ok_or_else(damage)?;
-        let compressed = self.bytes.get(range.start as usize..range.end as usize).ok_or_else(damage)?;
-        let checksum = self.bytes.get(self.entries + page * ENTRY + 2..).and_then(|rest| rest.first_chunk());
-        if checksum.map(|checksum| u32::from_le_bytes(*checksum)) != Some(crc32fast::hash(compressed)) {
-            return Err(damage());
-        }
+        let compressed = self.compressed(page, &range).ok_or_else(damage)?;
         let chunk = self.chunk.as_ref().ok_or_else(damage)?;
         values.resize(rows, T::default());
         // What follows is not read, but spares the decompressor a copy.

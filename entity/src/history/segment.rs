@@ -156,6 +156,15 @@ impl OpenColumn {
         opened.map_err(|damage| damaged(segment, blob, damage))
     }
 
+    /// Returns what is wrong with its pages, by their checksums.
+    pub(crate) fn damages(&self, segment: i64, blob: Blob) -> Vec<DbErr> {
+        let pages: Vec<usize> = match self {
+            Self::Integers(pages) => pages.damaged().collect(),
+            Self::Numbers(pages) => pages.damaged().collect(),
+        };
+        pages.into_iter().map(|page| damaged(segment, blob, Damage::Page(page))).collect()
+    }
+
     /// Returns the size in memory, in bytes, roughly.
     pub(crate) fn weight(&self) -> usize {
         match self {

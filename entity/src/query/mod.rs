@@ -1,5 +1,6 @@
 //! Queries for lists. Most tables are read by SQL ([`crate::list`]); metrics are read from the history ([`crate::history`]).
 
+pub mod check;
 pub mod comparison;
 pub mod groups;
 pub mod metrics;

@@ -10,4 +10,5 @@ pub(crate) mod drain_rows;
 pub(crate) mod note_token_use;
 pub(crate) mod record_metrics;
 pub(crate) mod record_missing;
+pub(crate) mod repair;
 pub(crate) mod seal_segment;
