@@ -286,18 +286,18 @@ pub(super) fn read(arguments: &[OsString]) -> Result<(Command, Flags, &'static s
     };
     let is_taken = |argument: &Arg| match command {
         Command::Serve => true,
-            Command::Token(_)
-            | Command::Delete(_)
-            | Command::Check(_)
-            | Command::Backup(_)
-            | Command::Restore(_)
-            | Command::Export(_) => is_among(&database, argument),
-            Command::Import(_) => is_among(&storing, argument),
-            Command::Push(_)
-            | Command::Schema
-            | Command::Openapi { .. }
-            | Command::Completions { .. }
-            | Command::Man { .. } => false,
+        Command::Token(_)
+        | Command::Delete(_)
+        | Command::Check(_)
+        | Command::Backup(_)
+        | Command::Restore(_)
+        | Command::Export(_) => is_among(&database, argument),
+        Command::Import(_) => is_among(&storing, argument),
+        Command::Push(_)
+        | Command::Schema
+        | Command::Openapi { .. }
+        | Command::Completions { .. }
+        | Command::Man { .. } => false,
     };
     let merged = settings.clone().mut_args(|argument| {
         if is_taken(&argument) && !is_given(&argument) { argument } else { argument.env(Resettable::Reset) }
@@ -322,12 +322,12 @@ fn update(flags: &mut Flags, command: &Command, levels: &[&ArgMatches]) -> Resul
     for level in inner {
         match command {
             Command::Serve => flags.update_from_arg_matches(level)?,
-        Command::Token(_)
-        | Command::Delete(_)
-        | Command::Check(_)
-        | Command::Backup(_)
-        | Command::Restore(_)
-        | Command::Export(_) => {
+            Command::Token(_)
+            | Command::Delete(_)
+            | Command::Check(_)
+            | Command::Backup(_)
+            | Command::Restore(_)
+            | Command::Export(_) => {
                 flags.database.update_from_arg_matches(level)?;
             }
             Command::Import(_) => {
