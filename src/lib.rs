@@ -149,7 +149,7 @@ impl App {
         let read_timeout = settings.limits.request_timeout + READ_TIMEOUT_MARGIN;
         let database = Database::open(&settings.database_url, &settings.storage, read_timeout).await?;
         let timeout = settings.limits.request_timeout;
-        let patience = timeout - ANSWER_MARGIN.min(timeout / 10);
+        let patience = timeout.saturating_sub(ANSWER_MARGIN.min(timeout / 10));
         let branch_tags = settings.branch_tags.iter().map(|tag| tag.as_str().to_owned());
         let (ingest, committer) =
             Ingest::start(&database, BranchRules::of_tags(branch_tags.collect()), patience).await?;
@@ -204,7 +204,7 @@ impl App {
             health.set_stopping();
             tokio::time::sleep(drain).await;
             stopping.send_replace(true);
-            hurry.end_after(REQUEST_DRAIN_TIMEOUT - STOP_MARGIN);
+            hurry.end_after(REQUEST_DRAIN_TIMEOUT.saturating_sub(STOP_MARGIN));
             tokio::time::sleep(REQUEST_DRAIN_TIMEOUT).await;
         };
         tokio::select! {

@@ -172,12 +172,11 @@ impl Gauges {
             for (counter, count) in [(&self.cache_hits, cache.hits), (&self.cache_misses, cache.misses)] {
                 let counter = counter.with_label_values(&[cache.name]);
                 // A cache that was emptied begins anew.
-                match count.checked_sub(counter.get()) {
-                    Some(more) => counter.inc_by(more),
-                    None => {
-                        counter.reset();
-                        counter.inc_by(count);
-                    }
+                if let Some(more) = count.checked_sub(counter.get()) {
+                    counter.inc_by(more);
+                } else {
+                    counter.reset();
+                    counter.inc_by(count);
                 }
             }
         }

@@ -93,7 +93,7 @@ async fn each_request_is_a_span_below_that_of_its_client() {
     assert!(sent.iter().all(|(service, span)| service == "metrograph" && span.kind == SpanKind::Server as i32));
     let of = |path: &str| {
         let found = sent.iter().find(|(_, span)| attribute(span, "url.path") == path);
-        found.map(|(_, span)| span.clone()).unwrap_or_else(|| panic!("{path}: {sent:#?}"))
+        found.map_or_else(|| panic!("{path}: {sent:#?}"), |(_, span)| span.clone())
     };
     let count = of("/api/v1/metrics/count");
     assert_eq!((hex(&count.trace_id), hex(&count.parent_span_id)), (TRACE.to_owned(), PARENT.to_owned()));
