@@ -24,7 +24,10 @@ use std::{
 };
 
 use self::{failure::Failure, output::print, runtime::on_runtime};
-use crate::config::{self, Command, Stop};
+use crate::{
+    config::{self, Command, Stop},
+    telemetry,
+};
 pub use backup::{BackupError, run as back_up};
 pub use check::{CheckError, Checked, run as check};
 pub use delete::{DeleteError, run as delete_sessions};
@@ -45,6 +48,8 @@ pub fn run() -> ExitCode {
             on_runtime(async move { delete::print_result(&command, &settings).await.map_err(Failure::Refused) })
         }
         Ok((Command::Import(command), settings)) => {
+            // Errors of the database have their reasons there.
+            let _log = telemetry::start("error");
             on_runtime(async move { import::print_result(&command, &settings).await })
         }
         Ok((Command::Export(command), settings)) => {

@@ -8,7 +8,7 @@ use std::{
 
 use crate::ingest::NewMetric;
 
-/// Metrics that are remembered at least: 40 MB at most. Equal metrics that are further apart in one source count as one.
+/// Metrics that are remembered at least, and twice as many at most: 52 MB. Equal metrics that are further apart in one source count as one.
 const REMEMBERED: usize = 900_000;
 
 /// What stands for a metric: equal ones have the same, and different ones practically never have.

@@ -57,11 +57,6 @@ pub async fn live(db: &impl Source, now: i64) -> Result<Vec<Model>, DbErr> {
     db.find(Entity::find().filter(is_live_at(now)).order_by_asc(Column::Id)).await
 }
 
-/// Returns the name of the token with this key.
-pub async fn name(db: &impl Source, id: i64) -> Result<Option<String>, DbErr> {
-    Ok(db.find_one(Entity::find_by_id(id)).await?.map(|token| token.name))
-}
-
 /// Stores a token.
 pub async fn add(
     tx: &Transaction<'_>,

@@ -1,23 +1,15 @@
 //! Deletion of sessions.
 
 use async_graphql::{Context, InputType as _, Object, SimpleObject, Value};
-use entity::{
-    list::Slice,
-    query::Query as _,
-    table::{access_token, session},
-};
+use entity::{list::Slice, query::Query as _, table::session};
 
 use crate::{
     access::Caller,
     config::Scope,
     error::{Code, Error},
     graphql::{
-        directive::access,
-        error::FieldResult,
-        lists::filter::Where as _,
-        scalars::Int,
-        schema::session_where::SessionWhere,
-        state::{GraphState, state_of},
+        directive::access, error::FieldResult, lists::filter::Where as _, scalars::Int,
+        schema::session_where::SessionWhere, state::state_of,
     },
     ingest::{Deleter, Incomplete},
 };
@@ -86,7 +78,7 @@ impl DeletionMutation {
         if dry_run {
             return Ok(DeleteSessionsPayload { session_count: sessions_of.into(), metric_count: metrics.into() });
         }
-        let token = token_of(state, ctx.data_unchecked::<Caller>()).await?;
+        let token = ctx.data_unchecked::<Caller>().token_name().map(|name| (*name).to_owned());
         let (ingest, store) = (state.ingest.clone(), state.database.store.clone());
         // In a task of its own: it is not left half-done when the client goes away.
         let deletion = tokio::spawn(async move {
@@ -112,13 +104,5 @@ fn without_nulls(value: Value) -> Value {
         }
         Value::List(values) => Value::List(values.into_iter().map(without_nulls).collect()),
         value => value,
-    }
-}
-
-/// Returns the name of the caller's token.
-async fn token_of(state: &GraphState, caller: &Caller) -> Result<Option<String>, Error> {
-    match caller.token() {
-        Some(id) => Ok(access_token::name(&state.database.access, id).await?),
-        None => Ok(None),
     }
 }

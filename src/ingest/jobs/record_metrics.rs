@@ -1,6 +1,9 @@
 //! Records metrics. Those of requests that follow each other in the queue go into one statement for each table.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::Hash,
+};
 
 use entity::{
     driver::executor::Transaction,
@@ -136,41 +139,71 @@ async fn insert(metrics: &[&NewMetric], batch: &mut Batch<'_>) -> Result<Vec<Ins
     insert_rows(rows, batch).await
 }
 
+/// The distinct ones among names, in the order of their first appearance, and for each name its place there. Most metrics share theirs
+/// with others, and each name that is looked up costs a digest.
+struct Distinct<N> {
+    names: Vec<N>,
+    places: Vec<usize>,
+}
+
+impl<N: Copy + Eq + Hash> Distinct<N> {
+    fn of(names: impl Iterator<Item = N>) -> Self {
+        let (mut distinct, mut found) = (Vec::new(), HashMap::new());
+        let place = |name: N| {
+            *found.entry(name).or_insert_with(|| {
+                distinct.push(name);
+                distinct.len() - 1
+            })
+        };
+        let places = names.map(place).collect();
+        Self { names: distinct, places }
+    }
+}
+
 /// Returns the rows of metrics, which have no keys yet. New names are stored.
 pub(crate) async fn rows_of(metrics: &[&NewMetric], batch: &mut Batch<'_>) -> Result<Vec<Inserted>, DbErr> {
     let Batch { tx, names, .. } = batch;
-    let (sessions, contexts): (Vec<_>, Vec<_>) =
-        metrics.iter().map(|m| (Name::of([&m.session_hash]), Name::of([&m.context_hash]))).unzip();
+    let of_sessions = Distinct::of(metrics.iter().map(|m| m.session_hash.as_str()));
+    let sessions: Vec<_> = of_sessions.names.iter().map(|hash| Name::of([*hash])).collect();
     let sessions = names.sessions.keys(tx, &sessions).await?;
+    let of_contexts = Distinct::of(metrics.iter().map(|m| m.context_hash.as_str()));
+    let contexts: Vec<_> = of_contexts.names.iter().map(|hash| Name::of([*hash])).collect();
     let contexts = names.contexts.keys(tx, &contexts).await?;
-    let components: Vec<_> = metrics.iter().map(|m| Name::of([&m.component])).collect();
+    let of_variants = Distinct::of(
+        metrics
+            .iter()
+            .map(|m| [&m.component, &m.item_path, &m.item, &m.variant, &m.location, &m.kind].map(String::as_str)),
+    );
+    let components: Vec<_> = of_variants.names.iter().map(|[component, ..]| Name::of([*component])).collect();
     let components = names.components.keys(tx, &components).await?;
-    let items = metrics.iter().zip(&components);
-    let items: Vec<_> = items.map(|(m, component)| Name::within(*component, [&m.item_path, &m.item])).collect();
+    let items = of_variants.names.iter().zip(&components);
+    let items: Vec<_> =
+        items.map(|([_, path, item, ..], component)| Name::within(*component, [*path, *item])).collect();
     let items = names.items.keys(tx, &items).await?;
-    let variants = metrics.iter().zip(&items);
-    let variants: Vec<_> = variants.map(|(m, item)| Name::within(*item, [&m.variant, &m.location, &m.kind])).collect();
+    let variants = of_variants.names.iter().zip(&items);
+    let variants: Vec<_> = variants
+        .map(|([.., variant, location, kind], item)| Name::within(*item, [*variant, *location, *kind]))
+        .collect();
     let variants = names.variants.keys(tx, &variants).await?;
 
-    let keys = sessions.into_iter().zip(contexts).zip(variants.into_iter().zip(items.into_iter().zip(components)));
-    let rows =
-        metrics.iter().zip(keys).map(|(m, ((session_id, context_id), (variant_id, (item_id, component_id))))| {
-            let row = metric::Model {
-                id: 0,
-                session_id,
-                context_id,
-                variant_id,
-                started_at: m.started_at.micros,
-                started_at_text: m.started_at.text.clone(),
-                total_time: m.total_time,
-                user_time: m.user_time,
-                kernel_time: m.kernel_time,
-                cpu_usage: m.cpu_usage,
-                memory_usage: m.memory_usage,
-                passed: m.passed,
-            };
-            Inserted { row, item_id, component_id }
-        });
+    let places = of_sessions.places.iter().zip(&of_contexts.places).zip(&of_variants.places);
+    let rows = metrics.iter().zip(places).map(|(m, ((session, context), variant))| {
+        let row = metric::Model {
+            id: 0,
+            session_id: sessions[*session],
+            context_id: contexts[*context],
+            variant_id: variants[*variant],
+            started_at: m.started_at.micros,
+            started_at_text: m.started_at.text.clone(),
+            total_time: m.total_time,
+            user_time: m.user_time,
+            kernel_time: m.kernel_time,
+            cpu_usage: m.cpu_usage,
+            memory_usage: m.memory_usage,
+            passed: m.passed,
+        };
+        Inserted { row, item_id: items[*variant], component_id: components[*variant] }
+    });
     Ok(rows.collect())
 }
 
