@@ -85,7 +85,8 @@ async fn run(command: &ImportCommand, settings: &Settings) -> Result<Summary, Im
     }
     let database = Database::open(url, &settings.storage, READ_TIMEOUT).await?;
     let branch_tags = settings.branch_tags.iter().map(|tag| tag.as_str().to_owned());
-    let (ingest, committer) = Ingest::start(&database, BranchRules::of_tags(branch_tags.collect())).await?;
+    let (ingest, committer) =
+        Ingest::start(&database, BranchRules::of_tags(branch_tags.collect()), READ_TIMEOUT).await?;
     let summary = copy_all(origins, &mut Local { database: &database, ingest: &ingest }, "").await;
     drop(ingest);
     // Readers first, so that SQLite can fold the log into the file.

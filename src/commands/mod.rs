@@ -49,7 +49,7 @@ pub fn run() -> ExitCode {
         }
         Ok((Command::Import(command), settings)) => {
             // Errors of the database have their reasons there.
-            let _log = telemetry::start("error");
+            let _log = telemetry::start("error", false);
             on_runtime(async move { import::print_result(&command, &settings).await })
         }
         Ok((Command::Export(command), settings)) => {

@@ -100,15 +100,6 @@ impl DatabaseUrl {
         text.starts_with("sqlite:") || text.contains("://")
     }
 
-    /// Returns the URL of an existing file.
-    ///
-    /// # Errors
-    /// A path that no URL can hold.
-    pub(crate) fn of_file(path: &Path) -> Result<Self, String> {
-        let text = path.to_str().ok_or("its path is not UTF-8")?;
-        Self::sqlite(text, "")
-    }
-
     /// Parses a URL in SQLAlchemy's syntax, as monitor-server uses it: three slashes before a relative path, four
     /// before an absolute one.
     pub(super) fn from_sqlalchemy(text: &str) -> Result<Self, String> {
