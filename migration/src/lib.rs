@@ -15,7 +15,7 @@ mod m0008_history;
 mod m0009_runs;
 mod m0010_deletions;
 mod m0011_latest_runs;
-mod m0013_audit;
+mod m0012_audit;
 
 /// Every migration, oldest first.
 pub struct Migrator;
@@ -35,7 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_runs::Migration),
             Box::new(m0010_deletions::Migration),
             Box::new(m0011_latest_runs::Migration),
-            Box::new(m0013_audit::Migration),
+            Box::new(m0012_audit::Migration),
         ]
     }
 }
@@ -43,7 +43,7 @@ impl MigratorTrait for Migrator {
 /// Returns the names of all tables.
 pub fn tables() -> impl Iterator<Item = &'static str> {
     let first = m0001_base::TABLES.iter().map(|(name, _)| *name).filter(|name| *name != "metric");
-    let single = [m0003_tokens::TABLE, m0007_committers::TABLE, m0008_history::ROWS, m0013_audit::TABLE];
+    let single = [m0003_tokens::TABLE, m0007_committers::TABLE, m0008_history::ROWS, m0012_audit::TABLE];
     let later = m0008_history::TABLES.iter().chain(m0009_runs::TABLES).chain(m0010_deletions::TABLES);
     first.chain(single).chain(later.map(|(name, _)| *name))
 }
