@@ -40,7 +40,7 @@ on_both_engines! {
         assert_eq!(record(app, &three, Value::Null).await, counts(3, 0));
         assert_eq!(record(app, &three, json!([1, 2, 3])).await, counts(0, 3));
         assert_eq!(record(app, &three, json!([3, 4, 5])).await, counts(2, 1));
-        for (given, words) in [(json!([1]), "give one for each"), (json!([0, 1, 2]), "they begin with 1")] {
+        for (given, words) in [(json!([1]), "give one for each"), (json!([0, 1, 2]), "they begin with 1"), (json!([1, -2, 2]), "they begin with 1")] {
             let query = "mutation($i: RecordMissingMetricsInput!) { recordMissingMetrics(input: $i) { storedCount } }";
             let answer = app.graphql_with(query, json!({ "i": { "metrics": three, "ordinals": given } })).await;
             assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{answer}");

@@ -22,7 +22,7 @@ pub struct RecordMissingMetricsInput {
     metrics: MetricInputs,
     /// For each of them, its number among the equal ones of its source, from 1. Default: they are counted
     /// within this list.
-    ordinals: Option<Vec<u32>>,
+    ordinals: Option<Vec<i32>>,
 }
 
 /// The result of recording those of several measurements that were missing.
@@ -37,7 +37,7 @@ pub struct RecordMissingMetricsPayload {
 }
 
 /// Returns measurements with their numbers.
-fn numbered(metrics: Vec<NewMetric>, ordinals: Option<Vec<u32>>) -> Result<Vec<NumberedMetric>, Error> {
+fn numbered(metrics: Vec<NewMetric>, ordinals: Option<Vec<i32>>) -> Result<Vec<NumberedMetric>, Error> {
     let Some(ordinals) = ordinals else {
         return Ok(metrics.into_iter().map(|metric| NumberedMetric { metric, ordinal: None }).collect());
     };
@@ -45,14 +45,11 @@ fn numbered(metrics: Vec<NewMetric>, ordinals: Option<Vec<u32>>) -> Result<Vec<N
         let (given, wanted) = (ordinals.len(), metrics.len());
         return Err(Error::bad_input(format!("ordinals: {given} were given for {wanted} metrics: give one for each")));
     }
-    if ordinals.contains(&0) {
-        return Err(Error::bad_input("ordinals: 0 is none: they begin with 1"));
-    }
-    Ok(metrics
-        .into_iter()
-        .zip(ordinals)
-        .map(|(metric, ordinal)| NumberedMetric { metric, ordinal: Some(ordinal) })
-        .collect())
+    let numbered = metrics.into_iter().zip(ordinals).map(|(metric, ordinal)| match u32::try_from(ordinal) {
+        Ok(ordinal) if ordinal > 0 => Ok(NumberedMetric { metric, ordinal: Some(ordinal) }),
+        _ => Err(Error::bad_input(format!("ordinals: {ordinal} is none: they begin with 1"))),
+    });
+    numbered.collect()
 }
 
 #[derive(Default)]
