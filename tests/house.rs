@@ -63,6 +63,7 @@ const ENGINES: &[(&str, &str)] = &[
     ("migration/src/m0008_history.rs", "indexes and types of each"),
     ("migration/src/m0009_runs.rs", "indexes and literals of each"),
     ("migration/src/m0010_deletions.rs", "how the constraints of each are dropped"),
+    ("migration/src/m0011_latest_runs.rs", "a lock of one alone"),
     ("src/commands/backup.rs", "what one makes here, and the other with programs of its own"),
     ("src/commands/restore.rs", "the same"),
     ("src/config/database/postgres.rs", "one of them, taken apart"),

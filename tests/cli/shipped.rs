@@ -199,8 +199,20 @@ fn the_manual_has_a_page_for_each_command() {
     let ended = run(folder.path(), &["man", "--output", "."], &[SECRET]);
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "", ""));
     let pages = files(folder.path());
-    let commands =
-        ["", "-completions", "-delete", "-man", "-openapi", "-schema", "-serve", "-token"].map(str::to_owned);
+    let commands = [
+        "",
+        "-backup",
+        "-check",
+        "-completions",
+        "-delete",
+        "-man",
+        "-openapi",
+        "-restore",
+        "-schema",
+        "-serve",
+        "-token",
+    ]
+    .map(str::to_owned);
     let inner = ["create", "list", "revoke"].map(|name| format!("-token-{name}"));
     let mut expected: Vec<_> = commands.iter().chain(&inner).map(|command| format!("metrograph{command}.1")).collect();
     expected.sort();

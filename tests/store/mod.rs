@@ -3,6 +3,8 @@
 mod aggregates;
 mod announced_model;
 mod assigning;
+mod backups;
+mod checks;
 mod conditions;
 mod database;
 mod deleted_runs;
