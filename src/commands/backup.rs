@@ -71,9 +71,10 @@ pub async fn run(command: &BackupCommand, url: &DatabaseUrl, storage: &StorageSe
         return Err(CopyError::Missing(url.shown().to_owned()).into());
     }
     let partial = Partial::of(to, &from)?;
-    let verified = match copy(url, partial.path()).await? {
-        true => verified(partial.path(), storage).await.map_err(BackupError::Unsound)?,
-        false => "its tables are those of an older version, so its counters were not checked".to_owned(),
+    let verified = if copy(url, partial.path()).await? {
+        verified(partial.path(), storage).await.map_err(BackupError::Unsound)?
+    } else {
+        "its tables are those of an older version, so its counters were not checked".to_owned()
     };
     let bytes = fs::metadata(partial.path()).map_or(0, |found| found.len());
     partial.complete(false)?;

@@ -117,7 +117,8 @@ fn lock(target: &Path, url: &DatabaseUrl) -> Result<Option<Sole>, RestoreError> 
     }
     let open = || RestoreError::Open(url.shown().to_owned());
     let is_foreign = has_log && wal_owner::is_of_another(target, &log);
-    match if is_foreign { None } else { Sole::of(target).ok() } {
+    let sole = if is_foreign { None } else { Sole::of(target).ok() };
+    match sole {
         Some(Some(sole)) => Ok(Some(sole)),
         Some(None) => Err(open()),
         None if is_open_elsewhere(target) => Err(open()),

@@ -201,6 +201,8 @@ fn the_manual_has_a_page_for_each_command() {
     let pages = files(folder.path());
     let commands = [
         "",
+        "-backup",
+        "-check",
         "-completions",
         "-delete",
         "-export",
@@ -208,6 +210,7 @@ fn the_manual_has_a_page_for_each_command() {
         "-man",
         "-openapi",
         "-push",
+        "-restore",
         "-schema",
         "-serve",
         "-token",

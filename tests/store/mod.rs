@@ -3,7 +3,9 @@
 mod aggregates;
 mod announced_model;
 mod assigning;
+mod backups;
 mod busy;
+mod checks;
 mod conditions;
 mod database;
 mod deleted_runs;

@@ -241,8 +241,7 @@ impl Facts {
             Kept::Session => dense(self.sessions.len(), &|place| self.sessions[place] > 0),
             Kept::Context => dense(self.contexts.len(), &|place| self.contexts[place] > 0),
             Kept::Variant => dense(self.variants.len(), &|place| self.variants[place].0 > 0),
-            Kept::SessionComponent if Some(after) >= until && until.is_some() => Vec::new(),
-            Kept::SessionContext if Some(after) >= until && until.is_some() => Vec::new(),
+            Kept::SessionComponent | Kept::SessionContext if until.is_some_and(|until| after >= until) => Vec::new(),
             Kept::SessionComponent => self.by_component.range(range).map(|(key, _)| *key).collect(),
             Kept::SessionContext => self.by_context.range(range).copied().collect(),
         }

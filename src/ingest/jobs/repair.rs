@@ -64,7 +64,7 @@ impl Job for RepairPart {
                     return Ok(false);
                 }
                 let rows = keys.iter().map(|key| (*key, facts.of_key(*kept, *key)));
-                set(&batch.tx, *kept, rows.collect()).await?;
+                set(&batch.tx, *kept, &rows.collect::<Vec<_>>()).await?;
             }
             Repair::Derived(wrong) => repair_derived(&batch.tx, wrong).await?,
             Repair::Orphans => {
@@ -86,7 +86,7 @@ impl Job for RepairPart {
 }
 
 /// Stores what must be kept under these keys.
-async fn set(tx: &Transaction<'_>, kept: Kept, rows: Vec<((i64, i64), Stored)>) -> Result<(), DbErr> {
+async fn set(tx: &Transaction<'_>, kept: Kept, rows: &[((i64, i64), Stored)]) -> Result<(), DbErr> {
     let pairs = |table: &str, other: &str| {
         (
             format!("DELETE FROM {table} WHERE session_id = $1 AND {other} = $2"),

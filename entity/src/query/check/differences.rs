@@ -2,17 +2,17 @@
 
 use sea_orm::DbErr;
 
-use super::{advance, is_current};
 use crate::{
     driver::{
         row::{FromRow, Row},
         source::Source as _,
     },
-    history::{Extremes, Facts, Kept, Stored},
+    history::{Extremes, Facts, Kept, Predicate, Scan, ScanOrder, Stored, Wanted},
     query::Store,
     resource::Resource,
 };
 
+const SELECT_DELETIONS: &str = "SELECT deletions FROM history";
 /// Rows that one statement reads.
 const PAGE: usize = 2_000;
 /// Differences that are described.
@@ -157,6 +157,29 @@ pub async fn differences(db: &Store, kept: Kept, facts: &mut Facts) -> Result<Op
     }
     found.are_lost = counted > there;
     Ok(is_current(db, facts).await?.then_some(found))
+}
+
+/// Brings facts to a key. Returns false if all must be read again.
+async fn advance(db: &Store, facts: &mut Facts, last_key: i64) -> Result<bool, DbErr> {
+    if last_key <= facts.last_key {
+        return Ok(true);
+    }
+    let scan = Scan::begin(db, &db.history).await?;
+    if scan.snapshot.state.deletions != facts.deletions {
+        return Ok(false);
+    }
+    let (order, last) = (ScanOrder::INSERTED, facts.last_key);
+    let after = Some(order.place(last, last));
+    let wanted = Wanted { order, after, before: None, limit: usize::MAX, distinct: None };
+    let new = scan.list(&Predicate::all([]), &wanted).await?;
+    facts.advance(db, &new, last_key).await?;
+    Ok(true)
+}
+
+/// Returns whether no session was deleted since the facts were read.
+async fn is_current(db: &Store, facts: &Facts) -> Result<bool, DbErr> {
+    let deletions = db.select::<i64, 0>(SELECT_DELETIONS, []).await?.pop().unwrap_or_default();
+    Ok(deletions == facts.deletions)
 }
 
 fn spelled(kept: Kept, key: (i64, i64)) -> String {

@@ -9,14 +9,13 @@ use sea_orm::DbErr;
 
 use crate::{
     driver::source::Source as _,
-    history::{Facts, Scan, ScanOrder, Wanted, verified},
+    history::{Facts, Scan, verified},
     query::Store,
 };
 pub use differences::{Differences, differences};
 pub use structure::{dangling, numbering};
 
 const SELECT_STATE: &str = "SELECT revision, sealed_until FROM history";
-const SELECT_DELETIONS: &str = "SELECT deletions FROM history";
 
 /// What was read of the whole history.
 #[derive(Debug)]
@@ -58,27 +57,4 @@ impl Reading {
         let gaps = if facts.deletions == 0 { structure.gaps } else { Vec::new() };
         Ok(Some(Self { facts, segments: scan.snapshot.segments.len(), damages, gaps, state }))
     }
-}
-
-/// Brings facts to a key. Returns false if all must be read again.
-async fn advance(db: &Store, facts: &mut Facts, last_key: i64) -> Result<bool, DbErr> {
-    if last_key <= facts.last_key {
-        return Ok(true);
-    }
-    let scan = Scan::begin(db, &db.history).await?;
-    if scan.snapshot.state.deletions != facts.deletions {
-        return Ok(false);
-    }
-    let (order, last) = (ScanOrder::INSERTED, facts.last_key);
-    let after = Some(order.place(last, last));
-    let wanted = Wanted { order, after, before: None, limit: usize::MAX, distinct: None };
-    let new = scan.list(&crate::history::Predicate::all([]), &wanted).await?;
-    facts.advance(db, &new, last_key).await?;
-    Ok(true)
-}
-
-/// Returns whether no session was deleted since the facts were read.
-async fn is_current(db: &Store, facts: &Facts) -> Result<bool, DbErr> {
-    let deletions = db.select::<i64, 0>(SELECT_DELETIONS, []).await?.pop().unwrap_or_default();
-    Ok(deletions == facts.deletions)
 }
