@@ -49,7 +49,7 @@ impl Partial {
         let path = with_suffix(target, &format!(".{}.partial", time::now()));
         let make = || {
             fs::File::create_new(&path)?;
-            fs::set_permissions(&path, writable(fs::metadata(like)?.permissions()))
+            fs::set_permissions(&path, writable(&fs::metadata(like)?.permissions()))
         };
         make().map_err(|error: io::Error| CopyError::File(path.clone(), error))?;
         own_like(&path, like);
@@ -96,15 +96,15 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
 
 /// Adds the owner's right to read and write.
 #[cfg(unix)]
-fn writable(permissions: fs::Permissions) -> fs::Permissions {
+fn writable(permissions: &fs::Permissions) -> fs::Permissions {
     use std::os::unix::fs::PermissionsExt as _;
 
     fs::Permissions::from_mode(permissions.mode() | 0o600)
 }
 
 #[cfg(not(unix))]
-fn writable(permissions: fs::Permissions) -> fs::Permissions {
-    permissions
+fn writable(permissions: &fs::Permissions) -> fs::Permissions {
+    permissions.clone()
 }
 
 /// Gives a file the owner of another one, where this process may: a server's user may not be the one that restores.
