@@ -13,7 +13,7 @@ use crate::{
     config::{Connections, DatabaseUrl, DeleteCommand, Settings, StorageSettings},
     db::{Database, OpenError},
     graphql::session_filter,
-    ingest::{Deleted, Deleter, Incomplete, Ingest},
+    ingest::{Audited, Deleted, Incomplete, Ingest},
 };
 
 /// Why the command failed.
@@ -120,9 +120,9 @@ async fn delete(
     command: &DeleteCommand,
 ) -> Result<Deleted, DeleteError> {
     let (ingest, committer) = Ingest::of_command(database).await?;
-    let deleter = Deleter { token: None, subject: subject(command) };
+    let audited = Audited { token: None, subject: subject(command) };
     let failed = |Incomplete { error, deleted }| DeleteError::Failed { reason: error.message, deleted };
-    let deleted = match ingest.delete_sessions(&database.store, sessions, &deleter).await.map_err(failed) {
+    let deleted = match ingest.delete_sessions(&database.store, sessions, &audited).await.map_err(failed) {
         Ok(deleted) => {
             let cleared = ingest.clear_deleted(&database.store, database.replaced_grace()).await;
             cleared.map(|()| deleted).map_err(DeleteError::NotCleared)

@@ -8,9 +8,9 @@ use sea_orm::{ActiveValue::Set, DbErr};
 
 use crate::ingest::{batch::Batch, deletion::Deleted};
 
-/// Who deletes sessions, and which.
+/// What an audit record says of a deletion: who asked for it, and which sessions it is of.
 #[derive(Debug, Clone)]
-pub struct Deleter {
+pub struct Audited {
     /// The name of the token that asks for it; `None` for a command.
     pub token: Option<String>,
     /// The sessions: their filter, as GraphQL writes it.
@@ -25,7 +25,7 @@ const ADD: &str =
 pub(crate) async fn note(
     batch: &Batch<'_>,
     record: Option<i64>,
-    deleter: &Deleter,
+    audited: &Audited,
     deleted: Deleted,
 ) -> Result<i64, DbErr> {
     let [sessions, metrics] = [deleted.sessions, deleted.metrics].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
@@ -37,9 +37,9 @@ pub(crate) async fn note(
     let row = ActiveModel {
         id: Set(id),
         at: Set(batch.now),
-        token: Set(deleter.token.clone()),
+        token: Set(audited.token.clone()),
         action: Set(DELETE_SESSIONS.to_owned()),
-        subject: Set(deleter.subject.clone()),
+        subject: Set(audited.subject.clone()),
         session_count: Set(sessions),
         metric_count: Set(metrics),
     };

@@ -43,7 +43,7 @@ use tokio::{
 };
 
 use crate::db::{Database, OpenError};
-pub use audit::Deleter;
+pub use audit::Audited;
 pub use branch::BranchRules;
 use committer::Tools;
 use condition::Condition;

@@ -26,7 +26,8 @@ const RUNS: &str = "SELECT run.id, run.kind, run.run_date, COALESCE(run.scm_ref,
 type Names = (String, String, String);
 
 /// What keeps its latest run: table, SQL, names by session and by run.
-const LATEST_RUNS: [(&str, &str, fn(&Session) -> Names, fn(&Run) -> Names); 3] = [
+type Keeper = (&'static str, &'static str, fn(&Session) -> Names, fn(&Run) -> Names);
+const LATEST_RUNS: [Keeper; 3] = [
     (
         "branch",
         "SELECT project.name, branch.name, '', branch.last_run_date FROM branch JOIN project ON project.id = branch.project_id",

@@ -11,7 +11,7 @@ use crate::{
         directive::access, error::FieldResult, lists::filter::Where as _, scalars::Int,
         schema::session_where::SessionWhere, state::state_of,
     },
-    ingest::{Deleter, Incomplete},
+    ingest::{Audited, Incomplete},
 };
 
 /// Metrics that a mutation deletes, at most: a command has more time.
@@ -82,8 +82,8 @@ impl DeletionMutation {
         let (ingest, store) = (state.ingest.clone(), state.database.store.clone());
         // In a task of its own: it is not left half-done when the client goes away.
         let deletion = tokio::spawn(async move {
-            let deleter = Deleter { token, subject };
-            ingest.delete_sessions(&store, &sessions, &deleter).await
+            let audited = Audited { token, subject };
+            ingest.delete_sessions(&store, &sessions, &audited).await
         });
         let deleted = deletion.await.map_err(|_| Error::defect())?.map_err(|Incomplete { mut error, deleted }| {
             if deleted.sessions > 0 {

@@ -10,7 +10,7 @@ use sea_orm::DbErr;
 use crate::{
     error::{Code, Error},
     ingest::{
-        audit::{self, Deleter},
+        audit::{self, Audited},
         batch::Batch,
         deletion::{self, Deleted},
         job::Job,
@@ -35,7 +35,7 @@ pub struct Incomplete {
 
 struct DeleteSessions {
     removal: Removal,
-    deleter: Deleter,
+    audited: Audited,
     /// The audit record of those that were deleted before.
     record: Option<i64>,
 }
@@ -55,7 +55,7 @@ impl Job for DeleteSessions {
         if deleted == Deleted::default() {
             return Ok(Some((deleted, self.record)));
         }
-        let record = audit::note(batch, self.record, &self.deleter, deleted).await?;
+        let record = audit::note(batch, self.record, &self.audited, deleted).await?;
         Ok(Some((deleted, Some(record))))
     }
 
@@ -74,7 +74,7 @@ impl Ingest {
         &self,
         store: &Store,
         sessions: &[session::Model],
-        deleter: &Deleter,
+        audited: &Audited,
     ) -> Result<Deleted, Incomplete> {
         let (mut deleted, mut rest, mut record) = (Deleted::default(), sessions, None);
         while !rest.is_empty() {
@@ -86,7 +86,7 @@ impl Ingest {
             let fitting = rest.iter().take_while(fits).count().max(1);
             let (part, later) = rest.split_at(fitting);
             let ids = part.iter().map(|session| session.id).collect();
-            let of_part = self.delete_part(store, ids, deleter, record).await;
+            let of_part = self.delete_part(store, ids, audited, record).await;
             let (of_part, of_record) = of_part.map_err(|error| Incomplete { error, deleted })?;
             deleted.sessions += of_part.sessions;
             deleted.metrics += of_part.metrics;
@@ -100,12 +100,12 @@ impl Ingest {
         &self,
         store: &Store,
         ids: Vec<i64>,
-        deleter: &Deleter,
+        audited: &Audited,
         record: Option<i64>,
     ) -> Result<(Deleted, Option<i64>), Error> {
         for _ in 0..MAX_TRIES {
             let removal = Removal::of(store, ids.clone()).await?;
-            if let Some(deleted) = self.run(DeleteSessions { removal, deleter: deleter.clone(), record }).await? {
+            if let Some(deleted) = self.run(DeleteSessions { removal, audited: audited.clone(), record }).await? {
                 return Ok(deleted);
             }
         }
