@@ -56,6 +56,8 @@ const READ_TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
 /// What is left of the request timeout once a write has waited for a busy database, so that the error is the database's, and sure: at most
 /// this, and a tenth.
 const ANSWER_MARGIN: Duration = Duration::from_secs(1);
+/// So long a write waits in any case: a request that has less time gets its answer before, and is stored nevertheless.
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 /// How long before the end of a stop writes no longer wait for a busy database.
 const STOP_MARGIN: Duration = Duration::from_secs(2);
 
@@ -149,7 +151,7 @@ impl App {
         let read_timeout = settings.limits.request_timeout + READ_TIMEOUT_MARGIN;
         let database = Database::open(&settings.database_url, &settings.storage, read_timeout).await?;
         let timeout = settings.limits.request_timeout;
-        let patience = timeout.saturating_sub(ANSWER_MARGIN.min(timeout / 10));
+        let patience = timeout.saturating_sub(ANSWER_MARGIN.min(timeout / 10)).max(LEAST_PATIENCE);
         let branch_tags = settings.branch_tags.iter().map(|tag| tag.as_str().to_owned());
         let (ingest, committer) =
             Ingest::start(&database, BranchRules::of_tags(branch_tags.collect()), patience).await?;

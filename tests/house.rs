@@ -18,7 +18,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["commands"]),
     (
         "commands",
-        &["lib", "transfer", "rest", "graphql", "access", "ingest", "db", "entity", "process", "telemetry", "config"],
+        &[
+            "lib",
+            "transfer",
+            "rest",
+            "graphql",
+            "access",
+            "ingest",
+            "db",
+            "entity",
+            "error",
+            "process",
+            "telemetry",
+            "config",
+        ],
     ),
     ("lib", &["web", "rest", "graphql", "access", "ingest", "db", "telemetry", "config", "version"]),
     // Health is asked of what stores and of what it is stored in.

@@ -173,8 +173,14 @@ fn from_text(schema: &Schema, ty: &Type, text: &str) -> Result<Value, String> {
             "false" | "0" => Ok(false.into()),
             _ => Err("neither true nor false".to_owned()),
         },
-        name => named(schema, name, Value::from(text)),
+        name => named(schema, name, Value::from(text)).map_err(|reason| without_type(&reason).to_owned()),
     }
+}
+
+/// Returns what a scalar says of a text, without its name.
+fn without_type(reason: &str) -> &str {
+    let after = reason.strip_prefix("Failed to parse \"").and_then(|rest| rest.split_once("\": "));
+    after.map_or(reason, |(_, said)| said.trim_end_matches(" (a text was given)"))
 }
 
 fn from_json(schema: &Schema, ty: &Type, value: &Value) -> Result<Value, String> {

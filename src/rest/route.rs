@@ -128,6 +128,13 @@ impl Route {
         caller: Caller,
     ) -> Result<Outcome, Error> {
         let endpoint = &*self.endpoint;
+        if let (Some(name), true) = (project, self.is_strict) {
+            let message = format!(
+                "/p/{}: this API has no address of a project: give the argument project",
+                template::encoded(name)
+            );
+            return Err(Error::new(Code::NotFound, message));
+        }
         let input = RequestInput { path, query, body: body.as_ref(), project };
         if self.is_strict {
             input::check_query(endpoint, &input)?;

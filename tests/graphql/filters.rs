@@ -117,6 +117,13 @@ on_both_engines! {
         assert_leaves(app, &format!("{{machineClass: {{eq: {class}}}}}"), &[2, 4, 6, 8]).await;
     }
 
+    async fn a_condition_of_null_is_none(app: &TestApp) {
+        record(app).await;
+        for filter in ["run", "machineClass", "session", "project", "runDate"] {
+            assert_leaves(app, &format!("{{{filter}: {{eq: null}}}}"), &[1, 2, 3, 4, 5, 6, 7, 8]).await;
+        }
+    }
+
     async fn names_that_nothing_has_get_suggestions_and_no_error(app: &TestApp) {
         machine(app, "c1", "build-node", 8).await;
         begin(app, "s1", "2026-01-01T00:00:00", json!({

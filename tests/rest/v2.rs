@@ -173,10 +173,29 @@ on_both_engines! {
             ("/builds?pipeline=main", "name", json!(["7", "8"])),
             ("/builds?order_by=run_date&direction=desc", "name", json!(["8", "7"])),
             ("/pipelines?order_by=run_date", "name", json!(["main"])),
-            ("/builds?name=8", "pipeline", json!([{ "name": "main" }])),
+            ("/builds?name=8", "pipeline", json!([{ "name": "main", "project": { "name": "" } }])),
+            ("/builds?project=", "name", json!(["7", "8"])),
+            ("/builds?project=core", "name", json!([])),
+            ("/pipelines?project=", "project", json!([{ "name": "" }])),
+            ("/sessions?project=core", "hash", json!([])),
+            ("/metrics/top?resource=total_time&distinct=variant&first=2", "total_time", json!([8.0, 7.0])),
         ] {
             assert_eq!(column(app, path, member).await, expected, "{path}");
         }
+    }
+
+    async fn statistics_are_in_any_order(app: &TestApp) {
+        fill(app).await;
+        for (query, names) in [
+            ("variants?resource=total_time&order_by=count&direction=asc&first=1", json!(["test_a[1]"])),
+            ("variants?resource=total_time&order_by=first_seen&direction=asc&first=1", json!(["test_a[1, 2]"])),
+            ("variants?resource=total_time&order_by=percentile&p=1&first=1", json!(["test_b[1, 2]"])),
+            ("variants?resource=total_time&project=core", json!([])),
+        ] {
+            let found: Vec<Value> = rows(app, &format!("/statistics/{query}")).await.iter().map(|row| row["variant"]["name"].clone()).collect();
+            assert_eq!(json!(found), names, "{query}");
+        }
+        assert_eq!(column(app, "/statistics/machines?resource=total_time&order_by=name", "machine").await, json!(["ci-1"]));
     }
 
     async fn each_object_is_found_by_its_key(app: &TestApp) {

@@ -3,15 +3,15 @@
 
 use sea_orm::{
     entity::prelude::*,
-    sea_query::{Condition, Expr, ExprTrait as _, Query},
+    sea_query::{Condition, Expr, ExprTrait as _, IntoColumnRef as _, Query},
 };
 
 use crate::{
     column,
     dialect::Engine,
     driver::row::from_row,
-    filter::{Number, Text},
-    list::SqlListable,
+    filter::{Number, Text, Tree},
+    list::{self, SqlListable},
     table::{in_order_of_latest_run, pipeline, plain_entity, project},
 };
 
@@ -46,8 +46,38 @@ pub struct Filter {
     pub project: Option<Text>,
     /// The run date of the latest run, in microseconds.
     pub last_run_date: Option<Number<i64>>,
-    /// Of builds of one name in pipelines of one name, only the first.
-    pub first_of_name: bool,
+    /// Of builds of one name in pipelines of one name that match this, only the first.
+    pub first_of_name: Option<Box<Tree<Filter>>>,
+}
+
+impl Filter {
+    /// Whether it has conditions of names of builds and pipelines alone, which namesakes meet alike.
+    fn is_of_names(&self) -> bool {
+        self.project.is_none() && self.last_run_date.is_none()
+    }
+}
+
+fn is_of_names(filter: &Tree<Filter>) -> bool {
+    let Tree { own, and, or, not } = filter;
+    own.is_of_names() && and.iter().chain(or.iter().flatten()).chain(not.as_deref()).all(is_of_names)
+}
+
+/// Returns the condition that a build is the first of its name in pipelines of one name among those that match `filter`.
+fn is_first_of_name(filter: &Tree<Filter>, engine: Engine) -> Expr {
+    if is_of_names(filter) {
+        return Expr::cust(IS_FIRST_OF_NAME);
+    }
+    let first = Query::select()
+        .expr(column::of(Column::Id).min())
+        .from(Entity)
+        .inner_join(pipeline::Entity, column::of(pipeline::Column::Id).eq(column::of(Column::PipelineId)))
+        .cond_where(list::condition::<Entity>(filter, engine))
+        .group_by_columns([
+            (Entity, Column::Name).into_column_ref(),
+            (pipeline::Entity, pipeline::Column::Name).into_column_ref(),
+        ])
+        .take();
+    column::of(Column::Id).in_subquery(first)
 }
 
 /// Returns the condition that `pipeline`, a key, is that of a pipeline whose name matches.
@@ -80,7 +110,7 @@ impl SqlListable for Entity {
             .add_option(pipeline.as_ref().map(|text| is_of_pipeline(Column::PipelineId, text, engine)))
             .add_option(project.as_ref().map(|text| is_of_project(Column::PipelineId, text, engine)))
             .add_option(last_run_date.as_ref().map(|number| number.on(column::of(Column::LastRunDate))))
-            .add_option(first_of_name.then(|| Expr::cust(IS_FIRST_OF_NAME)))
+            .add_option(first_of_name.as_deref().map(|filter| is_first_of_name(filter, engine)))
     }
 
     fn sort_column(sort: Sort) -> Option<Column> {

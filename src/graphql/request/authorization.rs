@@ -108,7 +108,8 @@ impl<'a> ScopeCollector<'a> {
                     for scope in scopes {
                         self.add(scope);
                     }
-                    if scopes == [None, None] && ROOTS.contains(&set.ty.as_str()) {
+                    let is_there = ty.is_some_and(|ty| ty.fields.contains_key(field.name.as_str()));
+                    if scopes == [None, None] && is_there && ROOTS.contains(&set.ty.as_str()) {
                         // A root field without a scope requires ADMIN: forgetting the directive must not open it.
                         self.add(Some(Scope::Admin));
                     }

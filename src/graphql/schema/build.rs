@@ -99,7 +99,7 @@ impl Where for BuildWhere {
             pipeline: check!(self.pipeline, "pipeline"),
             project: check!(self.project, "project").filter(|project| *project != Text::default()),
             last_run_date: check!(self.last_run_date, "lastRunDate"),
-            first_of_name: false,
+            first_of_name: None,
         };
         Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
     }
@@ -154,7 +154,7 @@ graph_object! {
             #[graphql(desc = "Page number, from 1. Negative numbers count from the last page.", default_with = "Some(1)")] page: Option<i64>,
         ) -> FieldResult<NamePage> {
             let filter = filter.map(|filter| filter.check(ctx)).transpose()?.unwrap_or_default();
-            let own = row::Filter { first_of_name: true, ..row::Filter::default() };
+            let own = row::Filter { first_of_name: Some(Box::new(filter.clone())), ..row::Filter::default() };
             let builds = Page::<Build>::of(ctx, &Tree { and: vec![filter], ..own.into() }, page).await?;
             Ok(NamePage::from_page(builds, |build| build.0.name))
         }

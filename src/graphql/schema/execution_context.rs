@@ -224,7 +224,7 @@ impl Where for ExecutionContextWhere {
             python_info: check!(self.python_info, "pythonInfo"),
             cpu_count: check!(self.cpu_count, "cpuCount"),
             ram_total: check!(self.ram_total, "ramTotal"),
-            machine_class: class.transpose()?,
+            machine_class: class.transpose()?.flatten(),
         };
         Ok((own, Connectives { and: self.and, or: self.or, not: self.not }))
     }

@@ -58,17 +58,15 @@ pub struct IdFilter {
 }
 
 impl IdFilter {
-    /// Checks that the IDs are of this type. `field` names the filter in the error.
-    pub fn check(self, type_name: &str, field: &str) -> Result<Number<i64>, Error> {
+    /// Checks that the IDs are of this type. `field` names the filter in the error. `None` if it has no condition.
+    pub fn check(self, type_name: &str, field: &str) -> Result<Option<Number<i64>>, Error> {
         let Self { eq, any_of } = self;
         check_count(any_of.as_deref(), field)?;
         let key = |name: &str, id: &ID| decode_id_named(&format!("{field}.{name}"), type_name, id);
         let any_of = any_of.map(|ids| ids.iter().map(|id| key("in", id)).collect::<Result<_, _>>());
-        Ok(Number {
-            eq: eq.as_ref().map(|id| key("eq", id)).transpose()?,
-            any_of: any_of.transpose()?,
-            ..Number::default()
-        })
+        let eq = eq.as_ref().map(|id| key("eq", id)).transpose()?;
+        let number = Number { eq, any_of: any_of.transpose()?, ..Number::default() };
+        Ok(Some(number).filter(|number| *number != Number::default()))
     }
 }
 

@@ -69,7 +69,7 @@ pub enum MetricGroupOrderField {
 pub struct MetricGroupOrder {
     /// The sort key.
     by: MetricGroupOrderField,
-    /// The resource, for sort keys that are statistics of one.
+    /// The resource, for sort keys that are statistics of one; the others are not changed by it.
     resource: Option<Resource>,
     /// Which percentile, a ratio from 0 to 1, for `PERCENTILE`.
     p: Option<f64>,
@@ -114,8 +114,7 @@ impl MetricGroupOrder {
         match (statistic, resource) {
             (Ok(statistic), Some(resource)) => Ok(OrderBy::Of(resource.into(), statistic)),
             (Ok(_), None) => Err(Error::bad_input("orderBy.resource: give the resource of which this is a statistic")),
-            (Err(order), None) => Ok(order),
-            (Err(_), Some(_)) => Err(Error::bad_input("orderBy.resource: this order is of no resource: leave it out")),
+            (Err(order), _) => Ok(order),
         }
     }
 }

@@ -6,6 +6,7 @@ use entity::{
     filter::{Text, Tree},
     list::{self, Listable, Order, Slice},
     query::{Query as _, runs::Changes},
+    run::build_named,
     table::{
         branch as branch_row, build as build_row, execution_context as context_row, machine_class as class_row,
         metric as metric_row, pipeline as pipeline_row, project as project_row,
@@ -252,9 +253,11 @@ async fn key_of(ctx: &Context<'_>, by: RunBy) -> Result<Option<i64>, Error> {
     match by {
         RunBy::Id(id) => decode_id_of::<Run>("by.id", &id).map(Some),
         RunBy::Build(BuildName { project, pipeline, name }) => {
-            let [build, pipeline] = [name, pipeline].map(|name| Some(Text::equals(name)));
-            let filter = row::Filter { project: project.map(Text::equals), pipeline, build, ..row::Filter::default() };
-            Ok(row::Entity::rows(db, &last(filter, row::Sort::RunDate)).await?.pop().map(|run| run.id))
+            let build = build_named(db, project.as_deref(), &pipeline, &name).await?;
+            let Some(build) = build.map(|build| build.id) else { return Ok(None) };
+            let latest = last(row::Filter::default(), row::Sort::RunDate);
+            let mut runs = row::Entity::rows_under(db, edges::RUNS_OF_BUILD, &[build], &latest).await?;
+            Ok(runs.remove(&build).and_then(|mut runs| runs.pop()).map(|run| run.id))
         }
         RunBy::Session(hash) => {
             let filter = session_row::Filter { hash: Some(Text::equals(hash)), ..session_row::Filter::default() };

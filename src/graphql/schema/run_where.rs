@@ -54,7 +54,7 @@ impl Where for RunWhere {
         let class = self.machine_class.map(|class| class.check("MachineClass", "where.machineClass"));
         let session = session_row::Filter {
             machine: check!(self.machine, "machine"),
-            machine_class: class.transpose()?,
+            machine_class: class.transpose()?.flatten(),
             tagged_all,
             tagged_any,
             ..session_row::Filter::default()
