@@ -251,7 +251,6 @@ on_both_engines! {
             ("groupBy: [{by: KIND}], first: -1", "first"),
             ("groupBy: [{by: KIND}], after: \"x\"", "after"),
             ("groupBy: [{by: KIND}], orderBy: {by: SUM}", "orderBy.resource"),
-            ("groupBy: [{by: KIND}], orderBy: {by: COUNT, resource: CPU}", "orderBy.resource"),
             ("groupBy: [{by: KIND}], orderBy: {by: PERCENTILE, resource: CPU}", "orderBy.p"),
             ("groupBy: [{by: KIND}], orderBy: {by: PERCENTILE, resource: CPU, p: 1.5}", "orderBy.p"),
             ("groupBy: [{by: KIND}], orderBy: {by: MEDIAN, resource: CPU, p: 0.5}", "orderBy.p"),

@@ -79,8 +79,8 @@ on_both_engines! {
         assert_eq!(app.get("/p/nothing/api/v1/pipelines/").await.status, StatusCode::NO_CONTENT);
         // Another project had builds of these names before.
         assert_eq!(app.get("/p/web/api/v1/pipelines/main/builds").await.expect(200)["builds"], json!(["1"]));
-        let names = "{ buildNames(where: {project: {in: [\"web\", \"core\"]}}) { totalCount items } }";
-        assert_eq!(app.graphql(names).await["buildNames"], json!({ "totalCount": 3, "items": ["1", "2", "1"] }));
+        let names = "{ buildNames(where: {project: {in: [\"web\", \"core\"]}}) { totalCount names } }";
+        assert_eq!(app.graphql(names).await["buildNames"], json!({ "totalCount": 3, "names": ["1", "2", "1"] }));
         let run = "{ build(by: {named: {pipeline: \"main\", name: \"1\"}}) { sessions { nodes { hash } } } \
             run(by: {build: {pipeline: \"main\", name: \"1\"}}) { sessions { nodes { hash } } } }";
         assert_eq!(app.bare(run).await, json!({ "build": ["s1"], "run": ["s1"] }));

@@ -157,7 +157,7 @@ on_both_engines! {
 
     async fn an_empty_list_is_a_line_of_names_or_nothing(app: &TestApp) {
         let (names, rows) = table(&app.accepting("/api/v2/builds", CSV).await);
-        assert_eq!((names.join(",").as_str(), rows.len()), ("id,name,pipeline.name", 0));
+        assert_eq!((names.join(",").as_str(), rows.len()), ("id,name,pipeline.name,pipeline.project.name", 0));
         assert!(lines(&app.accepting("/api/v2/builds", NDJSON).await).is_empty());
         let empty = json!({ "nodes": [], "page_info": { "has_next_page": false, "end_cursor": null } });
         assert_eq!(app.get("/api/v2/builds").await.expect(200), empty);

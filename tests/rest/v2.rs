@@ -189,7 +189,7 @@ on_both_engines! {
         for (query, names) in [
             ("variants?resource=total_time&order_by=count&direction=asc&first=1", json!(["test_a[1]"])),
             ("variants?resource=total_time&order_by=first_seen&direction=asc&first=1", json!(["test_a[1, 2]"])),
-            ("variants?resource=total_time&order_by=percentile&p=1&first=1", json!(["test_b[1, 2]"])),
+            ("variants?resource=total_time&order_by=percentile&order_by_p=1&first=1", json!(["test_b[1, 2]"])),
             ("variants?resource=total_time&project=core", json!([])),
         ] {
             let found: Vec<Value> = rows(app, &format!("/statistics/{query}")).await.iter().map(|row| row["variant"]["name"].clone()).collect();
