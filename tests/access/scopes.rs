@@ -374,8 +374,8 @@ fn the_schema_names_the_scope_of_each_field() {
             if ["Query", "Mutation", "Subscription"].contains(&ty.node.name.node.as_str()) {
                 for field in &object.fields {
                     let is_for_admins = ["deleteSessions", "auditRecords"].contains(&field.node.name.node.as_str());
-                    let of_type = if ty.node.name.node == "Mutation" { "INGEST" } else { "READ" };
-                    let scope = if is_for_admins { "ADMIN" } else { of_type };
+                    let usual = if ty.node.name.node == "Mutation" { "INGEST" } else { "READ" };
+                    let scope = if is_for_admins { "ADMIN" } else { usual };
                     let own = access(&field.node.directives).or_else(|| on_type.clone());
                     assert_eq!(own.as_deref(), Some(scope), "{}", field.node.name.node);
                 }
