@@ -42,11 +42,6 @@ if (!schemaFile) {
 }
 
 const schema = readSchema(schemaFile);
-// The judge has no access control; an open server shows nobody what takes a token with scope ADMIN.
-const root = schema.getQueryType().getFields();
-for (const [name, field] of Object.entries(root)) {
-  if (field.astNode.directives?.some((one) => print(one).includes('ADMIN'))) delete root[name];
-}
 // The engine returns a description of the schema, which ours does not have.
 delete __Schema.getFields().description;
 
