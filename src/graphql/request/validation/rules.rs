@@ -154,6 +154,8 @@ impl<'a> Validator<'a> {
             Some(ExtendedType::InputObject(definition)) => Some(&definition.fields),
             _ => None,
         };
+        // Its one member must have a value.
+        let is_one_of = matches!(definition, Some(ExtendedType::InputObject(one)) if one.directives.has("oneOf"));
         let mut given = HashSet::new();
         for (name, member) in members {
             if !given.insert(name) {
@@ -161,6 +163,9 @@ impl<'a> Validator<'a> {
             }
             let field = fields.and_then(|fields| fields.get(name));
             self.value(member, Expected::of(field));
+            if let (Value::Variable(variable), true) = (&**member, is_one_of) {
+                self.variable_that_is_null(member, variable);
+            }
         }
     }
 
@@ -170,13 +175,19 @@ impl<'a> Validator<'a> {
             // apollo-compiler does not validate the values of custom scalars.
             return self.report(value.location(), format!("variable `${name}` is not defined"));
         };
-        let is_null = default_value.as_ref().is_some_and(|default| default.is_null());
         let is_required = expected.ty.is_some_and(Type::is_non_null) && !expected.has_default;
-        if is_required && !ty.is_non_null() && is_null {
-            self.report(
-                value.location(),
-                format!("variable `${name}` may be null where a value is required: declare it as `{ty}!`"),
-            );
+        if is_required && !ty.is_non_null() && default_value.is_some() {
+            self.variable_that_is_null(value, name);
+        }
+    }
+
+    /// Reports a variable whose default is null, where a value is required.
+    fn variable_that_is_null(&mut self, value: &Node<Value>, name: &Name) {
+        let definition = self.operation.variables.iter().find(|variable| variable.name == *name);
+        let Some(VariableDefinition { ty, default_value, .. }) = definition.map(|node| &**node) else { return };
+        if !ty.is_non_null() && default_value.as_ref().is_some_and(|default| default.is_null()) {
+            let message = format!("variable `${name}` may be null where a value is required: declare it as `{ty}!`");
+            self.report(value.location(), message);
         }
     }
 }
