@@ -1,6 +1,6 @@
 //! The transaction that deletes sessions: takes them out of every counter and list, and hides their metrics.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use entity::{
     driver::{executor::Transaction, source::Source as _},
@@ -16,7 +16,7 @@ use sea_orm::{
 
 use crate::ingest::{
     batch::Batch,
-    erasing::{erase, is_childless},
+    erasing::{Orphans, erase, orphans},
     latest_runs::Touched,
     runs, statements,
 };
@@ -173,7 +173,7 @@ struct Candidates {
     projects: Vec<i64>,
 }
 
-/// Deletes what no session and no metric has any more. The project without a name stays.
+/// Deletes what no session and no metric has any more.
 async fn delete_orphans(tx: &Transaction<'_>, metrics: &Metrics, candidates: Candidates) -> Result<(), DbErr> {
     let Candidates { contexts, tags, builds, branches, projects } = candidates;
     let variants: Vec<i64> = metrics.variants.keys().copied().collect();
@@ -181,25 +181,21 @@ async fn delete_orphans(tx: &Transaction<'_>, metrics: &Metrics, candidates: Can
     let components = parents(tx, "item", "component_id", &items).await?;
     let pipelines = parents(tx, "build", "pipeline_id", &builds).await?;
     let classes = parents(tx, "execution_context", "machine_class_id", &contexts).await?;
-    let is_unused = || Expr::col("metric_count").eq(0);
-    let has_no_session = is_childless("project", "project_id", "session");
-    let is_named = Expr::col("name").ne("");
-    let orphans = [
-        ("variant", variants, is_unused()),
-        ("item", items, is_childless("item", "item_id", "variant")),
-        ("component", components, is_childless("component", "component_id", "item")),
-        ("build", builds, is_childless("build", "build_id", "session")),
-        ("pipeline", pipelines, is_childless("pipeline", "pipeline_id", "build")),
-        ("branch", branches, is_childless("branch", "branch_id", "session")),
-        ("project", projects, has_no_session.and(is_named)),
-        ("tag", tags, is_childless("tag", "tag_id", "session_tag")),
-        ("execution_context", contexts, is_unused()),
-        ("machine_class", classes, is_childless("machine_class", "machine_class_id", "execution_context")),
-    ];
-    for (table, keys, is_orphan) in orphans {
-        let condition = tx.engine().any_of(Expr::col("id"), &keys).and(is_orphan);
-        let counting: &[&str] = if table == "execution_context" { &["id", "announced"] } else { &["id"] };
-        erase(tx, table, counting, condition).await?;
+    let mut candidates = HashMap::from([
+        ("variant", variants),
+        ("item", items),
+        ("component", components),
+        ("build", builds),
+        ("pipeline", pipelines),
+        ("branch", branches),
+        ("project", projects),
+        ("tag", tags),
+        ("execution_context", contexts),
+        ("machine_class", classes),
+    ]);
+    for Orphans { table, counting, condition } in orphans(Expr::col("metric_count").eq(0)) {
+        let keys = candidates.remove(table).unwrap_or_default();
+        erase(tx, table, counting, tx.engine().any_of(Expr::col("id"), &keys).and(condition)).await?;
     }
     Ok(())
 }

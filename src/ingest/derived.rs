@@ -6,7 +6,11 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait as _, Query},
 };
 
-use crate::ingest::{erasing::is_childless, latest_runs::Touched, runs::SAID_BY_SESSIONS};
+use crate::ingest::{
+    erasing::{Orphans, orphans},
+    latest_runs::Touched,
+    runs::SAID_BY_SESSIONS,
+};
 
 /// Rows that are described, of each kind.
 const MAX_SHOWN: usize = 20;
@@ -21,26 +25,11 @@ const WRONG_BUILDS: &str = "WITH said AS (SELECT session_component.component_id 
     SELECT DISTINCT component_id, build_id FROM (SELECT * FROM (SELECT * FROM said EXCEPT SELECT * FROM kept) AS lacking \
     UNION ALL SELECT * FROM (SELECT * FROM kept EXCEPT SELECT * FROM said) AS other) AS wrong ORDER BY build_id, component_id";
 
-/// The tables of which rows may be there that nothing refers to, in the order in which they are deleted; their columns that count up,
-/// and the condition.
-pub(crate) fn orphans() -> Vec<(&'static str, &'static [&'static str], Expr)> {
-    let is_unused = || Expr::col("metric_count").eq(0);
-    let is_unannounced = || Expr::col("announced").is_null();
-    let is_named = Expr::col("name").ne("");
-    let no_session = |table, column| is_childless(table, column, "session");
-    vec![
-        ("variant", &["id"], is_unused()),
-        ("item", &["id"], is_childless("item", "item_id", "variant")),
-        ("component", &["id"], is_childless("component", "component_id", "item")),
-        ("session", &["id", "announced"], is_unused().and(is_unannounced())),
-        ("build", &["id"], no_session("build", "build_id")),
-        ("pipeline", &["id"], is_childless("pipeline", "pipeline_id", "build")),
-        ("branch", &["id"], no_session("branch", "branch_id")),
-        ("project", &["id"], no_session("project", "project_id").and(is_named)),
-        ("tag", &["id"], is_childless("tag", "tag_id", "session_tag")),
-        ("execution_context", &["id", "announced"], is_unused().and(is_unannounced())),
-        ("machine_class", &["id"], is_childless("machine_class", "machine_class_id", "execution_context")),
-    ]
+/// Returns the rows that may be there though nothing refers to them, in the order in which they are deleted.
+pub(crate) fn unreferenced() -> impl Iterator<Item = Orphans> {
+    let is_empty = || Expr::col("metric_count").eq(0).and(Expr::col("announced").is_null());
+    let sessions = Orphans { table: "session", counting: &["id", "announced"], condition: is_empty() };
+    std::iter::once(sessions).chain(orphans(is_empty()))
 }
 
 /// What is wrong.
@@ -93,7 +82,7 @@ impl Derived {
                 wrong.shown.push(reason);
             }
         }
-        for (table, _, condition) in orphans() {
+        for Orphans { table, condition, .. } in unreferenced() {
             let select = Query::select()
                 .column("id")
                 .from(table)

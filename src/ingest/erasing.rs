@@ -47,3 +47,32 @@ pub(crate) fn is_childless(table: &'static str, column: &'static str, child: &'s
     let children = Query::select().column((child, column)).from(child).and_where(is_child).take();
     Expr::exists(children).not()
 }
+
+/// Rows of a table that may be there though nothing refers to them.
+pub(crate) struct Orphans {
+    pub table: &'static str,
+    /// The columns that count up.
+    pub counting: &'static [&'static str],
+    pub condition: Expr,
+}
+
+/// Returns the orphans of all tables but sessions, in the order in which they are deleted. The project without a name stays.
+/// `of_contexts`: the condition of those among contexts.
+pub(crate) fn orphans(of_contexts: Expr) -> [Orphans; 10] {
+    let is_unused = Expr::col("metric_count").eq(0);
+    let is_named = Expr::col("name").ne("");
+    let no_session = |table, column| is_childless(table, column, "session");
+    let of = |table, condition| Orphans { table, counting: &["id"], condition };
+    [
+        of("variant", is_unused),
+        of("item", is_childless("item", "item_id", "variant")),
+        of("component", is_childless("component", "component_id", "item")),
+        of("build", no_session("build", "build_id")),
+        of("pipeline", is_childless("pipeline", "pipeline_id", "build")),
+        of("branch", no_session("branch", "branch_id")),
+        of("project", no_session("project", "project_id").and(is_named)),
+        of("tag", is_childless("tag", "tag_id", "session_tag")),
+        Orphans { table: "execution_context", counting: &["id", "announced"], condition: of_contexts },
+        of("machine_class", is_childless("machine_class", "machine_class_id", "execution_context")),
+    ]
+}

@@ -162,11 +162,11 @@ fn metric(line: MetricLine) -> Result<NewMetric, String> {
         variant: line.variant_name,
         location: line.location,
         kind: line.kind,
-        total_time: line.total_time + 0.0,
-        user_time: line.user_time + 0.0,
-        kernel_time: line.kernel_time + 0.0,
-        cpu_usage: line.cpu_usage + 0.0,
-        memory_usage: line.memory_usage + 0.0,
+        total_time: line.total_time,
+        user_time: line.user_time,
+        kernel_time: line.kernel_time,
+        cpu_usage: line.cpu_usage,
+        memory_usage: line.memory_usage,
         passed: line.passed,
     })
 }

@@ -33,6 +33,8 @@ const REFUSED: &[(&str, &[&str])] = &[
             "query($n: Float) { metrics(first: $n) { totalCount } }",
             "query($n: Int = null) { nodes(ids: [\"a\"]) { id } node(id: \"a\") { ... on Session { metrics(first: $n) { totalCount } } } x: topMetrics(resource: $n) { id } }",
             "query($r: Resource = null) { topMetrics(resource: $r) { id } }",
+            "query($id: ID = null) { variant(by: {id: $id}) { name } }",
+            "query($id: ID = null) { variant(by: {id: \"a\"}) { name } ...F } fragment F on Query { build(by: {id: $id}) { name } }",
             "query($b: MetricOrderField) { metrics(orderBy: {by: $b}) { totalCount } }",
             "query($k: String) { metricCount(where: {kind: {in: [$k]}}) }",
             "query($y: Boolean) { metricCount @skip(if: $y) }",

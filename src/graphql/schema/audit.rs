@@ -4,8 +4,9 @@ use async_graphql::{Enum, InputObject};
 use entity::table::audit_record as row;
 
 use crate::{
-    error::Error,
+    error::{Code, Error},
     graphql::{
+        error::FieldResult,
         lists::{
             connection::Parent,
             filter::{Connectives, StringFilter, Where, check},
@@ -59,8 +60,11 @@ graph_object! {
         }
 
         /// What was done.
-        async fn action(&self) -> AuditAction {
-            AuditAction::DeleteSessions
+        async fn action(&self) -> FieldResult<AuditAction> {
+            match self.0.action.as_str() {
+                row::DELETE_SESSIONS => Ok(AuditAction::DeleteSessions),
+                other => Err(Error::new(Code::Internal, format!("an action of another version: {other}")).into()),
+            }
         }
     }
 }

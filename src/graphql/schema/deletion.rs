@@ -11,7 +11,7 @@ use crate::{
         directive::access, error::FieldResult, lists::filter::Where as _, scalars::Int,
         schema::session_where::SessionWhere, state::state_of,
     },
-    ingest::{Audited, Incomplete},
+    ingest::{Audited, Deleted, Incomplete},
 };
 
 /// Metrics that a mutation deletes, at most: a command has more time.
@@ -24,6 +24,12 @@ pub struct DeleteSessionsPayload {
     session_count: Int,
     /// Number of their metrics.
     metric_count: Int,
+}
+
+impl From<Deleted> for DeleteSessionsPayload {
+    fn from(Deleted { sessions, metrics }: Deleted) -> Self {
+        Self { session_count: sessions.into(), metric_count: metrics.into() }
+    }
 }
 
 /// Refuses a filter without a condition, which would leave nothing.
@@ -66,8 +72,7 @@ impl DeletionMutation {
         let state = state_of(ctx);
         let slice = Slice::all(filter.check(ctx)?);
         let sessions = session::Entity::rows(&state.database.store, &slice).await.map_err(Error::from)?;
-        let metrics: u64 = sessions.iter().map(|session| session.metric_count.unsigned_abs()).sum();
-        let sessions_of = sessions.len() as u64;
+        let metrics = sessions.iter().map(|session| session.metric_count.unsigned_abs()).sum();
         if metrics > MAX_METRICS {
             let message = format!(
                 "where: these sessions have {metrics} metrics, and a request deletes at most {MAX_METRICS}: narrow the filter, or use \
@@ -76,7 +81,7 @@ impl DeletionMutation {
             return Err(Error::new(Code::LimitExceeded, message).into());
         }
         if dry_run {
-            return Ok(DeleteSessionsPayload { session_count: sessions_of.into(), metric_count: metrics.into() });
+            return Ok(Deleted { sessions: sessions.len() as u64, metrics }.into());
         }
         let token = ctx.data_unchecked::<Caller>().token_name().map(|name| (*name).to_owned());
         let (ingest, store) = (state.ingest.clone(), state.database.store.clone());
@@ -91,7 +96,7 @@ impl DeletionMutation {
             }
             error
         })?;
-        Ok(DeleteSessionsPayload { session_count: deleted.sessions.into(), metric_count: deleted.metrics.into() })
+        Ok(deleted.into())
     }
 }
 

@@ -70,8 +70,6 @@ impl From<MetricInput> for NewMetric {
             memory_usage,
             passed,
         } = input;
-        // SQLite does not store negative zero. Both engines shall return the same, so PostgreSQL must not either.
-        let positive_zero = |value: f64| value + 0.0;
         Self {
             session_hash,
             context_hash,
@@ -82,11 +80,11 @@ impl From<MetricInput> for NewMetric {
             variant: variant_name,
             location,
             kind,
-            total_time: positive_zero(total_time),
-            user_time: positive_zero(user_time),
-            kernel_time: positive_zero(kernel_time),
-            cpu_usage: positive_zero(cpu_usage),
-            memory_usage: positive_zero(memory_usage),
+            total_time,
+            user_time,
+            kernel_time,
+            cpu_usage,
+            memory_usage,
             passed,
         }
     }

@@ -187,6 +187,8 @@ pub(crate) async fn rows_of(metrics: &[&NewMetric], batch: &mut Batch<'_>) -> Re
     let variants = names.variants.keys(tx, &variants).await?;
 
     let places = of_sessions.places.iter().zip(&of_contexts.places).zip(&of_variants.places);
+    // SQLite does not store negative zero. Both engines shall return the same, so PostgreSQL must not either.
+    let positive_zero = |value: f64| value + 0.0;
     let rows = metrics.iter().zip(places).map(|(m, ((session, context), variant))| {
         let row = metric::Model {
             id: 0,
@@ -195,11 +197,11 @@ pub(crate) async fn rows_of(metrics: &[&NewMetric], batch: &mut Batch<'_>) -> Re
             variant_id: variants[*variant],
             started_at: m.started_at.micros,
             started_at_text: m.started_at.text.clone(),
-            total_time: m.total_time,
-            user_time: m.user_time,
-            kernel_time: m.kernel_time,
-            cpu_usage: m.cpu_usage,
-            memory_usage: m.memory_usage,
+            total_time: positive_zero(m.total_time),
+            user_time: positive_zero(m.user_time),
+            kernel_time: positive_zero(m.kernel_time),
+            cpu_usage: positive_zero(m.cpu_usage),
+            memory_usage: positive_zero(m.memory_usage),
             passed: m.passed,
         };
         Inserted { row, item_id: items[*variant], component_id: components[*variant] }

@@ -14,8 +14,8 @@ use crate::{
     error::Error,
     ingest::{
         batch::Batch,
-        derived::{Derived, orphans},
-        erasing::erase,
+        derived::{Derived, unreferenced},
+        erasing::{Orphans, erase},
         job::Job,
         latest_runs::Touched,
         queue::Ingest,
@@ -68,8 +68,8 @@ impl Job for RepairPart {
             }
             Repair::Derived(wrong) => repair_derived(&batch.tx, wrong).await?,
             Repair::Orphans => {
-                for (table, counting, is_orphan) in orphans() {
-                    erase(&batch.tx, table, counting, is_orphan).await?;
+                for Orphans { table, counting, condition } in unreferenced() {
+                    erase(&batch.tx, table, counting, condition).await?;
                 }
                 // Other servers forget the keys that they have of them.
                 batch.tx.run(statements::COUNT_DELETIONS, [1_i64.into()]).await?;

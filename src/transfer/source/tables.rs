@@ -141,8 +141,7 @@ fn number(name: &str, cell: &Cell<'_>) -> Result<f64, String> {
         Cell::Other => None,
     };
     match number {
-        // Negative zero is stored as zero.
-        Some(number) if number.is_finite() => Ok(number + 0.0),
+        Some(number) if number.is_finite() => Ok(number),
         _ => Err(format!("{name}: it is no number that can be stored")),
     }
 }

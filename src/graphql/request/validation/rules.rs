@@ -44,15 +44,19 @@ struct Validator<'a> {
 struct Expected<'a> {
     /// The expected type; `None` inside a custom scalar.
     ty: Option<&'a Type>,
-    has_default: bool,
+    /// Whether it must not be null.
+    is_required: bool,
 }
 
 impl<'a> Expected<'a> {
     fn of(definition: Option<&'a Node<InputValueDefinition>>) -> Self {
-        Self {
-            ty: definition.map(|definition| &*definition.ty),
-            has_default: definition.is_some_and(|definition| definition.default_value.is_some()),
-        }
+        let has_default = definition.is_some_and(|definition| definition.default_value.is_some());
+        let expected = Self::of_type(definition.map(|definition| &*definition.ty));
+        Self { is_required: expected.is_required && !has_default, ..expected }
+    }
+
+    fn of_type(ty: Option<&'a Type>) -> Self {
+        Self { ty, is_required: ty.is_some_and(Type::is_non_null) }
     }
 }
 
@@ -72,7 +76,7 @@ impl<'a> Validator<'a> {
         let operation = self.operation;
         for variable in &operation.variables {
             if let Some(default) = &variable.default_value {
-                self.value(default, Expected { ty: Some(&variable.ty), has_default: false });
+                self.value(default, Expected::of_type(Some(&variable.ty)));
             }
             self.directives(&variable.directives);
         }
@@ -140,7 +144,7 @@ impl<'a> Validator<'a> {
             Value::List(items) => {
                 let ty = expected.ty.map(|ty| if ty.is_list() { ty.item_type() } else { ty });
                 for item in items {
-                    self.value(item, Expected { ty, has_default: false });
+                    self.value(item, Expected::of_type(ty));
                 }
             }
             Value::Object(members) => self.object(value, members, expected),
@@ -162,10 +166,8 @@ impl<'a> Validator<'a> {
                 self.report(name.location().or(value.location()), format!("the input field `{name}` is given twice"));
             }
             let field = fields.and_then(|fields| fields.get(name));
-            self.value(member, Expected::of(field));
-            if let (Value::Variable(variable), true) = (&**member, is_one_of) {
-                self.variable_that_is_null(member, variable);
-            }
+            let expected = Expected::of(field);
+            self.value(member, Expected { is_required: expected.is_required || is_one_of, ..expected });
         }
     }
 
@@ -175,19 +177,12 @@ impl<'a> Validator<'a> {
             // apollo-compiler does not validate the values of custom scalars.
             return self.report(value.location(), format!("variable `${name}` is not defined"));
         };
-        let is_required = expected.ty.is_some_and(Type::is_non_null) && !expected.has_default;
-        if is_required && !ty.is_non_null() && default_value.is_some() {
-            self.variable_that_is_null(value, name);
-        }
-    }
-
-    /// Reports a variable whose default is null, where a value is required.
-    fn variable_that_is_null(&mut self, value: &Node<Value>, name: &Name) {
-        let definition = self.operation.variables.iter().find(|variable| variable.name == *name);
-        let Some(VariableDefinition { ty, default_value, .. }) = definition.map(|node| &**node) else { return };
-        if !ty.is_non_null() && default_value.as_ref().is_some_and(|default| default.is_null()) {
-            let message = format!("variable `${name}` may be null where a value is required: declare it as `{ty}!`");
-            self.report(value.location(), message);
+        let is_null = default_value.as_ref().is_some_and(|default| default.is_null());
+        if expected.is_required && !ty.is_non_null() && is_null {
+            self.report(
+                value.location(),
+                format!("variable `${name}` may be null where a value is required: declare it as `{ty}!`"),
+            );
         }
     }
 }
